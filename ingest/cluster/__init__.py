@@ -1,0 +1,1 @@
+"""What the cluster said of itself, in files: objects to observations."""

@@ -1,0 +1,1 @@
+"""Where named flows go."""

@@ -1,0 +1,47 @@
+"""The errors a user can meet. Each message reads `cannot <verb> <object>: <cause>; <what to do>`."""
+
+from __future__ import annotations
+
+
+class WhowasError(Exception):
+    """A mistake or a broken input that is explained in one line, without a stack trace."""
+
+    exit_code = 2
+
+
+class ConfigError(WhowasError):
+    """An option, a configuration file or a rule that cannot be honoured; found before the first read."""
+
+
+class InputError(WhowasError):
+    """A file or stream that cannot be read at all."""
+
+
+class BrokenInput(WhowasError):
+    """An input that stops being readable part-way; everything before `offset` was delivered.
+
+    Args: path: the input as the user named it. offset: bytes from its start. reason: the cause in words.
+    """
+
+    exit_code = 1
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        super().__init__(f"cannot read '{path}' past byte {offset}: {reason}; what came before it was kept")
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+
+class OutputError(WhowasError):
+    """A place that cannot be written: not empty, read-only, full."""
+
+
+class SchemaError(WhowasError):
+    """Columns that are not the ones a boundary promises; a programming error or a foreign file."""
+
+
+class MissingExtra(WhowasError):
+    """An optional dependency that is not installed; the message carries the exact pip line."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"cannot import '{package}': it is not installed; run pip install 'whowas[{extra}]'")

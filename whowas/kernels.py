@@ -1,0 +1,79 @@
+"""Compiled kernels: one decorator, one cache, one word to the user the first time.
+
+Kernels are plain Python functions compiled by numba with bounds checks on, so that no packet, however
+it was made, can read outside its buffer. Compiled code is cached in the user's cache folder under a
+name that changes with any kernel's source: numba itself only looks at the file of the kernel it loads
+and would keep a stale copy of what that kernel calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ROOMS = ("whowas", "ingest", "enrich")
+
+
+def _fingerprint() -> str:
+    """Hash the name, size and time of every source file that may hold a kernel."""
+    root = Path(__file__).resolve().parent.parent
+    seen = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            facts = path.stat()
+            seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:16]
+
+
+def _cache_folder() -> Path | None:
+    """Return a folder that can be written, or None when there is none (kernels then live for one run)."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    temporary = Path(tempfile.gettempdir()) / f"whowas-kernels-{os.getuid()}"
+    for base in (Path(home) / "whowas" / "kernels", temporary):
+        folder = base / _fingerprint()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            continue
+        # Compiled code is loaded from here: never trust a folder that somebody else could have filled.
+        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+def _prepare() -> tuple[bool, bool]:
+    """Point numba at the cache; return (cached at all, cache was already filled)."""
+    import numba
+
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return False, True
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return True, any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+    folder = _cache_folder()
+    if folder is None:
+        return False, False
+    numba.config.CACHE_DIR = str(folder)
+    return True, any(folder.rglob("*.nbi"))
+
+
+CACHED, WARM = _prepare()
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` with bounds checks on, cached between runs where a folder can be written."""
+    import numba
+
+    compiled: Callable[P, R] = numba.njit(cache=CACHED, boundscheck=True, nogil=True)(function)
+    return compiled
+
+
+def needs_compiling() -> bool:
+    """Say whether the first use of the kernels will compile them (some seconds), so that it can be told."""
+    return not WARM

@@ -1,0 +1,155 @@
+"""Every column of a flow once: name, type, unit, meaning. Docs, checks and Parquet files come from here.
+
+The names are flat snake_case and both ends are alike: every `src_` column has its `dst_` twin. `src` is
+the end that opened the conversation (see `initiator_basis`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from whowas.errors import SchemaError
+
+TIME = pa.timestamp("us", tz="UTC")
+WORD = pa.dictionary(pa.int32(), pa.string())
+ADDRESS = pa.binary(16)
+LABELS = pa.map_(pa.string(), pa.string())
+CANDIDATE = pa.struct(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("namespace", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("uid", pa.string()),
+        pa.field("workload", pa.string()),
+        pa.field("reason", pa.string()),
+    ]
+)
+
+CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "external", "none", "unknown")
+"""The words of src_/dst_confidence, in the order in which they are always shown."""
+
+KINDS = ("pod", "service", "node", "external")
+END_REASONS = ("fin", "rst", "idle_timeout", "active_timeout", "end_of_capture", "table_full")
+INITIATOR_BASES = ("syn", "first_packet")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `unit` is empty where the type says all; `step` is the room that fills it."""
+
+    name: str
+    type: Any
+    unit: str
+    meaning: str
+    step: str = "ingest"
+
+
+def _end(side: str, other: str) -> list[Column]:
+    """The addresses of one end, as the capture or record gives them."""
+    role = "opened" if side == "src" else "accepted"
+    return [
+        Column(f"{side}_ip", WORD, "", f"Address of the end that {role} the conversation, as text"),
+        Column(f"{side}_ip16", ADDRESS, "16 bytes, IPv4 as ::ffff:a.b.c.d", f"{side}_ip for range conditions"),
+        Column(f"{side}_port", pa.uint16(), "", f"Port of {side}_ip; null where the protocol has none"),
+        Column(f"{side}_mac", WORD, "", f"Innermost Ethernet address next to {side}_ip; null without Ethernet"),
+        Column(f"{side}_nat_ip", WORD, "", f"{side}_ip after translation, where a record tells; not {other}"),
+        Column(f"{side}_nat_port", pa.uint16(), "", f"{side}_port after translation, where a record tells"),
+    ]
+
+
+def _name(side: str) -> list[Column]:
+    """What naming adds to one end."""
+    return [
+        Column(f"{side}_confidence", WORD, "", "How sure the name is: " + ", ".join(CONFIDENCES), "enrich"),
+        Column(f"{side}_reason", WORD, "", "Why the name is that sure, in words", "enrich"),
+        Column(f"{side}_kind", WORD, "", "What held the address: " + ", ".join(KINDS) + "; null if unknown", "enrich"),
+        Column(f"{side}_namespace", WORD, "", "Namespace of the pod or service", "enrich"),
+        Column(f"{side}_pod", WORD, "", "Name of the pod", "enrich"),
+        Column(f"{side}_pod_uid", WORD, "", "UID of the pod: two pods of one name differ here", "enrich"),
+        Column(f"{side}_workload", WORD, "", "Top owner by UID, else the pod; name of an external range", "enrich"),
+        Column(f"{side}_workload_kind", WORD, "", "Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod…", "enrich"),
+        Column(f"{side}_service", WORD, "", "Service addressed, or Services the pod served then (comma)", "enrich"),
+        Column(f"{side}_node", WORD, "", "Node of the pod, or the node itself", "enrich"),
+        Column(f"{side}_zone", WORD, "", "topology.kubernetes.io/zone of that node", "enrich"),
+        Column(f"{side}_labels", LABELS, "", "Labels of the pod as they were at the flow's start", "enrich"),
+        Column(f"{side}_service_account", WORD, "", "spec.serviceAccountName", "enrich"),
+        Column(f"{side}_spiffe_id", WORD, "", "SPIFFE identity, where a record tells", "enrich"),
+        Column(f"{side}_images", pa.list_(pa.string()), "", "Images of the pod's containers", "enrich"),
+        Column(
+            f"{side}_candidates", pa.list_(CANDIDATE), "", "All that may have held the address, best first", "enrich"
+        ),
+    ]
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("flow_id", pa.string(), "32 hex digits", "Stable id: the same input gives the same id"),
+    Column("start_time", TIME, "us, UTC", "Time of the first packet"),
+    Column("end_time", TIME, "us, UTC", "Time of the last packet"),
+    Column("received_time", TIME, "us, UTC", "When a collector received the record; null for captures"),
+    Column("cluster", WORD, "", "Name of the cluster whose history named the flow", "enrich"),
+    *_end("src", "dst_ip"),
+    *_end("dst", "src_ip"),
+    Column("protocol", WORD, "", "tcp, udp, icmp, icmpv6, sctp; else the IANA number as text"),
+    Column("protocol_number", pa.uint8(), "", "IANA protocol number"),
+    Column(
+        "bytes_out", pa.int64(), "bytes, IP layer", "From src to dst, by the IP header: snap length does not matter"
+    ),
+    Column("bytes_in", pa.int64(), "bytes, IP layer", "From dst to src"),
+    Column("packets_out", pa.int64(), "packets", "From src to dst"),
+    Column("packets_in", pa.int64(), "packets", "From dst to src"),
+    Column("tcp_flags", pa.uint16(), "bits", "Union of the TCP flags of both directions; null unless TCP"),
+    Column("tcp_flags_out", pa.uint16(), "bits", "TCP flags from src to dst"),
+    Column("tcp_flags_in", pa.uint16(), "bits", "TCP flags from dst to src"),
+    Column("initiator_basis", WORD, "", "Why src is src: syn (it sent the SYN) or first_packet"),
+    Column("direction", WORD, "", "internal, inbound, outbound, external as the cluster sees it", "enrich"),
+    Column("vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels"),
+    Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
+    Column("tunnels", WORD, "", "Chain of tunnels, outermost first, joined by '>'; null without"),
+    Column("outer_src_ip", WORD, "", "Outermost source address; null outside tunnels"),
+    Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),
+    *_name("src"),
+    *_name("dst"),
+    Column("app_protocol", WORD, "", "Application protocol, where a record tells"),
+    Column("tls_sni", WORD, "", "TLS server name, where a record tells"),
+    Column("tls_version", WORD, "", "TLS version, where a record tells"),
+    Column("dns_name", WORD, "", "DNS question, where a record tells"),
+    Column("community_id", pa.string(), "", "Community ID v1 (seed 0), the key shared with Zeek and Suricata"),
+    Column("end_reason", WORD, "", "Why the row ends: " + ", ".join(END_REASONS)),
+    Column("observer", WORD, "", "Where it was seen: capture file, and interface where the file names it"),
+    Column("source_format", WORD, "", "pcap, pcapng or the record's format"),
+)
+
+
+def _schema(columns: tuple[Column, ...]) -> Any:
+    return pa.schema([pa.field(c.name, c.type) for c in columns])
+
+
+@cache
+def flow_schema() -> Any:
+    """The Arrow schema of flows as ingest yields them, before naming."""
+    return _schema(tuple(c for c in COLUMNS if c.step == "ingest"))
+
+
+@cache
+def named_schema() -> Any:
+    """The Arrow schema of named flows, as sinks write them."""
+    return _schema(COLUMNS)
+
+
+def check(batch: Any, schema: Any) -> None:
+    """Hold a batch against the schema a boundary promises.
+
+    Raises: SchemaError naming the first column that differs.
+    """
+    if batch.schema.equals(schema):
+        return
+    for want in schema:
+        got = batch.schema.field(want.name) if want.name in batch.schema.names else None
+        if got is None or got.type != want.type:
+            found = "missing" if got is None else f"of type {got.type}"
+            raise SchemaError(f"cannot pass on flows: column '{want.name}' is {found}; it must be {want.type}")
+    raise SchemaError(f"cannot pass on flows: columns are {batch.schema.names}; expected {schema.names}")

@@ -1,0 +1,90 @@
+"""The protocols between the rooms: what a source, an enricher and a sink promise each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+
+class Position(NamedTuple):
+    """How far a source has been read: after everything before this is durable, it need not be read again."""
+
+    origin: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A place where an input could not be read on. `offset` is in bytes of the uncompressed input."""
+
+    offset: int
+    reason: str
+
+
+@dataclass
+class FileReport:
+    """What became of one input. `skipped` says why it was not read at all."""
+
+    path: str
+    format: str = ""
+    packets: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What a source has read so far. read = folded into flows + refused; a test holds it.
+
+    `bytes` are file bytes as stored (compressed where compressed), `packets` all packet records read,
+    `refused` counts, by reason, packets that carry no IP conversation or cannot be decoded.
+    """
+
+    packets: int = 0
+    bytes: int = 0
+    conversations: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    files: list[FileReport] = field(default_factory=list)
+
+    def whole(self) -> bool:
+        """Say whether every input was read to its end."""
+        return not any(one.unreadable for one in self.files)
+
+
+class Source(Protocol):
+    """Where flows come from."""
+
+    report: Report
+
+    def batches(self) -> Iterator[tuple[Any, Position]]:
+        """Yield (record batch of whowas.schema.flow_schema, position behind it)."""
+
+    def commit(self, position: Position) -> None:
+        """Remember that everything before `position` is durable."""
+
+
+class Enricher(Protocol):
+    """Adds the columns of step `enrich`."""
+
+    def name(self, flows: Any) -> Any:
+        """Return the batch with all columns of whowas.schema.named_schema, rows in the same order."""
+
+
+class Sink(Protocol):
+    """Where named flows go. A context manager is not needed: the pipeline calls close or abandon."""
+
+    def check(self) -> None:
+        """Refuse before the first read what could not be written at the end. Raises: OutputError."""
+
+    def write(self, flows: Any) -> None:
+        """Take a batch of whowas.schema.named_schema; may buffer, within a bound."""
+
+    def flush(self) -> None:
+        """Return only when everything written so far is durable and visible."""
+
+    def close(self) -> None:
+        """Flush and give back what is held."""
+
+    def abandon(self) -> None:
+        """Give up: keep what was flushed, leave nothing half-written."""
