@@ -72,7 +72,10 @@ class Enricher(Protocol):
 
 
 class Sink(Protocol):
-    """Where named flows go. A context manager is not needed: the pipeline calls close or abandon."""
+    """Where named flows go. The pipeline calls check first, and close or abandon last."""
+
+    files: list[str]
+    bytes_written: int
 
     def check(self) -> None:
         """Refuse before the first read what could not be written at the end. Raises: OutputError."""

@@ -1,0 +1,114 @@
+"""The front door: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+import whowas
+from whowas.errors import WhowasError
+
+# name: (module, one line). The line stands here so that `whowas --help` imports no command.
+COMMANDS = {
+    "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
+    "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
+    "query": ("whowas.cli.query", "Ask named flows in SQL."),
+    "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
+    "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands' names and loads one only when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order a new user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that is asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Name near matches for a word that is no command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2, cutoff=0.5)
+            if near and "Did you mean" not in error.message:
+                error.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Print the version with the facts a bug report needs."""
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+    from platform import machine, python_version, system
+
+    built = ", ".join(f"{name} {version(name)}" for name in ("numba", "pyarrow", "duckdb"))
+    click.echo(f"whowas {whowas.__version__} (Python {python_version()}, {system()} {machine()}; {built})")
+    ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 done but something was unreadable (listed), 2 usage or configuration.",
+)
+@click.option("--debug", is_flag=True, help="Show the stack trace of an error.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def group(ctx: click.Context, debug: bool) -> None:
+    """Names every flow by the workload that held each address at that moment, and says how sure it is.
+
+    \b
+    Example:
+      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
+    """
+    ctx.obj = {"debug": debug}
+
+
+def _stopped(_signal: int, _frame: Any) -> None:
+    """Leave by the same way as Ctrl-C, so that nothing half-written stays behind."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; turn a known error into one line and its exit code."""
+    signal.signal(signal.SIGTERM, _stopped)
+    try:
+        code = group(standalone_mode=False)
+        sys.stdout.flush()
+    except WhowasError as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"whowas: {error}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("whowas: stopped; files that were finished stay valid, nothing half-written is left", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left: that is its right, and no error to talk about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,245 @@
+"""The one loop: read, name, judge, write, commit. And the three things a program wants of whowas."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from enrich.who import holds_of, timeline, who_at
+
+import whowas
+from enrich import History, Namer, NamingOptions, derive, load_networks
+from ingest.cluster import EvidenceReport, read_observations
+from ingest.files import find_inputs
+from ingest.packets import CaptureSource, PacketOptions, Progress
+from sinks.jsonl import JsonlSink
+from sinks.memory import MemorySink
+from sinks.parquet import ParquetOptions, ParquetSink
+from whowas.errors import ConfigError
+from whowas.stages import Enricher, Report, Sink, Source
+from whowas.summary import Summary, as_json
+
+FORMATS = ("parquet", "jsonl")
+EXISTING = ("refuse", "append", "replace")
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class UnreadableWarning(UserWarning):
+    """Part of an input could not be read; what could was delivered."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a replay did. `table` is None when flows went to files."""
+
+    summary: Summary
+    report: Report
+    evidence: EvidenceReport
+    seconds: dict[str, float]
+    files: list[str] = field(default_factory=list)
+    bytes_written: int = 0
+    table: Any = None
+
+    def whole(self) -> bool:
+        """Say whether captures and evidence were read to their ends."""
+        return self.report.whole() and self.evidence.whole()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `whowas replay --json` prints."""
+        written = {"history": self.evidence.to_json(), "written": {"files": self.files, "bytes": self.bytes_written}}
+        return as_json(self.summary, self.report, self.seconds, written)
+
+
+def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], None]) -> None:
+    """Move every flow from source to sink. The order of the steps is the promise that nothing is lost.
+
+    1. check: refuse what could not be finished. 2. read. 3. name. 4. write. 5. close, which flushes:
+    on return all is durable. 6. commit: only now may the source forget.
+    """
+    sink.check()
+    last = None
+    try:
+        for flows, position in source.batches():
+            named = enricher.name(flows)
+            seen(named)
+            sink.write(named)
+            last = position
+        sink.close()
+    except BaseException:
+        sink.abandon()
+        raise
+    if last is not None:
+        source.commit(last)
+
+
+def _listed(paths: Paths) -> list[str]:
+    one = isinstance(paths, (str, os.PathLike))
+    return [os.fspath(path) for path in ([paths] if one else paths)]  # type: ignore[list-item, union-attr]
+
+
+def load_history(
+    history: Paths,
+    *,
+    cluster: str | None = None,
+    report: EvidenceReport | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> History:
+    """Read evidence files and derive who held each address when.
+
+    Args: history: files, folders or globs of evidence. cluster: name for evidence that carries none.
+    Raises: InputError for a path that names nothing.
+    """
+    paths = find_inputs(_listed(history))
+    told = EvidenceReport() if report is None else report
+    return derive(read_observations(paths, cluster, told, progress))
+
+
+def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -> str:
+    """Name a run by what goes in: the same input gives the same names of files, on any machine."""
+    told = hashlib.sha256(f"{whowas.__version__} {choices}".encode())
+    for path in [*captures, "|", *history]:
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        told.update(f"{os.path.basename(path)}:{size}\n".encode())
+        if os.path.isfile(path):
+            with open(path, "rb") as handle:
+                told.update(handle.read(1 << 16))
+    return told.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything a replay can be told, beside what to read. Names are those of the command line."""
+
+    cluster: str | None = None
+    networks: str | None = None
+    format: str = "parquet"
+    existing: str = "refuse"
+    packets: PacketOptions = field(default_factory=PacketOptions)
+    naming: NamingOptions = field(default_factory=NamingOptions)
+
+
+def _sink(out: str | None, run: str, choices: Choices) -> Sink:
+    if choices.existing not in EXISTING:
+        raise ConfigError(f"cannot use existing '{choices.existing}': unknown word; say one of {', '.join(EXISTING)}")
+    if out is None:
+        return MemorySink()
+    if choices.format == "parquet":
+        return ParquetSink(out, run, ParquetOptions(existing=choices.existing))
+    if choices.format == "jsonl":
+        return JsonlSink(out, run, choices.existing)
+    raise ConfigError(f"cannot write format '{choices.format}': unknown word; say one of {', '.join(FORMATS)}")
+
+
+def _naming(choices: Choices) -> NamingOptions:
+    told = {one.name: getattr(choices.naming, one.name) for one in fields(NamingOptions)}
+    if choices.cluster is not None:
+        told["cluster"] = choices.cluster
+    if choices.networks is not None:
+        told["networks"] = load_networks(choices.networks)
+    return NamingOptions(**told)
+
+
+def replay_captures(
+    captures: Paths,
+    history: Paths,
+    out: str | None = None,
+    choices: Choices | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    history_progress: Callable[[Any], None] | None = None,
+) -> Result:
+    """Replay captures against a history; with `out` to files, else to a table in memory."""
+    told = choices or Choices()
+    paths, evidence_paths = find_inputs(_listed(captures)), find_inputs(_listed(history))
+    sink = _sink(out, run_name(paths, evidence_paths, asdict(told)), told)
+    naming = _naming(told)
+    evidence, started = EvidenceReport(), time.perf_counter()
+    known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
+    loaded = time.perf_counter()
+    source, summary = CaptureSource(paths, told.packets, progress), Summary()
+    run(source, Namer(known, naming), sink, summary.add)
+    return Result(
+        summary=summary,
+        report=source.report,
+        evidence=evidence,
+        seconds={"history": loaded - started, "flows": time.perf_counter() - loaded},
+        files=sink.files,
+        bytes_written=sink.bytes_written,
+        table=sink.table() if isinstance(sink, MemorySink) else None,
+    )
+
+
+def replay(
+    captures: Paths,
+    history: Paths,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    cluster: str | None = None,
+    networks: str | None = None,
+    existing: str = "refuse",
+    packets: PacketOptions | None = None,
+    naming: NamingOptions | None = None,
+) -> Any:
+    """Name the flows of captures by who held each address at that moment.
+
+    Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files.
+        cluster: which cluster of the history. networks: TOML file of names for outside ranges.
+    Returns: a pyarrow Table of whowas.schema.named_schema, or with `out` a pyarrow Dataset of the files;
+        `.to_pandas()` works on the table and on `dataset.to_table()`.
+    Raises: WhowasError. Warns: UnreadableWarning for each place that could not be read.
+    """
+    choices = Choices(
+        cluster=cluster,
+        networks=networks,
+        existing=existing,
+        packets=packets or PacketOptions(),
+        naming=naming or NamingOptions(),
+    )
+    result = replay_captures(captures, history, None if out is None else os.fspath(out), choices)
+    for one in [*result.report.files, *result.evidence.files]:
+        for bad in one.unreadable:
+            warnings.warn(f"'{one.path}' at byte {bad.offset}: {bad.reason}", UnreadableWarning, stacklevel=2)
+    return result.table if out is None else open_flows(out)
+
+
+def open_flows(folder: str | os.PathLike[str]) -> Any:
+    """Open Parquet files written by a replay as a pyarrow Dataset, partitions as columns."""
+    import pyarrow.dataset as ds
+
+    return ds.dataset(Path(folder), format="parquet", partitioning="hive", exclude_invalid_files=False)
+
+
+def who(
+    what: str,
+    at: Any = None,
+    *,
+    history: History | Paths,
+    cluster: str | None = None,
+    naming: NamingOptions | None = None,
+) -> Any:
+    """Say who held an address at a moment, or what a pod or workload held over time.
+
+    Args: what: an address, `namespace/pod` or `kind/namespace/name`. at: RFC 3339 text, an aware
+        datetime, or microseconds since 1970; without it the timeline.
+    Returns: enrich.who.Answer, or a list of enrich.who.HoldView.
+    """
+    known = history if isinstance(history, History) else load_history(history, cluster=cluster)
+    options = naming or NamingOptions(cluster=cluster)
+    return ask(known, what, at, options)
+
+
+def ask(known: History, what: str, at: Any, options: NamingOptions) -> Any:
+    """Answer `who` from a history that is loaded."""
+    from whowas.moments import is_address, moment_us
+
+    if not is_address(what):
+        if at is not None:
+            raise ConfigError(f"cannot ask where '{what}' was at a moment: --at goes with an address; leave it out")
+        return holds_of(known, what)
+    return timeline(known, what) if at is None else who_at(known, what, moment_us(at), options)
