@@ -127,7 +127,7 @@ def _split(flows: Any) -> list[tuple[tuple[str, int], Any]]:
     parts = []
     for key in sorted(keys, key=lambda one: (one["cluster"], one["hour"])):
         mask = None if whole else pc.and_(pc.equal(clusters, key["cluster"]), pc.equal(hours, key["hour"]))
-name = _folder_name(key["cluster"])
+        name = _folder_name(key["cluster"])
         parts.append(((name, key["hour"]), flows if whole else flows.filter(mask)))
     return parts
 
