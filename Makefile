@@ -1,0 +1,78 @@
+# Two commands do all on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types contracts bench conformance golden docs lock lowest soak clean
+
+help:  ## Say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/whowas: requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "whowas needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/whowas requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev  ## Make .venv with everything for development
+
+demo: $(BIN)/whowas  ## Install, replay the samples, show named flows
+	@$(BIN)/python samples/demo.py
+
+test: $(VENV)/.dev  ## Run every test
+	$(BIN)/python -m pytest
+
+check: lint types contracts coverage  ## What must be green before anything lands
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+.PHONY: coverage
+coverage: $(VENV)/.dev  ## Run every test and report branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
+
+bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
+	$(BIN)/python bench/run.py $(BENCH)
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --group bench || echo "a peer could not be installed; the table will say so"
+	@touch $@
+
+conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its oracle
+	$(BIN)/python bench/conformance.py
+
+golden: $(VENV)/.dev  ## Write the expected results beside the samples anew
+	$(BIN)/python samples/golden.py
+
+docs: $(VENV)/.dev  ## Write the reference pages from the schema and the command line
+	$(BIN)/python docs/generate.py
+
+lock: $(VENV)/.dev  ## Pin what the demo and the tests install
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  pyproject.toml --extra pandas --group build -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  pyproject.toml --extra pandas --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+
+lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip install --quiet uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e '.[pandas]' --group dev
+	$(VENV)-lowest/bin/python -m pytest -x
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out
