@@ -50,7 +50,7 @@ bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minu
 	$(BIN)/python bench/run.py $(BENCH)
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --group bench || echo "a peer could not be installed; the table will say so"
+	$(BIN)/uv pip install --quiet --python $(VENV) --group bench || echo "a peer could not be installed; the table will say so"
 	@touch $@
 
 conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its oracle
