@@ -80,8 +80,9 @@ def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], No
 
 
 def _listed(paths: Paths) -> list[str]:
-    one = isinstance(paths, (str, os.PathLike))
-    return [os.fspath(path) for path in ([paths] if one else paths)]  # type: ignore[list-item, union-attr]
+    if isinstance(paths, (str, os.PathLike)):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
 
 
 def load_history(

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from whowas.errors import ConfigError, InputError
 
 
@@ -40,8 +42,9 @@ def ask(folder: str | os.PathLike[str], sql: str) -> Any:
 
     link = connect(folder)
     try:
-        result = link.execute(sql)
-        return result.fetch_arrow_table() if hasattr(result, "fetch_arrow_table") else result.to_arrow_table()
+        result = link.sql(sql)
+        # Statements that give no rows (SET, CREATE) give no relation either.
+        return pa.table({}) if result is None else result.to_arrow_table()
     except duckdb.Error as error:
         raise ConfigError(f"cannot run the query: {error}; 'whowas schema' lists the columns") from error
     finally:
