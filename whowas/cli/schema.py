@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import click
+import pyarrow as pa
 
 from whowas.cli.show import console, print_json
-from whowas.schema import COLUMNS, WORD, Column
+from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, TIME, WORD, Column
+
+
+NAMES = {
+    WORD: "text",
+    TIME: "timestamp",
+    ADDRESS: "binary(16)",
+    LABELS: "map of text to text",
+    pa.list_(CANDIDATE): "list of structs",
+    pa.list_(pa.string()): "list of text",
+    pa.list_(pa.uint16()): "list of uint16",
+    pa.string(): "text",
+}
 
 
 def type_name(column: Column) -> str:
     """The type as people say it."""
-    return "text (dictionary)" if column.type == WORD else str(column.type).replace("string", "text")
+    return NAMES.get(column.type, str(column.type))
 
 
 @click.command(short_help="Print every column.")
