@@ -1,0 +1,86 @@
+"""`make demo`: replay a sample capture and show what whowas is for. Run it from anywhere."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+WHOWAS = str(Path(sys.executable).with_name("whowas"))
+CAPTURES = ["samples/overlay/node1-underlay.pcap.zst", "samples/overlay/node1-bridge.pcap"]
+HISTORY = "samples/overlay/history.jsonl.gz"
+OUT = "out/demo"
+REUSED = """
+    SELECT src_ip AS ip, count(DISTINCT src_pod) AS pods
+    FROM flows WHERE src_confidence = 'exact' AND src_kind = 'pod' AND src_ip NOT LIKE '%:%'
+    GROUP BY ALL HAVING pods >= 2 ORDER BY pods DESC, ip LIMIT 1
+"""
+HOLDERS = """
+    SELECT src_namespace || '/' || src_pod AS pod, src_confidence AS sure, count(*) AS conversations,
+           strftime(min(start_time), '%H:%M:%S.%g') AS first_flow, strftime(max(end_time), '%H:%M:%S.%g') AS last_flow
+    FROM flows WHERE src_ip = '{ip}' GROUP BY ALL ORDER BY first_flow
+"""
+
+
+def show(*words: str) -> None:
+    """Print a command as a user would type it, and run it."""
+    print(f"\n$ whowas {shlex.join(words)}", flush=True)
+    subprocess.run([WHOWAS, *words], cwd=ROOT, check=True)
+
+
+def rows(sql: str) -> list[dict[str, Any]]:
+    """Ask the demo's flows."""
+    done = subprocess.run(
+        [WHOWAS, "query", sql, "--flows", OUT, "--json"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def truth(ip: str) -> list[str]:
+    """Return the pods that really held the address, as the generator of the samples wrote down."""
+    lines = map(json.loads, (ROOT / "samples/overlay/truth.jsonl").read_text().splitlines())
+    return list(dict.fromkeys(one["src"] for one in lines if one["row"] == "connection" and one["src_ip"] == ip))
+
+
+def main() -> None:
+    """Replay, show one address with two holders, say what to try next."""
+    show("replay", *CAPTURES, "--history", HISTORY, "--networks", "samples/overlay/networks.toml",
+         "--out", OUT, "--existing", "replace")  # fmt: skip
+    found = rows(REUSED)
+    if not found:
+        sys.exit("the samples show no reused address: that is a bug")
+    ip = found[0]["ip"]
+    print(f"\nOne address, several holders: who was {ip}?")
+    show("who", ip, "--history", HISTORY)
+    print("\nAnd its flows, each named by who held the address then:")
+    named = rows(HOLDERS.format(ip=ip))
+    for row in named:
+        print(
+            f"  {row['first_flow']} .. {row['last_flow']}  {row['pod']}  ({row['sure']}, {row['conversations']} conv.)"
+        )
+    real = truth(ip)
+    wrong = [row["pod"] for row in named if row["sure"] in ("exact", "likely") and row["pod"] not in real]
+    print(f"  the truth written down when the samples were made: {', '.join(real)}")
+    if wrong:
+        sys.exit(f"named wrongly: {wrong}")
+    print(f"""
+Next, try:
+  source .venv/bin/activate
+  whowas query "FROM flows LIMIT 3" --flows {OUT}
+  whowas query "SELECT src_workload, dst_workload, sum(bytes_out) FROM flows GROUP BY ALL" --flows {OUT}
+  whowas who {ip} --history {HISTORY} --at {moment(ip)}
+  whowas replay YOUR.pcap --history YOUR-watch-dump.json --out named     # docs/how-to/replay.md
+""")
+
+
+def moment(ip: str) -> str:
+    """A moment at which the address was held."""
+    return str(rows(f"SELECT max(start_time) AS t FROM flows WHERE src_ip = '{ip}'")[0]["t"])
+
+
+if __name__ == "__main__":
+    main()
