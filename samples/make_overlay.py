@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from lab.cast import Cast
 from lab.cluster import Cluster
 from lab.network import LabError, Network
 from lab.objects import Uids
@@ -78,11 +79,14 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 def record(out: Path, prefix: str, vxlan_port: int, seed: int) -> None:
     """Build the lab, act the story, write all files."""
     network, recorder = Network(prefix, vxlan_port), Recorder("demo", seed)
-    story = Story(network, recorder, Cluster(network, recorder), Uids(seed))
+    cluster = Cluster(network, recorder)
     captures: list[subprocess.Popen[bytes]] = []
     try:
         network.up()
-        story.prepare()
+        apart = cluster.talker(network.outside), cluster.talker(network.nodes[0].namespace)
+        cast = Cast(network, recorder, cluster, Uids(seed), *apart)
+        cast.enter()
+        story = Story(cast)
         for name, device in DEVICES.items():
             path = out / f"{name}.pcap"
             captures.append(start_capture(network.nodes[0].namespace, device, path, SNAP.get(name, 262_144)))
@@ -96,10 +100,9 @@ def record(out: Path, prefix: str, vxlan_port: int, seed: int) -> None:
         for process in captures:
             process.kill()
             process.communicate()
-        story.cluster.stop()
-        story.close()
+        cluster.stop()
         network.down()
-    write_lines(out / "truth.jsonl", connections + holders(story.cluster.pods))
+    write_lines(out / "truth.jsonl", connections + holders(cluster.pods))
     write_lines(out / "history.jsonl.gz", recorder.lines())
 
 

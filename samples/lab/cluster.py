@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.network import LabError, Network, Node
-from lab.objects import PodObject
+from lab.pods import PodObject
 from lab.record import Recorder
 
 TALKER = Path(__file__).with_name("talker.py")
@@ -104,6 +104,12 @@ class Cluster:
         self.network = network
         self.recorder = recorder
         self.pods: list[Pod] = []
+        self._apart: list[Talker] = []
+
+    def talker(self, namespace: str) -> Talker:
+        """A process that is no pod: the outside, or a node itself."""
+        self._apart.append(Talker(namespace))
+        return self._apart[-1]
 
     def start(self, told: PodObject, node: Node, addresses: list[str], *, existed: bool = False) -> Pod:
         """Run a pod. One that `existed` was there before the recorder came and is listed, not watched."""
@@ -174,3 +180,5 @@ class Cluster:
         for pod in self.pods:
             if pod.end is None:
                 pod.talker.stop()
+        for talker in self._apart:
+            talker.stop()
