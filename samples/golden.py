@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +74,7 @@ def main() -> int:
     """Write all, and say which changed."""
     GOLDEN.mkdir(exist_ok=True)
     for capture in captures():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            new = text(replayed(capture))
+        new = text(replayed(capture))
         path = path_of(capture)
         old = path.read_text() if path.exists() else ""
         path.write_text(new)
