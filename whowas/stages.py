@@ -38,13 +38,15 @@ class Report:
     """What a source has read so far. read = folded into flows + refused; a test holds it.
 
     `bytes` are file bytes as stored (compressed where compressed), `packets` all packet records read,
-    `refused` counts, by reason, packets that carry no IP conversation or cannot be decoded.
+    `refused` counts, by reason, packets that carry no IP conversation or cannot be decoded; `noted` counts
+    remarks on packets that were folded nevertheless (a tunnel's payload that is not IP, say).
     """
 
     packets: int = 0
     bytes: int = 0
     conversations: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     files: list[FileReport] = field(default_factory=list)
 
     def whole(self) -> bool:

@@ -1,0 +1,245 @@
+"""Captures as blocks of packets, read through one buffer that is used again: memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.files import Input
+from ingest.packets import pcap, pcapng
+from ingest.packets.fields import Bytes, Words
+from ingest.packets.layout import BY_LINK
+from whowas.errors import BrokenInput
+from whowas.stages import Unreadable
+
+WINDOW_BYTES = 1 << 20
+BLOCK_PACKETS = 1 << 13
+# Interface names come from the file: beyond this many the file's name must do.
+OBSERVERS_MOST = 1 << 12
+
+FOREIGN = (
+    (b"snoop\x00", "a Solaris snoop capture; convert it with editcap"),
+    (b"btsnoop\x00", "a Bluetooth btsnoop capture"),
+    (b"XCP\x00", "a NetXRay capture; convert it with editcap"),
+    (b"GMBU", "a Network Monitor capture; convert it with editcap"),
+    (b"RTSS", "a Network Monitor capture; convert it with editcap"),
+    (b"\xd4\xc3\xb2\xcd", "a Navtel pcap variant; convert it with editcap"),
+    (b"\xcd\xb2\xc3\xd4", "a Navtel pcap variant; convert it with editcap"),
+    (b"\xa1\xe2\xcb\x12", "a pcap variant that is not read; convert it with editcap"),
+    (b"\xac\x01\x00\x1c", "an IXIA capture; convert it with editcap"),
+    (b"\x1c\x00\x01\xac", "an IXIA capture; convert it with editcap"),
+    (b"PAR1", "a Parquet file, not a capture"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"BZh", "compressed with bzip2, which is not read; unpack it"),
+    (b"{", "JSON, not a capture; cluster history goes to --history"),
+)
+
+
+@dataclass
+class Block:
+    """Packets in a stretch of bytes. `packets` (n, 5) int64: offset in `data`, captured and original length,
+    us since 1970 UTC (-1: the file tells none), row of `interfaces`; these (m, 2): link type, observer number.
+    """
+
+    data: Bytes
+    packets: Words
+    interfaces: Words
+
+
+class Window:
+    """The bytes of an input that are at hand: data[start:stop]. `base` is the input's offset of data[0]."""
+
+    def __init__(self) -> None:
+        self.data: Bytes = np.zeros(WINDOW_BYTES, dtype=np.uint8)
+        self._source: Input | None = None
+        self.start = self.stop = self.base = 0
+
+    def read_from(self, source: Input) -> None:
+        """Begin with another input; a buffer that grew for a huge packet shrinks again."""
+        if len(self.data) > WINDOW_BYTES:
+            self.data = np.zeros(WINDOW_BYTES, dtype=np.uint8)
+        self._source = source
+        self.start = self.stop = self.base = 0
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def offset(self) -> int:
+        """The input's offset of the next byte."""
+        return self.base + self.start
+
+    def more(self, need: int) -> bool:
+        """Read on until at least `need` bytes are at hand; False when the input ends before.
+
+        Raises: BrokenInput, when nothing more can be read.
+        """
+        assert self._source is not None
+        rest = self.data[self.start : self.stop]
+        data = self.data if need <= len(self.data) else np.zeros(1 << (need - 1).bit_length(), dtype=np.uint8)
+        data[: len(rest)] = rest.copy() if data is self.data else rest
+        self.base += self.start
+        self.data, self.start, self.stop = data, 0, len(rest)
+        self.stop += self._source.readinto(memoryview(self.data)[self.stop :])
+        return self.stop >= need
+
+    def skip(self, count: int) -> int:
+        """Drop `count` bytes, at hand or still to be read; return how many there were."""
+        left = count
+        while left:
+            step = min(left, len(self))
+            self.start += step
+            left -= step
+            if left and not self.more(1):
+                break
+        return count - left
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, as far as they are at hand."""
+        return self.data[self.start : min(self.start + count, self.stop)].tobytes()
+
+
+class Capture:
+    """One capture file. `unreadable` is filled while `blocks` runs."""
+
+    def __init__(self, source: Input, window: Window, observers: list[str], name: str) -> None:
+        """Args: observers: list of places of observation, appended to. name: the file's base name."""
+        self.format = ""
+        self.unreadable: list[Unreadable] = []
+        self._window = window
+        self._observers = observers
+        self._numbers: dict[str, int] = {}
+        self._name = name
+        self._packets: Words = np.zeros((BLOCK_PACKETS, 5), dtype=np.int64)
+        window.read_from(source)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield what is readable, front to back. A block's arrays are used again for the next one."""
+        try:
+            yield from self._recognise()
+        except BrokenInput as broken:
+            self._stop(broken.reason, broken.offset)
+
+    def _stop(self, reason: str, offset: int | None = None) -> None:
+        self.unreadable.append(Unreadable(self._window.offset() if offset is None else offset, reason))
+
+    def _recognise(self) -> Iterator[Block]:
+        window = self._window
+        window.more(pcap.HEADER)
+        head = window.peek(pcap.HEADER)
+        if head[:4] in pcap.MAGICS and len(head) == pcap.HEADER:
+            return self._pcap(head)
+        if head[:4] == pcapng.MAGIC:
+            return self._pcapng()
+        self._stop(_foreign(head))
+        return iter(())
+
+    def _observer(self, interface: str = "") -> int:
+        """Number of a place of observation; the same text gets the same number."""
+        text = f"{self._name}:{interface}" if interface else self._name
+        if text not in self._numbers:
+            if len(self._numbers) >= OBSERVERS_MOST:
+                text = self._name
+            self._numbers[text] = len(self._observers)
+            self._observers.append(text)
+        return self._numbers[text]
+
+    def _pcap(self, head: bytes) -> Iterator[Block]:
+        self.format = "pcap"
+        big, nanos, record, link = pcap.facts_of(head)
+        interfaces = np.array([[link, self._observer()]], dtype=np.int64)
+        window = self._window
+        window.start += pcap.HEADER
+        while True:
+            number, window.start, why, need = pcap.index_pcap(
+                window.data, window.start, window.stop, big, nanos, record, self._packets
+            )
+            if number:
+                yield Block(window.data, self._packets[:number], interfaces)
+            if why == pcap.ABSURD:
+                return self._stop(f"a packet claims {need} bytes")
+            if why == pcap.MORE and not window.more(need):
+                return self._end("a packet")
+
+    def _end(self, what: str) -> None:
+        """The input has ended: well, when nothing is left over."""
+        if len(self._window):
+            self._stop(f"cut short in the middle of {what}")
+
+    def _pcapng(self) -> Iterator[Block]:
+        self.format = "pcapng"
+        section, places = pcapng.Section(), _no_interfaces()
+        window = self._window
+        while True:
+            number, window.start, why, need = pcapng.index_pcapng(
+                window.data, window.start, window.stop, int(section.big), section.interfaces, section.known,
+                self._packets,
+            )  # fmt: skip
+            if number:
+                yield Block(window.data, self._packets[:number], places)
+            if why in pcapng.FAULTS:
+                return self._stop(pcapng.FAULTS[why].format(need=need))
+            if why == pcap.MORE and not window.more(need):
+                return self._end("a block")
+            if why == pcapng.SKIP and window.skip(need) < need:
+                return self._stop("cut short in the middle of a block")
+            if why == pcapng.OTHER:
+                fault = self._described(section)
+                if fault:
+                    return self._stop(fault)
+                places = _places(section)
+
+    def _described(self, section: pcapng.Section) -> str:
+        """Read the section header or interface description at hand; return what is wrong with it, or ""."""
+        window = self._window
+        if window.peek(4) == pcapng.MAGIC:
+            if len(window) < 28 and not window.more(28):
+                return "cut short in the middle of a section header"
+            order = window.peek(12)[8:]
+            if order not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+                return "a section's byte order cannot be told"
+            section.big, section.known = order == b"\x1a\x2b\x3c\x4d", 0
+            length = self._length(section)
+            if length < 28 or length & 3:
+                return f"a section header of {length} bytes"
+            return "" if window.skip(length) == length else "cut short in the middle of a section header"
+        length = self._length(section)
+        try:
+            name = section.add(window.peek(length - 4)[8:])
+        except ValueError as error:
+            return str(error)
+        section.interfaces[section.known - 1, pcapng.OBSERVER] = self._observer(name)
+        window.start += length
+        return ""
+
+    def _length(self, section: pcapng.Section) -> int:
+        return int.from_bytes(self._window.peek(8)[4:], "big" if section.big else "little")
+
+
+def _no_interfaces() -> Words:
+    return np.zeros((1, 2), dtype=np.int64)
+
+
+def _places(section: pcapng.Section) -> Words:
+    columns = section.interfaces[: section.known, [pcapng.LINK, pcapng.OBSERVER]]
+    return np.ascontiguousarray(columns) if section.known else _no_interfaces()
+
+
+def _foreign(head: bytes) -> str:
+    """Say what a file is that is no capture."""
+    if not head:
+        return "the file is empty"
+    for magic, what in FOREIGN:
+        if head.startswith(magic):
+            return f"this is {what}" if what[0] != "c" else what
+    if head[:4] in pcap.MAGICS:
+        return "cut short in the middle of the file's header"
+    return f"this is no capture: it begins with {head[:8].hex(' ')}"
+
+
+def unsupported_links(block: Block, tables: Bytes) -> dict[int, int]:
+    """Count a block's packets whose link type is not read, by type."""
+    links = block.interfaces[block.packets[:, 4], 0]
+    foreign = links[tables[BY_LINK + links] >= 128]
+    return {int(link): int(count) for link, count in zip(*np.unique(foreign, return_counts=True), strict=True)}

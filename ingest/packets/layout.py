@@ -1,0 +1,119 @@
+"""Numbers that the kernels share: facts of a packet, layers, reasons, where each table lies.
+
+All are plain integers, so that numba compiles them in as constants.
+"""
+
+from __future__ import annotations
+
+# Facts of one packet: a row of int64 that the layers fill. Offsets are into the block's bytes.
+END = 0  # where the captured bytes of the current layer end
+ORIGINAL_END = 1  # where they would end had nothing been cut off
+DEPTH = 2  # IP headers accepted so far
+NOTES = 3  # bits: 1 << reason, remarks on a packet that is folded nevertheless
+IP_AT = 4  # offset of the innermost accepted IP header
+FAMILY = 5  # 4 or 6
+OUTER_AT = 6  # offset of the outermost IP header
+OUTER_FAMILY = 7
+PROTOCOL = 8
+SRC_PORT = 9
+DST_PORT = 10
+HAS_PORTS = 11
+VNI = 12  # -1 = none
+VLANS = 13  # five ids of 12 bits, outermost lowest; their number from bit 60 on
+TUNNELS = 14  # codes of 4 bits, innermost lowest
+MAC = 15  # offset << 2 | how it lies there; -1 = none
+IP_BYTES = 16  # length of the IP packet by its header
+TCP_FLAGS = 17
+TCP_SEQUENCE = 18
+FRAGMENT = 19  # 0 whole, 1 first, 2 later
+FRAGMENT_ID = 20
+ICMP = 21  # type << 8 | code; -1 = not ICMP
+SRC_HI = 22  # addresses as two big-endian halves, IPv4 mapped
+SRC_LO = 23
+DST_HI = 24
+DST_LO = 25
+# What was met since the last IP header; becomes a fact only when a valid IP header follows.
+NEXT_VNI = 26
+NEXT_VLANS = 27
+NEXT_TUNNELS = 28
+NEXT_MAC = 29
+FACTS = 30
+
+VLANS_KEPT = 5
+TUNNELS_KEPT = 8
+LAYERS_MOST = 64
+EXTENSIONS_MOST = 16
+
+# How MAC addresses lie at an offset.
+MAC_PAIR = 0  # destination, then source: Ethernet
+MAC_SENDER = 1  # the sender's only: Linux cooked
+
+# Layers: codes of the small kernels. 0 ends the way down; from REFUSE on it is a reason.
+DONE = 0
+ETHERNET = 1
+VLAN = 2
+LLC = 3
+COOKED = 4
+COOKED2 = 5
+NULL = 6
+LOOP = 7
+RAW = 8
+IPV4 = 9
+IPV6 = 10
+AH = 11
+TCP = 12
+UDP = 13
+PORTS_ONLY = 14
+ICMP_ANY = 15
+VXLAN = 16
+GENEVE = 17
+REFUSE = 128
+
+# Reasons. Refused when no IP header was accepted before, else a note on the packet.
+CUT_SHORT = 1
+BAD_IP_HEADER = 2
+NON_IP = 3
+MPLS = 4
+PPPOE = 5
+TOO_DEEP = 6
+LINK_TYPE = 7
+PORTS_CUT = 8
+NOT_A_TUNNEL = 9
+VLANS_DROPPED = 10
+UNKNOWN_FRAGMENT = 11
+NO_TIME = 12
+REASONS = 16
+
+REFUSED = {
+    CUT_SHORT: "cut_short",
+    BAD_IP_HEADER: "bad_ip_header",
+    NON_IP: "non_ip",
+    MPLS: "unsupported_mpls",
+    PPPOE: "unsupported_pppoe",
+    TOO_DEEP: "too_deep",
+    LINK_TYPE: "unsupported_link_type",
+}
+NOTED = {
+    CUT_SHORT: "tunnel_payload_cut_short",
+    BAD_IP_HEADER: "tunnel_payload_bad_ip_header",
+    NON_IP: "tunnel_payload_non_ip",
+    MPLS: "tunnel_payload_unsupported_mpls",
+    PPPOE: "tunnel_payload_unsupported_pppoe",
+    TOO_DEEP: "too_deep",
+    PORTS_CUT: "ports_cut_short",
+    NOT_A_TUNNEL: "no_tunnel_on_its_port",
+    VLANS_DROPPED: "more_than_5_vlans",
+    UNKNOWN_FRAGMENT: "fragment_without_ports",
+    NO_TIME: "no_time",
+}
+
+# Where each table lies in the one array of bytes that leads from a number to a layer.
+BY_ETHERTYPE = 0
+BY_UDP_PORT = 1 << 16
+BY_LINK = 2 << 16
+BY_PROTOCOL = 3 << 16
+TABLES = (3 << 16) + 256
+
+TUNNEL_WORDS = {1: "vxlan", 2: "geneve"}
+TUNNEL_VXLAN = 1
+TUNNEL_GENEVE = 2

@@ -1,0 +1,210 @@
+"""Captures as a source of flows: file by file, block by block, batch by batch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ingest.files import Input, open_input
+from ingest.packets import table as t
+from ingest.packets.capture import Block, Capture, Window, unsupported_links
+from ingest.packets.conversations import END_CAPTURE, END_FIN, END_RST, OUT_PER_PACKET, fold
+from ingest.packets.decode import layer_tables
+from ingest.packets.fields import Words
+from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
+from ingest.packets.links import link_reason
+from ingest.packets.rows import to_batch
+from whowas.errors import ConfigError, InputError
+from whowas.stages import FileReport, Position, Report, Unreadable
+
+PROGRESS_SECONDS = 0.2
+LINGER_SECONDS = 10.0
+LATENESS_SECONDS = 10.0
+FRAGMENT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class PacketOptions:
+    """How captures are read.
+
+    idle_timeout_seconds: silence that ends a conversation. active_timeout_seconds: a longer one is cut into
+    rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
+    out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
+    was rotated, so that a conversation may go on in the next file.
+    """
+
+    vxlan_ports: tuple[int, ...] = (4789, 8472)
+    geneve_ports: tuple[int, ...] = (6081,)
+    idle_timeout_seconds: float = 120.0
+    active_timeout_seconds: float = 1800.0
+    max_conversations: int = 1 << 20
+    batch_rows: int = 1 << 16
+    continuous: bool = False
+
+    def __post_init__(self) -> None:
+        for port in (*self.vxlan_ports, *self.geneve_ports):
+            if not 0 < port < 1 << 16:
+                raise ConfigError(f"cannot use tunnel port {port}: not a UDP port; say a number from 1 to 65535")
+        shared = set(self.vxlan_ports) & set(self.geneve_ports)
+        if shared:
+            raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
+        if not 0 < self.idle_timeout_seconds < 10**9 or not 0 <= self.active_timeout_seconds < 10**9:
+            raise ConfigError(
+                "cannot use such timeouts: idle must be above 0, active 0 or above, both below 10^9 seconds"
+            )
+        if not 1 <= self.max_conversations <= 1 << 27 or self.batch_rows < 1:
+            raise ConfigError("cannot use such bounds: max_conversations must be 1 to 2^27, batch_rows at least 1")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the reading is: bytes as stored of the current file; total 0 = unknown; packets of the whole run."""
+
+    path: str
+    consumed: int
+    total: int
+    packets: int
+
+
+def _spans(options: PacketOptions) -> Words:
+    spans = np.zeros(t.SPANS, dtype=np.int64)
+    spans[t.IDLE] = round(options.idle_timeout_seconds * 1e6)
+    spans[t.ACTIVE] = round(options.active_timeout_seconds * 1e6) or 1 << 62
+    spans[t.LINGER] = round(LINGER_SECONDS * 1e6)
+    spans[t.LATENESS] = round(LATENESS_SECONDS * 1e6)
+    spans[t.FRAGMENTS_KEPT] = round(FRAGMENT_SECONDS * 1e6)
+    return spans
+
+
+class CaptureSource:
+    """A whowas.stages.Source over capture files. `report` is brought up to date block by block."""
+
+    def __init__(
+        self, paths: Sequence[str], options: PacketOptions, progress: Callable[[Progress], None] | None = None
+    ) -> None:
+        """Args: paths: files, `-` for standard input. progress: called some times a second at most."""
+        self.report = Report()
+        self._paths = list(paths)
+        self._options = options
+        self._progress = progress
+        self._tables = layer_tables(options.vxlan_ports, options.geneve_ports)
+        self._table = t.Table(options.max_conversations, options.batch_rows + OUT_PER_PACKET, _spans(options))
+        self._window = Window()
+        self._observers: list[str] = []
+        self._formats: list[str] = []
+        self._told = 0.0
+        self._bytes_before = 0
+
+    def batches(self) -> Iterator[tuple[Any, Position]]:
+        """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
+        position = Position("", 0)
+        for path in self._paths:
+            for batch, position in self._file(path):
+                yield batch, position
+            if not self._options.continuous:
+                yield from self._drain(position)
+        if self._options.continuous:
+            yield from self._drain(position)
+
+    def commit(self, position: Position) -> None:
+        """Nothing to remember: a capture can be read again."""
+
+    def _file(self, path: str) -> Iterator[tuple[Any, Position]]:
+        told = FileReport(path)
+        self.report.files.append(told)
+        try:
+            source = open_input(path)
+        except InputError as error:
+            told.unreadable.append(Unreadable(0, str(error)))
+            return
+        with source:
+            capture = Capture(source, self._window, self._observers, _base_name(path))
+            self._table.numbers[t.FILE_SEEN] = 0
+            for block in capture.blocks():
+                told.format = capture.format
+                told.packets += len(block.packets)
+                yield from self._block(block, capture, Position(path, source.offset))
+                self._tell(source)
+            told.format = capture.format
+            told.unreadable += capture.unreadable
+            self._count_bytes(source)
+            self._bytes_before = self.report.bytes
+            self._tell(source, last=True)
+
+    def _count_bytes(self, source: Input) -> None:
+        self.report.bytes = self._bytes_before + source.consumed
+
+    def _tell(self, source: Input, last: bool = False) -> None:
+        self._count_bytes(source)
+        now = time.monotonic()
+        if self._progress is not None and (last or now - self._told > PROGRESS_SECONDS):
+            self._told = now
+            self._progress(Progress(source.path, source.consumed, source.size, self.report.packets))
+
+    def _block(self, block: Block, capture: Capture, position: Position) -> Iterator[tuple[Any, Position]]:
+        """Fold a block; a batch comes out whenever enough conversations are finished."""
+        table, done = self._table, 0
+        self._formats += [capture.format] * (len(self._observers) - len(self._formats))
+        before = int(table.refused[LINK_TYPE])
+        while True:
+            with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
+                done = fold(
+                    block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.key, table.pool,
+                    table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans, table.out,
+                    table.out_cold, table.refused, table.noted,
+                )  # fmt: skip
+            if done == len(block.packets):
+                break
+            if table.numbers[t.WANTS_SLOTS]:
+                table.grow()
+            else:
+                yield self._finished(), position
+        self._count(block, before)
+
+    def _count(self, block: Block, before: int) -> None:
+        """Carry the kernel's counters over to the report, once a block is folded."""
+        table, report = self._table, self.report
+        report.packets += len(block.packets)
+        for code, reason in REFUSED.items():
+            if code != LINK_TYPE and table.refused[code]:
+                report.refused[reason] = int(table.refused[code])
+        for code, reason in NOTED.items():
+            if table.noted[code]:
+                report.noted[reason] = int(table.noted[code])
+        if table.refused[LINK_TYPE] > before:
+            for link, number in unsupported_links(block, self._tables).items():
+                report.refused[link_reason(link, report.refused)] += number
+
+    def _finished(self) -> Any:
+        table = self._table
+        number = int(table.numbers[t.OUT])
+        table.numbers[t.OUT] = 0
+        return self._batch(table.out[:number], table.out_cold[:number])
+
+    def _batch(self, rows: Words, cold: Words) -> Any:
+        self.report.conversations += len(rows)
+        return to_batch(rows, cold, self._observers, self._formats)
+
+    def _drain(self, position: Position) -> Iterator[tuple[Any, Position]]:
+        """Write out what is finished and what is still open, the latter in one order over all batches."""
+        table = self._table
+        if table.numbers[t.OUT]:
+            yield self._finished(), position
+        left = table.open_rows()
+        for start in range(0, len(left), self._options.batch_rows):
+            picked = left[start : start + self._options.batch_rows]
+            rows, cold = table.pool[picked], table.cold[picked]
+            state = rows[:, t.STATE]
+            closed = np.where(state & t.CLOSED_BY_RESET, END_RST, END_FIN)
+            cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
+            yield self._batch(rows, cold), position
+        table.empty()
+
+
+def _base_name(path: str) -> str:
+    return "stdin" if path == "-" else os.path.basename(path)
