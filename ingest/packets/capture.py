@@ -147,13 +147,13 @@ class Capture:
 
     def _pcap(self, head: bytes) -> Iterator[Block]:
         self.format = "pcap"
-        big, nanos, record, link = pcap.facts_of(head)
+        big, nanos, record, swapped, link = pcap.facts_of(head)
         interfaces = np.array([[link, self._observer()]], dtype=np.int64)
         window = self._window
         window.start += pcap.HEADER
         while True:
             number, window.start, why, need = pcap.index_pcap(
-                window.data, window.start, window.stop, big, nanos, record, self._packets
+                window.data, window.start, window.stop, big, nanos, record, swapped, self._packets
             )
             if number:
                 yield Block(window.data, self._packets[:number], interfaces)

@@ -42,7 +42,7 @@ FACTS = 30
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8
 LAYERS_MOST = 64
-EXTENSIONS_MOST = 16
+EXTENSIONS_MOST = 128
 
 # How MAC addresses lie at an offset.
 MAC_PAIR = 0  # destination, then source: Ethernet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Literal
 
 from ingest.packets.fields import Bytes, Words, word
 from whowas.kernels import kernel
@@ -21,6 +21,9 @@ HEADER = 24
 PACKET_MOST = 1 << 26
 """No capture holds a packet of 64 MiB (libpcap stops at 256 KiB for network links): such a length is damage."""
 
+# Files of format 2.3 and older may hold a packet's two lengths in the other order.
+NEVER, WHEN_LONGER, ALWAYS = 0, 1, 2
+
 # Why an index kernel stopped.
 MORE = 0  # it needs `need` bytes from where it stands
 FULL = 1
@@ -29,7 +32,7 @@ ABSURD = 2
 
 @kernel
 def index_pcap(
-    data: Bytes, at: int, stop: int, big: int, nanos: int, header: int, packets: Words
+    data: Bytes, at: int, stop: int, big: int, nanos: int, header: int, swapped: int, packets: Words
 ) -> tuple[int, int, int, int]:
     """List the packets that lie whole in data[at:stop].
 
@@ -41,6 +44,9 @@ def index_pcap(
         if at + header > stop:
             return number, at, MORE, header
         captured = word(data, at + 8, big)
+        original = word(data, at + 12, big)
+        if swapped == ALWAYS or (swapped == WHEN_LONGER and captured > original):
+            captured, original = original, captured
         if captured > PACKET_MOST:
             return number, at, ABSURD, captured
         if at + header + captured > stop:
@@ -50,7 +56,7 @@ def index_pcap(
             fraction //= 1000
         packets[number, 0] = at + header
         packets[number, 1] = captured
-        packets[number, 2] = word(data, at + 12, big)
+        packets[number, 2] = original
         packets[number, 3] = word(data, at, big) * 1_000_000 + fraction
         packets[number, 4] = 0
         number += 1
@@ -58,9 +64,13 @@ def index_pcap(
     return number, at, FULL, 0
 
 
-def facts_of(head: bytes) -> tuple[int, int, int, int]:
-    """Return (big-endian, nanoseconds, record header, link type) of a file's first 24 bytes."""
+def facts_of(head: bytes) -> tuple[int, int, int, int, int]:
+    """Return (big-endian, nanoseconds, record header, order of lengths, link type) of a file's first 24 bytes."""
     big, nanos, record = MAGICS[head[:4]]
-    network = int.from_bytes(head[20:24], "big" if big else "little")
-    # The upper half may tell about frame check sequences.
-    return big, nanos, record, int(np.int64(network & 0xFFFF))
+    order: Literal["big", "little"] = "big" if big else "little"
+    version = int.from_bytes(head[4:6], order), int.from_bytes(head[6:8], order)
+    swapped = NEVER
+    if version[0] == 2 and version[1] <= 3:
+        swapped = WHEN_LONGER if version[1] == 3 else ALWAYS
+    # The upper half of the link type may tell about frame check sequences.
+    return big, nanos, record, swapped, int.from_bytes(head[20:24], order) & 0xFFFF
