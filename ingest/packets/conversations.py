@@ -6,9 +6,9 @@ The rules, in the order in which they are asked when a packet meets an open conv
 3. longer than the active timeout with this packet: written as active_timeout, the next keeps the direction;
 4. a SYN at or after the first FIN or RST, unless it is the same SYN again: written, a new one begins;
 5. else the packet belongs to it. A SYN that was still missing decides who is src, even when it comes late.
-Besides, each packet looks at one row of the pool, in turn, and writes it out when its time is over: a sweep
-at constant cost. Its clock is the least of the last four packets' times: one packet with a wrong time
-ends nothing.
+Besides, for each packet one row of the pool is looked at, in turn, and written out when its time is over: a
+sweep at constant cost. Its clock is the earlier of two medians of three packets: a single packet with a
+wrong time ends nothing but its own conversation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from ingest.packets.layout import (
     IP_BYTES,
     MAC,
     MAC_PAIR,
-    NO_TIME,
     NOTES,
     OUTER_AT,
     OUTER_FAMILY,
@@ -66,10 +65,14 @@ from ingest.packets.table import (
     FRAGMENTS,
     FRAGMENTS_KEPT,
     FREE,
+    GROUP,
     HAND,
     HASH,
     ICMP_FIRST,
     IDLE,
+    KEY_GUESS,
+    KEY_REASON,
+    KEY_SENDER,
     LAST,
     LATENESS,
     LINGER,
@@ -77,13 +80,12 @@ from ingest.packets.table import (
     MAC_A,
     MAC_B,
     NETWORK,
+    NOTHING,
     ORDINAL,
     OUT,
     OUTER,
     OUTER_A_HI,
-    OUTER_A_LO,
     OUTER_B_HI,
-    OUTER_B_LO,
     PACKETS_A,
     PLACE,
     REASON,
@@ -103,7 +105,7 @@ from ingest.packets.table import (
     leave_slot,
     mix,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 TCP_NUMBER = 6
@@ -116,7 +118,7 @@ OUT_PER_PACKET = 3
 VICTIMS_LOOKED_AT = 8
 
 
-@kernel
+@lean_kernel
 def _key_of(facts: Words, key: Words) -> int:
     """Fill the seven words of a key; return 1 when the sender is end b, else 0."""
     src_port = facts[SRC_PORT] if facts[HAS_PORTS] else np.int64(0)
@@ -136,7 +138,7 @@ def _key_of(facts: Words, key: Words) -> int:
     return 0
 
 
-@kernel
+@lean_kernel
 def _fragment(facts: Words, time: int, fragments: Words, spans: Words) -> None:
     """A first fragment leaves its ports in a small table, later ones take them from there.
 
@@ -163,12 +165,12 @@ def _fragment(facts: Words, time: int, fragments: Words, spans: Words) -> None:
         facts[NOTES] |= 1 << UNKNOWN_FRAGMENT
 
 
-@kernel
+@lean_kernel
 def _end_of_closed(state: int) -> int:
     return END_RST if state & CLOSED_BY_RESET else END_FIN
 
 
-@kernel
+@lean_kernel
 def _verdict(facts: Words, sender: int, time: int, row: Words, spans: Words) -> int:
     """Say why the open conversation ends before this packet; ENDS_NOT when the packet belongs to it."""
     state = row[STATE]
@@ -191,7 +193,7 @@ def _verdict(facts: Words, sender: int, time: int, row: Words, spans: Words) -> 
     return END_FIN
 
 
-@kernel
+@lean_kernel
 def _begin(row: Words, key: Words, hashed: int, time: int, sender: int) -> None:
     for i in range(7):
         row[i] = key[i]
@@ -204,7 +206,7 @@ def _begin(row: Words, key: Words, hashed: int, time: int, sender: int) -> None:
     row[CLOSED_AT] = 0
 
 
-@kernel
+@lean_kernel
 def _outer_address(data: Bytes, at: int, family: int, cold: Words, end: int) -> None:
     if family == 4:
         cold[end] = 0
@@ -214,7 +216,7 @@ def _outer_address(data: Bytes, at: int, family: int, cold: Words, end: int) -> 
         cold[end + 1] = bits64(data, at + 8)
 
 
-@kernel
+@lean_kernel
 def _begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Words, place: int) -> None:
     """Keep what is told once: outer and Ethernet addresses, tunnels, where and as which packet it was seen."""
     cold[OUTER] = 0
@@ -242,7 +244,7 @@ def _begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Wo
     cold[ICMP_FIRST] = facts[ICMP]
 
 
-@kernel
+@lean_kernel
 def _direct(facts: Words, sender: int, row: Words) -> None:
     """Let a SYN, or the answer to one, decide who is src. The first to tell is believed."""
     flags = facts[TCP_FLAGS]
@@ -257,7 +259,7 @@ def _direct(facts: Words, sender: int, row: Words) -> None:
     row[STATE] = (row[STATE] & ~SRC_IS_B) | BY_SYN | (SRC_IS_B if opener else 0)
 
 
-@kernel
+@lean_kernel
 def _count(facts: Words, sender: int, time: int, row: Words) -> None:
     """Add the packet to its direction, stretch the times, follow FIN and RST."""
     row[FIRST] = min(row[FIRST], time)
@@ -281,7 +283,7 @@ def _count(facts: Words, sender: int, time: int, row: Words) -> None:
     row[STATE] = state
 
 
-@kernel
+@lean_kernel
 def _write(row: int, reason: int, pool: Words, cold: Words, numbers: Words, out: Words, out_cold: Words) -> None:
     """Copy a row to the finished ones."""
     at = numbers[OUT]
@@ -293,34 +295,47 @@ def _write(row: int, reason: int, pool: Words, cold: Words, numbers: Words, out:
     numbers[OUT] += 1
 
 
-@kernel
+@lean_kernel
 def _overdue(row: Words, clock: int, spans: Words) -> int:
-    """Say why a row's time is over by the clock, or ENDS_NOT. Late packets get their grace."""
-    away = max(clock - row[LAST], row[FIRST] - clock) - spans[LATENESS]
+    """Say why a row's time is over by the clock, or ENDS_NOT. Late packets get their grace.
+
+    A row from the future waits: it is the clock that may have stepped back.
+    """
+    away = clock - row[LAST] - spans[LATENESS]
     if row[STATE] & CLOSED:
         return _end_of_closed(row[STATE]) if away > spans[LINGER] else ENDS_NOT
     return END_IDLE if away > spans[IDLE] else ENDS_NOT
 
 
-@kernel
+@lean_kernel
 def _sweep(
-    clock: int, pool: Words, cold: Words, slots: Words, numbers: Words, spans: Words, out: Words, out_cold: Words
+    looks: int,
+    clock: int,
+    pool: Words,
+    cold: Words,
+    slots: Words,
+    numbers: Words,
+    spans: Words,
+    out: Words,
+    out_cold: Words,
 ) -> None:
-    """Look at the next row of the pool."""
-    hand = numbers[HAND]
-    if hand >= numbers[TOP]:
-        hand = np.int64(0)
-    numbers[HAND] = hand + 1
-    if numbers[TOP] == 0 or pool[hand, FIRST] == FREE:
-        return
-    reason = _overdue(pool[hand], clock, spans)
-    if reason != ENDS_NOT:
-        _write(hand, reason, pool, cold, numbers, out, out_cold)
-        leave_slot(pool[hand, HASH] >> 32, hand, slots)
-        free_row(hand, numbers, pool)
+    """Look at the next rows of the pool, as many as packets came: constant cost a packet."""
+    hand, top = numbers[HAND], numbers[TOP]
+    for _ in range(min(looks, top)):
+        if hand >= top:
+            hand = np.int64(0)
+        row = pool[hand]
+        if row[FIRST] != FREE:
+            reason = _overdue(row, clock, spans)
+            if reason != ENDS_NOT:
+                _write(hand, reason, pool, cold, numbers, out, out_cold)
+                leave_slot(row[HASH] >> 32, hand, slots)
+                free_row(hand, numbers, pool)
+        hand += 1
+    numbers[HAND] = hand
 
 
-@kernel
+@lean_kernel
 def _make_room(pool: Words, cold: Words, slots: Words, numbers: Words, out: Words, out_cold: Words) -> None:
     """Write out one of a full table: of the next few rows, the one that was quiet longest."""
     start = numbers[HAND] % len(pool)
@@ -336,17 +351,20 @@ def _make_room(pool: Words, cold: Words, slots: Words, numbers: Words, out: Word
     free_row(victim, numbers, pool)
 
 
-@kernel
-def _clock(time: int, numbers: Words) -> int:
-    """Remember this packet's time; return the least of the last four. Before the first, -1 stands there."""
+@lean_kernel
+def _clock(packets: Words, start: int, number: int, numbers: Words) -> int:
+    """Return the earlier of this group's and the last group's median of three packet times (first, middle, last)."""
+    a, b, c = packets[start, 3], packets[start + number // 2, 3], packets[start + number - 1, 3]
+    low, high = min(a, b), max(a, b)
+    middle = max(low, min(high, c))
     if numbers[CLOCK] < 0:
-        for i in range(4):
-            numbers[CLOCK + i] = time
-    numbers[CLOCK + (numbers[SEEN] & 3)] = time
-    return min(min(numbers[CLOCK], numbers[CLOCK + 1]), min(numbers[CLOCK + 2], numbers[CLOCK + 3]))
+        numbers[CLOCK] = middle
+    before = numbers[CLOCK]
+    numbers[CLOCK] = middle
+    return min(before, middle)
 
 
-@kernel
+@lean_kernel
 def _follow(reason: int, row: Words, key: Words, hashed: int, time: int, sender: int) -> None:
     """Begin the next conversation of the same key in the same row."""
     state, sequence = row[STATE], row[HASH] & 0xFFFFFFFF
@@ -357,7 +375,88 @@ def _follow(reason: int, row: Words, key: Words, hashed: int, time: int, sender:
         row[HASH] |= sequence
 
 
-@kernel
+@lean_kernel
+def _decode_group(
+    data: Bytes,
+    packets: Words,
+    start: int,
+    places: Words,
+    tables: Bytes,
+    facts: Words,
+    keys: Words,
+    fragments: Words,
+    secret: Words,
+    spans: Words,
+) -> int:
+    """Decode up to a group's packets from `start` on; fill facts (GROUP, FACTS), keys (GROUP, KEY); return how many."""
+    number = min(len(packets) - start, len(facts))
+    for j in range(number):
+        i = start + j
+        one, key = facts[j], keys[j]
+        link = places[packets[i, 4], 0]
+        key[KEY_REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], link, one, tables)
+        if key[KEY_REASON] == 0:
+            if one[FRAGMENT]:
+                _fragment(one, packets[i, 3], fragments, spans)
+            key[KEY_SENDER] = _key_of(one, key)
+            key[HASH] = mix(key, secret)
+        else:
+            key[HASH] = 0
+    return number
+
+
+@lean_kernel
+def _touch(keys: Words, number: int, slots: Words, pool: Words) -> int:
+    """Read where the group's conversations probably lie, one after another: the waits for memory overlap.
+
+    Returns: a sum that says nothing, so that the compiler keeps the reads.
+    """
+    mask = len(slots) - 1
+    seen = np.int64(0)
+    for j in range(number):
+        keys[j, KEY_GUESS] = (slots[keys[j, HASH] & mask] & 0xFFFFFFFF) - 1
+    for j in range(number):
+        row = keys[j, KEY_GUESS]
+        if row >= 0:
+            seen ^= pool[row, A_LO] ^ pool[row, LAST]
+    return seen
+
+
+@lean_kernel
+def _place(
+    data: Bytes,
+    facts: Words,
+    key: Words,
+    time: int,
+    place: int,
+    pool: Words,
+    cold: Words,
+    slots: Words,
+    numbers: Words,
+    spans: Words,
+    out: Words,
+    out_cold: Words,
+) -> int:
+    """Return the row that the packet belongs to, begun anew where the rules say so."""
+    sender, hashed = key[KEY_SENDER], key[HASH]
+    row = find(key, hashed, slots, pool)
+    if row < 0:
+        if numbers[LIVE] == len(pool):
+            _make_room(pool, cold, slots, numbers, out, out_cold)
+        row = give_row(numbers, pool)
+        _begin(pool[row], key, hashed, time, sender)
+        _begin_cold(data, facts, sender, cold[row], numbers, place)
+        enter_slot(hashed, row, slots)
+        return row
+    over = _verdict(facts, sender, time, pool[row], spans)
+    if over != ENDS_NOT:
+        _write(row, over, pool, cold, numbers, out, out_cold)
+        _follow(over, pool[row], key, hashed, time, sender)
+        _begin_cold(data, facts, sender, cold[row], numbers, place)
+    return row
+
+
+@lean_kernel
 def fold(
     data: Bytes,
     packets: Words,
@@ -365,7 +464,7 @@ def fold(
     places: Words,
     tables: Bytes,
     facts: Words,
-    key: Words,
+    keys: Words,
     pool: Words,
     cold: Words,
     slots: Words,
@@ -381,50 +480,32 @@ def fold(
     """Decode and fold packets[start:]; return the index of the first not taken.
 
     It stops early when finished rows fill `out` or when the hash table is to grow (numbers[WANTS_SLOTS]).
-    Sixteen arrays instead of one table object: numba's containers would cost more than they explain.
+    Eighteen arrays instead of one table object: numba's containers would cost more than they explain.
+    Args: packets (n, 5) as in capture.Block, all with a time; the others as in table.Table.
     """
-    for i in range(start, len(packets)):
-        if numbers[OUT] + OUT_PER_PACKET > len(out):
+    i = start
+    while i < len(packets):
+        if numbers[OUT] + GROUP * OUT_PER_PACKET > len(out):
             return i
-        if numbers[LIVE] * 2 >= len(slots):
-            numbers[WANTS_SLOTS] = 1
-            return i
-        time = packets[i, 3]
-        interface = packets[i, 4]
-        timed = time >= 0
-        if not timed:
-            time = max(numbers[CLOCK + ((numbers[SEEN] + 3) & 3)], 0)
-        _sweep(_clock(time, numbers), pool, cold, slots, numbers, spans, out, out_cold)
-        at = packets[i, 0]
-        reason = decode(data, at, packets[i, 1], packets[i, 2], places[interface, 0], facts, tables)
-        if reason:
-            refused[reason] += 1
-        else:
-            if not timed:
-                facts[NOTES] |= 1 << NO_TIME
-            if facts[FRAGMENT]:
-                _fragment(facts, time, fragments, spans)
-            sender = _key_of(facts, key)
-            hashed = mix(key, secret)
-            row = find(key, hashed, slots, pool)
-            if row < 0:
-                if numbers[LIVE] == len(pool):
-                    _make_room(pool, cold, slots, numbers, out, out_cold)
-                row = give_row(numbers, pool)
-                _begin(pool[row], key, hashed, time, sender)
-                _begin_cold(data, facts, sender, cold[row], numbers, places[interface, 1])
-                enter_slot(hashed, row, slots)
+        number = _decode_group(data, packets, i, places, tables, facts, keys, fragments, secret, spans)
+        numbers[NOTHING] = _touch(keys, number, slots, pool)
+        clock = _clock(packets, i, number, numbers)
+        _sweep(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
+        for j in range(number):
+            if numbers[LIVE] * 2 >= len(slots):
+                numbers[WANTS_SLOTS] = 1
+                return i
+            time, place, key = packets[i, 3], places[packets[i, 4], 1], keys[j]
+            if key[KEY_REASON]:
+                refused[key[KEY_REASON]] += 1
             else:
-                over = _verdict(facts, sender, time, pool[row], spans)
-                if over != ENDS_NOT:
-                    _write(row, over, pool, cold, numbers, out, out_cold)
-                    _follow(over, pool[row], key, hashed, time, sender)
-                    _begin_cold(data, facts, sender, cold[row], numbers, places[interface, 1])
-            _count(facts, sender, time, pool[row])
-            numbers[FOLDED] += 1
-            if facts[NOTES]:
-                for bit in range(REASONS):
-                    noted[bit] += (facts[NOTES] >> bit) & 1
-        numbers[SEEN] += 1
-        numbers[FILE_SEEN] += 1
-    return len(packets)
+                row = _place(data, facts[j], key, time, place, pool, cold, slots, numbers, spans, out, out_cold)
+                _count(facts[j], key[KEY_SENDER], time, pool[row])
+                numbers[FOLDED] += 1
+                if facts[j, NOTES]:
+                    for bit in range(REASONS):
+                        noted[bit] += (facts[j, NOTES] >> bit) & 1
+            numbers[SEEN] += 1
+            numbers[FILE_SEEN] += 1
+            i += 1
+    return i

@@ -47,7 +47,7 @@ from ingest.packets.link import cooked, cooked2, ethernet, llc, loop, null, raw,
 from ingest.packets.network import ah, ipv4, ipv6, read_addresses
 from ingest.packets.transport import icmp, ports_only, tcp, udp
 from ingest.packets.tunnels import geneve, vxlan
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 LINK_LAYERS = {
     0: NULL,
@@ -100,7 +100,7 @@ def layer_tables(vxlan_ports: Iterable[int], geneve_ports: Iterable[int]) -> Byt
     return tables
 
 
-@kernel
+@lean_kernel
 def _step(layer: int, data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Take one layer off. Commonest first; compiled, this is a jump table."""
     if layer == ETHERNET:
@@ -140,7 +140,7 @@ def _step(layer: int, data: Bytes, at: int, facts: Words, tables: Bytes) -> tupl
     return REFUSE + TOO_DEEP, at
 
 
-@kernel
+@lean_kernel
 def decode(data: Bytes, at: int, captured: int, original: int, link: int, facts: Words, tables: Bytes) -> int:
     """Fill `facts` for the packet at data[at : at + captured]; its length on the wire was `original`.
 

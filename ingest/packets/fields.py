@@ -5,44 +5,44 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]
 
 
-@kernel
+@lean_kernel
 def u8(data: Bytes, at: int) -> int:
     return np.int64(data[at])  # type: ignore[return-value]
 
 
-@kernel
+@lean_kernel
 def u16(data: Bytes, at: int) -> int:
     return (np.int64(data[at]) << 8) | np.int64(data[at + 1])  # type: ignore[return-value]
 
 
-@kernel
+@lean_kernel
 def u24(data: Bytes, at: int) -> int:
     return (np.int64(data[at]) << 16) | (np.int64(data[at + 1]) << 8) | np.int64(data[at + 2])  # type: ignore[return-value]
 
 
-@kernel
+@lean_kernel
 def u32(data: Bytes, at: int) -> int:
     return (u16(data, at) << 16) | u16(data, at + 2)
 
 
-@kernel
+@lean_kernel
 def u48(data: Bytes, at: int) -> int:
     return (u24(data, at) << 24) | u24(data, at + 3)
 
 
-@kernel
+@lean_kernel
 def bits64(data: Bytes, at: int) -> int:
     """Eight bytes as the int64 of the same bits: the top bit makes it negative."""
     return (u32(data, at) << 32) | u32(data, at + 4)
 
 
-@kernel
+@lean_kernel
 def word(data: Bytes, at: int, big: int) -> int:
     """32 bits in the byte order of a capture file."""
     if big:
@@ -51,7 +51,7 @@ def word(data: Bytes, at: int, big: int) -> int:
     return low | (np.int64(data[at + 2]) << 16) | (np.int64(data[at + 3]) << 24)  # type: ignore[return-value]
 
 
-@kernel
+@lean_kernel
 def half(data: Bytes, at: int, big: int) -> int:
     """16 bits in the byte order of a capture file."""
     if big:

@@ -81,7 +81,6 @@ PORTS_CUT = 8
 NOT_A_TUNNEL = 9
 VLANS_DROPPED = 10
 UNKNOWN_FRAGMENT = 11
-NO_TIME = 12
 REASONS = 16
 
 REFUSED = {
@@ -104,7 +103,6 @@ NOTED = {
     NOT_A_TUNNEL: "no_tunnel_on_its_port",
     VLANS_DROPPED: "more_than_5_vlans",
     UNKNOWN_FRAGMENT: "fragment_without_ports",
-    NO_TIME: "no_time",
 }
 
 # Where each table lies in the one array of bytes that leads from a number to a layer.

@@ -22,12 +22,12 @@ from ingest.packets.layout import (
     VLANS_DROPPED,
     VLANS_KEPT,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 ARPHRD_NETLINK = 824
 
 
-@kernel
+@lean_kernel
 def ethernet(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     if at + 14 > facts[END]:
         return REFUSE + CUT_SHORT, at
@@ -35,7 +35,7 @@ def ethernet(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, in
     return u8(tables, BY_ETHERTYPE + u16(data, at + 12)), at + 14
 
 
-@kernel
+@lean_kernel
 def vlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """802.1Q and 802.1ad tags, also several. The first five ids are kept, more are noted."""
     if at + 4 > facts[END]:
@@ -49,7 +49,7 @@ def vlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_ETHERTYPE + u16(data, at + 2)), at + 4
 
 
-@kernel
+@lean_kernel
 def llc(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """802.2: IP comes here only behind a SNAP header (RFC 1042)."""
     if at + 8 > facts[END]:
@@ -59,7 +59,7 @@ def llc(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_ETHERTYPE + u16(data, at + 6)), at + 8
 
 
-@kernel
+@lean_kernel
 def cooked(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LINUX_SLL: kind, hardware type, address length, address, protocol."""
     if at + 16 > facts[END]:
@@ -71,7 +71,7 @@ def cooked(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]
     return u8(tables, BY_ETHERTYPE + u16(data, at + 14)), at + 16
 
 
-@kernel
+@lean_kernel
 def cooked2(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LINUX_SLL2: protocol, reserved, interface, hardware type, kind, address length, address."""
     if at + 20 > facts[END]:
@@ -83,7 +83,7 @@ def cooked2(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int
     return u8(tables, BY_ETHERTYPE + u16(data, at)), at + 20
 
 
-@kernel
+@lean_kernel
 def _by_address_family(family: int) -> int:
     if family == 2:
         return IPV4
@@ -93,7 +93,7 @@ def _by_address_family(family: int) -> int:
     return REFUSE + NON_IP
 
 
-@kernel
+@lean_kernel
 def null(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """NULL: an address family in the byte order of the machine that captured, which nobody wrote down."""
     if at + 4 > facts[END]:
@@ -104,7 +104,7 @@ def null(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _by_address_family(family), at + 4
 
 
-@kernel
+@lean_kernel
 def loop(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LOOP: as NULL, in network byte order."""
     if at + 4 > facts[END]:
@@ -112,7 +112,7 @@ def loop(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _by_address_family(u32(data, at)), at + 4
 
 
-@kernel
+@lean_kernel
 def raw(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """RAW: the IP header itself says which it is."""
     if at + 1 > facts[END]:

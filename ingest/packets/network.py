@@ -44,13 +44,13 @@ from ingest.packets.layout import (
     VLANS,
     VNI,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 MAPPED = 0xFFFF << 32  # ::ffff:a.b.c.d
 NO_NEXT_HEADER = 59
 
 
-@kernel
+@lean_kernel
 def _accept(facts: Words, at: int, family: int, length: int) -> None:
     """Make this header the innermost one: what stood before it becomes fact."""
     if facts[DEPTH] == 0:
@@ -76,7 +76,7 @@ def _accept(facts: Words, at: int, family: int, length: int) -> None:
         facts[END] = at + length
 
 
-@kernel
+@lean_kernel
 def ipv4(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     if at + 20 > facts[END]:
         return REFUSE + CUT_SHORT, at
@@ -102,7 +102,7 @@ def ipv4(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_PROTOCOL + protocol), at + header
 
 
-@kernel
+@lean_kernel
 def ipv6(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     if at + 40 > facts[END]:
         return REFUSE + CUT_SHORT, at
@@ -116,7 +116,7 @@ def ipv6(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _extensions(data, at + 40, following, facts, tables)
 
 
-@kernel
+@lean_kernel
 def _extensions(data: Bytes, at: int, following: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Walk the chain to the transport header. AH is a layer of its own, ESP cannot be opened."""
     for _ in range(EXTENSIONS_MOST):
@@ -143,7 +143,7 @@ def _extensions(data: Bytes, at: int, following: int, facts: Words, tables: Byte
     return REFUSE + TOO_DEEP, at
 
 
-@kernel
+@lean_kernel
 def ah(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Authentication header: signs, hides nothing. The protocol is the one behind it."""
     if at + 8 > facts[END]:
@@ -151,7 +151,7 @@ def ah(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _extensions(data, at + (u8(data, at + 1) + 2) * 4, u8(data, at), facts, tables)
 
 
-@kernel
+@lean_kernel
 def read_addresses(data: Bytes, facts: Words) -> None:
     """Fill in the addresses of the innermost accepted header: only now is it known which that is."""
     at = facts[IP_AT]

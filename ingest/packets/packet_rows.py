@@ -47,10 +47,9 @@ from ingest.packets.words import (
     distinct,
     numbers,
     spell_tunnels,
-    times,
     vlan_lists,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 # Behind the facts: the reason of a refusal (0 = folded), and the halves of the outer addresses.
 REASON = FACTS
@@ -58,7 +57,7 @@ OUTER = FACTS + 1
 COLUMNS = FACTS + 5
 
 
-@kernel
+@lean_kernel
 def _outer(data: Bytes, row: Words) -> None:
     at = row[OUTER_AT]
     for half in range(4):
@@ -70,7 +69,7 @@ def _outer(data: Bytes, row: Words) -> None:
             row[OUTER + half] = 0
 
 
-@kernel
+@lean_kernel
 def decode_rows(data: Bytes, packets: Words, places: Words, tables: Bytes, rows: Words) -> None:
     """Decode a block's packets. Fills: rows (n, COLUMNS), the facts and what stands behind them."""
     for i in range(len(packets)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ingest.packets.fields import Bytes, Words, word
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 # magic in file order -> (big-endian, nanoseconds, bytes of a record's header)
 MAGICS = {
@@ -30,7 +30,7 @@ FULL = 1
 ABSURD = 2
 
 
-@kernel
+@lean_kernel
 def index_pcap(
     data: Bytes, at: int, stop: int, big: int, nanos: int, header: int, swapped: int, packets: Words
 ) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ingest.packets.fields import Bytes, Words, half, word
 from ingest.packets.pcap import ABSURD, FULL, MORE, PACKET_MOST
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION = 0x0A0D0D0A
@@ -41,7 +41,7 @@ LAST_SECOND = 253402300799  # end of the year 9999
 FRACTION_FITS = 10**12
 
 
-@kernel
+@lean_kernel
 def moment(high: int, low: int, interface: Words) -> int:
     """Turn a 64-bit time stamp into us since 1970 UTC, kept within 1970 .. 9999 whatever the file says."""
     if high >> 31:
@@ -60,7 +60,7 @@ def moment(high: int, low: int, interface: Words) -> int:
     return min(max(seconds, 0), LAST_SECOND) * 1_000_000 + micros
 
 
-@kernel
+@lean_kernel
 def index_pcapng(
     data: Bytes, at: int, stop: int, big: int, interfaces: Words, known: int, packets: Words
 ) -> tuple[int, int, int, int]:
@@ -100,7 +100,7 @@ def index_pcapng(
     return number, at, FULL, 0
 
 
-@kernel
+@lean_kernel
 def _packet(
     data: Bytes, at: int, kind: int, length: int, big: int, interfaces: Words, known: int, packet: Words
 ) -> tuple[int, int]:

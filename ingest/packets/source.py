@@ -93,11 +93,12 @@ class CaptureSource:
         self._options = options
         self._progress = progress
         self._tables = layer_tables(options.vxlan_ports, options.geneve_ports)
-        self._table = t.Table(options.max_conversations, options.batch_rows + OUT_PER_PACKET, _spans(options))
+        self._table = t.Table(options.max_conversations, options.batch_rows + OUT_PER_PACKET * t.GROUP, _spans(options))
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
         self._told = 0.0
+        self._last_time = 0
         self._bytes_before = 0
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
@@ -151,10 +152,11 @@ class CaptureSource:
         table, done = self._table, 0
         self._formats += [capture.format] * (len(self._observers) - len(self._formats))
         before = int(table.refused[LINK_TYPE])
+        self._fill_times(block)
         while True:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
                 done = fold(
-                    block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.key, table.pool,
+                    block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys, table.pool,
                     table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans, table.out,
                     table.out_cold, table.refused, table.noted,
                 )  # fmt: skip
@@ -165,6 +167,16 @@ class CaptureSource:
             else:
                 yield self._finished(), position
         self._count(block, before)
+
+    def _fill_times(self, block: Block) -> None:
+        """A packet without a time gets that of the packet before it, 1970 when there is none; it is noted."""
+        when = block.packets[:, 3]
+        missing = np.flatnonzero(when < 0)
+        for place in missing:
+            when[place] = when[place - 1] if place else self._last_time
+        if len(missing):
+            self.report.noted["no_time"] += len(missing)
+        self._last_time = int(when[-1])
 
     def _count(self, block: Block, before: int) -> None:
         """Carry the kernel's counters over to the report, once a block is folded."""

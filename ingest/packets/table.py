@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ingest.packets.fields import Words
 from ingest.packets.layout import FACTS, REASONS
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 # A row, first line: ends a and b in order of address and port, whoever sent first.
 A_HI, A_LO, B_HI, B_LO = 0, 1, 2, 3
@@ -54,11 +54,20 @@ COLD = 12
 # FIRST of a row that is not in use.
 FREE = -(1 << 62)
 
+# A key beside its words: HASH, then what is known of the packet.
+KEY_REASON = 8
+KEY_SENDER = 9
+KEY_GUESS = 10
+KEY = 12
+# Packets that are decoded before the first of them is folded.
+GROUP = 32
+
 # The table's own numbers.
 TOP, FREE_HEAD, LIVE, HAND, OUT, SEEN, FOLDED = 0, 1, 2, 3, 4, 5, 6
-CLOCK = 7  # times of the last four packets
-WANTS_SLOTS = 11
-FILE_SEEN = 12
+CLOCK = 7  # us; -1 before the first packet
+WANTS_SLOTS = 8
+FILE_SEEN = 9
+NOTHING = 10
 NUMBERS = 16
 
 # Timeouts, us.
@@ -95,7 +104,7 @@ class Table:
     facts: Words = field(init=False)
     refused: Words = field(init=False)
     noted: Words = field(init=False)
-    key: Words = field(init=False)
+    keys: Words = field(init=False)
 
     def __post_init__(self) -> None:
         self.pool, self.cold = _aligned(self.most, ROW), _aligned(self.most, COLD)
@@ -104,10 +113,10 @@ class Table:
         self.numbers = np.zeros(NUMBERS, dtype=np.int64)
         self.secret = np.frombuffer(bytearray(secrets.token_bytes(16 * 8)), dtype=np.int64).copy()
         self.out, self.out_cold = _aligned(self.out_rows, ROW), _aligned(self.out_rows, COLD)
-        self.facts = np.zeros(FACTS, dtype=np.int64)
+        self.facts = np.zeros((GROUP, FACTS), dtype=np.int64)
         self.refused = np.zeros(REASONS, dtype=np.int64)
         self.noted = np.zeros(REASONS, dtype=np.int64)
-        self.key = np.zeros(HASH, dtype=np.int64)
+        self.keys = np.zeros((GROUP, KEY), dtype=np.int64)
         self.empty()
 
     def empty(self) -> None:
@@ -131,7 +140,7 @@ class Table:
         self.numbers[WANTS_SLOTS] = 0
 
 
-@kernel
+@lean_kernel
 def mix(key: Words, secret: Words) -> int:
     """31 bits out of a key: multilinear hashing with random factors, strongly universal (Lemire, Kaser 2014)."""
     mixed = secret[15]
@@ -143,7 +152,7 @@ def mix(key: Words, secret: Words) -> int:
     return (mixed >> 33) & 0x7FFFFFFF
 
 
-@kernel
+@lean_kernel
 def find(key: Words, hashed: int, slots: Words, pool: Words) -> int:
     """Return the row whose key is equal in full, or -1. A slot holds hash << 32 | row + 1; 0 is empty."""
     mask = len(slots) - 1
@@ -161,7 +170,7 @@ def find(key: Words, hashed: int, slots: Words, pool: Words) -> int:
         place = (place + 1) & mask
 
 
-@kernel
+@lean_kernel
 def enter_slot(hashed: int, row: int, slots: Words) -> None:
     mask = len(slots) - 1
     place = hashed & mask
@@ -170,7 +179,7 @@ def enter_slot(hashed: int, row: int, slots: Words) -> None:
     slots[place] = (hashed << 32) | (row + 1)
 
 
-@kernel
+@lean_kernel
 def leave_slot(hashed: int, row: int, slots: Words) -> None:
     """Take a row out; those behind it in its run move up, so that no gap hides them (Knuth 6.4 R)."""
     mask = len(slots) - 1
@@ -188,7 +197,7 @@ def leave_slot(hashed: int, row: int, slots: Words) -> None:
     slots[place] = 0
 
 
-@kernel
+@lean_kernel
 def move_slots(old: Words, new: Words) -> None:
     mask = len(new) - 1
     for i in range(len(old)):
@@ -199,7 +208,7 @@ def move_slots(old: Words, new: Words) -> None:
             new[place] = old[i]
 
 
-@kernel
+@lean_kernel
 def give_row(numbers: Words, pool: Words) -> int:
     """Return a free row. The caller has made sure that there is one."""
     row = numbers[FREE_HEAD]
@@ -212,7 +221,7 @@ def give_row(numbers: Words, pool: Words) -> int:
     return row
 
 
-@kernel
+@lean_kernel
 def free_row(row: int, numbers: Words, pool: Words) -> None:
     pool[row, FIRST] = FREE
     pool[row, LAST] = numbers[FREE_HEAD]

@@ -16,10 +16,10 @@ from ingest.packets.layout import (
     TCP_FLAGS,
     TCP_SEQUENCE,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 
-@kernel
+@lean_kernel
 def ports_only(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """SCTP and all that starts with two ports."""
     if at + 4 > facts[END]:
@@ -30,7 +30,7 @@ def ports_only(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, 
     return DONE, at
 
 
-@kernel
+@lean_kernel
 def tcp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     if at + 14 > facts[END]:
         # Eight bytes of a header are common in short captures: ports yes, flags no.
@@ -44,7 +44,7 @@ def tcp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return DONE, at
 
 
-@kernel
+@lean_kernel
 def udp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """A tunnel is known by its destination port: replies of a tunnel go to that port too (RFC 7348, 8926)."""
     if at + 4 > facts[END]:
@@ -55,7 +55,7 @@ def udp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_UDP_PORT + facts[DST_PORT]), at + 8
 
 
-@kernel
+@lean_kernel
 def icmp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """The packet that an ICMP error quotes is not opened: it was not sent here."""
     if at + 2 > facts[END]:

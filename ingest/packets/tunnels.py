@@ -17,12 +17,12 @@ from ingest.packets.layout import (
     TUNNEL_VXLAN,
     TUNNELS_KEPT,
 )
-from whowas.kernels import kernel
+from whowas.kernels import lean_kernel
 
 VNI_PRESENT = 0x08
 
 
-@kernel
+@lean_kernel
 def enter(facts: Words, code: int, vni: int) -> bool:
     """Note a tunnel and its network; False when there are too many already."""
     if facts[NEXT_TUNNELS] >> (4 * (TUNNELS_KEPT - 1)):
@@ -33,7 +33,7 @@ def enter(facts: Words, code: int, vni: int) -> bool:
     return True
 
 
-@kernel
+@lean_kernel
 def vxlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """VXLAN (RFC 7348). Without the flag that says that a VNI is there, it is other traffic on that port."""
     if at + 8 > facts[END]:
@@ -43,7 +43,7 @@ def vxlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return ETHERNET, at + 8
 
 
-@kernel
+@lean_kernel
 def geneve(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Geneve (RFC 8926), its options skipped; carries Ethernet or IP."""
     if at + 8 > facts[END]:
