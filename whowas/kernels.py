@@ -88,6 +88,14 @@ def lean_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return compiled
 
 
+def rare_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """As `lean_kernel`, but called, not put into the loop: for what few packets need."""
+    import numba
+
+    compiled: Callable[P, R] = numba.njit(cache=CACHED, boundscheck=True, nogil=True, _nrt=False)(function)
+    return compiled
+
+
 def needs_compiling() -> bool:
     """Say whether the first use of the kernels will compile them (some seconds), so that it can be told."""
     return not WARM

@@ -105,7 +105,7 @@ from ingest.packets.table import (
     leave_slot,
     mix,
 )
-from whowas.kernels import lean_kernel
+from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 TCP_NUMBER = 6
@@ -120,25 +120,27 @@ VICTIMS_LOOKED_AT = 8
 
 @lean_kernel
 def _key_of(facts: Words, key: Words) -> int:
-    """Fill the seven words of a key; return 1 when the sender is end b, else 0."""
+    """Fill the seven words of a key; return 1 when the sender is end b, else 0. Of 4 and 6, bit 1 says IPv6."""
     src_port = facts[SRC_PORT] if facts[HAS_PORTS] else np.int64(0)
     dst_port = facts[DST_PORT] if facts[HAS_PORTS] else np.int64(0)
-    swap = facts[SRC_HI] > facts[DST_HI]
-    if facts[SRC_HI] == facts[DST_HI]:
-        swap = facts[SRC_LO] > facts[DST_LO] or (facts[SRC_LO] == facts[DST_LO] and src_port > dst_port)
-    low = (facts[PROTOCOL] << 8) | ((facts[FAMILY] == 6) << 1) | facts[HAS_PORTS]
+    higher, same = facts[SRC_HI] > facts[DST_HI], facts[SRC_HI] == facts[DST_HI]
+    lower_half, same_half = facts[SRC_LO] > facts[DST_LO], facts[SRC_LO] == facts[DST_LO]
+    swap = np.int64(higher | (same & (lower_half | (same_half & (src_port > dst_port)))))
+    # Which end sends is a coin toss for the processor: exchange by mask, not by branch.
+    mask = -swap
+    high = (facts[SRC_HI] ^ facts[DST_HI]) & mask
+    low = (facts[SRC_LO] ^ facts[DST_LO]) & mask
+    port = (src_port ^ dst_port) & mask
+    key[A_HI], key[A_LO] = facts[SRC_HI] ^ high, facts[SRC_LO] ^ low
+    key[B_HI], key[B_LO] = facts[DST_HI] ^ high, facts[DST_LO] ^ low
+    rest = (facts[PROTOCOL] << 8) | (facts[FAMILY] & 2) | facts[HAS_PORTS]
+    key[ENDS] = ((src_port ^ port) << 40) | ((dst_port ^ port) << 24) | rest
     key[NETWORK] = facts[VNI] + 1
     key[TAGS] = facts[VLANS]
-    if swap:
-        key[A_HI], key[A_LO], key[B_HI], key[B_LO] = facts[DST_HI], facts[DST_LO], facts[SRC_HI], facts[SRC_LO]
-        key[ENDS] = (dst_port << 40) | (src_port << 24) | low
-        return 1
-    key[A_HI], key[A_LO], key[B_HI], key[B_LO] = facts[SRC_HI], facts[SRC_LO], facts[DST_HI], facts[DST_LO]
-    key[ENDS] = (src_port << 40) | (dst_port << 24) | low
-    return 0
+    return swap
 
 
-@lean_kernel
+@rare_kernel
 def _fragment(facts: Words, time: int, fragments: Words, spans: Words) -> None:
     """A first fragment leaves its ports in a small table, later ones take them from there.
 
@@ -216,7 +218,7 @@ def _outer_address(data: Bytes, at: int, family: int, cold: Words, end: int) -> 
         cold[end + 1] = bits64(data, at + 8)
 
 
-@lean_kernel
+@rare_kernel
 def _begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Words, place: int) -> None:
     """Keep what is told once: outer and Ethernet addresses, tunnels, where and as which packet it was seen."""
     cold[OUTER] = 0
@@ -244,7 +246,7 @@ def _begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Wo
     cold[ICMP_FIRST] = facts[ICMP]
 
 
-@lean_kernel
+@rare_kernel
 def _direct(facts: Words, sender: int, row: Words) -> None:
     """Let a SYN, or the answer to one, decide who is src. The first to tell is believed."""
     flags = facts[TCP_FLAGS]
@@ -283,7 +285,7 @@ def _count(facts: Words, sender: int, time: int, row: Words) -> None:
     row[STATE] = state
 
 
-@lean_kernel
+@rare_kernel
 def _write(row: int, reason: int, pool: Words, cold: Words, numbers: Words, out: Words, out_cold: Words) -> None:
     """Copy a row to the finished ones."""
     at = numbers[OUT]
@@ -335,7 +337,7 @@ def _sweep(
     numbers[HAND] = hand
 
 
-@lean_kernel
+@rare_kernel
 def _make_room(pool: Words, cold: Words, slots: Words, numbers: Words, out: Words, out_cold: Words) -> None:
     """Write out one of a full table: of the next few rows, the one that was quiet longest."""
     start = numbers[HAND] % len(pool)
@@ -364,7 +366,7 @@ def _clock(packets: Words, start: int, number: int, numbers: Words) -> int:
     return min(before, middle)
 
 
-@lean_kernel
+@rare_kernel
 def _follow(reason: int, row: Words, key: Words, hashed: int, time: int, sender: int) -> None:
     """Begin the next conversation of the same key in the same row."""
     state, sequence = row[STATE], row[HASH] & 0xFFFFFFFF

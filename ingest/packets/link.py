@@ -22,7 +22,7 @@ from ingest.packets.layout import (
     VLANS_DROPPED,
     VLANS_KEPT,
 )
-from whowas.kernels import lean_kernel
+from whowas.kernels import lean_kernel, rare_kernel
 
 ARPHRD_NETLINK = 824
 
@@ -49,7 +49,7 @@ def vlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_ETHERTYPE + u16(data, at + 2)), at + 4
 
 
-@lean_kernel
+@rare_kernel
 def llc(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """802.2: IP comes here only behind a SNAP header (RFC 1042)."""
     if at + 8 > facts[END]:
@@ -59,7 +59,7 @@ def llc(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return u8(tables, BY_ETHERTYPE + u16(data, at + 6)), at + 8
 
 
-@lean_kernel
+@rare_kernel
 def cooked(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LINUX_SLL: kind, hardware type, address length, address, protocol."""
     if at + 16 > facts[END]:
@@ -71,7 +71,7 @@ def cooked(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]
     return u8(tables, BY_ETHERTYPE + u16(data, at + 14)), at + 16
 
 
-@lean_kernel
+@rare_kernel
 def cooked2(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LINUX_SLL2: protocol, reserved, interface, hardware type, kind, address length, address."""
     if at + 20 > facts[END]:
@@ -93,7 +93,7 @@ def _by_address_family(family: int) -> int:
     return REFUSE + NON_IP
 
 
-@lean_kernel
+@rare_kernel
 def null(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """NULL: an address family in the byte order of the machine that captured, which nobody wrote down."""
     if at + 4 > facts[END]:
@@ -104,7 +104,7 @@ def null(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _by_address_family(family), at + 4
 
 
-@lean_kernel
+@rare_kernel
 def loop(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LOOP: as NULL, in network byte order."""
     if at + 4 > facts[END]:
@@ -112,7 +112,7 @@ def loop(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _by_address_family(u32(data, at)), at + 4
 
 
-@lean_kernel
+@rare_kernel
 def raw(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """RAW: the IP header itself says which it is."""
     if at + 1 > facts[END]:

@@ -44,7 +44,7 @@ from ingest.packets.layout import (
     VLANS,
     VNI,
 )
-from whowas.kernels import lean_kernel
+from whowas.kernels import lean_kernel, rare_kernel
 
 MAPPED = 0xFFFF << 32  # ::ffff:a.b.c.d
 NO_NEXT_HEADER = 59
@@ -116,7 +116,7 @@ def ipv6(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     return _extensions(data, at + 40, following, facts, tables)
 
 
-@lean_kernel
+@rare_kernel
 def _extensions(data: Bytes, at: int, following: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Walk the chain to the transport header. AH is a layer of its own, ESP cannot be opened."""
     for _ in range(EXTENSIONS_MOST):
@@ -143,7 +143,7 @@ def _extensions(data: Bytes, at: int, following: int, facts: Words, tables: Byte
     return REFUSE + TOO_DEEP, at
 
 
-@lean_kernel
+@rare_kernel
 def ah(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Authentication header: signs, hides nothing. The protocol is the one behind it."""
     if at + 8 > facts[END]:

@@ -133,9 +133,8 @@ class CaptureSource:
                 self._tell(source)
             told.format = capture.format
             told.unreadable += capture.unreadable
-            self._count_bytes(source)
-            self._bytes_before = self.report.bytes
             self._tell(source, last=True)
+            self._bytes_before = self.report.bytes
 
     def _count_bytes(self, source: Input) -> None:
         self.report.bytes = self._bytes_before + source.consumed

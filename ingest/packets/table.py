@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ingest.packets.fields import Words
 from ingest.packets.layout import FACTS, REASONS
-from whowas.kernels import lean_kernel
+from whowas.kernels import lean_kernel, rare_kernel
 
 # A row, first line: ends a and b in order of address and port, whoever sent first.
 A_HI, A_LO, B_HI, B_LO = 0, 1, 2, 3
@@ -179,7 +179,7 @@ def enter_slot(hashed: int, row: int, slots: Words) -> None:
     slots[place] = (hashed << 32) | (row + 1)
 
 
-@lean_kernel
+@rare_kernel
 def leave_slot(hashed: int, row: int, slots: Words) -> None:
     """Take a row out; those behind it in its run move up, so that no gap hides them (Knuth 6.4 R)."""
     mask = len(slots) - 1
