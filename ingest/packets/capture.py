@@ -81,7 +81,7 @@ class Window:
         data[: len(rest)] = rest.copy() if data is self.data else rest
         self.base += self.start
         self.data, self.start, self.stop = data, 0, len(rest)
-        self.stop += self._source.readinto(memoryview(self.data)[self.stop :])
+        self.stop += self._source.readinto(self.data.data[self.stop :])
         return self.stop >= need
 
     def skip(self, count: int) -> int:

@@ -16,7 +16,8 @@ from ingest.packets.words import Flags, Octets, strings
 # ICMP types that answer each other; what is not here goes one way.
 ICMP_ANSWERS = {0: 8, 8: 0, 9: 10, 10: 9, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}
 ICMPV6_ANSWERS = {
-    128: 129, 129: 128, 130: 131, 131: 130, 133: 134, 134: 133, 135: 136, 136: 135, 139: 140, 140: 139, 144: 145, 145: 144,
+    128: 129, 129: 128, 130: 131, 131: 130, 133: 134, 134: 133, 135: 136, 136: 135, 139: 140, 140: 139,
+    144: 145, 145: 144,
 }  # fmt: skip
 WITH_PORTS = (1, 6, 17, 58, 132)
 BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)

@@ -125,7 +125,7 @@ def _key_of(facts: Words, key: Words) -> int:
     dst_port = facts[DST_PORT] if facts[HAS_PORTS] else np.int64(0)
     higher, same = facts[SRC_HI] > facts[DST_HI], facts[SRC_HI] == facts[DST_HI]
     lower_half, same_half = facts[SRC_LO] > facts[DST_LO], facts[SRC_LO] == facts[DST_LO]
-    swap = np.int64(higher | (same & (lower_half | (same_half & (src_port > dst_port)))))
+    swap: int = np.int64(higher | (same & (lower_half | (same_half & (src_port > dst_port)))))  # type: ignore[assignment]
     # Which end sends is a coin toss for the processor: exchange by mask, not by branch.
     mask = -swap
     high = (facts[SRC_HI] ^ facts[DST_HI]) & mask
@@ -363,7 +363,8 @@ def _clock(packets: Words, start: int, number: int, numbers: Words) -> int:
         numbers[CLOCK] = middle
     before = numbers[CLOCK]
     numbers[CLOCK] = middle
-    return min(before, middle)
+    clock: int = min(before, middle)
+    return clock
 
 
 @rare_kernel
@@ -414,7 +415,7 @@ def _touch(keys: Words, number: int, slots: Words, pool: Words) -> int:
     Returns: a sum that says nothing, so that the compiler keeps the reads.
     """
     mask = len(slots) - 1
-    seen = np.int64(0)
+    seen: int = np.int64(0)  # type: ignore[assignment]
     for j in range(number):
         keys[j, KEY_GUESS] = (slots[keys[j, HASH] & mask] & 0xFFFFFFFF) - 1
     for j in range(number):

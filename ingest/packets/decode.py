@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ingest.packets import layout
-from ingest.packets.fields import Bytes, Words
+from ingest.packets.fields import Bytes, Words, u8
 from ingest.packets.layout import (
     AH,
     COOKED,
@@ -155,7 +155,7 @@ def decode(data: Bytes, at: int, captured: int, original: int, link: int, facts:
     facts[NEXT_VLANS] = 0
     facts[NEXT_TUNNELS] = 0
     facts[NEXT_MAC] = -1
-    layer = np.int64(tables[layout.BY_LINK + link])
+    layer = u8(tables, layout.BY_LINK + link)
     for _ in range(LAYERS_MOST):
         if layer == DONE or layer >= REFUSE:
             break

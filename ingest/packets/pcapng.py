@@ -51,13 +51,14 @@ def moment(high: int, low: int, interface: Words) -> int:
     micros = np.int64(0)
     if per_second > 0:
         ticks = ((high << 32) | low) >> interface[SHIFT]
-        seconds += ticks // per_second
+        seconds += min(ticks // per_second, 2 * LAST_SECOND)
         rest = ticks % per_second
         if per_second <= FRACTION_FITS:
             micros = rest * 1_000_000 // per_second
         else:
             micros = rest // (per_second // 1_000_000)
-    return min(max(seconds, 0), LAST_SECOND) * 1_000_000 + micros
+    time: int = min(max(seconds, 0), LAST_SECOND) * 1_000_000 + micros
+    return time
 
 
 @lean_kernel

@@ -57,7 +57,9 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         "flow_id": _flow_ids(rows, cold, observers),
         "start_time": times(rows[:, t.FIRST]),
         "end_time": times(rows[:, t.LAST]),
-        "community_id": community_ids(*ends.octets, ends.family, ends.protocol, (*ends.ports, ends.has_ports), cold[:, t.ICMP_FIRST]),
+        "community_id": community_ids(
+            *ends.octets, ends.family, ends.protocol, (*ends.ports, ends.has_ports), cold[:, t.ICMP_FIRST]
+        ),
         **_end_columns(ends, cold, is_b),
         **_counts(rows, ends, is_b),
         **_network(rows, cold, is_b),

@@ -155,8 +155,8 @@ class CaptureSource:
         while True:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
                 done = fold(
-                    block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys, table.pool,
-                    table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans, table.out,
+                    block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys,
+                    table.pool, table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans, table.out,
                     table.out_cold, table.refused, table.noted,
                 )  # fmt: skip
             if done == len(block.packets):

@@ -143,7 +143,7 @@ class Table:
 @lean_kernel
 def mix(key: Words, secret: Words) -> int:
     """31 bits out of a key: multilinear hashing with random factors, strongly universal (Lemire, Kaser 2014)."""
-    mixed = secret[15]
+    mixed: int = secret[15]
     for i in range(4):
         mixed += secret[2 * i] * (key[i] & 0xFFFFFFFF) + secret[2 * i + 1] * ((key[i] >> 32) & 0xFFFFFFFF)
     mixed += secret[8] * (key[ENDS] & 0xFFFFFFFF) + secret[9] * (key[ENDS] >> 32)
@@ -162,7 +162,7 @@ def find(key: Words, hashed: int, slots: Words, pool: Words) -> int:
         if slot == 0:
             return -1
         if slot >> 32 == hashed:
-            row = (slot & 0xFFFFFFFF) - 1
+            row: int = (slot & 0xFFFFFFFF) - 1
             same = pool[row, A_LO] == key[A_LO] and pool[row, B_LO] == key[B_LO] and pool[row, ENDS] == key[ENDS]
             same = same and pool[row, A_HI] == key[A_HI] and pool[row, B_HI] == key[B_HI]
             if same and pool[row, NETWORK] == key[NETWORK] and pool[row, TAGS] == key[TAGS]:
@@ -211,7 +211,7 @@ def move_slots(old: Words, new: Words) -> None:
 @lean_kernel
 def give_row(numbers: Words, pool: Words) -> int:
     """Return a free row. The caller has made sure that there is one."""
-    row = numbers[FREE_HEAD]
+    row: int = numbers[FREE_HEAD]
     if row >= 0:
         numbers[FREE_HEAD] = pool[row, LAST]
     else:

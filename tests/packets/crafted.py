@@ -20,7 +20,7 @@ def pcap(packets: Iterable[Timed], link: int = 1, order: str = "<", nanos: bool 
     unit = 10**9 if nanos else 10**6
     out = struct.pack(order + "IHHiIII", 0xA1B23C4D if nanos else 0xA1B2C3D4, 2, version, 0, 0, 262144, link)
     for seconds, data in packets:
-        ticks = round(seconds * unit)
+        ticks = round(seconds * 10**6) * (unit // 10**6)
         out += struct.pack(order + "IIII", ticks // unit, ticks % unit, len(data), len(data)) + data
     return out
 

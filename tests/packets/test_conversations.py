@@ -44,7 +44,15 @@ def back(flags: int, sequence: int = 1, size: int = 0) -> bytes:
 
 def whole(start: float, sequence: int) -> list[tuple[float, bytes]]:
     """A connection of seven packets, closed from both sides."""
-    steps = [out(SYN, sequence), back(SYN | ACK), out(ACK), out(ACK, size=10), back(FIN | ACK), out(FIN | ACK), back(ACK)]
+    steps = [
+        out(SYN, sequence),
+        back(SYN | ACK),
+        out(ACK),
+        out(ACK, size=10),
+        back(FIN | ACK),
+        out(FIN | ACK),
+        back(ACK),
+    ]
     return [(start + place / 100, step) for place, step in enumerate(steps)]
 
 
@@ -124,13 +132,23 @@ def test_a_long_conversation_is_cut_and_keeps_its_direction(tmp_path: Path) -> N
 def test_one_network_is_not_another(tmp_path: Path) -> None:
     inner = out(ACK)
     tagged = [inner[:12] + struct.pack(">HH", 0x8100, vlan) + inner[12:] for vlan in (0, 5)]
-    packets = [(0, inner), (0.1, vxlan(7, inner)), (0.2, vxlan(8, inner)), (0.3, vxlan(0, inner)), *[(1, one) for one in tagged]]
+    packets = [
+        (0, inner),
+        (0.1, vxlan(7, inner)),
+        (0.2, vxlan(8, inner)),
+        (0.3, vxlan(0, inner)),
+        *[(1, one) for one in tagged],
+    ]
     rows = conversations(packets, tmp_path)
     assert [(row["vni"], row["vlan"]) for row in rows] == [
         (None, None), (7, None), (8, None), (0, None), (None, [0]), (None, [5]),
     ]  # fmt: skip
     assert {(row["src_ip"], row["dst_ip"]) for row in rows} == {(A, B)}
-    assert (rows[1]["tunnels"], rows[1]["outer_src_ip"], rows[1]["outer_dst_ip"]) == ("vxlan", "192.168.0.1", "192.168.0.2")
+    assert (rows[1]["tunnels"], rows[1]["outer_src_ip"], rows[1]["outer_dst_ip"]) == (
+        "vxlan",
+        "192.168.0.1",
+        "192.168.0.2",
+    )
 
 
 def test_an_ipv6_address_is_not_the_ipv4_address_it_embeds(tmp_path: Path) -> None:
@@ -176,10 +194,11 @@ def test_a_full_table_writes_rows_out(tmp_path: Path) -> None:
 def many(count: int, seed: int) -> list[tuple[float, bytes]]:
     rolled = random.Random(seed)
     times = sorted(rolled.uniform(0, 400) for _ in range(count))
-    return [
-        (when, segment(f"10.0.{rolled.randrange(3)}.{rolled.randrange(40)}", B, rolled.randrange(20), 80, ACK, size=rolled.randrange(9)))
-        for when in times
-    ]  # fmt: skip
+    found = []
+    for when in times:
+        src = f"10.0.{rolled.randrange(3)}.{rolled.randrange(40)}"
+        found.append((when, segment(src, B, rolled.randrange(20), 80, ACK, size=rolled.randrange(9))))
+    return found
 
 
 def test_the_same_input_gives_the_same_rows(tmp_path: Path) -> None:
