@@ -48,6 +48,10 @@ class Block:
     interfaces: Words
 
 
+def _power_above(size: int) -> int:
+    return 1 << (int(size) - 1).bit_length()
+
+
 class Window:
     """The bytes of an input that are at hand: data[start:stop]. `base` is the input's offset of data[0]."""
 
@@ -77,7 +81,7 @@ class Window:
         """
         assert self._source is not None
         rest = self.data[self.start : self.stop]
-        data = self.data if need <= len(self.data) else np.zeros(1 << (need - 1).bit_length(), dtype=np.uint8)
+        data = self.data if need <= len(self.data) else np.zeros(_power_above(need), dtype=np.uint8)
         data[: len(rest)] = rest.copy() if data is self.data else rest
         self.base += self.start
         self.data, self.start, self.stop = data, 0, len(rest)

@@ -43,7 +43,7 @@ class PacketOptions:
     idle_timeout_seconds: float = 120.0
     active_timeout_seconds: float = 1800.0
     max_conversations: int = 1 << 20
-    batch_rows: int = 1 << 16
+    batch_rows: int = 1 << 15
     continuous: bool = False
 
     def __post_init__(self) -> None:
@@ -156,8 +156,8 @@ class CaptureSource:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
                 done = fold(
                     block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys,
-                    table.pool, table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans, table.out,
-                    table.out_cold, table.refused, table.noted,
+                    table.pool, table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans,
+                    table.out, table.out_cold, table.refused, table.noted,
                 )  # fmt: skip
             if done == len(block.packets):
                 break
