@@ -5,11 +5,11 @@ Source: github.com/corelight/community-id-spec.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
+from ingest.packets.digest import sha1_rows
 from ingest.packets.fields import Words
 from ingest.packets.words import Flags, Octets, strings
 
@@ -69,7 +69,7 @@ def community_ids(
             if len(rows):
                 seed = np.zeros((len(rows), 2), dtype=np.uint8)
                 parts = (seed, first[rows, skip:], second[rows, skip:], tail[rows, :end])
-                digests[rows, :20] = _sha1(np.concatenate(parts, axis=1))
+                digests[rows, :20] = sha1_rows(np.concatenate(parts, axis=1))
     return strings(_base64(digests))
 
 
@@ -83,21 +83,13 @@ def _after(src: Octets, dst: Octets, src_port: Words, dst_port: Words, has_ports
     return after
 
 
-def _sha1(messages: Octets) -> Octets:
-    """(n, 20) digests of (n, k) bytes."""
-    size, whole = messages.shape[1], memoryview(messages.tobytes())
-    sha1 = hashlib.sha1  # the specification's choice, not ours
-    joined = b"".join([sha1(whole[at : at + size]).digest() for at in range(0, len(whole), size)])
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 20)
-
-
 def _base64(digests: Octets) -> Octets:
     """(n, 30) characters `1:` and the base64 of the first 20 of (n, 21) bytes, the last being zero."""
     threes = digests.reshape(-1, 7, 3).astype(np.uint32)
     bits = (threes[:, :, 0] << 16) | (threes[:, :, 1] << 8) | threes[:, :, 2]
-    signs = BASE64[(bits[:, :, None] >> np.array([18, 12, 6, 0], dtype=np.uint32)) & 63].reshape(-1, 28)
     text = np.empty((len(digests), 30), dtype=np.uint8)
     text[:, 0], text[:, 1] = ord("1"), ord(":")
-    text[:, 2:] = signs
+    for place, shift in enumerate((18, 12, 6, 0)):
+        text[:, 2 + place :: 4] = BASE64[(bits >> np.uint32(shift)) & 63]
     text[:, 29] = ord("=")
     return text

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ingest.packets import table as t
 from ingest.packets.community import community_ids
+from ingest.packets.digest import sha1_rows
 from ingest.packets.fields import Words
 from ingest.packets.words import (
     Flags,
@@ -29,8 +30,6 @@ from ingest.packets.words import (
     vlan_lists,
 )
 from whowas.schema import END_REASONS, INITIATOR_BASES, flow_schema
-
-ID_DOMAIN = b"whowas flow 1"
 
 
 @dataclass(frozen=True)
@@ -153,18 +152,12 @@ def _words(rows: Words, cold: Words, observers: list[str], formats: list[str]) -
 
 
 def _flow_ids(rows: Words, cold: Words, observers: list[str]) -> Any:
-    """128 bits of BLAKE2b over key, start, observer and the ordinal of the first packet in its file.
+    """128 bits of SHA-1 over key, start, observer and the ordinal of the first packet in its file.
 
-    Cryptographic, because whoever can choose addresses could else make two flows of one id.
+    Cryptographic, because whoever can choose addresses could else easily make two flows of one id.
     """
-    digest = hashlib.blake2b
-    names = np.array(
-        [int.from_bytes(digest(name.encode(), digest_size=8).digest(), "little", signed=True) for name in observers],
-        dtype=np.int64,
-    )
+    names = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") for name in observers])
     words = np.empty((len(rows), 10), dtype="<i8")
     words[:, :7] = rows[:, : t.HASH]
     words[:, 7], words[:, 8], words[:, 9] = rows[:, t.FIRST], names[cold[:, t.PLACE]], cold[:, t.ORDINAL]
-    whole = memoryview(words.tobytes())
-    ids = [digest(whole[at : at + 80], digest_size=16, key=ID_DOMAIN).digest() for at in range(0, len(whole), 80)]
-    return hexes(np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(-1, 16))
+    return hexes(sha1_rows(words.view(np.uint8))[:, :16])
