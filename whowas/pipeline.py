@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from enrich.who import holds_of, timeline, who_at
-
 import whowas
 from enrich import History, Namer, NamingOptions, derive, load_networks
+from enrich.who import holds_of, timeline, who_at
 from ingest.cluster import EvidenceReport, read_observations
 from ingest.files import find_inputs
 from ingest.packets import CaptureSource, PacketOptions, Progress
@@ -22,6 +21,7 @@ from sinks.jsonl import JsonlSink
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.errors import ConfigError
+from whowas.moments import is_address, moment_us
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
@@ -237,10 +237,8 @@ def who(
 
 def ask(known: History, what: str, at: Any, options: NamingOptions) -> Any:
     """Answer `who` from a history that is loaded."""
-    from whowas.moments import is_address, moment_us
-
     if not is_address(what):
         if at is not None:
             raise ConfigError(f"cannot ask where '{what}' was at a moment: --at goes with an address; leave it out")
-        return holds_of(known, what)
-    return timeline(known, what) if at is None else who_at(known, what, moment_us(at), options)
+        return holds_of(known, what, options.cluster)
+    return timeline(known, what, options.cluster) if at is None else who_at(known, what, moment_us(at), options)

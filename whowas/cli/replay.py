@@ -13,6 +13,7 @@ from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
     from whowas.pipeline import Choices, Result
+    from whowas.stages import FileReport
 
 
 def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -82,16 +83,16 @@ def command(ctx: click.Context, captures: tuple[str, ...], history: tuple[str, .
     from whowas.pipeline import replay_captures
 
     quiet, as_json = told["quiet"], told["as_json"]
-    _say_compiling(quiet)
+    say_compiling(quiet)
     _use_system_allocator()
-    with _Bars(wants_progress(quiet, as_json)) as bars:
+    with Bars(wants_progress(quiet, as_json)) as bars:
         result = replay_captures(captures, history, out, _choices(told), bars.capture, bars.history)
     if as_json:
         print_json(result.to_json())
     elif not quiet:
         _print(result, out)
     if not quiet and not as_json:
-        _print_unreadable(result)
+        say_unreadable([*result.report.files, *result.evidence.files])
     ctx.exit(0 if result.whole() else 1)
 
 
@@ -124,7 +125,8 @@ def _vnis(words: tuple[str, ...]) -> Any:
     return tuple(int(word) for word in words)
 
 
-def _say_compiling(quiet: bool) -> None:
+def say_compiling(quiet: bool) -> None:
+    """Tell once that the first use takes longer, and why."""
     from whowas.kernels import CACHED, needs_compiling
 
     if needs_compiling() and not quiet:
@@ -139,7 +141,7 @@ def _use_system_allocator() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
 
 
-class _Bars:
+class Bars:
     """One bar an input, on a terminal; silent elsewhere."""
 
     def __init__(self, shown: bool) -> None:
@@ -147,7 +149,7 @@ class _Bars:
         self._tasks: dict[str, Any] = {}
         self._bars: Any = None
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         if self._shown:
             from rich import progress as rich
 
@@ -248,8 +250,9 @@ def _print_end(result: Result, out: str, screen: Any) -> None:
         screen.print(f'try: whowas query "FROM flows LIMIT 5" --flows {shown}')
 
 
-def _print_unreadable(result: Result) -> None:
-    for one in [*result.report.files, *result.evidence.files]:
+def say_unreadable(files: list[FileReport]) -> None:
+    """Name each place that could not be read, on standard error."""
+    for one in files:
         for bad in one.unreadable[:5]:
             click.echo(f"whowas: {clean(one.path)} at byte {bad.offset:,}: {clean(bad.reason)}", err=True)
         if len(one.unreadable) > 5:

@@ -8,7 +8,6 @@ import pyarrow as pa
 from whowas.cli.show import console, print_json
 from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, TIME, WORD, Column
 
-
 NAMES = {
     WORD: "text",
     TIME: "timestamp",

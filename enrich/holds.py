@@ -1,0 +1,119 @@
+"""Holds: who held an address, when, between which bounds. Derived from evidence, never edited.
+
+Certain in [start_max, end_min), possible in [start_min, end_max). docs/architecture-holds.md explains.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from enrich.objects import ClusterTrack
+from enrich.pods import AFTER_ALL, BEFORE_ALL, PUBLISHED_WITHIN, PodTrack, Segment
+
+POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
+
+
+@dataclass(slots=True)
+class Hold:
+    """One holder of one address. `entity` is a row of the history's entities."""
+
+    ip: bytes
+    kind: int
+    entity: int
+    start_min: int
+    start_max: int
+    end_min: int
+    end_max: int
+    conflict: bool = False
+    source: str = ""
+    seen: int = BEFORE_ALL
+
+    def certain(self) -> bool:
+        """Say whether there is any moment at which this is certain."""
+        return self.start_max < self.end_min
+
+
+def coverage(track: ClusterTrack) -> list[tuple[int, int]]:
+    """Return the intervals in which somebody was looking: first to last receipt, less the gaps."""
+    if track.first is None or track.last is None:
+        return []
+    found, start = [], track.first
+    for low, high in sorted(track.gaps):
+        if low > start:
+            found.append((start, min(low, track.last)))
+        start = max(start, high)
+    if start <= track.last:
+        found.append((start, track.last))
+    return found
+
+
+def _watched_until(seen: int, covered: list[tuple[int, int]]) -> int:
+    """Return up to when we went on looking after `seen` without a break."""
+    return next((high for low, high in covered if low <= seen <= high), seen)
+
+
+def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]]) -> list[Hold]:
+    """Finish the bounds of a pod's segments with what was not seen while we were looking."""
+    kind = HOST_POD if track.host_network else POD
+    return [_finish(one, kind, entity, covered) for one in track.segments()]
+
+
+def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]]) -> Hold:
+    end_min = one.end_min
+    if one.seen != BEFORE_ALL:
+        # Nobody reported an end up to then, and a kubelet reports within PUBLISHED_WITHIN.
+        until = _watched_until(one.seen, covered)
+        if one.told is not None:
+            until = max(min(until, one.told), one.seen)
+        end_min = max(end_min, until - PUBLISHED_WITHIN)
+    if end_min > one.end_max:
+        # Clocks that disagree: nothing is certain, everything between them possible.
+        bounds = (one.start_min, AFTER_ALL, BEFORE_ALL, end_min)
+        return Hold(one.ip, kind, entity, *bounds, conflict=True, source=one.source, seen=one.seen)
+    bounds = (one.start_min, one.start_max, end_min, max(one.end_max, one.start_min))
+    return Hold(one.ip, kind, entity, *bounds, source=one.source, seen=one.seen)
+
+
+def exclude(holds: list[Hold]) -> None:
+    """Tighten neighbours on one address, where their order is certain: two pods never hold it at once.
+
+    Sorting by a bound alone is not enough: a pod first published as terminal can sort behind its successor.
+    Only pods with a network of their own exclude each other.
+    """
+    holds.sort(key=lambda one: one.ip)
+    for _, group in groupby((one for one in holds if one.kind == POD), key=lambda one: one.ip):
+        same = list(group)
+        if len(same) > 1:
+            _exclude_on_one_address(same)
+
+
+def _exclude_on_one_address(holds: list[Hold]) -> None:
+    sure = sorted((one for one in holds if one.certain()), key=lambda one: (one.start_max, one.end_min))
+    for before, after in pairwise(sure):
+        if before.end_min > after.start_max:
+            before.conflict = after.conflict = True
+            continue
+        before.end_max = max(min(before.end_max, after.start_max), before.end_min)
+        after.start_min = min(max(after.start_min, before.end_min), after.start_max)
+    starts = [one.start_max for one in sure]
+    ends = [one.end_min for one in sure]
+    for one in holds:
+        if not one.certain():
+            _fit(one, sure, starts, ends)
+
+
+def _fit(one: Hold, sure: list[Hold], starts: list[int], ends: list[int]) -> None:
+    """Place a hold without a certain moment among those that have one."""
+    # Whoever was certain already when this one could begin at the earliest came before it.
+    before = bisect_right(starts, one.start_min) - 1
+    if before >= 0 and sure[before].end_min > one.start_min:
+        one.start_min = sure[before].end_min
+    # Whoever is certain still when this one has ended at the latest came after it.
+    after = bisect_left(ends, one.end_max)
+    if after < len(sure) and sure[after].start_max < one.end_max and one.end_max != AFTER_ALL:
+        one.end_max = max(sure[after].start_max, one.start_min)
+    if one.start_min > one.end_max:
+        one.conflict = True
+        one.end_max = one.start_min

@@ -1,0 +1,146 @@
+"""The as-of lookup: addresses and times in, holders out; a kernel over immutable arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from whowas.kernels import kernel
+
+Words = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
+
+CANDIDATES = 8
+EMPTY = -1
+
+
+@kernel
+def mixed(high: int, low: int) -> int:
+    """Spread an address over the table."""
+    x = np.uint64(high) ^ (np.uint64(low) * np.uint64(0x9E3779B97F4A7C15))
+    x ^= x >> np.uint64(29)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(32)
+    return np.int64(x >> np.uint64(1))
+
+
+@kernel
+def fill_table(high: Words, low: Words, table: Indices) -> None:
+    """Enter every distinct address; the table is a power of two, at most half full."""
+    mask = len(table) - 1
+    for row in range(len(high)):
+        at = mixed(high[row], low[row]) & mask
+        while table[at] != EMPTY:
+            at = (at + 1) & mask
+        table[at] = row
+
+
+@kernel
+def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> int:
+    """Return the row of an address, -1 when nobody ever held it."""
+    mask = len(table) - 1
+    at = mixed(high, low) & mask
+    while table[at] != EMPTY:
+        row = table[at]
+        if highs[row] == high and lows[row] == low:
+            return np.int64(row)
+        at = (at + 1) & mask
+    return -1
+
+
+@kernel
+def holders(
+    high: Words,
+    low: Words,
+    times: Words,
+    skew: int,
+    highs: Words,
+    lows: Words,
+    table: Indices,
+    first: Words,
+    bounds: Words,
+    reach: Words,
+    kinds: Indices,
+    found: Indices,
+    counts: Indices,
+) -> None:
+    """Find who may have held each address at each time.
+
+    Args: high, low, times: n queries. skew: us by which each time may be off. first: CSR of holds by address.
+        bounds: (holds, 4) start_min, start_max, end_min, end_max, by address then start_min.
+        reach: the largest end_max up to each hold of its address, so that the way back can stop.
+    Fills: found (n, CANDIDATES): hold rows, certain ones first. counts (n, 4): rows of pods possible, rows
+        certain (at most one is sure), other kinds, address row.
+    """
+    for query in range(len(times)):
+        time = times[query]
+        row = find_address(high[query], low[query], highs, lows, table)
+        counts[query, 3] = row
+        if row < 0:
+            continue
+        start, stop = first[row], first[row + 1]
+        # The last hold that can have begun.
+        below, above = start, stop
+        while below < above:
+            middle = (below + above) // 2
+            if bounds[middle, 0] <= time + skew:
+                below = middle + 1
+            else:
+                above = middle
+        _collect(query, time, skew, start, below, bounds, reach, kinds, found, counts)
+
+
+@kernel
+def _collect(
+    query: int,
+    time: int,
+    skew: int,
+    start: int,
+    stop: int,
+    bounds: Words,
+    reach: Words,
+    kinds: Indices,
+    found: Indices,
+    counts: Indices,
+) -> None:
+    """Walk back over one address's holds; certain ones go to the front."""
+    kept = 0
+    for hold in range(stop - 1, start - 1, -1):
+        if reach[hold] <= time - skew:
+            break
+        if bounds[hold, 3] <= time - skew:
+            continue
+        sure = bounds[hold, 1] <= time - skew and time + skew < bounds[hold, 2]
+        if kinds[hold] == 0:
+            counts[query, 0] += 1
+            if sure:
+                counts[query, 1] += 1
+        else:
+            counts[query, 2] += 1
+        if kept == CANDIDATES and not sure:
+            continue
+        place = min(kept, CANDIDATES - 1)
+        if sure:
+            for other in range(place, 0, -1):
+                found[query, other] = found[query, other - 1]
+            place = 0
+        found[query, place] = hold
+        kept = min(kept + 1, CANDIDATES)
+
+
+@kernel
+def as_of(entities: Indices, times: Words, first: Words, since: Words, versions: Indices) -> None:
+    """Find the version of each entity (labels, services) that was in force at each time. Fills: versions."""
+    for query in range(len(entities)):
+        entity = entities[query]
+        if entity < 0:
+            versions[query] = -1
+            continue
+        below, above = first[entity], first[entity + 1]
+        while below + 1 < above:
+            middle = (below + above) // 2
+            if since[middle] <= times[query]:
+                below = middle
+            else:
+                above = middle
+        versions[query] = below

@@ -1,0 +1,212 @@
+"""Flows to named flows: both ends asked at the start, checked at the end, names as dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from enrich.answers import (
+    AMBIGUOUS,
+    AT_NODE,
+    AT_SERVICE,
+    BY_PORT,
+    CHANGED,
+    EXACT,
+    EXTERNAL,
+    LIKELY,
+    NODE_PORT,
+    OTHER_VNI,
+    SEVERAL_VNIS,
+    SNAT,
+    UNKNOWN,
+    NamingOptions,
+    Verdicts,
+    by_port,
+    judge,
+)
+from enrich.columns import NameTable
+from enrich.history import ClusterHistory, History
+from enrich.networks import Ranges
+from whowas.schema import check, flow_schema, named_schema
+
+Words = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
+TUNNEL_PORTS = (4789, 8472, 6081)
+
+
+@dataclass
+class _End:
+    """One end of a batch of flows."""
+
+    side: str
+    addresses: npt.NDArray[np.uint8]
+    ports: Words
+    verdicts: Verdicts
+    labels: Indices
+
+
+class Namer:
+    """An Enricher: names flows by one cluster of a history.
+
+    Raises: ConfigError when the options name a cluster that the history has not.
+    """
+
+    def __init__(self, history: History, options: NamingOptions | None = None) -> None:
+        self.options = options or NamingOptions()
+        self.history: ClusterHistory = history.cluster(self.options.cluster)
+        self._ranges = Ranges(self.options.networks, self.history.ranges)
+        self._skew = int(self.options.sensor_skew_seconds * 1e6)
+        self._vnis: set[int] = set()
+        self._names = NameTable(self.history)
+
+    def name(self, flows: Any) -> Any:
+        """Return the batch with every column of named_schema, rows in the same order."""
+        check(flows, flow_schema())
+        starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
+        protocols = _codes(flows["protocol"])
+        sides = [self._end(flows, side, starts, ends) for side in ("src", "dst")]
+        self._networks(flows, sides)
+        self._accepting(sides[1], protocols)
+        self._masqueraded(sides[0], sides[1])
+        columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
+        for one in sides:
+            columns |= self._columns(one, starts)
+        arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
+        return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
+
+    def _end(self, flows: Any, side: str, starts: Words, ends: Words) -> _End:
+        """Judge one end at the flows' starts, then look again at the ends of those whose hold may be over."""
+        addresses = _addresses(flows[f"{side}_ip16"])
+        verdicts = judge(self.history, addresses, starts, self._skew)
+        self._check_ends(addresses, ends, verdicts)
+        inside = np.zeros(len(starts), dtype=np.int32)
+        self._outside(addresses, verdicts, inside)
+        ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return _End(side, addresses, ports, verdicts, inside)
+
+    def _check_ends(self, addresses: npt.NDArray[np.uint8], ends: Words, verdicts: Verdicts) -> None:
+        """A name that somebody else had by the end of the flow is no longer exact, and says so."""
+        named = (verdicts.codes == EXACT) | (verdicts.codes == LIKELY)
+        rows = np.flatnonzero(named)
+        rows = rows[self.history.bounds[verdicts.holds[rows], 2] <= ends[rows] + self._skew]
+        if not len(rows):
+            return
+        later = judge(self.history, np.ascontiguousarray(addresses[rows]), ends[rows], self._skew)
+        other = (later.holds >= 0) & (later.holds != verdicts.holds[rows]) & (later.codes <= LIKELY)
+        verdicts.codes[rows[other]] = LIKELY
+        verdicts.why[rows[other]] = CHANGED
+
+    def _outside(self, addresses: npt.NDArray[np.uint8], verdicts: Verdicts, inside: Indices) -> None:
+        """Tell addresses outside the cluster from those that nobody held. Judged once an address."""
+        rows = np.flatnonzero(verdicts.found.counts[:, :3].sum(axis=1) == 0)
+        if not len(rows):
+            return
+        encoded = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(16), len(rows), [None, pa.py_buffer(np.ascontiguousarray(addresses[rows]))]
+        ).dictionary_encode()
+        index = encoded.indices.to_numpy()
+        seen = np.zeros(len(encoded.dictionary), dtype=bool)
+        seen[index] |= verdicts.found.counts[rows, 3] >= 0
+        whats = [self._ranges.what(address) for address in encoded.dictionary.to_pylist()]
+        outer = np.array([what == "external" for what, _ in whats], dtype=bool) & ~seen
+        labels = np.array([self._names.label(what, name) for what, name in whats], dtype=np.int32)
+        verdicts.codes[rows[outer[index]]] = EXTERNAL
+        verdicts.why[rows[outer[index]]] = 0
+        inside[rows] = labels[index]
+
+    def _networks(self, flows: Any, sides: list[_End]) -> None:
+        """An address inside a tunnel is the cluster's only in the cluster's networks."""
+        if self.options.vnis == "any" or flows["vni"].null_count == flows.num_rows:
+            return
+        vnis = pc.fill_null(flows["vni"], -1).to_numpy(zero_copy_only=False)
+        tunnelled = vnis >= 0
+        if self.options.vnis is None:
+            self._vnis.update(int(one) for one in np.unique(vnis[tunnelled]))
+            if len(self._vnis) > 1:
+                for one in sides:
+                    odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
+                    one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
+            return
+        foreign = tunnelled & ~np.isin(vnis, self.options.vnis)
+        for one in sides:
+            odd = foreign & (one.verdicts.codes != EXTERNAL)
+            one.verdicts.codes[odd], one.verdicts.why[odd], one.verdicts.holds[odd] = UNKNOWN, OTHER_VNI, -1
+            one.verdicts.found.holds[odd] = -1
+
+    def _accepting(self, end: _End, protocols: list[str]) -> None:
+        """A node's port can be a Service's node port, or the port of one host-network pod."""
+        verdicts = end.verdicts
+        rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0))
+        cache: dict[tuple[bytes, int, str], tuple[int, int, int]] = {}
+        for row in rows:
+            members = verdicts.found.holds[row]
+            key = (members.tobytes(), int(end.ports[row]), protocols[row])
+            if key not in cache:
+                cache[key] = self._by_port(members.tolist(), key[1], key[2], int(verdicts.holds[row]))
+            verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
+
+    def _by_port(self, members: list[int], port: int, protocol: str, node: int) -> tuple[int, int, int]:
+        services = self.history.node_ports.get((port, protocol), [])
+        if len(services) == 1:
+            rows = self._names.holds_of(services[0])
+            if rows:
+                return AT_SERVICE, rows[0], NODE_PORT
+        fits = by_port(self.history, members, port, protocol)
+        return (LIKELY, fits, BY_PORT) if fits >= 0 else (AT_NODE, node, 0)
+
+    def _masqueraded(self, src: _End, dst: _End) -> None:
+        """A node that opens a connection to anything beyond itself may speak for a pod."""
+        verdicts = src.verdicts
+        rows = np.flatnonzero(verdicts.codes == AT_NODE)
+        rows = rows[~np.isin(dst.ports[rows], TUNNEL_PORTS)]
+        if len(rows):
+            mine = self._names.nodes_of(verdicts.holds[rows])
+            beyond = mine != self._names.nodes_of(dst.verdicts.holds[rows])
+            verdicts.codes[rows[beyond]] = SNAT
+
+    def _columns(self, end: _End, starts: Words) -> dict[str, Any]:
+        verdicts = end.verdicts
+        named = np.isin(verdicts.codes, (EXACT, LIKELY, AT_NODE, AT_SERVICE, SNAT))
+        holds = np.where(named, verdicts.holds, -1).astype(np.int32)
+        entities = self.history.entity_of[holds] if len(self.history.holds) else np.full(len(holds), -1, np.int32)
+        entities = np.where(holds >= 0, entities, -1).astype(np.int32)
+        versions = self.history.versions_at(entities, starts)
+        found = verdicts.found
+        listed = (verdicts.codes == AMBIGUOUS) | (verdicts.codes == UNKNOWN)
+        listed |= ((verdicts.codes == AT_NODE) | (verdicts.codes == SNAT)) & (found.counts[:, 2] > 1)
+        listed |= verdicts.why == CHANGED
+        candidates = np.where(listed[:, None], found.holds, -1)
+        return self._names.columns(end.side, verdicts.codes, holds, versions, verdicts.why, end.labels, candidates)
+
+
+def _times(column: Any) -> Words:
+    times: Words = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return times
+
+
+def _addresses(column: Any) -> npt.NDArray[np.uint8]:
+    """The 16-byte addresses of a column as (n, 16), without a copy."""
+    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
+    return data[column.offset * 16 : (column.offset + len(column)) * 16].reshape(-1, 16)
+
+
+def _codes(column: Any) -> list[str]:
+    words: list[str] = column.to_pylist()
+    return words
+
+
+def _constant(word: str, size: int) -> Any:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([word]))
+
+
+DIRECTIONS = pa.array(["internal", "outbound", "inbound", "external"])
+
+
+def _direction(sides: list[_End]) -> Any:
+    src, dst = (one.verdicts.codes == EXTERNAL for one in sides)
+    return pa.DictionaryArray.from_arrays(pa.array((dst + 2 * src).astype(np.int32)), DIRECTIONS)

@@ -1,0 +1,186 @@
+"""What the observations say of one cluster's objects: pods, services, nodes, owners, gaps.
+
+Objects are kept by UID, never by name: two pods of one name are two pods. Memory grows with the number of
+objects, not of observations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from enrich.pods import AFTER_ALL, BEFORE_ALL, SECOND, PodTrack, address16
+from whowas.observation import KubeObject, Observation, Owner, Spec, Status, time_us
+
+SERVICE_NAME = "kubernetes.io/service-name"
+ZONE = "topology.kubernetes.io/zone"
+# Longest way of an event from the apiserver to the recorder: what was not shown deleted stood this long before.
+SHOWN_WITHIN = 5 * SECOND
+TUNNEL_NOTES = (
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "projectcalico.org/IPv6VXLANTunnelAddr",
+    "projectcalico.org/IPv4IPIPTunnelAddr",
+    "projectcalico.org/IPv4WireguardInterfaceAddr",
+    "io.cilium.network.ipv4-cilium-host",
+    "io.cilium.network.ipv6-cilium-host",
+)
+
+
+@dataclass(slots=True)
+class ThingTrack:
+    """A Service or Node: its addresses with [start_min, start_max, end_min, end_max]."""
+
+    uid: str
+    kind: str
+    namespace: str
+    name: str
+    zone: str = ""
+    created: int = BEFORE_ALL
+    holds: dict[bytes, list[int]] = field(default_factory=dict)
+    ranges: tuple[str, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+    node_ports: tuple[tuple[int, str], ...] = ()
+    version: int = -1
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class Owned:
+    """An object that may stand between a pod and its workload."""
+
+    kind: str
+    name: str
+    owner: Owner | None
+
+
+@dataclass
+class ClusterTrack:
+    """All that one cluster's evidence has said so far."""
+
+    name: str
+    pods: dict[str, PodTrack] = field(default_factory=dict)
+    things: dict[str, ThingTrack] = field(default_factory=dict)
+    owners: dict[str, Owned] = field(default_factory=dict)
+    slices: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    members: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+    newest: int = 0
+    listed: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    _services_of: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def observe(self, seen: Observation) -> None:
+        """Take in one observation."""
+        self.counts[seen.verb] += 1
+        if seen.verb == "GAP" and seen.gap is not None:
+            self.gaps.append(seen.gap)
+            return
+        self._clock(seen)
+        if seen.verb == "BOOKMARK" or seen.object.metadata is None or not seen.object.metadata.uid:
+            return
+        kind, uid = seen.object.kind, seen.object.metadata.uid
+        if kind == "Pod":
+            track = self.pods.get(uid)
+            if track is None:
+                track = self.pods[uid] = PodTrack(uid)
+            track.observe(seen)
+        elif kind in ("Service", "Node"):
+            self._thing(uid, seen)
+        elif kind == "EndpointSlice":
+            self._slice(uid, seen)
+        else:
+            owner = next((one for one in seen.object.metadata.ownerReferences or () if one.controller), None)
+            self.owners[uid] = Owned(kind, seen.object.metadata.name, owner)
+
+    def _clock(self, seen: Observation) -> None:
+        self.newest = max(self.newest, seen.not_before_us)
+        if seen.verb == "LISTED":
+            self.listed = max(self.listed, seen.received_us or seen.not_before_us)
+        elif seen.received_us is not None:
+            self.first = seen.received_us if self.first is None else min(self.first, seen.received_us)
+            self.last = seen.received_us if self.last is None else max(self.last, seen.received_us)
+
+    def _thing(self, uid: str, seen: Observation) -> None:
+        meta = seen.object.metadata
+        assert meta is not None
+        one = self.things.get(uid)
+        if one is None:
+            one = self.things[uid] = ThingTrack(uid, seen.object.kind, meta.namespace, meta.name)
+            one.created = time_us(meta.creationTimestamp) or BEFORE_ALL
+        version = int(meta.resourceVersion) if (meta.resourceVersion or "").isdigit() else one.version
+        if one.gone or version < one.version:
+            return
+        one.version = version
+        one.zone = (meta.labels or {}).get(ZONE, one.zone)
+        spec, status = seen.object.spec or Spec(), seen.object.status or Status()
+        now = _service(one, spec, status) if one.kind == "Service" else _node(one, spec, status, seen.object)
+        one.gone = seen.verb == "DELETED"
+        _bound(one, set() if one.gone else now, seen)
+
+    def _slice(self, uid: str, seen: Observation) -> None:
+        """Membership of pods in Services, as of when it was seen to change. Source: discovery.k8s.io/v1."""
+        meta = seen.object.metadata
+        assert meta is not None
+        service = (meta.labels or {}).get(SERVICE_NAME, "")
+        old = self.slices.get(uid, (service, frozenset()))
+        targets = (one.targetRef for one in seen.object.endpoints or ())
+        now = frozenset(one.uid for one in targets if one is not None and one.uid)
+        if seen.verb == "DELETED":
+            now = frozenset()
+        when = seen.received_us or seen.not_before_us
+        if uid not in self.slices:
+            # It stood before we first looked: from its creation on, as far as anybody can tell.
+            when = time_us(meta.creationTimestamp) or when
+        self.slices[uid] = (service, now)
+        for pod in old[1] - now:
+            self._member(pod, old[0], -1, when)
+        for pod in now - old[1]:
+            self._member(pod, service, 1, when)
+
+    def _member(self, pod: str, service: str, step: int, when: int) -> None:
+        counts = self._services_of.setdefault(pod, Counter())
+        counts[service] += step
+        names = ",".join(sorted(name for name, count in counts.items() if count > 0 and name))
+        self.members.setdefault(pod, []).append((when, names))
+
+
+def _service(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
+    """The addresses of a Service; `None` (headless) is none."""
+    words = [spec.clusterIP, *(spec.clusterIPs or ()), *(spec.externalIPs or ())]
+    words += [way.ip for way in (status.loadBalancer.ingress if status.loadBalancer else None) or ()]
+    ports = spec.ports or ()
+    one.ports = tuple((port.port or 0, (port.protocol or "TCP").lower()) for port in ports)
+    one.node_ports = tuple((port.nodePort, (port.protocol or "TCP").lower()) for port in ports if port.nodePort)
+    return {ip for ip in map(address16, words) if ip is not None}
+
+
+def _node(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set[bytes]:
+    """The addresses of a node, the ends of its overlay among them."""
+    one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
+    words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
+    notes = (thing.metadata.annotations if thing.metadata else None) or {}
+    words += [notes[name] for name in TUNNEL_NOTES if name in notes]
+    if notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan":
+        # flannel.1 takes the first address of the node's range.
+        words += [cidr.split("/")[0] for cidr in one.ranges]
+    return {ip for ip in map(address16, words) if ip is not None}
+
+
+def _bound(one: ThingTrack, now: set[bytes], seen: Observation) -> None:
+    """Open holds on new addresses, close those that are gone."""
+    at = seen.received_us
+    for ip in now:
+        if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
+            # An address there from the first sight on may have been there since the object was made.
+            fresh = not one.holds
+            low = one.created if fresh else max(one.created, seen.not_before_us - SHOWN_WITHIN)
+            high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
+            one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
+        one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
+    for ip in set(one.holds) - now:
+        bounds = one.holds[ip]
+        if bounds[3] == AFTER_ALL:
+            bounds[2] = max(bounds[2], (at - SHOWN_WITHIN) if at is not None else BEFORE_ALL)
+            bounds[3] = at if at is not None else AFTER_ALL - 1

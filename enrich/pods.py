@@ -1,0 +1,262 @@
+"""What the observations of one pod say of when it held which address.
+
+Every bound is derived from what can be proven; docs/architecture-holds.md tells why each is one. Times the
+kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from whowas.observation import KubeObject, Observation, Owner, Ran, Status, runs, time_us
+
+SECOND = 1_000_000
+# Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
+# before we last looked had not ended then.
+PUBLISHED_WITHIN = 30 * SECOND
+BEFORE_ALL = -(1 << 62)
+AFTER_ALL = 1 << 62
+CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
+
+
+@dataclass(slots=True)
+class Segment:
+    """One sandbox's hold on one address: start in [start_min, start_max), end in [end_min, end_max).
+
+    `seen` is when it was last shown as holding, `told` when its end or its deletion was shown.
+    """
+
+    ip: bytes
+    start_min: int
+    start_max: int
+    end_min: int = BEFORE_ALL
+    end_max: int = AFTER_ALL
+    sandbox_at: int | None = None
+    ended: bool = False
+    seen: int = BEFORE_ALL
+    told: int | None = None
+    first: bool = True
+    source: str = ""
+
+    def end_by(self, bounds: list[int | None]) -> None:
+        """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
+        self.ended = True
+        self.told = bounds[0]
+        self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
+
+
+def address16(text: str | None) -> bytes | None:
+    """Return an address in 16 bytes, IPv4 mapped; None for what is no address. A prefix length is cut off."""
+    try:
+        one = ipaddress.ip_address((text or "").split("/")[0])
+    except ValueError:
+        return None
+    if isinstance(one, ipaddress.IPv6Address):
+        return one.packed
+    return b"\0" * 10 + b"\xff\xff" + one.packed
+
+
+@dataclass(slots=True)
+class _Sight:
+    """One observation of a pod, taken apart."""
+
+    upper: int | None
+    ips: list[bytes]
+    sandbox: tuple[bool, int] | None
+    started: list[int]
+    finished: list[int]
+    running: bool
+    terminal: bool
+    floor: int
+
+
+@dataclass(slots=True)
+class PodTrack:
+    """Everything known of one pod (one UID)."""
+
+    uid: str
+    name: str = ""
+    namespace: str = ""
+    node: str = ""
+    host_network: bool = False
+    service_account: str = ""
+    images: tuple[str, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+    owner: Owner | None = None
+    labels: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    open: dict[bytes, Segment] = field(default_factory=dict)
+    closed: list[Segment] = field(default_factory=list)
+    version: int = -1
+    floor: int = BEFORE_ALL
+    old_sandbox: int = BEFORE_ALL
+    done: bool = False
+    gone: bool = False
+
+    def observe(self, seen: Observation) -> None:
+        """Take in one observation; one that is older than the last (by resourceVersion) changes nothing."""
+        thing = seen.object
+        if self._stale(thing, seen.verb):
+            return
+        self._describe(thing, seen)
+        status = thing.status or Status()
+        sight = _take_apart(thing, status, seen)
+        self._replaced(sight)
+        self._appear(sight, seen)
+        self._prove(sight, seen)
+        if sight.sandbox and not sight.sandbox[0]:
+            self.floor = max(self.floor, sight.sandbox[1])
+        if sight.terminal:
+            self._terminal(sight)
+        if seen.verb == "DELETED":
+            self._deleted(thing, sight)
+
+    def _stale(self, thing: KubeObject, verb: str) -> bool:
+        text = thing.metadata.resourceVersion if thing.metadata else None
+        version = int(text) if text and text.isdigit() else self.version
+        stale = self.gone or (0 <= version < self.version) or (0 < version == self.version and verb != "DELETED")
+        self.version = max(self.version, version)
+        return stale
+
+    def _describe(self, thing: KubeObject, seen: Observation) -> None:
+        meta, spec = thing.metadata, thing.spec
+        if meta is not None:
+            self.name, self.namespace = meta.name or self.name, meta.namespace or self.namespace
+            if self.owner is None:
+                self.owner = next((one for one in meta.ownerReferences or () if one.controller), None)
+            labels = meta.labels or {}
+            if not self.labels or labels != self.labels[-1][1]:
+                when = seen.received_us or seen.not_before_us
+                self.labels.append((when if self.labels else BEFORE_ALL, labels))
+        if spec is not None:
+            self.node = spec.nodeName or self.node
+            self.host_network = bool(spec.hostNetwork)
+            self.service_account = spec.serviceAccountName or self.service_account
+            boxes = spec.containers or ()
+            self.images = tuple(one.image for one in boxes if one.image) or self.images
+            ports = (port for one in boxes for port in one.ports or ())
+            self.ports = tuple(
+                ((one.hostPort or one.containerPort or 0), (one.protocol or "TCP").lower()) for one in ports
+            )
+
+    def _replaced(self, sight: _Sight) -> None:
+        """End what this sight shows to be over: another sandbox, another address, or none."""
+        at = sight.sandbox[1] if sight.sandbox else None
+        ready = sight.sandbox is not None and sight.sandbox[0]
+        for ip, one in list(self.open.items()):
+            if one.ended:
+                continue
+            anew = ready and at is not None and one.sandbox_at is not None and at > one.sandbox_at
+            if not anew and ip in sight.ips:
+                continue
+            if sight.terminal and not anew:
+                continue  # 1.27 to 1.30 blank the address on the terminal write; that is handled as the end
+            later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
+            one.end_by([sight.upper, at + SECOND if later and at is not None else None])
+            self._close(ip, sight)
+
+    def _close(self, ip: bytes, sight: _Sight) -> None:
+        """Put a hold away. What ended before the next sandbox was ready ended in this one."""
+        one = self.open.pop(ip)
+        before = sight.sandbox[1] if sight.sandbox and sight.sandbox[0] else BEFORE_ALL
+        limit = AFTER_ALL if not sight.ips else before
+        one.end_min = max([one.end_min, *(at for at in sight.finished if one.start_min <= at < limit)])
+        self.closed.append(one)
+        self.floor = max(self.floor, one.end_min)
+        self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
+
+    def _appear(self, sight: _Sight, seen: Observation) -> None:
+        for ip in sight.ips:
+            if ip not in self.open and not self.done:
+                later = any(len(one.ip) == len(ip) for one in self.closed)
+                floor = max(sight.floor, self.floor)
+                self.open[ip] = Segment(ip, floor, AFTER_ALL, first=not later, source=seen.source)
+            if ip in self.open and not self.open[ip].ended:
+                self._start(self.open[ip], sight)
+
+    def _start(self, one: Segment, sight: _Sight) -> None:
+        """Bound the start from above: ready sandbox, running container, the first write with the address."""
+        bounds = [one.start_max]
+        if sight.upper is not None:
+            bounds.append(sight.upper)
+        # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
+        least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + SECOND
+        bounds += [at + SECOND for at in sight.started if at >= least]
+        if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:
+            if one.sandbox_at is None:
+                one.sandbox_at = sight.sandbox[1]
+            if sight.sandbox[1] >= one.start_min:
+                bounds.append(sight.sandbox[1] + SECOND)
+        one.start_max = max(min(bounds), one.start_min)
+
+    def _prove(self, sight: _Sight, seen: Observation) -> None:
+        for one in self.open.values():
+            if one.ended:
+                continue
+            if not sight.terminal:
+                one.seen = max(one.seen, seen.received_us or seen.not_before_us)
+            times = [at for at in (*sight.started, *sight.finished) if at >= one.start_min]
+            one.end_min = max([one.end_min, *times])
+
+    def _terminal(self, sight: _Sight) -> None:
+        """The kubelet gives the address back before it writes the terminal phase."""
+        self.done = True
+        last = max(sight.finished, default=None)
+        for one in self.open.values():
+            if one.ended:
+                continue
+            bounds = [sight.upper]
+            if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
+                bounds.append(sight.sandbox[1] + SECOND)
+            one.end_by(bounds)
+
+    def _deleted(self, thing: KubeObject, sight: _Sight) -> None:
+        """DELETED ends a hold when the kubelet had let go before; a forced delete proves nothing."""
+        self.gone = True
+        meta = thing.metadata
+        graceful = meta is not None and meta.deletionTimestamp is not None and bool(meta.deletionGracePeriodSeconds)
+        ended = self.done or graceful or (not sight.running and bool(sight.finished))
+        for one in self.open.values():
+            if not one.ended and ended:
+                one.end_by([sight.upper])
+            elif not one.ended:
+                one.told = sight.upper
+
+    def segments(self) -> list[Segment]:
+        """Return all holds, oldest first."""
+        return [*self.closed, *self.open.values()]
+
+
+def _take_apart(thing: KubeObject, status: Status, seen: Observation) -> _Sight:
+    conditions = {one.type: one for one in status.conditions or ()}
+    ready = conditions.get("PodReadyToStartContainers")
+    ready_at = time_us(ready.lastTransitionTime) if ready else None
+    scheduled = conditions.get("PodScheduled")
+    lower = [time_us(thing.metadata.creationTimestamp) if thing.metadata else None, time_us(status.startTime)]
+    if scheduled is not None and scheduled.status == "True":
+        lower.append(time_us(scheduled.lastTransitionTime))
+    boxes = [*(status.containerStatuses or ()), *(status.initContainerStatuses or ())]
+    running = any(one.state is not None and one.state.running is not None for one in boxes)
+    told: list[Ran] = runs(status)
+    return _Sight(
+        upper=seen.received_us,
+        ips=_addresses(thing, status, running),
+        sandbox=(ready.status == "True", ready_at) if ready is not None and ready_at is not None else None,
+        started=[at for at in (time_us(one.startedAt) for one in told) if at is not None],
+        finished=[at for at in (time_us(one.finishedAt) for one in told) if at is not None],
+        running=running,
+        # A terminal phase with a container still running was written by a controller, not by the kubelet.
+        terminal=status.phase in ("Succeeded", "Failed") and not running and status.reason != "NodeLost",
+        floor=max((at for at in lower if at is not None), default=BEFORE_ALL),
+    )
+
+
+def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
+    """The pod's addresses: status.podIPs, and what Calico annotates at CNI ADD, before the status says it."""
+    words = [status.podIP, *(one.ip for one in status.podIPs or ())]
+    notes = (thing.metadata.annotations if thing.metadata else None) or {}
+    for name in CALICO:
+        words += notes.get(name, "").split(",")
+    found = [one for one in map(address16, words) if one is not None]
+    released = CALICO[0] in notes and notes[CALICO[0]] == "" and not running
+    return [] if released and status.phase not in ("Succeeded", "Failed") else list(dict.fromkeys(found))

@@ -1,0 +1,204 @@
+"""Evidence files to observations: whowas's own lines, kubectl watch dumps, kubectl lists; told apart by content."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ingest.cluster.values import values
+from ingest.files import open_input
+from whowas.errors import BrokenInput
+from whowas.observation import KubeObject, Observation, newest, time_us
+from whowas.stages import FileReport, Unreadable
+
+KINDS = frozenset(
+    ("Pod", "Service", "EndpointSlice", "Node", "Namespace", "ReplicaSet", "Job", "CronJob", "Deployment")
+)
+VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK"))
+# Annotations are kept by name: they may hold secrets, and applied manifests as large as the object.
+ANNOTATIONS = frozenset(
+    (
+        "cni.projectcalico.org/podIP",
+        "cni.projectcalico.org/podIPs",
+        "vpc.amazonaws.com/pod-ips",
+        "flannel.alpha.coreos.com/backend-type",
+        "projectcalico.org/IPv4VXLANTunnelAddr",
+        "projectcalico.org/IPv6VXLANTunnelAddr",
+        "projectcalico.org/IPv4IPIPTunnelAddr",
+        "projectcalico.org/IPv4WireguardInterfaceAddr",
+        "io.cilium.network.ipv4-cilium-host",
+        "io.cilium.network.ipv6-cilium-host",
+    )
+)
+UNREADABLE_KEPT = 1000
+FIELDS_DROPPED = 20
+AT = re.compile(r"`\$((?:\.\w+|\[\.\.\.\]|\[\d+\])*)`")
+
+
+class Line(msgspec.Struct):
+    """A watch event, an evidence line, a GAP, or a bare object or list: whatever stands at the top of a value."""
+
+    type: str | None = None
+    object: KubeObject | None = None
+    received: str | None = None
+    cluster: str | None = None
+    to: str | None = None
+    start: str | None = msgspec.field(name="from", default=None)
+    kind: str | None = None
+    items: list[KubeObject] | None = None
+
+
+DECODE = msgspec.json.Decoder(Line)
+DECODE_OBJECT = msgspec.json.Decoder(KubeObject)
+
+
+@dataclass(frozen=True)
+class EvidenceProgress:
+    """How far the reading has come, in stored bytes; total 0 = unknown."""
+
+    path: str
+    consumed: int
+    total: int
+
+
+@dataclass
+class EvidenceReport:
+    """What became of the evidence. `observations` counts by kind, `refused` by reason."""
+
+    observations: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    files: list[FileReport] = field(default_factory=list)
+
+    def whole(self) -> bool:
+        """Say whether every line of every file was understood."""
+        return not any(one.unreadable for one in self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """The `history` part of `whowas replay --json`."""
+        files = [
+            {"path": one.path, "unreadable": [{"offset": bad.offset, "reason": bad.reason} for bad in one.unreadable]}
+            for one in self.files
+        ]
+        counts = dict(sorted(self.observations.items()))
+        return {"observations": counts, "refused": dict(sorted(self.refused.items())), "files": files}
+
+
+def read_observations(
+    paths: Sequence[str],
+    cluster: str | None,
+    report: EvidenceReport,
+    progress: Callable[[EvidenceProgress], None] | None = None,
+) -> Iterator[Observation]:
+    """Yield what the files say, file by file, in their order.
+
+    Args: paths: files or `-`. cluster: name for evidence that carries none. report: filled while reading.
+    A broken line is noted with its offset and passed over; a file that breaks is read up to there.
+    """
+    for path in paths:
+        told = FileReport(path, format="evidence")
+        report.files.append(told)
+        with open_input(path) as source:
+            try:
+                for count, (offset, raw) in enumerate(values(source)):
+                    if progress is not None and count % 4096 == 0:
+                        progress(EvidenceProgress(path, source.consumed, source.size))
+                    yield from _observed(raw, offset, cluster, told, report)
+            except BrokenInput as error:
+                _note(told, error.offset, error.reason)
+            if progress is not None:
+                progress(EvidenceProgress(path, source.consumed, source.size))
+
+
+def _note(told: FileReport, offset: int, reason: str) -> None:
+    if len(told.unreadable) < UNREADABLE_KEPT:
+        told.unreadable.append(Unreadable(offset, reason))
+
+
+def _observed(
+    raw: bytes, offset: int, cluster: str | None, told: FileReport, report: EvidenceReport
+) -> Iterator[Observation]:
+    try:
+        line = _decode(raw, report)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        report.refused["broken_json"] += 1
+        _note(told, offset, f"no JSON value that could be read: {error}"[:300])
+        return
+    bare = line.type is None and line.items is None
+    if bare and line.kind in KINDS:
+        line.items = [DECODE_OBJECT.decode(raw)]
+    for one in _meant(line, f"{told.path}@{offset}", cluster):
+        report.observations[one.object.kind or one.verb] += 1
+        yield one
+    if bare and line.items is None:
+        report.refused["no_evidence"] += 1
+        _note(told, offset, "neither a watch event, nor a list, nor an object of a kind that is read")
+
+
+def _decode(raw: bytes, report: EvidenceReport) -> Line:
+    """Decode typed; where a field has a type that no apiserver sends, drop that field and keep the rest."""
+    try:
+        return DECODE.decode(raw)
+    except msgspec.ValidationError:
+        loose = msgspec.json.decode(raw)
+    if not isinstance(loose, dict):
+        raise msgspec.DecodeError("the value is no object")
+    for _ in range(FIELDS_DROPPED):
+        try:
+            return msgspec.convert(loose, Line)
+        except msgspec.ValidationError as error:
+            report.refused["odd_field"] += 1
+            if not _drop(loose, str(error)):
+                raise
+    raise msgspec.DecodeError(f"more than {FIELDS_DROPPED} fields of unexpected type")
+
+
+def _drop(value: Any, words: str) -> bool:
+    """Remove what the path in the message names; a list element that is odd takes its list with it."""
+    found = AT.search(words)
+    steps = re.findall(r"\.(\w+)|\[(?:\.\.\.|\d+)\]", found.group(1)) if found else []
+    names = [name for name in steps if name]
+    if not names:
+        return False
+    return _remove(value, names)
+
+
+def _remove(value: Any, names: list[str]) -> bool:
+    if isinstance(value, list):
+        return any([_remove(one, names) for one in value])  # noqa: C419 - every element, not the first
+    if not isinstance(value, dict):
+        return False
+    if len(names) == 1 or not isinstance(value.get(names[0]), (dict, list)):
+        return value.pop(names[0], None) is not None
+    return _remove(value[names[0]], names[1:])
+
+
+def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation]:
+    """Turn one value into observations: an event, a GAP, a list's items, or a bare object."""
+    received = time_us(line.received)
+    named = line.cluster or cluster
+    if line.type == "GAP":
+        start, end = time_us(line.start), time_us(line.to)
+        if start is not None and end is not None:
+            yield Observation("GAP", KubeObject(), end, end, named, source, (start, end))
+    elif line.type is not None:
+        if line.object is not None and line.type in VERBS:
+            yield _one(line.type, line.object, received, named, source)
+    elif line.items is not None:
+        # A list says nothing of when it was made: at its newest time stamp at the earliest.
+        at = received or max((newest(one) for one in line.items), default=0)
+        kind = (line.kind or "").removesuffix("List")
+        for item in line.items:
+            item.kind = item.kind or kind
+            yield _one("LISTED", item, received, named, source)._replace(not_before_us=at)
+
+
+def _one(verb: str, thing: KubeObject, received: int | None, cluster: str | None, source: str) -> Observation:
+    meta = thing.metadata
+    if meta is not None and meta.annotations:
+        meta.annotations = {name: text for name, text in meta.annotations.items() if name in ANNOTATIONS} or None
+    return Observation(verb, thing, received, received or newest(thing), cluster, source)

@@ -1,0 +1,145 @@
+"""`whowas who`: who held an address at a moment, its timeline, or where a workload was."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from whowas.cli.show import COLOURS, clean, console, print_json, wants_progress
+
+if TYPE_CHECKING:
+    from enrich.who import Answer, HoldView
+
+
+@click.command(short_help="Say who held an address.")
+@click.argument("what")
+@click.option(
+    "-H", "--history", multiple=True, required=True, metavar="HISTORY", help="Evidence: files, folders, globs."
+)
+@click.option("--at", metavar="TIME", help="The moment, with a zone: 2026-11-20T10:15:02Z, or seconds since 1970.")
+@click.option("--cluster", metavar="NAME", help="Which cluster of the history.")
+@click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
+@click.option(
+    "--sensor-skew",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How far the clock that gave the time may be off.",
+)
+@click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone in which times are shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+@click.pass_context
+def command(ctx: click.Context, what: str, history: tuple[str, ...], **told: Any) -> None:
+    """Say who held an address at a moment. Without --at: its timeline. With a name: where it was.
+
+    \b
+    Example:
+      whowas who 10.244.1.20 --history samples/overlay/history.jsonl.gz
+
+    WHAT is an address, namespace/pod (or an unambiguous beginning), or kind/namespace/name such as
+    deployment/shop/web, service/shop/web, node/worker-1.
+    """
+    from enrich import NamingOptions, load_networks
+    from enrich.who import Answer, to_json
+    from ingest.cluster import EvidenceReport
+    from whowas.cli.replay import Bars, say_compiling, say_unreadable
+    from whowas.moments import zone_of
+    from whowas.pipeline import ask, load_history
+
+    zone = zone_of(told["tz"])
+    networks = load_networks(told["networks"]) if told["networks"] else ()
+    options = NamingOptions(told["cluster"], networks, sensor_skew_seconds=told["sensor_skew"])
+    say_compiling(told["as_json"])
+    report = EvidenceReport()
+    with Bars(wants_progress(False, told["as_json"])) as bars:
+        known = load_history(history, cluster=told["cluster"], report=report, progress=bars.history)
+    found = ask(known, what, told["at"], options)
+    if told["as_json"]:
+        print_json(to_json(found))
+    elif isinstance(found, Answer):
+        _print_answer(found, zone)
+    else:
+        _print_holds(found, zone, what)
+    say_unreadable(report.files)
+    ctx.exit(0 if report.whole() else 1)
+
+
+def _moment(us: int | None, zone: tzinfo, otherwise: str) -> str:
+    from whowas.moments import spell
+
+    return otherwise if us is None else spell(us, zone, 3)
+
+
+def _span(one: HoldView, zone: tzinfo) -> tuple[str, str]:
+    """Both bounds of the start and of the end; one time where they meet within a second's thousandth."""
+    start = _between(one.start_min, one.start_max, zone, "unknown", "unknown")
+    return start, _between(one.end_min, one.end_max, zone, "unknown", "open")
+
+
+def _between(low: int | None, high: int | None, zone: tzinfo, no_low: str, no_high: str) -> str:
+    first, last = _moment(low, zone, no_low), _moment(high, zone, no_high)
+    if first == last:
+        return first
+    if low is not None and high is not None and first[:10] == last[:10]:
+        return f"{first[: first.rindex(' ')]} .. {last[11:]}"
+    return f"{first} .. {last}"
+
+
+def _owner(one: HoldView) -> str:
+    if not one.workload or one.workload_kind == "Pod":
+        return ""
+    return f"{one.workload_kind} {one.workload}"
+
+
+def _print_answer(answer: Answer, zone: tzinfo) -> None:
+    from rich.text import Text
+
+    screen = console()
+    named = answer.holder is not None or answer.confidence == "external"
+    verb = "was" if named else "may have been" if answer.candidates else "is not known"
+    screen.print(f"{answer.address} at {_moment(answer.at_us, zone, '')} {verb}")
+    if answer.holder is not None:
+        _print_holder(answer.holder, zone, screen)
+    elif answer.confidence == "external":
+        _line(screen, "outside", clean(answer.network or "no name; a networks file can give it one"))
+    sure = Text(f"  {'sure?':<10} ").append(answer.confidence, style=COLOURS[answer.confidence])
+    screen.print(sure.append(f": {clean(answer.reason)}"))
+    for one, why in zip(answer.candidates, answer.candidate_reasons, strict=True):
+        _line(screen, "candidate", f"{one.kind} {clean(one.full_name())}  {clean(_owner(one))}  {why}")
+    for title, near in (("before", answer.previous), ("next", answer.following)):
+        if near is not None:
+            start, end = _span(near, zone)
+            _line(screen, title, f"{near.kind} {clean(near.full_name())}  {start if title == 'next' else end}")
+
+
+def _line(screen: Any, title: str, text: str) -> None:
+    screen.print(f"  {title:<10} {text}".rstrip())
+
+
+def _print_holder(one: HoldView, zone: tzinfo, screen: Any) -> None:
+    _line(screen, one.kind, f"{clean(one.full_name())}  {clean(_owner(one))}")
+    zoned = f" (zone {clean(one.zone)})" if one.zone else ""
+    images = f"  image {clean(', '.join(one.images))}" if one.images else ""
+    if one.kind == "pod":
+        _line(screen, "on", f"{clean(one.node or 'no node yet')}{zoned}{images}")
+    if one.labels:
+        _line(screen, "labels", clean(" ".join(f"{name}={text}" for name, text in one.labels.items())))
+    if one.services:
+        _line(screen, "serves", clean(one.services))
+    start, end = _span(one, zone)
+    _line(screen, "from", start)
+    _line(screen, "to", end)
+
+
+def _print_holds(holds: list[HoldView], zone: tzinfo, what: str) -> None:
+    screen = console()
+    if not holds:
+        screen.print(f"{clean(what)}: no object of the history ever held it")
+        return
+    rows = [(one.address, one.kind, clean(one.full_name()), clean(_owner(one)), *_span(one, zone)) for one in holds]
+    heads = ("address", "kind", "name", "workload", "from", "to")
+    wide = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    for row in [heads, *rows]:
+        screen.print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip())

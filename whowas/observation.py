@@ -1,0 +1,212 @@
+"""What was seen of a cluster object at one time: the neutral word between ingest/cluster and enrich.
+
+Objects are reduced to the fields that inference and naming read. One typed structure serves every kind, so
+that a watch event is decoded in one pass and what nobody needs is skipped, never built.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Owner(Struct, gc=False):
+    """metadata.ownerReferences[]."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Meta(Struct):
+    """metadata. Annotations are cut down to an allow-list when the object is read."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str | None = None
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    deletionGracePeriodSeconds: int | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    ownerReferences: list[Owner] | None = None
+
+
+class Port(Struct, gc=False):
+    """A port of a Service (port, nodePort) or of a container (containerPort, hostPort)."""
+
+    protocol: str | None = None
+    port: int | None = None
+    nodePort: int | None = None
+    containerPort: int | None = None
+    hostPort: int | None = None
+
+
+class Container(Struct):
+    """spec.containers[]."""
+
+    image: str | None = None
+    ports: list[Port] | None = None
+
+
+class Ran(Struct, gc=False):
+    """A container's state: running or terminated."""
+
+    startedAt: str | None = None
+    finishedAt: str | None = None
+
+
+class State(Struct, gc=False):
+    """containerStatuses[].state and .lastState."""
+
+    running: Ran | None = None
+    terminated: Ran | None = None
+
+
+class ContainerStatus(Struct, gc=False):
+    """status.containerStatuses[]."""
+
+    state: State | None = None
+    lastState: State | None = None
+
+
+class Condition(Struct, gc=False):
+    """status.conditions[]."""
+
+    type: str = ""
+    status: str | None = None
+    lastTransitionTime: str | None = None
+
+
+class Address(Struct, gc=False):
+    """podIPs[], hostIPs[], loadBalancer.ingress[] (ip) and a node's addresses[] (type, address)."""
+
+    ip: str | None = None
+    type: str | None = None
+    address: str | None = None
+
+
+class Balancer(Struct):
+    """status.loadBalancer."""
+
+    ingress: list[Address] | None = None
+
+
+class Spec(Struct):
+    """spec of a Pod, Service or Node."""
+
+    nodeName: str | None = None
+    hostNetwork: bool | None = None
+    serviceAccountName: str | None = None
+    containers: list[Container] | None = None
+    clusterIP: str | None = None
+    clusterIPs: list[str] | None = None
+    externalIPs: list[str] | None = None
+    ports: list[Port] | None = None
+    podCIDR: str | None = None
+    podCIDRs: list[str] | None = None
+
+
+class Status(Struct):
+    """status of a Pod, Service or Node."""
+
+    phase: str | None = None
+    reason: str | None = None
+    startTime: str | None = None
+    podIP: str | None = None
+    podIPs: list[Address] | None = None
+    conditions: list[Condition] | None = None
+    containerStatuses: list[ContainerStatus] | None = None
+    initContainerStatuses: list[ContainerStatus] | None = None
+    addresses: list[Address] | None = None
+    loadBalancer: Balancer | None = None
+
+
+class Target(Struct, gc=False):
+    """endpoints[].targetRef."""
+
+    kind: str | None = None
+    uid: str | None = None
+
+
+class Endpoint(Struct, gc=False):
+    """EndpointSlice endpoints[]."""
+
+    targetRef: Target | None = None
+
+
+class KubeObject(Struct):
+    """Any object, reduced. Source: the Kubernetes API reference, core/v1, discovery.k8s.io/v1, apps/v1, batch/v1."""
+
+    kind: str = ""
+    metadata: Meta | None = None
+    spec: Spec | None = None
+    status: Status | None = None
+    endpoints: list[Endpoint] | None = None
+
+
+class Observation(NamedTuple):
+    """One sight of one object.
+
+    verb: ADDED, MODIFIED, DELETED, LISTED (point evidence: it stood there then), BOOKMARK, GAP.
+    received_us: when the collector had it, its clock; None when nobody wrote that down.
+    not_before_us: a time at or before which the object cannot have had this state (its own newest
+        time stamp, or received_us); 0 when nothing tells.
+    gap: (from, to) of a GAP. source: `file:line`, for people who ask why.
+    """
+
+    verb: str
+    object: KubeObject
+    received_us: int | None
+    not_before_us: int
+    cluster: str | None
+    source: str
+    gap: tuple[int, int] | None = None
+
+
+@lru_cache(maxsize=1 << 16)
+def time_us(text: str | None) -> int | None:
+    """Return microseconds since 1970, or None for what is no time with a zone. Finer digits are cut off.
+
+    Source: metav1.Time (RFC 3339, whole seconds) and metav1.MicroTime.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def newest(thing: KubeObject) -> int:
+    """Return the newest time the object itself carries: it cannot have looked so before. 0 when it has none.
+
+    deletionTimestamp lies in the future by the grace period and says nothing here.
+    """
+    found = [thing.metadata.creationTimestamp] if thing.metadata else []
+    status = thing.status
+    if status is not None:
+        found.append(status.startTime)
+        found += [one.lastTransitionTime for one in status.conditions or ()]
+        for ran in runs(status):
+            found += [ran.startedAt, ran.finishedAt]
+    return max((us for us in map(time_us, found) if us is not None), default=0)
+
+
+def runs(status: Status) -> list[Ran]:
+    """Return every run of a container that a pod's status tells of, running or ended."""
+    found = []
+    for one in (*(status.containerStatuses or ()), *(status.initContainerStatuses or ())):
+        for state in (one.state, one.lastState):
+            for ran in (state.running, state.terminated) if state else ():
+                if ran is not None:
+                    found.append(ran)
+    return found
