@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_day import Day, make_day, write_evidence
-from make_capture import RECORD, make_traffic, write_capture
-
 HERE = Path(__file__).resolve().parent
-HEADER = 24
+# A pcap header; a record's header and 130 bytes, the same for each (make_capture.py).
+HEADER, RECORD = 24, 16 + 130
 
 
 @dataclass
 class Inputs:
-    """Makes inputs below `folder`; the same size is made once."""
+    """Makes inputs below `folder`; the same size is made once.
+
+    Each is made by a program of its own. This one stays small, without numpy: the kernel counts the memory
+    of who starts a program as that program's, until it begins.
+    """
 
     folder: Path
     slots: int = 2_000
-    _days: dict[int, Day] = field(default_factory=dict)
-
-    def day(self, holds: int) -> Day:
-        if holds not in self._days:
-            self._days[holds] = make_day(holds, self.slots)
-        return self._days[holds]
 
     def capture(self, packets: int, conversations: int, holds: int) -> Path:
         """A capture whose ends hold their addresses in the history of so many holds."""
         path = self.folder / f"capture-{packets}-{conversations}-{holds}.pcap"
         if not path.exists():
-            # In a program of its own: what making it takes must not count as ours.
             words = [str(HERE / "inputs.py"), "capture", str(path), str(packets), str(conversations), str(holds)]
             subprocess.run([sys.executable, *words, str(self.slots)], check=True)
         return path
@@ -60,13 +55,17 @@ class Inputs:
 
 def main() -> None:
     """Make one file; how Inputs calls itself."""
+    from cluster_day import make_day, write_evidence
+    from make_capture import make_traffic, write_capture
+
     kind, path, *numbers = sys.argv[1:]
-    inputs = Inputs(Path(path).parent, int(numbers[-1]))
+    slots = int(numbers[-1])
     if kind == "capture":
         packets, conversations, holds = (int(number) for number in numbers[:3])
-        write_capture(Path(path), make_traffic(inputs.day(holds), packets, conversations))
+        write_capture(Path(path), make_traffic(make_day(holds, slots), packets, conversations))
     else:
-        write_evidence(Path(path), inputs.day(int(numbers[0])), tuple(numbers[1].split(",")))
+        holds = int(numbers[0])
+        write_evidence(Path(path), make_day(holds, min(slots, holds)), tuple(numbers[1].split(",")))
 
 
 if __name__ == "__main__":

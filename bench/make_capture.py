@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 CAPTURED = 130
 RECORD = 16 + CAPTURED
 SLICE_US = 5_000_000
+TRIES = 200
 STARTS_PER_SECOND = 100_000 / 600
 VNI = 4096
 NOON_US = DAY_START_US + 12 * 3_600_000_000
@@ -78,8 +79,8 @@ def make_traffic(day: Day, packets: int, conversations: int, seed: int = 3) -> T
     start = NOON_US + (random.random(conversations) * (span - length)).astype(np.int64)
     order = np.argsort(start, kind="stable")
     start, length, count = start[order], length[order], count[order]
-    src = _ends(random, day, start, length, 0, day.slots)
-    dst = _ends(random, day, start, length, 0, max(day.slots // 5, 2), apart=src)
+    src = _ends(random, day, start, length)
+    dst = _ends(random, day, start, length, apart=src)
     udp = random.random(conversations) < 0.2
     return Traffic(
         *(start, length, count, src, dst),
@@ -90,14 +91,18 @@ def make_traffic(day: Day, packets: int, conversations: int, seed: int = 3) -> T
     )
 
 
-def _ends(
-    random: np.random.Generator, day: Day, start: Ints, length: Ints, low: int, high: int, apart: Ints | None = None
-) -> Ints:
-    """Draw slots until each is held by one pod during its whole conversation (and is not on the node of `apart`)."""
+def _ends(random: np.random.Generator, day: Day, start: Ints, length: Ints, apart: Ints | None = None) -> Ints:
+    """Draw slots until each is held by one pod during its whole conversation.
+
+    With `apart`, the other ends: one slot of five accepts conversations, and never those of its own node.
+    """
     chosen = np.zeros(len(start), dtype=np.int64)
     open_rows = np.arange(len(start))
-    while len(open_rows):
-        drawn = random.integers(low, high, len(open_rows))
+    for _ in range(TRIES):
+        if apart is None:
+            drawn = random.integers(0, day.slots, len(open_rows))
+        else:
+            drawn = random.integers(0, (day.slots + 4) // 5, len(open_rows)) * 5
         first = day.holder(drawn, start[open_rows])
         last = day.holder(drawn, start[open_rows] + length[open_rows])
         fits = (first >= 0) & (first == last)
@@ -105,7 +110,11 @@ def _ends(
             fits &= drawn // PODS_PER_NODE != apart[open_rows] // PODS_PER_NODE
         chosen[open_rows] = drawn
         open_rows = open_rows[~fits]
-    return chosen
+        if not len(open_rows):
+            return chosen
+    raise SystemExit(
+        f"cannot find pods for {len(open_rows)} conversations: {day.slots} addresses are too few or too busy"
+    )
 
 
 def records(traffic: Traffic) -> Iterator[bytes]:
