@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ from enrich.objects import ClusterTrack, ThingTrack
 from enrich.pods import BEFORE_ALL, PodTrack
 from whowas.errors import ConfigError
 from whowas.observation import Observation
-import itertools
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
@@ -202,7 +202,9 @@ def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
     """Merge the changes of labels and of service membership into one line of versions."""
     members = track.members.get(pod.uid, [])
     changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
-    found, labels, services = [], (), ""
+    found: list[Version] = []
+    labels: tuple[tuple[str, str], ...] = ()
+    services = ""
     by_label, by_member = dict(pod.labels), dict(members)
     for since in changes:
         labels = tuple(sorted(by_label[since].items())) if since in by_label else labels

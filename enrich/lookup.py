@@ -15,7 +15,7 @@ EMPTY = -1
 
 
 @kernel
-def mixed(high: int, low: int) -> int:
+def mixed(high: int, low: int) -> np.int64:
     """Spread an address over the table."""
     x = np.uint64(high) ^ (np.uint64(low) * np.uint64(0x9E3779B97F4A7C15))
     x ^= x >> np.uint64(29)
@@ -36,7 +36,7 @@ def fill_table(high: Words, low: Words, table: Indices) -> None:
 
 
 @kernel
-def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> int:
+def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> np.int64:
     """Return the row of an address, -1 when nobody ever held it."""
     mask = len(table) - 1
     at = mixed(high, low) & mask
@@ -45,7 +45,7 @@ def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices)
         if highs[row] == high and lows[row] == low:
             return np.int64(row)
         at = (at + 1) & mask
-    return -1
+    return np.int64(-1)
 
 
 @kernel

@@ -109,7 +109,8 @@ class ClusterTrack:
         if one is None:
             one = self.things[uid] = ThingTrack(uid, seen.object.kind, meta.namespace, meta.name)
             one.created = time_us(meta.creationTimestamp) or BEFORE_ALL
-        version = int(meta.resourceVersion) if (meta.resourceVersion or "").isdigit() else one.version
+        told = meta.resourceVersion or ""
+        version = int(told) if told.isdigit() else one.version
         if one.gone or version < one.version:
             return
         one.version = version

@@ -18,6 +18,8 @@ from enrich.words import reason
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
 
+Bounds = tuple[int | None, int | None, int | None, int | None]
+
 
 @dataclass(frozen=True)
 class HoldView:
@@ -74,7 +76,7 @@ def _view(history: ClusterHistory, row: int, at_us: int | None = None) -> HoldVi
     return _fill(history.name, hold, entity, version, (low, sure, end, high))
 
 
-def _fill(cluster: str, hold: Hold, one: Entity, version: Version, bounds: tuple[int | None, ...]) -> HoldView:
+def _fill(cluster: str, hold: Hold, one: Entity, version: Version, bounds: Bounds) -> HoldView:
     return HoldView(
         cluster, str(plain(hold.ip)), KIND_WORDS[one.kind], one.namespace, one.name, one.uid, one.workload,
         one.workload_kind, one.node, one.zone, *bounds, hold.conflict, dict(version.labels), version.services,
