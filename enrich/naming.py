@@ -90,7 +90,7 @@ class Namer:
         return _End(side, addresses, ports, verdicts, inside)
 
     def _check_ends(self, addresses: npt.NDArray[np.uint8], ends: Words, verdicts: Verdicts) -> None:
-        """A name that somebody else had by the end of the flow is no longer exact, and says so."""
+        """Where somebody else held the address by the end of the flow, either may be meant: both are told."""
         named = (verdicts.codes == EXACT) | (verdicts.codes == LIKELY)
         rows = np.flatnonzero(named)
         rows = rows[self.history.bounds[verdicts.holds[rows], 2] <= ends[rows] + self._skew]
@@ -98,8 +98,11 @@ class Namer:
             return
         later = judge(self.history, np.ascontiguousarray(addresses[rows]), ends[rows], self._skew)
         other = (later.holds >= 0) & (later.holds != verdicts.holds[rows]) & (later.codes <= LIKELY)
-        verdicts.codes[rows[other]] = LIKELY
-        verdicts.why[rows[other]] = CHANGED
+        changed = rows[other]
+        verdicts.codes[changed], verdicts.why[changed] = AMBIGUOUS, CHANGED
+        verdicts.found.holds[changed, 0] = verdicts.holds[changed]
+        verdicts.found.holds[changed, 1] = later.holds[other]
+        verdicts.found.holds[changed, 2:] = -1
 
     def _outside(self, addresses: npt.NDArray[np.uint8], verdicts: Verdicts, inside: Indices) -> None:
         """Tell addresses outside the cluster from those that nobody held. Judged once an address."""
@@ -179,7 +182,6 @@ class Namer:
         found = verdicts.found
         listed = (verdicts.codes == AMBIGUOUS) | (verdicts.codes == UNKNOWN)
         listed |= ((verdicts.codes == AT_NODE) | (verdicts.codes == SNAT)) & (found.counts[:, 2] > 1)
-        listed |= verdicts.why == CHANGED
         candidates = np.where(listed[:, None], found.holds, -1)
         return self._names.columns(end.side, verdicts.codes, holds, versions, verdicts.why, end.labels, candidates)
 

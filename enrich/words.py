@@ -59,6 +59,8 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
         return "several VNIs were seen: say which are the cluster's (--vni), or any"
     if code in (EXACT, LIKELY):
         return _pod_reason(history, code, row, why)
+    if why == CHANGED:
+        return "one held it at the start of the flow, another by its end"
     if code == AMBIGUOUS:
         return "holders contradict each other" if why == CONFLICT else "several may have held it then"
     if code == UNKNOWN:
@@ -81,8 +83,6 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
 
 def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
     low, sure, end, high = spans(history, row)
-    if why == CHANGED:
-        return "held at the start of the flow; somebody else held the address by its end"
     if why == BY_PORT:
         return "a node's address, and the only host-network pod that declares this port"
     note = history.entities[history.entity_of[row]].note

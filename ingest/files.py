@@ -178,7 +178,7 @@ def open_input(path: str) -> Input:
         return Input("-", sys.stdin.buffer, 0)
     try:
         raw = open(path, "rb", buffering=0)
-        return Input(path, raw, os.fstat(raw.fileno()).st_size)  # type: ignore[arg-type]
+        return Input(path, raw, os.fstat(raw.fileno()).st_size)
     except FileNotFoundError as error:
         raise InputError(f"cannot read '{path}': no such file; check the path") from error
     except OSError as error:

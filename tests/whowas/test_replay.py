@@ -208,7 +208,7 @@ def test_it_runs_where_nothing_of_its_own_can_be_written(root: Path, tmp_path: P
     subprocess.run(["chmod", "-R", "a-w", str(rooms)], check=True)
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
+        "XDG_CACHE_HOME": "/proc/nowhere",
         "PYTHONPATH": str(rooms),
         "TMPDIR": str(tmp_path),
     }

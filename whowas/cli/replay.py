@@ -69,7 +69,7 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
-def command(ctx: click.Context, captures: tuple[str, ...], history: tuple[str, ...], out: str, **told: Any) -> None:
+def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str, ...], out: str, **told: Any) -> None:
     """Name the flows of captures by who held each address at that moment.
 
     \b

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone in which times are shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 @click.pass_context
-def command(ctx: click.Context, what: str, history: tuple[str, ...], **told: Any) -> None:
+def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: Any) -> None:
     """Say who held an address at a moment. Without --at: its timeline. With a name: where it was.
 
     \b
