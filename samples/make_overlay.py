@@ -35,7 +35,9 @@ DEVICES = {UNDERLAY: "eth0", BRIDGE: "cni0", ANY: "any"}
 # The any capture sees a packet up to four times; it shows, too, that snap length does not matter.
 SNAP = {ANY: 192}
 NETWORKS = """\
-# Names for addresses that no object of the cluster holds: `whowas replay ... --networks networks.toml`.
+# Names for addresses that no object of the cluster holds: whowas replay ... --networks networks.toml
+[networks]
+payment-provider = ["203.0.113.0/24"]
 """
 
 
@@ -92,10 +94,10 @@ def record(out: Path, prefix: str, vxlan_port: int, seed: int) -> None:
             captures.append(start_capture(network.nodes[0].namespace, device, path, SNAP.get(name, 262_144)))
         story.act()
         connections = story.results()
-        time.sleep(1.0)  # the last FINs
+        time.sleep(2.5)  # the last FINs; and tcpdump sees a packet up to a second late
         while captures:
             stop_capture(captures.pop())
-        recorder.bookmarks(time.time() + 1.0)
+        _watch_on(recorder)
     finally:
         for process in captures:
             process.kill()
@@ -104,6 +106,13 @@ def record(out: Path, prefix: str, vxlan_port: int, seed: int) -> None:
         network.down()
     write_lines(out / "truth.jsonl", connections + holders(cluster.pods))
     write_lines(out / "history.jsonl.gz", recorder.lines())
+
+
+def _watch_on(recorder: Recorder) -> None:
+    """Let the record go on for a minute in which nothing happens: what nobody reports by then has not ended."""
+    now = time.time()
+    for seconds in range(10, 61, 10):
+        recorder.bookmarks(now + seconds)
 
 
 def compress(path: Path) -> None:

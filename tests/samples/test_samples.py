@@ -142,6 +142,19 @@ def test_no_wrong_name_and_the_truth_is_among_the_candidates(flows: Any) -> None
     assert sorted(wrong) == []
 
 
+def test_pings_of_several_holders_in_one_row_are_ambiguous(flows: Any) -> None:
+    """An address changed hands while it went on pinging the same peer: one row, which names nobody for certain."""
+    told = {
+        flow["src_ip"]: (flow["src_confidence"], {one["name"] for one in flow["src_candidates"]})
+        for key, rows in flows["node1-bridge"].items()
+        for flow in rows
+        if key[0] == "icmp" and flow["src_ip"] in ("10.244.1.20", "10.244.1.21")
+    }
+    assert {confidence for confidence, _ in told.values()} == {"ambiguous"}
+    assert told["10.244.1.20"][1] >= {"web-6c9f7d5b8-hq6zt", "web-6c9f7d5b8-t8wjm"}
+    assert told["10.244.1.21"][1] >= {"import-29400190-v6gtd", "shell"}
+
+
 def test_well_inside_a_hold_the_name_is_exact(flows: Any) -> None:
     told = [
         (one["id"], view["capture"], side, flow[f"{side}_confidence"], flow[f"{side}_reason"])

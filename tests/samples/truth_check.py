@@ -68,6 +68,9 @@ def _wrong_pod(flow: Row, side: str, uid: str) -> str:
     told = f"{side} of {flow['src_ip']} > {flow['dst_ip']} is uid {uid}, named {confidence} {flow[f'{side}_pod']}"
     if confidence in CERTAIN:
         return "" if flow[f"{side}_pod_uid"] == uid else told
+    if confidence == "ambiguous" and flow["src_port"] is None:
+        # All pings between two addresses are one conversation, whoever holds them: its first and last holder are named.
+        return ""
     if confidence in ("ambiguous", "node", "snat"):
         return "" if uid in uids else f"{told}, candidates {uids}"
     return told
