@@ -62,7 +62,7 @@ def main() -> None:
     slots = int(numbers[-1])
     if kind == "capture":
         packets, conversations, holds = (int(number) for number in numbers[:3])
-        write_capture(Path(path), make_traffic(make_day(holds, slots), packets, conversations))
+        write_capture(Path(path), make_traffic(make_day(holds, min(slots, holds)), packets, conversations))
     else:
         holds = int(numbers[0])
         write_evidence(Path(path), make_day(holds, min(slots, holds)), tuple(numbers[1].split(",")))
