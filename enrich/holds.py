@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from enrich.objects import ClusterTrack
-from enrich.pods import AFTER_ALL, BEFORE_ALL, PUBLISHED_WITHIN, PodTrack, Segment
+from enrich.pods import AFTER_ALL, BEFORE_ALL, PUBLISHED_WITHIN, SECOND, PodTrack, Segment
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
+# A kubelet reconciles what it has published every 10 s.
+QUIET = 10 * SECOND
 
 
 @dataclass(slots=True)
 class Hold:
-    """One holder of one address. `entity` is a row of the history's entities."""
+    """One holder of one address. `entity` is a row of the history's entities.
+
+    proven_end: up to here the end is excluded by proof; up to end_min only by silence, which holds as long as
+    nobody else may have come (see `_give_way`).
+    """
 
     ip: bytes
     kind: int
@@ -29,6 +35,7 @@ class Hold:
     conflict: bool = False
     source: str = ""
     seen: int = BEFORE_ALL
+    proven_end: int = BEFORE_ALL
 
     def certain(self) -> bool:
         """Say whether there is any moment at which this is certain."""
@@ -61,19 +68,27 @@ def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]]) -> l
 
 
 def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]]) -> Hold:
-    end_min = one.end_min
-    if one.seen != BEFORE_ALL:
-        # Nobody reported an end up to then, and a kubelet reports within PUBLISHED_WITHIN.
-        until = _watched_until(one.seen, covered)
-        if one.told is not None:
-            until = max(min(until, one.told), one.seen)
-        end_min = max(end_min, until - PUBLISHED_WITHIN)
-    if end_min > one.end_max:
+    proven, quiet = _silence(one, covered)
+    end_min = max(proven, quiet)
+    if proven > one.end_max:
         # Clocks that disagree: nothing is certain, everything between them possible.
-        bounds = (one.start_min, AFTER_ALL, BEFORE_ALL, end_min)
+        bounds = (one.start_min, AFTER_ALL, BEFORE_ALL, proven)
         return Hold(one.ip, kind, entity, *bounds, conflict=True, source=one.source, seen=one.seen)
-    bounds = (one.start_min, one.start_max, end_min, max(one.end_max, one.start_min))
-    return Hold(one.ip, kind, entity, *bounds, source=one.source, seen=one.seen)
+    bounds = (one.start_min, one.start_max, min(end_min, one.end_max), max(one.end_max, one.start_min))
+    return Hold(one.ip, kind, entity, *bounds, source=one.source, seen=one.seen, proven_end=proven)
+
+
+def _silence(one: Segment, covered: list[tuple[int, int]]) -> tuple[int, int]:
+    """Return up to when a hold goes on by proof, and up to when by nobody having reported an end.
+
+    Silence is proof once it has lasted PUBLISHED_WITHIN. Silence of QUIET is believed where we watched on long
+    enough to have seen a successor. Neither is asked where the end of the last container is known.
+    """
+    if one.seen == BEFORE_ALL or one.finished:
+        return one.end_min, one.end_min
+    watched = _watched_until(one.seen, covered)
+    until = watched if one.told is None else max(min(watched, one.told), one.seen)
+    return max(one.end_min, until - PUBLISHED_WITHIN), min(until - QUIET, watched - PUBLISHED_WITHIN)
 
 
 def exclude(holds: list[Hold]) -> None:
@@ -92,24 +107,25 @@ def exclude(holds: list[Hold]) -> None:
 def _exclude_on_one_address(holds: list[Hold]) -> None:
     sure = sorted((one for one in holds if one.certain()), key=lambda one: (one.start_max, one.end_min))
     for before, after in pairwise(sure):
-        if before.end_min > after.start_max:
+        if before.proven_end > after.start_max:
             before.conflict = after.conflict = True
             continue
-        before.end_max = max(min(before.end_max, after.start_max), before.end_min)
-        after.start_min = min(max(after.start_min, before.end_min), after.start_max)
+        before.end_max = max(min(before.end_max, after.start_max), before.proven_end)
+        after.start_min = min(max(after.start_min, before.proven_end), after.start_max)
     starts = [one.start_max for one in sure]
-    ends = [one.end_min for one in sure]
+    ends = [one.proven_end for one in sure]
     for one in holds:
         if not one.certain():
             _fit(one, sure, starts, ends)
+    _give_way(holds)
 
 
 def _fit(one: Hold, sure: list[Hold], starts: list[int], ends: list[int]) -> None:
     """Place a hold without a certain moment among those that have one."""
     # Whoever was certain already when this one could begin at the earliest came before it.
     before = bisect_right(starts, one.start_min) - 1
-    if before >= 0 and sure[before].end_min > one.start_min:
-        one.start_min = sure[before].end_min
+    if before >= 0 and sure[before].proven_end > one.start_min:
+        one.start_min = sure[before].proven_end
     # Whoever is certain still when this one has ended at the latest came after it.
     after = bisect_left(ends, one.end_max)
     if after < len(sure) and sure[after].start_max < one.end_max and one.end_max != AFTER_ALL:
@@ -117,3 +133,28 @@ def _fit(one: Hold, sure: list[Hold], starts: list[int], ends: list[int]) -> Non
     if one.start_min > one.end_max:
         one.conflict = True
         one.end_max = one.start_min
+
+
+def _give_way(holds: list[Hold]) -> None:
+    """Believe in silence only up to the moment at which somebody else may have come."""
+    holds.sort(key=lambda one: one.start_min)
+    starts = [one.start_min for one in holds]
+    # Of the holds up to each: the latest end, the second latest, and whose the latest is.
+    reach, last = [], (BEFORE_ALL, BEFORE_ALL, -1)
+    for row, one in enumerate(holds):
+        if one.end_max > last[0]:
+            last = (one.end_max, last[0], row)
+        else:
+            last = (last[0], max(last[1], one.end_max), last[2])
+        reach.append(last)
+    for row, one in enumerate(holds):
+        if one.end_min <= one.proven_end:
+            continue
+        following = bisect_left(starts, one.proven_end)
+        far, near, owner = reach[following - 1] if following else (BEFORE_ALL, BEFORE_ALL, -1)
+        if (near if owner == row else far) > one.proven_end:
+            one.end_min = one.proven_end
+            continue
+        following += following < len(holds) and holds[following] is one
+        if following < len(holds):
+            one.end_min = max(one.proven_end, min(one.end_min, starts[following]))

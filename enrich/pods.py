@@ -37,6 +37,7 @@ class Segment:
     seen: int = BEFORE_ALL
     told: int | None = None
     first: bool = True
+    finished: bool = False
     source: str = ""
 
     def end_by(self, bounds: list[int | None]) -> None:
@@ -160,7 +161,9 @@ class PodTrack:
         one = self.open.pop(ip)
         before = sight.sandbox[1] if sight.sandbox and sight.sandbox[0] else BEFORE_ALL
         limit = AFTER_ALL if not sight.ips else before
-        one.end_min = max([one.end_min, *(at for at in sight.finished if one.start_min <= at < limit)])
+        finished = [at for at in sight.finished if one.start_min <= at < limit]
+        one.end_min = max([one.end_min, *finished])
+        one.finished = bool(finished)
         self.closed.append(one)
         self.floor = max(self.floor, one.end_min)
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
@@ -208,6 +211,7 @@ class PodTrack:
             bounds = [sight.upper]
             if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
                 bounds.append(sight.sandbox[1] + SECOND)
+            one.finished = last is not None
             one.end_by(bounds)
 
     def _deleted(self, thing: KubeObject, sight: _Sight) -> None:
