@@ -104,8 +104,7 @@ def _judge_pods(
     only_pods = (pods > 0) & (others == 0)
     exact = only_pods & (sure == 1)
     if exact.any():
-        conflicts = np.array([one.conflict for one in history.holds], dtype=bool)
-        odd = exact & conflicts[best]
+        odd = exact & history.conflicts[best]
         exact &= ~odd
         codes[odd], why[odd] = AMBIGUOUS, CONFLICT
     codes[exact], holds[exact], why[exact] = EXACT, best[exact], PLAIN

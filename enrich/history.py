@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class ClusterHistory:
     node_ports: dict[tuple[int, str], list[int]]
     bounds: Words
     seen: Words
+    conflicts: npt.NDArray[np.bool_]
     kinds: Indices
     entity_of: Indices
     first: Words
@@ -137,15 +139,22 @@ class History:
 
 def derive(observations: Iterable[Observation]) -> History:
     """Derive who held each address when, from all observations, in the order given."""
-    tracks: dict[str, ClusterTrack] = {}
-    for one in observations:
-        name = one.cluster or DEFAULT
-        if name not in tracks:
-            tracks[name] = ClusterTrack(name)
-        tracks[name].observe(one)
-    if not tracks:
-        tracks[DEFAULT] = ClusterTrack(DEFAULT)
-    return History({name: _build(track) for name, track in tracks.items()})
+    # Nothing here makes reference cycles, and the collector would walk all objects again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        tracks: dict[str, ClusterTrack] = {}
+        for one in observations:
+            name = one.cluster or DEFAULT
+            if name not in tracks:
+                tracks[name] = ClusterTrack(name)
+            tracks[name].observe(one)
+        if not tracks:
+            tracks[DEFAULT] = ClusterTrack(DEFAULT)
+        return History({name: _build(tracks.pop(name)) for name in list(tracks)})
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _build(track: ClusterTrack) -> ClusterHistory:
@@ -262,6 +271,7 @@ def _arrange(
         node_ports=node_ports,
         bounds=bounds,
         seen=np.array([one.seen for one in holds], dtype=np.int64),
+        conflicts=np.array([one.conflict for one in holds], dtype=bool),
         kinds=np.array([one.kind for one in holds], dtype=np.int32),
         entity_of=np.array([one.entity for one in holds], dtype=np.int32),
         first=first,

@@ -68,10 +68,9 @@ class Namer:
         """Return the batch with every column of named_schema, rows in the same order."""
         check(flows, flow_schema())
         starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
-        protocols = _codes(flows["protocol"])
         sides = [self._end(flows, side, starts, ends) for side in ("src", "dst")]
         self._networks(flows, sides)
-        self._accepting(sides[1], protocols)
+        self._accepting(sides[1], flows["protocol"])
         self._masqueraded(sides[0], sides[1])
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
         for one in sides:
@@ -141,14 +140,15 @@ class Namer:
             one.verdicts.codes[odd], one.verdicts.why[odd], one.verdicts.holds[odd] = UNKNOWN, OTHER_VNI, -1
             one.verdicts.found.holds[odd] = -1
 
-    def _accepting(self, end: _End, protocols: list[str]) -> None:
+    def _accepting(self, end: _End, protocol: Any) -> None:
         """A node's port can be a Service's node port, or the port of one host-network pod."""
         verdicts = end.verdicts
         rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0))
         cache: dict[tuple[bytes, int, str], tuple[int, int, int]] = {}
+        protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
         for row in rows:
             members = verdicts.found.holds[row]
-            key = (members.tobytes(), int(end.ports[row]), protocols[row])
+            key = (members.tobytes(), int(end.ports[row]), protocols[int(row)])
             if key not in cache:
                 cache[key] = self._by_port(members.tolist(), key[1], key[2], int(verdicts.holds[row]))
             verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
@@ -195,11 +195,6 @@ def _addresses(column: Any) -> npt.NDArray[np.uint8]:
     """The 16-byte addresses of a column as (n, 16), without a copy."""
     data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
     return data[column.offset * 16 : (column.offset + len(column)) * 16].reshape(-1, 16)
-
-
-def _codes(column: Any) -> list[str]:
-    words: list[str] = column.to_pylist()
-    return words
 
 
 def _constant(word: str, size: int) -> Any:

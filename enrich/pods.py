@@ -6,15 +6,18 @@ kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 
-from whowas.observation import KubeObject, Observation, Owner, Ran, Status, runs, time_us
+from whowas.observation import KubeObject, Observation, Owner, Status, runs, time_us
 
 SECOND = 1_000_000
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
+MAPPED = b"\0" * 10 + b"\xff\xff"
 BEFORE_ALL = -(1 << 62)
 AFTER_ALL = 1 << 62
 CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
@@ -47,15 +50,18 @@ class Segment:
         self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
 
 
+@lru_cache(maxsize=1 << 16)
 def address16(text: str | None) -> bytes | None:
     """Return an address in 16 bytes, IPv4 mapped; None for what is no address. A prefix length is cut off."""
-    try:
-        one = ipaddress.ip_address((text or "").split("/")[0])
-    except ValueError:
+    if not text:
         return None
-    if isinstance(one, ipaddress.IPv6Address):
-        return one.packed
-    return b"\0" * 10 + b"\xff\xff" + one.packed
+    plain = text.partition("/")[0].strip()
+    try:
+        if ":" in plain:
+            return socket.inet_pton(socket.AF_INET6, plain)
+        return MAPPED + socket.inet_pton(socket.AF_INET, plain)
+    except (OSError, ValueError):
+        return None
 
 
 @dataclass(slots=True)
@@ -70,6 +76,11 @@ class _Sight:
     running: bool
     terminal: bool
     floor: int
+
+
+def _shared_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Return the labels with shared text: thousands of pods have the same few."""
+    return {intern(name): intern(text) for name, text in labels.items()}
 
 
 @dataclass(slots=True)
@@ -122,23 +133,26 @@ class PodTrack:
     def _describe(self, thing: KubeObject, seen: Observation) -> None:
         meta, spec = thing.metadata, thing.spec
         if meta is not None:
-            self.name, self.namespace = meta.name or self.name, meta.namespace or self.namespace
-            if self.owner is None:
-                self.owner = next((one for one in meta.ownerReferences or () if one.controller), None)
+            self.name, self.namespace = meta.name or self.name, intern(meta.namespace or self.namespace)
+            if self.owner is None and meta.ownerReferences:
+                self.owner = next((one for one in meta.ownerReferences if one.controller), None)
             labels = meta.labels or {}
             if not self.labels or labels != self.labels[-1][1]:
                 when = seen.received_us or seen.not_before_us
-                self.labels.append((when if self.labels else BEFORE_ALL, labels))
+                self.labels.append((when if self.labels else BEFORE_ALL, _shared_labels(labels)))
         if spec is not None:
-            self.node = spec.nodeName or self.node
+            self.node = intern(spec.nodeName or self.node)
             self.host_network = bool(spec.hostNetwork)
-            self.service_account = spec.serviceAccountName or self.service_account
+            self.service_account = intern(spec.serviceAccountName or self.service_account)
             boxes = spec.containers or ()
-            self.images = tuple(one.image for one in boxes if one.image) or self.images
-            ports = (port for one in boxes for port in one.ports or ())
-            self.ports = tuple(
-                ((one.hostPort or one.containerPort or 0), (one.protocol or "TCP").lower()) for one in ports
-            )
+            images = tuple(one.image for one in boxes if one.image)
+            if images and images != self.images:
+                self.images = tuple(map(intern, images))
+                self.ports = tuple(
+                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
+                    for one in boxes
+                    for port in one.ports or ()
+                )
 
     def _replaced(self, sight: _Sight) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""
@@ -232,22 +246,23 @@ class PodTrack:
 
 
 def _take_apart(thing: KubeObject, status: Status, seen: Observation) -> _Sight:
-    conditions = {one.type: one for one in status.conditions or ()}
-    ready = conditions.get("PodReadyToStartContainers")
-    ready_at = time_us(ready.lastTransitionTime) if ready else None
-    scheduled = conditions.get("PodScheduled")
+    ready_at = None
+    ready = False
     lower = [time_us(thing.metadata.creationTimestamp) if thing.metadata else None, time_us(status.startTime)]
-    if scheduled is not None and scheduled.status == "True":
-        lower.append(time_us(scheduled.lastTransitionTime))
-    boxes = [*(status.containerStatuses or ()), *(status.initContainerStatuses or ())]
-    running = any(one.state is not None and one.state.running is not None for one in boxes)
-    told: list[Ran] = runs(status)
+    for one in status.conditions or ():
+        if one.type == "PodReadyToStartContainers":
+            ready, ready_at = one.status == "True", time_us(one.lastTransitionTime)
+        elif one.type == "PodScheduled" and one.status == "True":
+            lower.append(time_us(one.lastTransitionTime))
+    running, told = False, runs(status)
+    for box in (*(status.containerStatuses or ()), *(status.initContainerStatuses or ())):
+        running = running or (box.state is not None and box.state.running is not None)
     return _Sight(
         upper=seen.received_us,
         ips=_addresses(thing, status, running),
-        sandbox=(ready.status == "True", ready_at) if ready is not None and ready_at is not None else None,
-        started=[at for at in (time_us(one.startedAt) for one in told) if at is not None],
-        finished=[at for at in (time_us(one.finishedAt) for one in told) if at is not None],
+        sandbox=None if ready_at is None else (ready, ready_at),
+        started=[at for ran in told if (at := time_us(ran.startedAt)) is not None],
+        finished=[at for ran in told if (at := time_us(ran.finishedAt)) is not None],
         running=running,
         # A terminal phase with a container still running was written by a controller, not by the kubelet.
         terminal=status.phase in ("Succeeded", "Failed") and not running and status.reason != "NodeLost",
@@ -258,9 +273,10 @@ def _take_apart(thing: KubeObject, status: Status, seen: Observation) -> _Sight:
 def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
     """The pod's addresses: status.podIPs, and what Calico annotates at CNI ADD, before the status says it."""
     words = [status.podIP, *(one.ip for one in status.podIPs or ())]
-    notes = (thing.metadata.annotations if thing.metadata else None) or {}
-    for name in CALICO:
-        words += notes.get(name, "").split(",")
-    found = [one for one in map(address16, words) if one is not None]
-    released = CALICO[0] in notes and notes[CALICO[0]] == "" and not running
-    return [] if released and status.phase not in ("Succeeded", "Failed") else list(dict.fromkeys(found))
+    notes = thing.metadata.annotations if thing.metadata else None
+    if notes:
+        for name in CALICO:
+            words += notes.get(name, "").split(",")
+        if notes.get(CALICO[0]) == "" and not running and status.phase not in ("Succeeded", "Failed"):
+            return []
+    return list(dict.fromkeys(one for word in words if (one := address16(word)) is not None))

@@ -177,7 +177,7 @@ def open_input(path: str) -> Input:
     if path == "-":
         return Input("-", sys.stdin.buffer, 0)
     try:
-        raw = open(path, "rb", buffering=0)
+        raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the Input
         return Input(path, raw, os.fstat(raw.fileno()).st_size)
     except FileNotFoundError as error:
         raise InputError(f"cannot read '{path}': no such file; check the path") from error

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.compute as pc
 
 from whowas.schema import CONFIDENCES
@@ -14,7 +14,9 @@ from whowas.stages import Report
 
 # Names that meet are few, but external ends of hostile traffic are not: keep the table of pairs bounded.
 PAIRS_KEPT = 50_000
+TIES_LOOKED_AT = 200
 PAIR = ("src", "dst", "protocol", "dst_port")
+NAMED = ("confidence", "namespace", "workload", "service", "node")
 
 
 @dataclass
@@ -25,67 +27,82 @@ class Summary:
     packets: int = 0
     bytes: int = 0
     answers: dict[str, Counter[str]] = field(default_factory=lambda: {"src": Counter(), "dst": Counter()})
-    trimmed: bool = False
-    _pairs: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
+    _words: dict[str, int] = field(default_factory=dict)
+    _rows: Any = field(default_factory=lambda: np.empty((0, 2 * len(NAMED) + 2), dtype=np.int64))
+    _sums: Any = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def add(self, named: Any) -> None:
         """Count a batch of named flows."""
         self.rows += named.num_rows
         for side, counts in self.answers.items():
-            for one in pc.value_counts(named[f"{side}_confidence"]).to_pylist():
-                counts[one["values"]] += one["counts"]
-        sizes = pc.add(named["bytes_out"], named["bytes_in"])
-        counts_of = pc.add(named["packets_out"], named["packets_in"])
-        self.bytes += pc.sum(sizes).as_py() or 0
-        self.packets += pc.sum(counts_of).as_py() or 0
-        self._add_pairs(named, sizes)
+            column = named[f"{side}_confidence"]
+            found = np.bincount(column.indices.to_numpy(), minlength=len(column.dictionary))
+            for word, count in zip(column.dictionary.to_pylist(), found.tolist(), strict=True):
+                counts[word] += count
+        sizes = pc.add(named["bytes_out"], named["bytes_in"]).to_numpy()
+        self.bytes += int(sizes.sum())
+        self.packets += int(pc.sum(named["packets_out"]).as_py() or 0) + int(pc.sum(named["packets_in"]).as_py() or 0)
+        if named.num_rows:
+            self._add_pairs(named, sizes)
 
     def _add_pairs(self, named: Any, sizes: Any) -> None:
-        table = pa.table(
-            {
-                "src": _display(named, "src"),
-                "dst": _display(named, "dst"),
-                "protocol": pc.cast(named["protocol"], pa.string()),
-                "dst_port": named["dst_port"],
-                "bytes": sizes,
-            }
-        )
-        grouped = table.group_by(list(PAIR)).aggregate([("bytes", "sum"), ("bytes", "count")])
-        for row in grouped.to_pylist():
-            total = self._pairs.setdefault(tuple(row[name] for name in PAIR), [0, 0])
-            total[0] += row["bytes_count"]
-            total[1] += row["bytes_sum"]
-        if len(self._pairs) > PAIRS_KEPT:
-            kept = sorted(self._pairs.items(), key=lambda item: -item[1][1])[: PAIRS_KEPT // 2]
-            self._pairs = dict(kept)
-            self.trimmed = True
+        """Sum by pair of names, as numbers: words come back only for the few that are shown."""
+        codes = [self._numbers(named[f"{side}_{name}"]) for side in ("src", "dst") for name in NAMED]
+        ports = pc.fill_null(named["dst_port"].cast("int64"), -1)
+        codes += [self._numbers(named["protocol"]), ports.to_numpy()]
+        rows = np.concatenate([self._rows, np.stack(codes, axis=1)])
+        ones = np.ones(len(sizes), dtype=np.int64)
+        sums = np.concatenate([self._sums, np.stack([ones, sizes], axis=1)])
+        _, first, group = np.unique(_mixed(rows), return_index=True, return_inverse=True)
+        self._rows, self._sums = rows[first], np.zeros((len(first), 2), dtype=np.int64)
+        np.add.at(self._sums, group.reshape(-1), sums)
+        if len(first) > PAIRS_KEPT:
+            kept = np.sort(np.argsort(-self._sums[:, 1], kind="stable")[: PAIRS_KEPT // 2])
+            self._rows, self._sums = self._rows[kept], self._sums[kept]
+
+    def _numbers(self, column: Any) -> Any:
+        """A dictionary column as numbers that mean the same word in every batch; -1 for null."""
+        own = [self._words.setdefault(word, len(self._words)) for word in column.dictionary.to_pylist()]
+        return np.array([*own, -1], dtype=np.int64)[pc.fill_null(column.indices, -1).to_numpy()]
 
     def top(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the conversations by name with the most bytes; ties by name."""
-        order = sorted(self._pairs.items(), key=lambda item: (-item[1][1], str(item[0])))
+        words = list(self._words)
+        best = np.argsort(-self._sums[:, 1], kind="stable")[: count + TIES_LOOKED_AT]
+        totals: dict[tuple[Any, ...], list[int]] = {}
+        for row in best:
+            told = [words[one] if one >= 0 else None for one in self._rows[row, :-1].tolist()]
+            port = int(self._rows[row, -1])
+            half = len(NAMED)
+            key = (_display(told[:half]), _display(told[half : 2 * half]), told[-1], port if port >= 0 else None)
+            total = totals.setdefault(key, [0, 0])
+            total[0] += int(self._sums[row, 0])
+            total[1] += int(self._sums[row, 1])
+        order = sorted(totals.items(), key=lambda item: (-item[1][1], str(item[0])))
         return [
             dict(zip(PAIR, key, strict=True)) | {"conversations": total[0], "bytes": total[1]}
             for key, total in order[:count]
         ]
 
 
-def _display(named: Any, side: str) -> Any:
-    """Text for one end: namespace/workload, else the service, node, range, or how sure we are that we are not."""
-    text = {
-        name: pc.cast(named[f"{side}_{name}"], pa.string())
-        for name in ("confidence", "namespace", "workload", "service", "node", "kind")
-    }
-    sure = pc.is_in(text["confidence"], pa.array(["exact", "likely", "service"]))
-    owner = pc.coalesce(text["workload"], text["service"])
-    full = pc.coalesce(pc.binary_join_element_wise(text["namespace"], owner, "/"), owner)
-    node = pc.binary_join_element_wise(pa.scalar("node"), text["node"], "/")
-    is_node = pc.is_in(text["confidence"], pa.array(["node", "snat"]))
-    outside = pc.if_else(
-        pc.equal(text["confidence"], "external"), pc.coalesce(text["workload"], text["confidence"]), text["confidence"]
-    )
-    return pc.if_else(
-        sure, pc.coalesce(full, text["confidence"]), pc.if_else(is_node, pc.coalesce(node, outside), outside)
-    )
+def _mixed(rows: Any) -> Any:
+    """One 64-bit number for each row."""
+    mixed = np.zeros(len(rows), dtype=np.uint64)
+    for column in range(rows.shape[1]):
+        mixed = (mixed ^ rows[:, column].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _display(told: list[str | None]) -> str:
+    """Text for one end: namespace/workload, else service, node or range, else how sure we are that we are not."""
+    sure, namespace, workload, service, node = told
+    owner = workload or service
+    if sure in ("exact", "likely", "service") and owner:
+        return f"{namespace}/{owner}" if namespace else owner
+    if sure in ("node", "snat") and node:
+        return f"node/{node}"
+    return workload or "external" if sure == "external" else str(sure)
 
 
 def as_json(summary: Summary, report: Report, seconds: dict[str, float], written: dict[str, Any]) -> dict[str, Any]:
