@@ -74,5 +74,8 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e '.[pandas]' --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
+soak: $(VENV)/.dev  ## Names under hours of simulated churn (some ten minutes)
+	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),300) $(BIN)/python -m pytest -q tests/churn
+
 clean:  ## Remove what was made
 	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out

@@ -10,8 +10,9 @@ import socket
 from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
+from typing import NamedTuple
 
-from whowas.observation import KubeObject, Observation, Owner, Status, runs, time_us
+from whowas.observation import KubeObject, Observation, Owner, Status, time_us
 
 SECOND = 1_000_000
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
@@ -42,6 +43,11 @@ class Segment:
     first: bool = True
     finished: bool = False
     source: str = ""
+    runs: set[tuple[int, int]] = field(default_factory=set)
+
+    def finishes(self, found: list[Run]) -> list[int]:
+        """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
+        return [one.finished for one in found if one.finished is not None and one.key() in self.runs]
 
     def end_by(self, bounds: list[int | None]) -> None:
         """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
@@ -64,15 +70,27 @@ def address16(text: str | None) -> bytes | None:
         return None
 
 
+class Run(NamedTuple):
+    """One run of a container: times in us, None while it goes on."""
+
+    started: int
+    finished: int | None
+    restarts: int
+
+    def key(self) -> tuple[int, int]:
+        """What tells this run from others of the pod."""
+        return self.started, self.restarts
+
+
 @dataclass(slots=True)
 class _Sight:
-    """One observation of a pod, taken apart."""
+    """One observation of a pod, taken apart. own: runs that were certainly in the sandbox that is shown."""
 
     upper: int | None
     ips: list[bytes]
     sandbox: tuple[bool, int] | None
-    started: list[int]
-    finished: list[int]
+    runs: list[Run]
+    own: list[Run]
     running: bool
     terminal: bool
     floor: int
@@ -164,18 +182,17 @@ class PodTrack:
             anew = ready and at is not None and one.sandbox_at is not None and at > one.sandbox_at
             if not anew and ip in sight.ips:
                 continue
-            if sight.terminal and not anew:
+            moved = any(len(other) == len(ip) for other in sight.ips)
+            if sight.terminal and not anew and not moved:
                 continue  # 1.27 to 1.30 blank the address on the terminal write; that is handled as the end
             later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
             one.end_by([sight.upper, at + SECOND if later and at is not None else None])
             self._close(ip, sight)
 
     def _close(self, ip: bytes, sight: _Sight) -> None:
-        """Put a hold away. What ended before the next sandbox was ready ended in this one."""
+        """Put a hold away."""
         one = self.open.pop(ip)
-        before = sight.sandbox[1] if sight.sandbox and sight.sandbox[0] else BEFORE_ALL
-        limit = AFTER_ALL if not sight.ips else before
-        finished = [at for at in sight.finished if one.start_min <= at < limit]
+        finished = one.finishes(sight.runs)
         one.end_min = max([one.end_min, *finished])
         one.finished = bool(finished)
         self.closed.append(one)
@@ -184,21 +201,28 @@ class PodTrack:
 
     def _appear(self, sight: _Sight, seen: Observation) -> None:
         for ip in sight.ips:
-            if ip not in self.open and not self.done:
+            fresh = ip not in self.open and not self.done
+            if fresh:
                 later = any(len(one.ip) == len(ip) for one in self.closed)
                 floor = max(sight.floor, self.floor)
                 self.open[ip] = Segment(ip, floor, AFTER_ALL, first=not later, source=seen.source)
             if ip in self.open and not self.open[ip].ended:
-                self._start(self.open[ip], sight)
+                self._start(self.open[ip], sight, fresh)
 
-    def _start(self, one: Segment, sight: _Sight) -> None:
+    def _start(self, one: Segment, sight: _Sight, fresh: bool) -> None:
         """Bound the start from above: ready sandbox, running container, the first write with the address."""
         bounds = [one.start_max]
         if sight.upper is not None:
             bounds.append(sight.upper)
         # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
         least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + SECOND
-        bounds += [at + SECOND for at in sight.started if at >= least]
+        for run in sight.own:
+            # Of a pod that is over, seen holding before: it may have had another sandbox since.
+            if sight.terminal and not fresh and (run.restarts or one.runs):
+                continue
+            one.runs.add(run.key())
+            if run.started >= least:
+                bounds.append(run.started + SECOND)
         if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:
             if one.sandbox_at is None:
                 one.sandbox_at = sight.sandbox[1]
@@ -212,17 +236,17 @@ class PodTrack:
                 continue
             if not sight.terminal:
                 one.seen = max(one.seen, seen.received_us or seen.not_before_us)
-            times = [at for at in (*sight.started, *sight.finished) if at >= one.start_min]
-            one.end_min = max([one.end_min, *times])
+            starts = [run.started for run in sight.runs if run.key() in one.runs]
+            one.end_min = max([one.end_min, *starts, *one.finishes(sight.runs)])
 
     def _terminal(self, sight: _Sight) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""
         self.done = True
-        last = max(sight.finished, default=None)
         for one in self.open.values():
             if one.ended:
                 continue
             bounds = [sight.upper]
+            last = max(one.finishes(sight.runs), default=None)
             if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
                 bounds.append(sight.sandbox[1] + SECOND)
             one.finished = last is not None
@@ -233,7 +257,7 @@ class PodTrack:
         self.gone = True
         meta = thing.metadata
         graceful = meta is not None and meta.deletionTimestamp is not None and bool(meta.deletionGracePeriodSeconds)
-        ended = self.done or graceful or (not sight.running and bool(sight.finished))
+        ended = self.done or graceful or (not sight.running and any(one.finished is not None for one in sight.runs))
         for one in self.open.values():
             if not one.ended and ended:
                 one.end_by([sight.upper])
@@ -246,28 +270,53 @@ class PodTrack:
 
 
 def _take_apart(thing: KubeObject, status: Status, seen: Observation) -> _Sight:
-    ready_at = None
-    ready = False
-    lower = [time_us(thing.metadata.creationTimestamp) if thing.metadata else None, time_us(status.startTime)]
+    sandbox, floor = None, BEFORE_ALL
+    for text in (thing.metadata.creationTimestamp if thing.metadata else None, status.startTime):
+        floor = max(floor, time_us(text) or BEFORE_ALL)
     for one in status.conditions or ():
         if one.type == "PodReadyToStartContainers":
-            ready, ready_at = one.status == "True", time_us(one.lastTransitionTime)
+            at = time_us(one.lastTransitionTime)
+            sandbox = None if at is None else (one.status == "True", at)
         elif one.type == "PodScheduled" and one.status == "True":
-            lower.append(time_us(one.lastTransitionTime))
-    running, told = False, runs(status)
+            floor = max(floor, time_us(one.lastTransitionTime) or BEFORE_ALL)
+    found = _runs(status)
+    running = any(one.finished is None for one in found)
+    # A terminal phase with a container still running was written by a controller, not by the kubelet.
+    terminal = status.phase in ("Succeeded", "Failed") and not running and status.reason != "NodeLost"
+    own = _own_runs(found, sandbox, terminal and not status.reason)
+    return _Sight(seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor)
+
+
+def _runs(status: Status) -> list[Run]:
+    """Return every run of a container that the status tells of."""
+    found = []
     for box in (*(status.containerStatuses or ()), *(status.initContainerStatuses or ())):
-        running = running or (box.state is not None and box.state.running is not None)
-    return _Sight(
-        upper=seen.received_us,
-        ips=_addresses(thing, status, running),
-        sandbox=None if ready_at is None else (ready, ready_at),
-        started=[at for ran in told if (at := time_us(ran.startedAt)) is not None],
-        finished=[at for ran in told if (at := time_us(ran.finishedAt)) is not None],
-        running=running,
-        # A terminal phase with a container still running was written by a controller, not by the kubelet.
-        terminal=status.phase in ("Succeeded", "Failed") and not running and status.reason != "NodeLost",
-        floor=max((at for at in lower if at is not None), default=BEFORE_ALL),
-    )
+        restarts = box.restartCount or 0
+        for state, behind in ((box.state, 0), (box.lastState, 1)):
+            if state is None:
+                continue
+            ran = state.running or state.terminated
+            started = time_us(ran.startedAt) if ran else None
+            if ran is None or started is None:
+                continue
+            finished = None if state.running else time_us(ran.finishedAt)
+            if state.running or finished is not None:
+                found.append(Run(started, finished, restarts - behind))
+    return found
+
+
+def _own_runs(found: list[Run], sandbox: tuple[bool, int] | None, over: bool) -> list[Run]:
+    """Return the runs that were in the sandbox shown: a status also tells of runs in sandboxes before it.
+
+    What runs now is in it, and what started since it was ready. In a pod that is over nothing came after the
+    latest run. over: the pod ended by itself; what was evicted may have got a sandbox in which nothing ran.
+    """
+    if sandbox is not None and sandbox[0]:
+        return [one for one in found if one.finished is None or one.started >= sandbox[1]]
+    if over and any(one.restarts for one in found):
+        last = max(one.started for one in found)
+        return [one for one in found if one.started == last]
+    return found if over else [one for one in found if one.finished is None]
 
 
 def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:

@@ -71,10 +71,11 @@ class State(Struct, gc=False):
 
 
 class ContainerStatus(Struct, gc=False):
-    """status.containerStatuses[]."""
+    """status.containerStatuses[]. restartCount is that of `state`; `lastState` is the run before it."""
 
     state: State | None = None
     lastState: State | None = None
+    restartCount: int | None = None
 
 
 class Condition(Struct, gc=False):

@@ -50,9 +50,12 @@ class Pod:
     version: int = 0
     phase: str = "Pending"
     ip: str = ""
+    since: int = 0
     sandbox: tuple[bool, int] | None = None
     started: int | None = None
     finished: int | None = None
+    restarts: int = 0
+    before: tuple[int, int] | None = None
     ready: tuple[bool, int] | None = None
     deletion: tuple[int, int] | None = None
     gone: bool = False
@@ -84,10 +87,13 @@ class Pod:
             state = {"running": {"startedAt": second(self.started)}}
         else:
             state = {"waiting": {"reason": "ContainerCreating"}}
-        status["containerStatuses"] = [{"name": "main", "state": state, "restartCount": 0}]
-        return {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "status": status,
-                "spec": {"nodeName": f"node-{self.node}",  # fmt: skip
-                         "containers": [{"name": "main", "image": "sim:1"}]}}  # fmt: skip
+        box: dict[str, Any] = {"name": "main", "state": state, "restartCount": self.restarts}
+        if self.before:
+            times = {"startedAt": second(self.before[0]), "finishedAt": second(self.before[1])}
+            box["lastState"] = {"terminated": {"exitCode": 0} | times}
+        status["containerStatuses"] = [box]
+        spec = {"nodeName": f"node-{self.node}", "containers": [{"name": "main", "image": "sim:1"}]}
+        return {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": spec, "status": status}
 
 
 @dataclass
@@ -95,11 +101,13 @@ class Cluster:
     """Runs the story: `events` are evidence lines in the order of receipt, `truth` who really held what."""
 
     seed: int
-    addresses: int = 4
+    addresses: int = 20
     nodes: int = 2
     cooldown: float = 0.2
     dice: random.Random = field(init=False)
     truth: list[Held] = field(default_factory=list)
+    forced: set[str] = field(default_factory=set)
+    published: set[tuple[str, int]] = field(default_factory=set)
     _now: int = START
     _agenda: list[tuple[int, int, Any]] = field(default_factory=list)
     _order: int = 0
@@ -168,6 +176,8 @@ class Cluster:
             return
         self._version += 1
         pod.version = self._version
+        if pod.ip:
+            self.published.add((pod.uid, pod.since))
         self._say(verb, pod.json())
 
     def report(self, pod: Pod) -> None:
@@ -183,7 +193,7 @@ class Cluster:
             return False
         entry = self.dice.choice(free) if self.dice.random() < 0.3 else min(free)
         self._free[pod.node].remove(entry)
-        pod.ip = entry[1]
+        pod.ip, pod.since = entry[1], self._now
         self._holding[pod.uid, pod.ip] = self._now
         return True
 
@@ -217,6 +227,8 @@ class Cluster:
         self.at(self.dice.uniform(3, 9) if slow_pull else self.dice.uniform(0.2, 1.5), self._started, pod)
 
     def _started(self, pod: Pod) -> None:
+        if pod.started is not None and pod.finished is not None:
+            pod.before, pod.restarts = (pod.started, pod.finished), pod.restarts + 1
         pod.started, pod.phase, pod.ready = self._now, "Running", (True, self._now)
         pod.finished = None
         self.report(pod)
@@ -275,6 +287,7 @@ class Cluster:
 
     def _force(self, pod: Pod) -> None:
         """Force delete: the object goes at once, the containers do not."""
+        self.forced.add(pod.uid)
         pod.deletion = (self._now, 0)
         self.publish(pod)
         self.at(0.003, self._vanish, pod)

@@ -1,0 +1,64 @@
+"""Names under churn, against a simulated cluster that knows the truth: none may be wrong and called certain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from churn.scoring import score
+from churn.simulated_cluster import Cluster
+from churn.views import one_list, with_gap, without_times
+
+from enrich.history import ClusterHistory, derive
+from ingest.cluster.read import EvidenceReport, read_observations
+
+# `make soak` asks for many more.
+SEEDS = range(int(os.environ.get("WHOWAS_CHURN_SEEDS", "8")))
+SECONDS = 120
+# Plenty of free addresses, few (each is taken again at once), fewer than wanted (pods wait for one).
+SIZES = (20, 8, 4)
+
+
+def history_of(lines: Iterable[str], tmp_path: Path) -> ClusterHistory:
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    report = EvidenceReport()
+    history = derive(read_observations([str(path)], None, report)).cluster(None)
+    assert report.whole()
+    assert not report.refused
+    return history
+
+
+def story(seed: int, addresses: int) -> Cluster:
+    cluster = Cluster(seed, addresses=addresses)
+    cluster.run(SECONDS)
+    assert len(cluster.truth) > 60
+    return cluster
+
+
+@pytest.mark.parametrize("addresses", SIZES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_certain_name_is_wrong(seed: int, addresses: int, tmp_path: Path) -> None:
+    cluster = story(seed, addresses)
+    found = score(history_of(cluster.lines(), tmp_path), cluster)
+    assert not found.wrong
+    assert not found.missed
+    assert found.answers["exact"] > 1000
+    # Far from both ends everything can be known; a few lie in sandboxes that were never published.
+    assert found.inside_exact >= 0.98 * found.inside > 0
+
+
+@pytest.mark.parametrize("view", [with_gap, without_times, one_list])
+@pytest.mark.parametrize("addresses", SIZES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nor_for_who_saw_less(
+    seed: int, addresses: int, view: Callable[[list[str]], list[str]], tmp_path: Path
+) -> None:
+    cluster = story(seed, addresses)
+    found = score(history_of(view(cluster.lines()), tmp_path), cluster)
+    assert not found.wrong
+    if view is with_gap:
+        assert found.answers["exact"] > 0
+        assert found.answers["unknown"] > 0 or addresses < max(SIZES)
