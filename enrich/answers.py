@@ -15,7 +15,8 @@ from enrich.history import ClusterHistory, Found
 from enrich.holds import HOST_POD, NODE, POD, SERVICE
 from enrich.lookup import CANDIDATES
 from enrich.networks import Network
-from enrich.pods import AFTER_ALL, BEFORE_ALL, PUBLISHED_WITHIN
+from enrich.pods import PUBLISHED_WITHIN
+from enrich.sights import AFTER_ALL, BEFORE_ALL
 from whowas.schema import CONFIDENCES
 
 Words = npt.NDArray[np.int64]

@@ -6,6 +6,7 @@ import gc
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from enrich.holds import HOST_POD, NODE, POD, SERVICE, Hold, coverage, exclude, pod_holds
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack, ThingTrack
-from enrich.pods import BEFORE_ALL, PodTrack
+from enrich.pods import PodTrack
+from enrich.sights import BEFORE_ALL
 from whowas.errors import ConfigError
 from whowas.observation import Observation
 
@@ -23,8 +25,7 @@ DEFAULT = "default"
 HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """Who can hold an address. `note` says what is doubtful about the workload."""
 
     kind: int
@@ -45,8 +46,7 @@ class Entity:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """Labels and services of a holder from a time on."""
 
     since: int
@@ -210,6 +210,8 @@ def _workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
 def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
     """Merge the changes of labels and of service membership into one line of versions."""
     members = track.members.get(pod.uid, [])
+    if not members and len(pod.labels) == 1:
+        return [Version(BEFORE_ALL, tuple(sorted(pod.labels[0][1].items())))]
     changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
     found: list[Version] = []
     labels: tuple[tuple[str, str], ...] = ()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from enrich.objects import ClusterTrack
-from enrich.pods import AFTER_ALL, BEFORE_ALL, PUBLISHED_WITHIN, SECOND, PodTrack, Segment
+from enrich.pods import PUBLISHED_WITHIN, PodTrack, Segment
+from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
 # A kubelet reconciles what it has published every 10 s.

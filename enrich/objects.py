@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from enrich.pods import AFTER_ALL, BEFORE_ALL, SECOND, PodTrack, address16
-from whowas.observation import KubeObject, Observation, Owner, Spec, Status, time_us
+from enrich.pods import PodTrack
+from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, address16
+from whowas.observation import KubeObject, Observation, Owner, Spec, Status, time_us, version_number
 
 SERVICE_NAME = "kubernetes.io/service-name"
 ZONE = "topology.kubernetes.io/zone"
@@ -66,41 +67,39 @@ class ClusterTrack:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
-    newest: int = 0
-    listed: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
     _services_of: dict[str, Counter[str]] = field(default_factory=dict)
 
     def observe(self, seen: Observation) -> None:
         """Take in one observation."""
-        self.counts[seen.verb] += 1
         if seen.verb == "GAP" and seen.gap is not None:
             self.gaps.append(seen.gap)
             return
         self._clock(seen)
-        if seen.verb == "BOOKMARK" or seen.object.metadata is None or not seen.object.metadata.uid:
+        thing, meta = seen.object, seen.object.metadata
+        if seen.verb == "BOOKMARK" or meta is None or not meta.uid:
             return
-        kind, uid = seen.object.kind, seen.object.metadata.uid
-        if kind == "Pod":
+        uid = meta.uid
+        if thing.kind == "Pod":
             track = self.pods.get(uid)
             if track is None:
                 track = self.pods[uid] = PodTrack(uid)
             track.observe(seen)
-        elif kind in ("Service", "Node"):
+        elif thing.kind in ("Service", "Node"):
             self._thing(uid, seen)
-        elif kind == "EndpointSlice":
+        elif thing.kind == "EndpointSlice":
             self._slice(uid, seen)
         else:
-            owner = next((one for one in seen.object.metadata.ownerReferences or () if one.controller), None)
-            self.owners[uid] = Owned(kind, seen.object.metadata.name, owner)
+            owner = next((one for one in meta.ownerReferences or () if one.controller), None)
+            self.owners[uid] = Owned(thing.kind, meta.name, owner)
 
     def _clock(self, seen: Observation) -> None:
-        self.newest = max(self.newest, seen.not_before_us)
-        if seen.verb == "LISTED":
-            self.listed = max(self.listed, seen.received_us or seen.not_before_us)
-        elif seen.received_us is not None:
-            self.first = seen.received_us if self.first is None else min(self.first, seen.received_us)
-            self.last = seen.received_us if self.last is None else max(self.last, seen.received_us)
+        received = seen.received_us
+        # A list is a moment, not a watch.
+        if received is not None and seen.verb != "LISTED":
+            if self.first is None or received < self.first:
+                self.first = received
+            if self.last is None or received > self.last:
+                self.last = received
 
     def _thing(self, uid: str, seen: Observation) -> None:
         meta = seen.object.metadata
@@ -109,8 +108,8 @@ class ClusterTrack:
         if one is None:
             one = self.things[uid] = ThingTrack(uid, seen.object.kind, meta.namespace, meta.name)
             one.created = time_us(meta.creationTimestamp) or BEFORE_ALL
-        told = meta.resourceVersion or ""
-        version = int(told) if told.isdigit() else one.version
+        told = version_number(meta.resourceVersion)
+        version = one.version if told is None else told
         if one.gone or version < one.version:
             return
         one.version = version

@@ -6,22 +6,15 @@ kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
-from functools import lru_cache
 from sys import intern
-from typing import NamedTuple
 
-from whowas.observation import KubeObject, Observation, Owner, Status, time_us
+from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, Run, Sight, take_apart
+from whowas.observation import Container, KubeObject, Observation, Owner, Status, version_number
 
-SECOND = 1_000_000
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
-MAPPED = b"\0" * 10 + b"\xff\xff"
-BEFORE_ALL = -(1 << 62)
-AFTER_ALL = 1 << 62
-CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
 
 
 @dataclass(slots=True)
@@ -54,46 +47,6 @@ class Segment:
         self.ended = True
         self.told = bounds[0]
         self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
-
-
-@lru_cache(maxsize=1 << 16)
-def address16(text: str | None) -> bytes | None:
-    """Return an address in 16 bytes, IPv4 mapped; None for what is no address. A prefix length is cut off."""
-    if not text:
-        return None
-    plain = text.partition("/")[0].strip()
-    try:
-        if ":" in plain:
-            return socket.inet_pton(socket.AF_INET6, plain)
-        return MAPPED + socket.inet_pton(socket.AF_INET, plain)
-    except (OSError, ValueError):
-        return None
-
-
-class Run(NamedTuple):
-    """One run of a container: times in us, None while it goes on."""
-
-    started: int
-    finished: int | None
-    restarts: int
-
-    def key(self) -> tuple[int, int]:
-        """What tells this run from others of the pod."""
-        return self.started, self.restarts
-
-
-@dataclass(slots=True)
-class _Sight:
-    """One observation of a pod, taken apart. own: runs that were certainly in the sandbox that is shown."""
-
-    upper: int | None
-    ips: list[bytes]
-    sandbox: tuple[bool, int] | None
-    runs: list[Run]
-    own: list[Run]
-    running: bool
-    terminal: bool
-    floor: int
 
 
 def _shared_labels(labels: dict[str, str]) -> dict[str, str]:
@@ -129,11 +82,17 @@ class PodTrack:
         if self._stale(thing, seen.verb):
             return
         self._describe(thing, seen)
-        status = thing.status or Status()
-        sight = _take_apart(thing, status, seen)
-        self._replaced(sight)
-        self._appear(sight, seen)
-        self._prove(sight, seen)
+        if self.done:
+            # Every hold has ended, and a pod that is over gets no address again.
+            self.gone = seen.verb == "DELETED"
+            return
+        sight = take_apart(thing, thing.status or Status(), seen)
+        if self.open:
+            self._replaced(sight)
+        if sight.ips:
+            self._appear(sight, seen)
+        if self.open:
+            self._prove(sight, seen)
         if sight.sandbox and not sight.sandbox[0]:
             self.floor = max(self.floor, sight.sandbox[1])
         if sight.terminal:
@@ -142,16 +101,19 @@ class PodTrack:
             self._deleted(thing, sight)
 
     def _stale(self, thing: KubeObject, verb: str) -> bool:
-        text = thing.metadata.resourceVersion if thing.metadata else None
-        version = int(text) if text and text.isdigit() else self.version
-        stale = self.gone or (0 <= version < self.version) or (0 < version == self.version and verb != "DELETED")
-        self.version = max(self.version, version)
+        version = version_number(thing.metadata.resourceVersion) if thing.metadata else None
+        if version is None:
+            return self.gone
+        stale = self.gone or version < self.version or (0 < version == self.version and verb != "DELETED")
+        if version > self.version:
+            self.version = version
         return stale
 
     def _describe(self, thing: KubeObject, seen: Observation) -> None:
         meta, spec = thing.metadata, thing.spec
         if meta is not None:
-            self.name, self.namespace = meta.name or self.name, intern(meta.namespace or self.namespace)
+            if not self.name:
+                self.name, self.namespace = meta.name, intern(meta.namespace)
             if self.owner is None and meta.ownerReferences:
                 self.owner = next((one for one in meta.ownerReferences if one.controller), None)
             labels = meta.labels or {}
@@ -159,20 +121,25 @@ class PodTrack:
                 when = seen.received_us or seen.not_before_us
                 self.labels.append((when if self.labels else BEFORE_ALL, _shared_labels(labels)))
         if spec is not None:
-            self.node = intern(spec.nodeName or self.node)
-            self.host_network = bool(spec.hostNetwork)
-            self.service_account = intern(spec.serviceAccountName or self.service_account)
-            boxes = spec.containers or ()
-            images = tuple(one.image for one in boxes if one.image)
-            if images and images != self.images:
-                self.images = tuple(map(intern, images))
-                self.ports = tuple(
-                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
-                    for one in boxes
-                    for port in one.ports or ()
-                )
+            if spec.nodeName and not self.node:
+                self.node = intern(spec.nodeName)
+            self.host_network = self.host_network or bool(spec.hostNetwork)
+            if spec.serviceAccountName and not self.service_account:
+                self.service_account = intern(spec.serviceAccountName)
+            if spec.containers:
+                self._boxes(spec.containers)
 
-    def _replaced(self, sight: _Sight) -> None:
+    def _boxes(self, boxes: list[Container]) -> None:
+        images = tuple([one.image for one in boxes if one.image])
+        if images and images != self.images:
+            self.images = tuple(map(intern, images))
+            self.ports = tuple(
+                ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
+                for one in boxes
+                for port in one.ports or ()
+            )
+
+    def _replaced(self, sight: Sight) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""
         at = sight.sandbox[1] if sight.sandbox else None
         ready = sight.sandbox is not None and sight.sandbox[0]
@@ -189,7 +156,7 @@ class PodTrack:
             one.end_by([sight.upper, at + SECOND if later and at is not None else None])
             self._close(ip, sight)
 
-    def _close(self, ip: bytes, sight: _Sight) -> None:
+    def _close(self, ip: bytes, sight: Sight) -> None:
         """Put a hold away."""
         one = self.open.pop(ip)
         finished = one.finishes(sight.runs)
@@ -199,7 +166,7 @@ class PodTrack:
         self.floor = max(self.floor, one.end_min)
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
 
-    def _appear(self, sight: _Sight, seen: Observation) -> None:
+    def _appear(self, sight: Sight, seen: Observation) -> None:
         for ip in sight.ips:
             fresh = ip not in self.open and not self.done
             if fresh:
@@ -209,7 +176,7 @@ class PodTrack:
             if ip in self.open and not self.open[ip].ended:
                 self._start(self.open[ip], sight, fresh)
 
-    def _start(self, one: Segment, sight: _Sight, fresh: bool) -> None:
+    def _start(self, one: Segment, sight: Sight, fresh: bool) -> None:
         """Bound the start from above: ready sandbox, running container, the first write with the address."""
         bounds = [one.start_max]
         if sight.upper is not None:
@@ -230,16 +197,17 @@ class PodTrack:
                 bounds.append(sight.sandbox[1] + SECOND)
         one.start_max = max(min(bounds), one.start_min)
 
-    def _prove(self, sight: _Sight, seen: Observation) -> None:
+    def _prove(self, sight: Sight, seen: Observation) -> None:
         for one in self.open.values():
             if one.ended:
                 continue
             if not sight.terminal:
                 one.seen = max(one.seen, seen.received_us or seen.not_before_us)
-            starts = [run.started for run in sight.runs if run.key() in one.runs]
-            one.end_min = max([one.end_min, *starts, *one.finishes(sight.runs)])
+            for run in sight.runs:
+                if run.key() in one.runs:
+                    one.end_min = max(one.end_min, run.started if run.finished is None else run.finished)
 
-    def _terminal(self, sight: _Sight) -> None:
+    def _terminal(self, sight: Sight) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""
         self.done = True
         for one in self.open.values():
@@ -252,7 +220,7 @@ class PodTrack:
             one.finished = last is not None
             one.end_by(bounds)
 
-    def _deleted(self, thing: KubeObject, sight: _Sight) -> None:
+    def _deleted(self, thing: KubeObject, sight: Sight) -> None:
         """DELETED ends a hold when the kubelet had let go before; a forced delete proves nothing."""
         self.gone = True
         meta = thing.metadata
@@ -267,65 +235,3 @@ class PodTrack:
     def segments(self) -> list[Segment]:
         """Return all holds, oldest first."""
         return [*self.closed, *self.open.values()]
-
-
-def _take_apart(thing: KubeObject, status: Status, seen: Observation) -> _Sight:
-    sandbox, floor = None, BEFORE_ALL
-    for text in (thing.metadata.creationTimestamp if thing.metadata else None, status.startTime):
-        floor = max(floor, time_us(text) or BEFORE_ALL)
-    for one in status.conditions or ():
-        if one.type == "PodReadyToStartContainers":
-            at = time_us(one.lastTransitionTime)
-            sandbox = None if at is None else (one.status == "True", at)
-        elif one.type == "PodScheduled" and one.status == "True":
-            floor = max(floor, time_us(one.lastTransitionTime) or BEFORE_ALL)
-    found = _runs(status)
-    running = any(one.finished is None for one in found)
-    # A terminal phase with a container still running was written by a controller, not by the kubelet.
-    terminal = status.phase in ("Succeeded", "Failed") and not running and status.reason != "NodeLost"
-    own = _own_runs(found, sandbox, terminal and not status.reason)
-    return _Sight(seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor)
-
-
-def _runs(status: Status) -> list[Run]:
-    """Return every run of a container that the status tells of."""
-    found = []
-    for box in (*(status.containerStatuses or ()), *(status.initContainerStatuses or ())):
-        restarts = box.restartCount or 0
-        for state, behind in ((box.state, 0), (box.lastState, 1)):
-            if state is None:
-                continue
-            ran = state.running or state.terminated
-            started = time_us(ran.startedAt) if ran else None
-            if ran is None or started is None:
-                continue
-            finished = None if state.running else time_us(ran.finishedAt)
-            if state.running or finished is not None:
-                found.append(Run(started, finished, restarts - behind))
-    return found
-
-
-def _own_runs(found: list[Run], sandbox: tuple[bool, int] | None, over: bool) -> list[Run]:
-    """Return the runs that were in the sandbox shown: a status also tells of runs in sandboxes before it.
-
-    What runs now is in it, and what started since it was ready. In a pod that is over nothing came after the
-    latest run. over: the pod ended by itself; what was evicted may have got a sandbox in which nothing ran.
-    """
-    if sandbox is not None and sandbox[0]:
-        return [one for one in found if one.finished is None or one.started >= sandbox[1]]
-    if over and any(one.restarts for one in found):
-        last = max(one.started for one in found)
-        return [one for one in found if one.started == last]
-    return found if over else [one for one in found if one.finished is None]
-
-
-def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
-    """The pod's addresses: status.podIPs, and what Calico annotates at CNI ADD, before the status says it."""
-    words = [status.podIP, *(one.ip for one in status.podIPs or ())]
-    notes = thing.metadata.annotations if thing.metadata else None
-    if notes:
-        for name in CALICO:
-            words += notes.get(name, "").split(",")
-        if notes.get(CALICO[0]) == "" and not running and status.phase not in ("Succeeded", "Failed"):
-            return []
-    return list(dict.fromkeys(one for word in words if (one := address16(word)) is not None))

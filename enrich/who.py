@@ -13,7 +13,7 @@ from enrich.columns import KIND_WORDS, candidate
 from enrich.history import ClusterHistory, Entity, History, Version
 from enrich.holds import Hold
 from enrich.networks import Ranges, plain
-from enrich.pods import address16
+from enrich.sights import address16
 from enrich.words import reason
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES

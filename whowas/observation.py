@@ -187,6 +187,13 @@ def time_us(text: str | None) -> int | None:
     return None if moment.tzinfo is None else (moment - EPOCH) // timedelta(microseconds=1)
 
 
+def version_number(text: str | None) -> int | None:
+    """Return a resourceVersion as a number, None for what is none. Source: KEP-5504, comparable resourceVersions."""
+    if text and len(text) < 20 and text.isascii() and text.isdigit():
+        return int(text)
+    return None
+
+
 def newest(thing: KubeObject) -> int:
     """Return the newest time the object itself carries: it cannot have looked so before. 0 when it has none.
 

@@ -99,6 +99,7 @@ def read_observations(
     Args: paths: files or `-`. cluster: name for evidence that carries none. report: filled while reading.
     A broken line is noted with its offset and passed over; a file that breaks is read up to there.
     """
+    counts = report.observations
     for path in paths:
         told = FileReport(path, format="evidence")
         report.files.append(told)
@@ -107,7 +108,13 @@ def read_observations(
                 for count, (offset, raw) in enumerate(values(source)):
                     if progress is not None and count % 4096 == 0:
                         progress(EvidenceProgress(path, source.consumed, source.size))
-                    yield from _observed(raw, offset, cluster, told, report)
+                    event = _event(raw)
+                    if event is None:
+                        yield from _observed(raw, offset, cluster, told, report)
+                        continue
+                    one = _one(event, f"{path}@{offset}", cluster)
+                    counts[one.object.kind] += 1
+                    yield one
             except BrokenInput as error:
                 _note(told, error.offset, error.reason)
             if progress is not None:
@@ -119,6 +126,16 @@ def _note(told: FileReport, offset: int, reason: str) -> None:
         told.unreadable.append(Unreadable(offset, reason))
 
 
+def _event(raw: bytes) -> Line | None:
+    """Decode the usual value, an event with a whole object; None for anything else."""
+    try:
+        line = DECODE.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    usual = line.object is not None and line.type in VERBS and line.object.kind
+    return line if usual else None
+
+
 def _observed(
     raw: bytes, offset: int, cluster: str | None, told: FileReport, report: EvidenceReport
 ) -> Iterator[Observation]:
@@ -128,15 +145,27 @@ def _observed(
         report.refused["broken_json"] += 1
         _note(told, offset, f"no JSON value that could be read: {error}"[:300])
         return
-    bare = line.type is None and line.items is None
-    if bare and line.kind in KINDS:
+    if line.type is None and line.items is None and line.kind in KINDS:
         line.items = [DECODE_OBJECT.decode(raw)]
+    said = False
     for one in _meant(line, f"{told.path}@{offset}", cluster):
+        said = True
         report.observations[one.object.kind or one.verb] += 1
         yield one
-    if bare and line.items is None:
+    if not said and line.items is None:
         report.refused["no_evidence"] += 1
-        _note(told, offset, "neither a watch event, nor a list, nor an object of a kind that is read")
+        _note(told, offset, _why_not(line))
+
+
+def _why_not(line: Line) -> str:
+    """Say why a value that could be read says nothing: a GAP that is passed over would make gaps invisible."""
+    if line.type == "GAP":
+        return "a GAP whose from or to is no time with a zone"
+    if line.type in VERBS:
+        return f"an event {line.type} without an object"
+    if line.type is not None:
+        return f"an event of type {line.type[:40]!r}, which is no evidence"
+    return "neither a watch event, nor a list, nor an object of a kind that is read"
 
 
 def _decode(raw: bytes, report: EvidenceReport) -> Line:
@@ -187,18 +216,28 @@ def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation
             yield Observation("GAP", KubeObject(), end, end, named, source, (start, end))
     elif line.type is not None:
         if line.object is not None and line.type in VERBS:
-            yield _one(line.type, line.object, received, named, source)
+            yield _one(line, source, cluster)
     elif line.items is not None:
         # A list says nothing of when it was made: at its newest time stamp at the earliest.
         at = received or max((newest(one) for one in line.items), default=0)
         kind = (line.kind or "").removesuffix("List")
         for item in line.items:
             item.kind = item.kind or kind
-            yield _one("LISTED", item, received, named, source)._replace(not_before_us=at)
+            yield Observation("LISTED", _allowed(item), received, at, named, source)
 
 
-def _one(verb: str, thing: KubeObject, received: int | None, cluster: str | None, source: str) -> Observation:
+def _one(line: Line, source: str, cluster: str | None) -> Observation:
+    """One watch event."""
+    assert line.type is not None
+    assert line.object is not None
+    received = time_us(line.received)
+    thing = _allowed(line.object)
+    return Observation(line.type, thing, received, received or newest(thing), line.cluster or cluster, source)
+
+
+def _allowed(thing: KubeObject) -> KubeObject:
+    """Keep of the annotations what is asked for."""
     meta = thing.metadata
     if meta is not None and meta.annotations:
         meta.annotations = {name: text for name, text in meta.annotations.items() if name in ANNOTATIONS} or None
-    return Observation(verb, thing, received, received or newest(thing), cluster, source)
+    return thing

@@ -1,0 +1,134 @@
+"""One observation of a pod, taken apart: addresses, sandbox, runs of containers, as numbers.
+
+Times the kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from whowas.observation import ContainerStatus, KubeObject, Observation, Status, time_us
+
+SECOND = 1_000_000
+BEFORE_ALL = -(1 << 62)
+AFTER_ALL = 1 << 62
+MAPPED = b"\0" * 10 + b"\xff\xff"
+CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
+
+
+@lru_cache(maxsize=1 << 16)
+def address16(text: str | None) -> bytes | None:
+    """Return an address in 16 bytes, IPv4 mapped; None for what is no address. A prefix length is cut off."""
+    if not text:
+        return None
+    plain = text.partition("/")[0].strip()
+    try:
+        if ":" in plain:
+            return socket.inet_pton(socket.AF_INET6, plain)
+        return MAPPED + socket.inet_pton(socket.AF_INET, plain)
+    except (OSError, ValueError):
+        return None
+
+
+class Run(NamedTuple):
+    """One run of a container: times in us, None while it goes on."""
+
+    started: int
+    finished: int | None
+    restarts: int
+
+    def key(self) -> tuple[int, int]:
+        """What tells this run from others of the pod."""
+        return self.started, self.restarts
+
+
+@dataclass(slots=True)
+class Sight:
+    """One observation of a pod, taken apart.
+
+    upper: when it was received. sandbox: whether it is ready, and since when. own: runs that were certainly in
+    the sandbox shown. floor: not before this could the pod have an address. terminal: the kubelet says it is over.
+    """
+
+    upper: int | None
+    ips: list[bytes]
+    sandbox: tuple[bool, int] | None
+    runs: list[Run]
+    own: list[Run]
+    running: bool
+    terminal: bool
+    floor: int
+
+
+def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
+    """Read what bounds holds out of one status."""
+    sandbox = None
+    created = time_us(thing.metadata.creationTimestamp) if thing.metadata else None
+    floor = max(created or BEFORE_ALL, time_us(status.startTime) or BEFORE_ALL)
+    for one in status.conditions or ():
+        if one.type == "PodReadyToStartContainers":
+            at = time_us(one.lastTransitionTime)
+            sandbox = None if at is None else (one.status == "True", at)
+        elif one.type == "PodScheduled" and one.status == "True":
+            floor = max(floor, time_us(one.lastTransitionTime) or BEFORE_ALL)
+    found: list[Run] = []
+    for boxes in (status.containerStatuses, status.initContainerStatuses):
+        if boxes:
+            _runs(boxes, found)
+    running = False
+    for run in found:
+        running = running or run.finished is None
+    # A terminal phase with a container still running was written by a controller, not by the kubelet.
+    terminal = not running and status.phase in ("Succeeded", "Failed") and status.reason != "NodeLost"
+    own = _own_runs(found, sandbox, terminal and not status.reason)
+    return Sight(seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor)
+
+
+def _runs(boxes: list[ContainerStatus], found: list[Run]) -> None:
+    """Add every run of a container that the status tells of."""
+    for box in boxes:
+        restarts = box.restartCount or 0
+        for state, number in ((box.state, restarts), (box.lastState, restarts - 1)):
+            ran = (state.running or state.terminated) if state is not None else None
+            started = time_us(ran.startedAt) if ran is not None else None
+            if state is None or ran is None or started is None:
+                continue
+            finished = None if state.running is not None else time_us(ran.finishedAt)
+            if finished is not None or state.running is not None:
+                found.append(Run(started, finished, number))
+
+
+def _own_runs(found: list[Run], sandbox: tuple[bool, int] | None, over: bool) -> list[Run]:
+    """Return the runs that were in the sandbox shown: a status also tells of runs in sandboxes before it.
+
+    What runs now is in it, and what started since it was ready. In a pod that is over nothing came after the
+    latest run. over: the pod ended by itself; what was evicted may have got a sandbox in which nothing ran.
+    """
+    if sandbox is not None and sandbox[0]:
+        return [one for one in found if one.finished is None or one.started >= sandbox[1]]
+    if over and any(one.restarts for one in found):
+        last = max(one.started for one in found)
+        return [one for one in found if one.started == last]
+    return found if over else [one for one in found if one.finished is None]
+
+
+def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
+    """The pod's addresses: status.podIPs, and what Calico annotates at CNI ADD, before the status says it."""
+    words = [one.ip for one in status.podIPs or ()]
+    if status.podIP and status.podIP not in words:
+        words.append(status.podIP)
+    notes = thing.metadata.annotations if thing.metadata else None
+    if notes:
+        for name in CALICO:
+            words += notes.get(name, "").split(",")
+        if notes.get(CALICO[0]) == "" and not running and status.phase not in ("Succeeded", "Failed"):
+            return []
+    found: list[bytes] = []
+    for word in words:
+        ip = address16(word)
+        if ip is not None and ip not in found:
+            found.append(ip)
+    return found
