@@ -13,7 +13,7 @@ from churn.simulated_cluster import Cluster, Held
 from enrich.answers import EXACT, UNKNOWN, judge
 from enrich.history import ClusterHistory
 from enrich.lookup import CANDIDATES
-from enrich.pods import address16
+from enrich.sights import address16
 from whowas.schema import CONFIDENCES
 
 EDGE = 100_000
