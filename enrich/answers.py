@@ -27,7 +27,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH) = range(13)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED) = range(14)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ class NamingOptions:
     """How to name.
 
     cluster: which of the history's clusters. networks: names for outside ranges. vnis: the VNIs of the
-    cluster's pod network; None = not said, "any" = a VNI says nothing about the network.
+    cluster's pod network; None = not said, "several" = not said and several are known to be there, "any" = a
+    VNI says nothing about the network.
     sensor_skew_seconds: how far the capturing clock may be off; widens every edge.
     """
 
     cluster: str | None = None
     networks: tuple[Network, ...] = ()
-    vnis: tuple[int, ...] | Literal["any"] | None = None
+    vnis: tuple[int, ...] | Literal["any", "several"] | None = None
     sensor_skew_seconds: float = 0.0
 
 
@@ -85,9 +86,7 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
     if history.covered:
         fresh = (codes == NONE) & (times > history.covered[-1][1] - PUBLISHED_WITHIN)
         codes[fresh], why[fresh] = UNKNOWN, TOO_FRESH
-    pods, sure, others = found.counts[:, 0], found.counts[:, 1], found.counts[:, 2]
-    best = found.holds[:, 0]
-    _judge_pods(history, times, best, (pods, sure, others), codes, holds, why)
+    _judge_pods(history, times, found, codes, holds, why)
     _judge_others(history, found, times, codes, holds, why)
     return Verdicts(codes, holds, why, found)
 
@@ -95,13 +94,13 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
 def _judge_pods(
     history: ClusterHistory,
     times: Words,
-    best: Indices,
-    counts: tuple[Indices, Indices, Indices],
+    found: Found,
     codes: npt.NDArray[np.int8],
     holds: Indices,
     why: npt.NDArray[np.int8],
 ) -> None:
-    pods, sure, others = counts
+    pods, sure, others = found.counts[:, 0], found.counts[:, 1], found.counts[:, 2]
+    best = found.holds[:, 0]
     only_pods = (pods > 0) & (others == 0)
     exact = only_pods & (sure == 1)
     if exact.any():
@@ -120,6 +119,13 @@ def _judge_pods(
     codes[likely], holds[likely], why[likely] = LIKELY, best[likely], PLAIN
     codes[single & ~watched] = UNKNOWN
     several = rest & (pods > 1) & (sure == 0)
+    again = np.flatnonzero(several & watched & (pods <= CANDIDATES))
+    if len(again):
+        # Two sandboxes of one pod: whichever it was, the name is the same.
+        entities = np.where(found.holds[again] >= 0, history.entity_of[found.holds[again]], -1)
+        again = again[((entities == entities[:, :1]) | (entities < 0)).all(axis=1)]
+        codes[again], holds[again], why[again] = LIKELY, best[again], RENEWED
+        several[again] = False
     codes[several] = AMBIGUOUS
     why[several & ((why == PLAIN) | (why == TOO_FRESH))] = PLAIN
 

@@ -11,11 +11,23 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from enrich.holds import HOST_POD, NODE, POD, SERVICE, Hold, coverage, exclude, pod_holds
+from enrich.holds import (
+    HOST_POD,
+    NODE,
+    POD,
+    SERVICE,
+    Clock,
+    Hold,
+    coverage,
+    exclude,
+    node_clocks,
+    pod_holds,
+    thing_holds,
+)
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack, ThingTrack
 from enrich.pods import PodTrack
-from enrich.sights import BEFORE_ALL
+from enrich.sights import BEFORE_ALL, SECOND
 from whowas.errors import ConfigError
 from whowas.observation import Observation
 
@@ -143,18 +155,33 @@ def derive(observations: Iterable[Observation]) -> History:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        tracks: dict[str, ClusterTrack] = {}
-        for one in observations:
-            name = one.cluster or DEFAULT
-            if name not in tracks:
-                tracks[name] = ClusterTrack(name)
-            tracks[name].observe(one)
-        if not tracks:
-            tracks[DEFAULT] = ClusterTrack(DEFAULT)
+        tracks = _tracks(observations)
         return History({name: _build(tracks.pop(name)) for name in list(tracks)})
     finally:
         if collecting:
             gc.enable()
+
+
+def _tracks(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
+    """Gather what is said of each cluster. A new recording begins, and a GAP without a name lies, in all of them."""
+    tracks: dict[str, ClusterTrack] = {}
+    gaps = []
+    for one in observations:
+        if one.verb == "START":
+            for track in tracks.values():
+                track.begin()
+        elif one.verb == "GAP" and one.cluster is None and one.gap is not None:
+            gaps.append(one.gap)
+        else:
+            name = one.cluster or DEFAULT
+            if name not in tracks:
+                tracks[name] = ClusterTrack(name)
+            tracks[name].observe(one)
+    if not tracks:
+        tracks[DEFAULT] = ClusterTrack(DEFAULT)
+    for track in tracks.values():
+        track.gaps += gaps
+    return tracks
 
 
 def _build(track: ClusterTrack) -> ClusterHistory:
@@ -164,12 +191,14 @@ def _build(track: ClusterTrack) -> ClusterHistory:
     versions: list[list[Version]] = []
     holds: list[Hold] = []
     node_ports: dict[tuple[int, str], list[int]] = {}
-    for pod in track.pods.values():
-        holds += pod_holds(pod, len(entities), covered)
-        entities.append(_pod(pod, track, zones))
+    clocks = node_clocks(track.pods.values())
+    for uid in list(track.pods):
+        pod = track.pods.pop(uid)  # one by one, so that what was evidence leaves memory as holds come into it
+        holds += pod_holds(pod, len(entities), covered, clocks.get(pod.node))
+        entities.append(_pod(pod, track, zones, clocks.get(pod.node)))
         versions.append(_versions(pod, track))
     for thing in track.things.values():
-        holds += _thing_holds(thing, len(entities))
+        holds += thing_holds(thing, len(entities), covered)
         for port in thing.node_ports:
             node_ports.setdefault(port, []).append(len(entities))
         entities.append(_thing(thing))
@@ -179,8 +208,11 @@ def _build(track: ClusterTrack) -> ClusterHistory:
     return _arrange(track, entities, versions, holds, covered, node_ports)
 
 
-def _pod(pod: PodTrack, track: ClusterTrack, zones: dict[str, str]) -> Entity:
+def _pod(pod: PodTrack, track: ClusterTrack, zones: dict[str, str], clock: Clock | None) -> Entity:
     kind, name, note = _workload(pod, track)
+    if clock is not None:
+        off = f"the clock of its node is off by {max(clock) / SECOND:.1f} s, bounds are widened by that"
+        note = f"{note}; {off}" if note else off
     return Entity(
         HOST_POD if pod.host_network else POD, pod.namespace, pod.name, pod.uid, pod.node, zones.get(pod.node, ""),
         name, kind, note, pod.service_account, pod.images, pod.ports,
@@ -222,13 +254,6 @@ def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
         services = by_member.get(since, services)
         found.append(Version(since, labels, services))
     return found
-
-
-def _thing_holds(thing: ThingTrack, entity: int) -> list[Hold]:
-    kind = SERVICE if thing.kind == "Service" else NODE
-    return [
-        Hold(ip, kind, entity, low, high, end_min, end_max) for ip, (low, high, end_min, end_max) in thing.holds.items()
-    ]
 
 
 def _thing(thing: ThingTrack) -> Entity:

@@ -6,16 +6,20 @@ Certain in [start_max, end_min), possible in [start_min, end_max). docs/architec
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from enrich.objects import ClusterTrack
+from enrich.objects import SHOWN_WITHIN, ClusterTrack, ThingTrack
 from enrich.pods import PUBLISHED_WITHIN, PodTrack, Segment
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
 # A kubelet reconciles what it has published every 10 s.
 QUIET = 10 * SECOND
+# A watch has a bookmark about every minute: files that follow each other more closely are one recording, rotated.
+CLOCK_SLACK = 2 * SECOND
+SAME_RECORDING = 90 * SECOND
 
 
 @dataclass(slots=True)
@@ -44,17 +48,24 @@ class Hold:
 
 
 def coverage(track: ClusterTrack) -> list[tuple[int, int]]:
-    """Return the intervals in which somebody was looking: first to last receipt, less the gaps."""
-    if track.first is None or track.last is None:
-        return []
-    found, start = [], track.first
+    """Return the intervals in which somebody was looking: first to last receipt of each recording, less the gaps."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(map(tuple, track.recordings)):
+        if found and low <= found[-1][1] + SAME_RECORDING:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
     for low, high in sorted(track.gaps):
-        if low > start:
-            found.append((start, min(low, track.last)))
-        start = max(start, high)
-    if start <= track.last:
-        found.append((start, track.last))
+        found = [part for one in found for part in _without(one, low, high)]
     return found
+
+
+def _without(one: tuple[int, int], low: int, high: int) -> list[tuple[int, int]]:
+    """One interval less a gap."""
+    if high <= one[0] or one[1] < low:
+        return [one]
+    parts = [(one[0], low)] if one[0] < low else []
+    return [*parts, (high, one[1])] if high <= one[1] else parts
 
 
 def _watched_until(seen: int, covered: list[tuple[int, int]]) -> int:
@@ -62,10 +73,46 @@ def _watched_until(seen: int, covered: list[tuple[int, int]]) -> int:
     return next((high for low, high in covered if low <= seen <= high), seen)
 
 
-def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]]) -> list[Hold]:
-    """Finish the bounds of a pod's segments with what was not seen while we were looking."""
+Clock = tuple[int, int]
+
+
+def node_clocks(pods: Iterable[PodTrack]) -> dict[str, Clock]:
+    """Return by how much (us) the clocks of nodes are ahead and behind, where that is proven.
+
+    What is proven is the least that they are off, so CLOCK_SLACK is added.
+    """
+    found: dict[str, Clock] = {}
+    for pod in pods:
+        if pod.ahead or pod.behind:
+            ahead, behind = found.get(pod.node, (0, 0))
+            found[pod.node] = (
+                max(ahead, pod.ahead + CLOCK_SLACK if pod.ahead else 0),
+                max(behind, pod.behind + CLOCK_SLACK if pod.behind else 0),
+            )
+    return found
+
+
+def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]], clock: Clock | None = None) -> list[Hold]:
+    """Finish the bounds of a pod's segments with what was not seen while we were looking.
+
+    clock: by how much the node's clock is ahead and behind; every bound gives way by that.
+    """
     kind = HOST_POD if track.host_network else POD
+    if clock is not None:
+        for one in track.segments():
+            one.widen(*clock)
     return [_finish(one, kind, entity, covered) for one in track.segments()]
+
+
+def thing_holds(thing: ThingTrack, entity: int, covered: list[tuple[int, int]]) -> list[Hold]:
+    """The addresses of a Service or Node. While we watched, what nobody reported to be over went on."""
+    kind = SERVICE if thing.kind == "Service" else NODE
+    found = []
+    for ip, (low, high, end_min, end_max) in thing.holds.items():
+        if end_max == AFTER_ALL:
+            end_min = max(end_min, _watched_until(end_min, covered) - SHOWN_WITHIN)
+        found.append(Hold(ip, kind, entity, low, high, end_min, end_max))
+    return found
 
 
 def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]]) -> Hold:

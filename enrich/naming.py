@@ -21,6 +21,7 @@ from enrich.answers import (
     LIKELY,
     NODE_PORT,
     OTHER_VNI,
+    RENEWED,
     SEVERAL_VNIS,
     SNAT,
     UNKNOWN,
@@ -50,18 +51,25 @@ class _End:
     labels: Indices
 
 
+class SecondNetworkError(Exception):
+    """A second VNI came up, nobody said which is the cluster's, and flows of the first have been named."""
+
+
 class Namer:
     """An Enricher: names flows by one cluster of a history.
 
+    Args: again: flows can be read once more, so that a second VNI raises SecondNetworkError instead of leaving
+        the certain names that were given before it came up.
     Raises: ConfigError when the options name a cluster that the history has not.
     """
 
-    def __init__(self, history: History, options: NamingOptions | None = None) -> None:
+    def __init__(self, history: History, options: NamingOptions | None = None, *, again: bool = False) -> None:
         self.options = options or NamingOptions()
         self.history: ClusterHistory = history.cluster(self.options.cluster)
         self._ranges = Ranges(self.options.networks, self.history.ranges)
         self._skew = int(self.options.sensor_skew_seconds * 1e6)
         self._vnis: set[int] = set()
+        self._again = again
         self._names = NameTable(self.history)
 
     def name(self, flows: Any) -> Any:
@@ -70,7 +78,7 @@ class Namer:
         starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
         sides = [self._end(flows, side, starts, ends) for side in ("src", "dst")]
         self._networks(flows, sides)
-        self._accepting(sides[1], flows["protocol"])
+        self._accepting(sides[1], flows["protocol"], starts)
         self._masqueraded(sides[0], sides[1])
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
         for one in sides:
@@ -97,6 +105,11 @@ class Namer:
             return
         later = judge(self.history, np.ascontiguousarray(addresses[rows]), ends[rows], self._skew)
         other = (later.holds >= 0) & (later.holds != verdicts.holds[rows]) & (later.codes <= LIKELY)
+        same = self.history.entity_of[later.holds] == self.history.entity_of[verdicts.holds[rows]]
+        # The same pod again, in another sandbox: one name, but in between it may have been somebody else's.
+        again = rows[other & same]
+        verdicts.codes[again], verdicts.why[again] = LIKELY, RENEWED
+        other &= ~same
         changed = rows[other]
         verdicts.codes[changed], verdicts.why[changed] = AMBIGUOUS, CHANGED
         verdicts.found.holds[changed, 0] = verdicts.holds[changed]
@@ -127,12 +140,8 @@ class Namer:
             return
         vnis = pc.fill_null(flows["vni"], -1).to_numpy(zero_copy_only=False)
         tunnelled = vnis >= 0
-        if self.options.vnis is None:
-            self._vnis.update(int(one) for one in np.unique(vnis[tunnelled]))
-            if len(self._vnis) > 1:
-                for one in sides:
-                    odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
-                    one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
+        if self.options.vnis is None or self.options.vnis == "several":
+            self._unsaid(vnis, tunnelled, sides)
             return
         foreign = tunnelled & ~np.isin(vnis, self.options.vnis)
         for one in sides:
@@ -140,25 +149,41 @@ class Namer:
             one.verdicts.codes[odd], one.verdicts.why[odd], one.verdicts.holds[odd] = UNKNOWN, OTHER_VNI, -1
             one.verdicts.found.holds[odd] = -1
 
-    def _accepting(self, end: _End, protocol: Any) -> None:
+    def _unsaid(self, vnis: Words, tunnelled: npt.NDArray[np.bool_], sides: list[_End]) -> None:
+        """Nobody said which VNI is the cluster's. Of one it is taken for granted, of several it cannot be."""
+        before = len(self._vnis)
+        self._vnis.update(int(one) for one in np.unique(vnis[tunnelled]))
+        if len(self._vnis) < 2 and self.options.vnis is None:
+            return
+        if before == 1 and self._again:
+            raise SecondNetworkError
+        for one in sides:
+            odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
+            one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
+
+    def _accepting(self, end: _End, protocol: Any, starts: Words) -> None:
         """A node's port can be a Service's node port, or the port of one host-network pod."""
         verdicts = end.verdicts
         rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0))
-        cache: dict[tuple[bytes, int, str], tuple[int, int, int]] = {}
+        cache: dict[tuple[bytes, int, str, tuple[int, ...]], tuple[int, int, int]] = {}
         protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
         for row in rows:
             members = verdicts.found.holds[row]
-            key = (members.tobytes(), int(end.ports[row]), protocols[int(row)])
+            port, word = int(end.ports[row]), protocols[int(row)]
+            services = self.history.node_ports.get((port, word), ())
+            open_then = tuple(one for one in services if self._names.holding(one, int(starts[row])))
+            key = (members.tobytes(), port, word, open_then)
             if key not in cache:
-                cache[key] = self._by_port(members.tolist(), key[1], key[2], int(verdicts.holds[row]))
+                cache[key] = self._by_port(members.tolist(), port, word, int(verdicts.holds[row]), open_then)
             verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
 
-    def _by_port(self, members: list[int], port: int, protocol: str, node: int) -> tuple[int, int, int]:
-        services = self.history.node_ports.get((port, protocol), [])
+    def _by_port(
+        self, members: list[int], port: int, protocol: str, node: int, services: tuple[int, ...]
+    ) -> tuple[int, int, int]:
         if len(services) == 1:
-            rows = self._names.holds_of(services[0])
-            if rows:
-                return AT_SERVICE, rows[0], NODE_PORT
+            return AT_SERVICE, self._names.holds_of(services[0])[0], NODE_PORT
+        if services:
+            return AT_NODE, node, 0
         fits = by_port(self.history, members, port, protocol)
         return (LIKELY, fits, BY_PORT) if fits >= 0 else (AT_NODE, node, 0)
 

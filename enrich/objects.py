@@ -65,8 +65,8 @@ class ClusterTrack:
     slices: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     members: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    first: int | None = None
-    last: int | None = None
+    recordings: list[list[int]] = field(default_factory=list)
+    _begun: bool = True
     _services_of: dict[str, Counter[str]] = field(default_factory=dict)
 
     def observe(self, seen: Observation) -> None:
@@ -96,10 +96,18 @@ class ClusterTrack:
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":
-            if self.first is None or received < self.first:
-                self.first = received
-            if self.last is None or received > self.last:
-                self.last = received
+            if self._begun:
+                self._begun = False
+                self.recordings.append([received, received])
+            now = self.recordings[-1]
+            if received > now[1]:
+                now[1] = received
+            elif received < now[0]:
+                now[0] = received
+
+    def begin(self) -> None:
+        """What follows is another recording."""
+        self._begun = True
 
     def _thing(self, uid: str, seen: Observation) -> None:
         meta = seen.object.metadata
@@ -171,15 +179,15 @@ def _node(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set
 def _bound(one: ThingTrack, now: set[bytes], seen: Observation) -> None:
     """Open holds on new addresses, close those that are gone."""
     at = seen.received_us
-    for ip in now:
+    fresh = not one.holds
+    for ip in sorted(now):
         if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
             # An address there from the first sight on may have been there since the object was made.
-            fresh = not one.holds
             low = one.created if fresh else max(one.created, seen.not_before_us - SHOWN_WITHIN)
             high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
             one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
         one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
-    for ip in set(one.holds) - now:
+    for ip in one.holds.keys() - now:
         bounds = one.holds[ip]
         if bounds[3] == AFTER_ALL:
             bounds[2] = max(bounds[2], (at - SHOWN_WITHIN) if at is not None else BEFORE_ALL)

@@ -42,6 +42,15 @@ class Segment:
         """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
         return [one.finished for one in found if one.finished is not None and one.key() in self.runs]
 
+    def widen(self, ahead: int, behind: int) -> None:
+        """Let every bound give way by what a clock is off. Open bounds stay open."""
+        if self.start_min > BEFORE_ALL:
+            self.start_min -= ahead
+        if self.end_min > BEFORE_ALL:
+            self.end_min -= ahead
+        self.start_max = min(self.start_max + behind, AFTER_ALL)
+        self.end_max = min(self.end_max + behind, AFTER_ALL)
+
     def end_by(self, bounds: list[int | None]) -> None:
         """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
         self.ended = True
@@ -71,6 +80,9 @@ class PodTrack:
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
+    received: int = BEFORE_ALL
+    ahead: int = 0
+    behind: int = 0
     floor: int = BEFORE_ALL
     old_sandbox: int = BEFORE_ALL
     done: bool = False
@@ -79,7 +91,7 @@ class PodTrack:
     def observe(self, seen: Observation) -> None:
         """Take in one observation; one that is older than the last (by resourceVersion) changes nothing."""
         thing = seen.object
-        if self._stale(thing, seen.verb):
+        if self._stale(thing, seen):
             return
         self._describe(thing, seen)
         if self.done:
@@ -87,6 +99,8 @@ class PodTrack:
             self.gone = seen.verb == "DELETED"
             return
         sight = take_apart(thing, thing.status or Status(), seen)
+        if sight.ahead or sight.behind:
+            self.ahead, self.behind = max(self.ahead, sight.ahead), max(self.behind, sight.behind)
         if self.open:
             self._replaced(sight)
         if sight.ips:
@@ -100,14 +114,20 @@ class PodTrack:
         if seen.verb == "DELETED":
             self._deleted(thing, sight)
 
-    def _stale(self, thing: KubeObject, verb: str) -> bool:
+    def _stale(self, thing: KubeObject, seen: Observation) -> bool:
+        """Say whether this is older than what is known already. The same version again is a new sight of it."""
         version = version_number(thing.metadata.resourceVersion) if thing.metadata else None
-        if version is None:
-            return self.gone
-        stale = self.gone or version < self.version or (0 < version == self.version and verb != "DELETED")
-        if version > self.version:
+        received = seen.received_us
+        if version is not None and version < self.version and seen.verb != "DELETED":
+            # A watch goes forward: versions that go back, later, come from an apiserver that was restored.
+            forward = seen.verb == "MODIFIED" and received is not None and received > self.received
+            if not forward:
+                return True
+        if version is not None:
             self.version = version
-        return stale
+        if received is not None and received > self.received:
+            self.received = received
+        return self.gone
 
     def _describe(self, thing: KubeObject, seen: Observation) -> None:
         meta, spec = thing.metadata, thing.spec

@@ -51,6 +51,8 @@ class Sight:
 
     upper: when it was received. sandbox: whether it is ready, and since when. own: runs that were certainly in
     the sandbox shown. floor: not before this could the pod have an address. terminal: the kubelet says it is over.
+    ahead, behind: by how much (us) the node's clock must be off at least: it wrote times later than the receipt,
+    or had the pod run before it was made.
     """
 
     upper: int | None
@@ -61,6 +63,8 @@ class Sight:
     running: bool
     terminal: bool
     floor: int
+    ahead: int
+    behind: int
 
 
 def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
@@ -84,7 +88,15 @@ def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
     # A terminal phase with a container still running was written by a controller, not by the kubelet.
     terminal = not running and status.phase in ("Succeeded", "Failed") and status.reason != "NodeLost"
     own = _own_runs(found, sandbox, terminal and not status.reason)
-    return Sight(seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor)
+    clock = [run.started if run.finished is None else run.finished for run in found]
+    if sandbox is not None:
+        clock.append(sandbox[1])
+    ahead = max(clock) - seen.received_us if clock and seen.received_us is not None else 0
+    behind = created - min(clock) - SECOND if clock and created is not None else 0
+    return Sight(
+        seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor,
+        max(ahead, 0), max(behind, 0),
+    )  # fmt: skip
 
 
 def _runs(boxes: list[ContainerStatus], found: list[Run]) -> None:

@@ -22,6 +22,7 @@ from enrich.answers import (
     NONE,
     NOT_WATCHED,
     OTHER_VNI,
+    RENEWED,
     SEVERAL_VNIS,
     SNAT,
     TOO_FRESH,
@@ -87,6 +88,8 @@ def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
         return "a node's address, and the only host-network pod that declares this port"
     note = history.entities[history.entity_of[row]].note
     tail = f"; {note}" if note else ""
+    if why == RENEWED:
+        return f"one pod, in one of two sandboxes of its own: its address was given back and taken again{tail}"
     if code == EXACT:
         return f"one holder, certain {clock(sure)} .. {clock(end, 'on')} UTC{tail}"
     return (

@@ -156,7 +156,8 @@ class KubeObject(Struct):
 class Observation(NamedTuple):
     """One sight of one object.
 
-    verb: ADDED, MODIFIED, DELETED, LISTED (point evidence: it stood there then), BOOKMARK, GAP.
+    verb: ADDED, MODIFIED, DELETED, LISTED (point evidence: it stood there then), BOOKMARK, GAP, START (what
+        follows is another recording: nobody knows what happened since the one before).
     received_us: when the collector had it, its clock; None when nobody wrote that down.
     not_before_us: a time at or before which the object cannot have had this state (its own newest
         time stamp, or received_us); 0 when nothing tells.
@@ -192,6 +193,14 @@ def version_number(text: str | None) -> int | None:
     if text and len(text) < 20 and text.isascii() and text.isdigit():
         return int(text)
     return None
+
+
+def newest_by_control_plane(thing: KubeObject) -> int:
+    """Return the newest time in an object that apiserver or scheduler wrote, not a node; 0 when it has none."""
+    found = [thing.metadata.creationTimestamp] if thing.metadata else []
+    if thing.status is not None:
+        found += [one.lastTransitionTime for one in thing.status.conditions or () if one.type == "PodScheduled"]
+    return max((us for us in map(time_us, found) if us is not None), default=0)
 
 
 def newest(thing: KubeObject) -> int:

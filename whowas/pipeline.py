@@ -7,14 +7,15 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import whowas
 from enrich import History, Namer, NamingOptions, derive, load_networks
+from enrich.naming import SecondNetworkError
 from enrich.who import holds_of, timeline, who_at
-from ingest.cluster import EvidenceReport, read_observations
+from ingest.cluster import EvidenceReport, in_order, read_observations
 from ingest.files import find_inputs
 from ingest.packets import CaptureSource, PacketOptions, Progress
 from sinks.jsonl import JsonlSink
@@ -97,7 +98,7 @@ def load_history(
     Args: history: files, folders or globs of evidence. cluster: name for evidence that carries none.
     Raises: InputError for a path that names nothing.
     """
-    paths = find_inputs(_listed(history))
+    paths = in_order(find_inputs(_listed(history)))
     told = EvidenceReport() if report is None else report
     return derive(read_observations(paths, cluster, told, progress))
 
@@ -158,13 +159,23 @@ def replay_captures(
     """Replay captures against a history; with `out` to files, else to a table in memory."""
     told = choices or Choices()
     paths, evidence_paths = find_inputs(_listed(captures)), find_inputs(_listed(history))
-    sink = _sink(out, run_name(paths, evidence_paths, asdict(told)), told)
+    name = run_name(paths, evidence_paths, asdict(told))
+    sink = _sink(out, name, told)
     naming = _naming(told)
     evidence, started = EvidenceReport(), time.perf_counter()
     known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
     loaded = time.perf_counter()
-    source, summary = CaptureSource(paths, told.packets, progress), Summary()
-    run(source, Namer(known, naming), sink, summary.add)
+    again = "-" not in paths
+    try:
+        source, summary = CaptureSource(paths, told.packets, progress), Summary()
+        run(source, Namer(known, naming, again=again), sink, summary.add)
+    except SecondNetworkError:
+        # What was named for certain must be taken back, and read again: nobody could know of the second network.
+        for path in sink.files:
+            os.remove(path)
+        sink = _sink(out, name, told)
+        source, summary = CaptureSource(paths, told.packets, progress), Summary()
+        run(source, Namer(known, replace(naming, vnis="several")), sink, summary.add)
     return Result(
         summary=summary,
         report=source.report,

@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ingest.cluster.values import values
 from ingest.files import open_input
 from whowas.errors import BrokenInput
-from whowas.observation import KubeObject, Observation, newest, time_us
+from whowas.observation import KubeObject, Observation, newest, newest_by_control_plane, time_us
 from whowas.stages import FileReport, Unreadable
 
 KINDS = frozenset(
@@ -37,6 +37,8 @@ ANNOTATIONS = frozenset(
 )
 UNREADABLE_KEPT = 1000
 FIELDS_DROPPED = 20
+LOOKED_AHEAD = 1 << 20
+RECEIVED = re.compile(rb'"received"\s*:\s*"([^"]{10,40})"')
 AT = re.compile(r"`\$((?:\.\w+|\[\.\.\.\]|\[\d+\])*)`")
 
 
@@ -53,6 +55,7 @@ class Line(msgspec.Struct):
     items: list[KubeObject] | None = None
 
 
+Shape = TypeVar("Shape")
 DECODE = msgspec.json.Decoder(Line)
 DECODE_OBJECT = msgspec.json.Decoder(KubeObject)
 
@@ -88,6 +91,23 @@ class EvidenceReport:
         return {"observations": counts, "refused": dict(sorted(self.refused.items())), "files": files}
 
 
+def in_order(paths: Sequence[str]) -> list[str]:
+    """Return evidence files in the order of their first times of receipt, those without before all others.
+
+    A later state of an object must not be read before an earlier one: the earlier would then count as stale.
+    """
+    return sorted(paths, key=lambda path: _first_receipt(path) if path != "-" else 1 << 62)
+
+
+def _first_receipt(path: str) -> int:
+    with open_input(path) as source:
+        try:
+            found = RECEIVED.search(source.read(LOOKED_AHEAD))
+        except BrokenInput:
+            return 0
+    return (time_us(found.group(1).decode("ascii", "replace")) or 0) if found else 0
+
+
 def read_observations(
     paths: Sequence[str],
     cluster: str | None,
@@ -103,6 +123,7 @@ def read_observations(
     for path in paths:
         told = FileReport(path, format="evidence")
         report.files.append(told)
+        yield Observation("START", KubeObject(), None, 0, None, path)
         with open_input(path) as source:
             try:
                 for count, (offset, raw) in enumerate(values(source)):
@@ -145,8 +166,6 @@ def _observed(
         report.refused["broken_json"] += 1
         _note(told, offset, f"no JSON value that could be read: {error}"[:300])
         return
-    if line.type is None and line.items is None and line.kind in KINDS:
-        line.items = [DECODE_OBJECT.decode(raw)]
     said = False
     for one in _meant(line, f"{told.path}@{offset}", cluster):
         said = True
@@ -171,14 +190,35 @@ def _why_not(line: Line) -> str:
 def _decode(raw: bytes, report: EvidenceReport) -> Line:
     """Decode typed; where a field has a type that no apiserver sends, drop that field and keep the rest."""
     try:
-        return DECODE.decode(raw)
+        line = DECODE.decode(raw)
+        if line.type is None and line.items is None and line.kind in KINDS:
+            line.items = [DECODE_OBJECT.decode(raw)]
+        return line
     except msgspec.ValidationError:
         loose = msgspec.json.decode(raw)
     if not isinstance(loose, dict):
         raise msgspec.DecodeError("the value is no object")
+    return _decode_loosely(loose, report)
+
+
+def _decode_loosely(loose: dict[str, Any], report: EvidenceReport) -> Line:
+    """Item by item, so that what is odd in one costs nothing of another."""
+    items = loose.pop("items", None)
+    if loose.get("type") is None and items is None and str(loose.get("kind")) in KINDS:
+        return Line(items=[_lenient(loose, KubeObject, report)])
+    line = _lenient(loose, Line, report)
+    if isinstance(items, list):
+        things = [one for one in items if isinstance(one, dict)]
+        report.refused["odd_item"] += len(items) - len(things)
+        line.items = [_lenient(one, KubeObject, report) for one in things]
+    return line
+
+
+def _lenient(loose: dict[str, Any], shape: type[Shape], report: EvidenceReport) -> Shape:
+    """Convert; a field of a type that cannot be taken is dropped and counted. Raises: DecodeError after too many."""
     for _ in range(FIELDS_DROPPED):
         try:
-            return msgspec.convert(loose, Line)
+            return msgspec.convert(loose, shape)
         except msgspec.ValidationError as error:
             report.refused["odd_field"] += 1
             if not _drop(loose, str(error)):
@@ -187,22 +227,21 @@ def _decode(raw: bytes, report: EvidenceReport) -> Line:
 
 
 def _drop(value: Any, words: str) -> bool:
-    """Remove what the path in the message names; a list element that is odd takes its list with it."""
+    """Remove what the path in the message names. A list's path has no index: the field goes from every element."""
     found = AT.search(words)
     steps = re.findall(r"\.(\w+)|\[(?:\.\.\.|\d+)\]", found.group(1)) if found else []
     names = [name for name in steps if name]
-    if not names:
-        return False
-    return _remove(value, names)
+    return bool(names) and _remove(value, names)
 
 
 def _remove(value: Any, names: list[str]) -> bool:
     if isinstance(value, list):
         return any([_remove(one, names) for one in value])  # noqa: C419 - every element, not the first
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or names[0] not in value:
         return False
-    if len(names) == 1 or not isinstance(value.get(names[0]), (dict, list)):
-        return value.pop(names[0], None) is not None
+    if len(names) == 1 or not isinstance(value[names[0]], (dict, list)):
+        del value[names[0]]
+        return True
     return _remove(value[names[0]], names[1:])
 
 
@@ -218,8 +257,8 @@ def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation
         if line.object is not None and line.type in VERBS:
             yield _one(line, source, cluster)
     elif line.items is not None:
-        # A list says nothing of when it was made: at its newest time stamp at the earliest.
-        at = received or max((newest(one) for one in line.items), default=0)
+        # A list says nothing of when it was made: at the earliest at the newest time that no node's clock wrote.
+        at = received or max((newest_by_control_plane(one) for one in line.items), default=0)
         kind = (line.kind or "").removesuffix("List")
         for item in line.items:
             item.kind = item.kind or kind

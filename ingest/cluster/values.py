@@ -8,6 +8,8 @@ from ingest.files import Input
 from whowas.errors import BrokenInput
 
 CHUNK = 1 << 20
+# Tools on Windows begin a UTF-8 file with it.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A list of 100,000 pods is one value of some hundred megabytes; beyond this somebody is playing games.
 VALUE_MOST = 2 << 30
 
@@ -27,12 +29,12 @@ def lines(source: Input) -> Iterator[tuple[int, bytes]]:
         parts = (left + chunk).split(b"\n") if left else chunk.split(b"\n")
         left = parts.pop()
         for line in parts:
-            yield offset, line
+            yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
             offset += len(line) + 1
         if len(left) > VALUE_MOST:
             raise BrokenInput(source.path, offset, "a line of more than 2 GiB")
     if left and broken is None:
-        yield offset, left
+        yield offset, left.removeprefix(BYTE_ORDER_MARK) if offset == 0 else left
     if broken is not None:
         raise broken
 

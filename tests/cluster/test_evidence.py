@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from written import AT, AT_US, dump, event, lines, listing, names, pod, read
 
-from ingest.cluster import EvidenceProgress, EvidenceReport, read_observations
+from ingest.cluster import EvidenceProgress, EvidenceReport, in_order, read_observations
 from whowas.errors import InputError
 
 PACKERS = {
@@ -55,8 +55,10 @@ def test_a_list_is_read_item_by_item(write: Any, kind: str, tmp_path: Path) -> N
     assert report.whole()
 
 
-def test_a_list_was_made_at_the_newest_time_stamp_of_any_item(tmp_path: Path) -> None:
-    late = pod("late", status={"startTime": "2026-11-20T10:00:00Z"})
+def test_a_list_was_made_at_the_newest_time_in_any_item_that_no_node_wrote(tmp_path: Path) -> None:
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z"}
+    wild = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T11:00:00Z"}
+    late = pod("late", status={"startTime": "2026-11-20T12:00:00Z", "conditions": [scheduled, wild]})
     found, _ = read(lines(listing(pod("early"), late)), tmp_path)
     assert [one.not_before_us for one in found] == [AT_US - 250_000] * 2
     assert [one.received_us for one in found] == [None, None]
@@ -105,9 +107,21 @@ def test_several_files_are_read_in_their_order(tmp_path: Path) -> None:
         paths.append(str(tmp_path / name))
     report = EvidenceReport()
     found = list(read_observations(paths, None, report))
-    assert names(found) == ["z", "a"]
+    assert [one for one in names(found) if one != "START"] == ["z", "a"]
     assert [one.path for one in report.files] == paths
-    assert found[0].source == f"{paths[0]}@0"
+    assert [one.source for one in found[:2]] == [paths[0], f"{paths[0]}@0"]
+
+
+def test_recordings_are_put_in_the_order_of_their_times(tmp_path: Path) -> None:
+    paths = []
+    for name, hour in (("z", 10), ("a", 12), ("m", 11)):
+        text = lines(event("undated") | {"received": None}, event(name) | {"received": f"2026-11-20T{hour}:00:00Z"})
+        (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        paths.append(str(tmp_path / f"{name}.jsonl.gz"))
+    (tmp_path / "list.json").write_text(lines(listing(pod("a"))))
+    paths.append(str(tmp_path / "list.json"))
+    assert in_order(paths) == [paths[3], paths[0], paths[2], paths[1]]
+    assert in_order([*paths, "-"])[-1] == "-"
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

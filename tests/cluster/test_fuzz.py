@@ -39,7 +39,9 @@ def written(data: bytes) -> Iterator[str]:
 def read(data: bytes) -> tuple[list[Observation], EvidenceReport]:
     report = EvidenceReport()
     with written(data) as path:
-        return list(read_observations([path], None, report)), report
+        found = list(read_observations([path], None, report))
+    assert found[0].verb == "START"
+    return found[1:], report
 
 
 def load(data: bytes) -> History:
@@ -61,7 +63,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     except WhowasError:
         pytest.fail("a file that is there is never an error")
     assert len(found) == sum(report.observations.values())
-    if data.strip() and not found:
+    if data.removeprefix(b"\xef\xbb\xbf").strip() and not found:
         assert not report.whole()
     assert all(0 <= bad.offset <= 1 << 30 for bad in report.files[0].unreadable)
 
@@ -135,7 +137,14 @@ WORDS = st.sampled_from(
     ("", "a", IP, f"{IP}/32", "::1", AT, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-13-40T00:00:00Z")
     + ("True", "Failed", "Pod", "7", "uid-a", "fe80::1%eth0", "999.1.1.1")
 )
-PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), WORDS, st.text(max_size=8))
+PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    WORDS,
+    st.text(max_size=8),
+)
 ANY = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=6), inner, max_size=3)
 )
@@ -199,7 +208,6 @@ def test_anything_anywhere_in_an_event_stops_nothing(data: st.DataObject, kind: 
     load(content)
 
 
-@pytest.mark.xfail(strict=True, reason="an odd field in a bare object ends the reading with a ValidationError")
 @given(st.data(), st.sampled_from(KINDS))
 @RELAXED
 def test_anything_anywhere_in_a_bare_object_stops_nothing(data: st.DataObject, kind: str) -> None:
@@ -209,7 +217,6 @@ def test_anything_anywhere_in_a_bare_object_stops_nothing(data: st.DataObject, k
     load(content)
 
 
-@pytest.mark.xfail(strict=True, reason="a null where a text is due costs the whole list")
 @given(st.data())
 @RELAXED
 def test_anything_in_one_field_of_one_item_costs_no_item_of_a_list(data: st.DataObject) -> None:

@@ -28,7 +28,9 @@ def read(data: bytes | str, tmp_path: Path, cluster: str | None = None) -> tuple
     path = tmp_path / "evidence"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     report = EvidenceReport()
-    return list(read_observations([str(path)], cluster, report)), report
+    found = list(read_observations([str(path)], cluster, report))
+    assert found[0].verb == "START"
+    return found[1:], report
 
 
 def names(found: list[Observation]) -> list[str]:

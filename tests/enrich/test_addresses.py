@@ -150,7 +150,6 @@ def test_a_node_port_names_the_service_for_its_protocol_only() -> None:
     assert rows[0]["dst_reason"] == "a node port of the service"
 
 
-@pytest.mark.xfail(strict=True, reason="a node port names its service even after that was deleted")
 def test_a_node_port_is_free_when_its_service_is_gone() -> None:
     story = host_story().tell(-50, "ADDED", service("web", VIP, ports=list(PORTS)))
     story.tell(100, "DELETED", service("web", VIP, ports=list(PORTS)))
@@ -158,7 +157,6 @@ def test_a_node_port_is_free_when_its_service_is_gone() -> None:
     assert [(row["dst_confidence"], row["dst_service"]) for row in rows] == [("service", "web"), ("node", None)]
 
 
-@pytest.mark.xfail(strict=True, reason="node ports are kept without times: given twice, they name nobody")
 def test_a_node_port_given_to_another_service_names_that_one() -> None:
     story = host_story().tell(-50, "ADDED", service("a", VIP, ports=list(PORTS)))
     story.tell(100, "DELETED", service("a", VIP, ports=list(PORTS)))

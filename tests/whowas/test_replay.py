@@ -243,3 +243,20 @@ print([name for name in ("numba", "numpy", "pyarrow", "duckdb", "pandas", "rich"
 
 def test_named_tables_are_arrow(root: Path) -> None:
     assert isinstance(whowas.replay(root / CAPTURE, root / HISTORY), pa.Table)
+
+
+def test_a_second_network_takes_back_what_was_certain(root: Path, tmp_path: Path) -> None:
+    """The second VNI lies in a file that is read later; what was named by then was written already."""
+    import scapy.utils
+
+    packets = scapy.utils.rdpcap(str(root / "samples/crafted/two-vnis.pcap"))
+    numbers = [int(one["VXLAN"].vni) for one in packets]
+    for name, vni in zip("ab", sorted(set(numbers)), strict=True):
+        chosen = [one for one, number in zip(packets, numbers, strict=True) if number == vni]
+        scapy.utils.wrpcap(str(tmp_path / f"{name}.pcap"), chosen)
+    history = root / "samples/crafted/history.jsonl"
+    alone = whowas.replay(tmp_path / "a.pcap", history)
+    assert "exact" in alone["src_confidence"].to_pylist()
+    both = whowas.replay([tmp_path / "a.pcap", tmp_path / "b.pcap"], history, out=tmp_path / "out").to_table()
+    assert set(both["src_confidence"].to_pylist()) == {"ambiguous"}
+    assert both.num_rows == 2 * alone.num_rows

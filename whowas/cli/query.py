@@ -60,7 +60,8 @@ def _cell(value: Any) -> Any:
 
 
 def _print_csv(table: Any) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    # All cells are quoted: csv leaves a lone carriage return bare, and what follows it would start a row.
+    writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(_cell(name) for name in table.column_names)
     for row in _rows(table):
         writer.writerow(_cell(value) for value in row.values())
