@@ -55,7 +55,6 @@ def peers(history: Path, port: int) -> list[Peer]:
         return [*words, "-p", str(out.with_suffix(".pid")), "-c", "none"]
 
     def nfpcapd(capture: Path, out: Path) -> Words:
-        out.mkdir(exist_ok=True)
         return ["nfpcapd", "-r", str(capture), "-w", str(out)]
 
     return [

@@ -58,6 +58,7 @@ class Bench:
     def run(self, words: list[str], **how: Any) -> Run:
         """Measure one run, the output folder empty. One that compiled (sources changed under it) is done again."""
         shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(parents=True)
         run = measure(words, **how)
         if "compiling kernels" not in run.said:
             return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.abc
 import os
 import signal
 import sys
@@ -87,9 +88,18 @@ def _stopped(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+class _WithoutPandas(importlib.abc.MetaPathFinder):
+    """pyarrow imports pandas, where it is installed, to look at a first list: a quarter of a second for nothing."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("the command line does without pandas", name=fullname)
+
+
 def main() -> None:
     """Run the command line; turn a known error into one line and its exit code."""
     signal.signal(signal.SIGTERM, _stopped)
+    sys.meta_path.insert(0, _WithoutPandas())
     try:
         code = group(standalone_mode=False)
         sys.stdout.flush()
