@@ -230,7 +230,7 @@ def _workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
             break
         owner = known.owner
     if owner.kind == "ReplicaSet" and owner.uid not in track.owners:
-        labels = pod.labels[-1][1] if pod.labels else {}
+        labels = dict(pod.labels[-1][1]) if pod.labels else {}
         for label in HASHED:
             suffix = f"-{labels.get(label, '')}"
             if len(suffix) > 1 and owner.name.endswith(suffix):
@@ -243,14 +243,14 @@ def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
     """Merge the changes of labels and of service membership into one line of versions."""
     members = track.members.get(pod.uid, [])
     if not members and len(pod.labels) == 1:
-        return [Version(BEFORE_ALL, tuple(sorted(pod.labels[0][1].items())))]
+        return [Version(BEFORE_ALL, pod.labels[0][1])]
     changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
     found: list[Version] = []
     labels: tuple[tuple[str, str], ...] = ()
     services = ""
     by_label, by_member = dict(pod.labels), dict(members)
     for since in changes:
-        labels = tuple(sorted(by_label[since].items())) if since in by_label else labels
+        labels = by_label.get(since, labels)
         services = by_member.get(since, services)
         found.append(Version(since, labels, services))
     return found

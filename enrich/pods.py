@@ -7,6 +7,7 @@ kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from sys import intern
 
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, Run, Sight, take_apart
@@ -15,6 +16,7 @@ from whowas.observation import Container, KubeObject, Observation, Owner, Status
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
+Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Segment:
     first: bool = True
     finished: bool = False
     source: str = ""
-    runs: set[tuple[int, int]] = field(default_factory=set)
+    runs: tuple[tuple[int, int], ...] = ()
 
     def finishes(self, found: list[Run]) -> list[int]:
         """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
@@ -58,9 +60,20 @@ class Segment:
         self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
 
 
-def _shared_labels(labels: dict[str, str]) -> dict[str, str]:
-    """Return the labels with shared text: thousands of pods have the same few."""
-    return {intern(name): intern(text) for name, text in labels.items()}
+@lru_cache(maxsize=1 << 16)
+def _shared(labels: Labels) -> Labels:
+    """Return one and the same object for equal labels: thousands of pods have the same few."""
+    return tuple((intern(name), intern(text)) for name, text in labels)
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared_images(images: tuple[str, ...]) -> tuple[str, ...]:
+    return images
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared_ports(ports: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    return ports
 
 
 @dataclass(slots=True)
@@ -76,7 +89,7 @@ class PodTrack:
     images: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
     owner: Owner | None = None
-    labels: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    labels: tuple[tuple[int, Labels], ...] = ()
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
@@ -136,10 +149,10 @@ class PodTrack:
                 self.name, self.namespace = meta.name, intern(meta.namespace)
             if self.owner is None and meta.ownerReferences:
                 self.owner = next((one for one in meta.ownerReferences if one.controller), None)
-            labels = meta.labels or {}
+            labels = _shared(tuple(sorted(meta.labels.items()))) if meta.labels else ()
             if not self.labels or labels != self.labels[-1][1]:
                 when = seen.received_us or seen.not_before_us
-                self.labels.append((when if self.labels else BEFORE_ALL, _shared_labels(labels)))
+                self.labels += ((when if self.labels else BEFORE_ALL, labels),)
         if spec is not None:
             if spec.nodeName and not self.node:
                 self.node = intern(spec.nodeName)
@@ -152,11 +165,13 @@ class PodTrack:
     def _boxes(self, boxes: list[Container]) -> None:
         images = tuple([one.image for one in boxes if one.image])
         if images and images != self.images:
-            self.images = tuple(map(intern, images))
-            self.ports = tuple(
-                ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
-                for one in boxes
-                for port in one.ports or ()
+            self.images = _shared_images(images)
+            self.ports = _shared_ports(
+                tuple(
+                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
+                    for one in boxes
+                    for port in one.ports or ()
+                )
             )
 
     def _replaced(self, sight: Sight) -> None:
@@ -207,7 +222,8 @@ class PodTrack:
             # Of a pod that is over, seen holding before: it may have had another sandbox since.
             if sight.terminal and not fresh and (run.restarts or one.runs):
                 continue
-            one.runs.add(run.key())
+            if run.key() not in one.runs:
+                one.runs += (run.key(),)
             if run.started >= least:
                 bounds.append(run.started + SECOND)
         if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:

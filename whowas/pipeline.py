@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import time
@@ -164,6 +165,8 @@ def replay_captures(
     naming = _naming(told)
     evidence, started = EvidenceReport(), time.perf_counter()
     known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
+    # The history is here to stay: without this the collector walks its objects in the middle of the packets.
+    gc.freeze()
     loaded = time.perf_counter()
     again = "-" not in paths
     try:

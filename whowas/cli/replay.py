@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ import click
 
 from whowas.cli.show import COLOURS, clean, console, plural, print_json, rate, size, wants_progress
 from whowas.schema import CONFIDENCES
+
+# Of malloc.h.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 if TYPE_CHECKING:
     from whowas.pipeline import Choices, Result
@@ -135,10 +139,16 @@ def say_compiling(quiet: bool) -> None:
 
 
 def _use_system_allocator() -> None:
-    """Arrow's own allocator gives pages back and faults them in again at every file: 5 times the time of sorting."""
+    """Keep memory once it is ours: to give pages back and fault them in again costs more than the work on them."""
+    import ctypes
+
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(OSError, AttributeError):  # glibc has it, others may not
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(MMAP_THRESHOLD, 32 << 20)
+        mallopt(TRIM_THRESHOLD, 512 << 20)
 
 
 class Bars:
