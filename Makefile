@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts bench conformance golden docs lock lowest soak clean
+.PHONY: help setup demo test check lint types contracts bench accuracy conformance golden docs picture lock lowest soak clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,11 +56,17 @@ $(VENV)/.bench: $(VENV)/.dev
 conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its oracle
 	$(BIN)/python bench/conformance.py
 
+accuracy: $(VENV)/.dev  ## Measure how often names are right, beside other ways to name
+	$(BIN)/python bench/accuracy.py
+
 golden: $(VENV)/.dev  ## Write the expected results beside the samples anew
 	$(BIN)/python samples/golden.py
 
 docs: $(VENV)/.dev  ## Write the reference pages from the schema and the command line
 	$(BIN)/python docs/generate.py
+
+picture: $(VENV)/.dev  ## Draw the README's picture from a real run
+	$(BIN)/python docs/picture.py
 
 lock: $(VENV)/.dev  ## Pin what the demo and the tests install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \

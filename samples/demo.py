@@ -20,7 +20,8 @@ REUSED = """
     GROUP BY ALL HAVING pods >= 2 ORDER BY pods DESC, ip LIMIT 1
 """
 HOLDERS = """
-    SELECT src_namespace || '/' || src_pod AS pod, src_confidence AS sure, count(*) AS conversations,
+    SELECT coalesce(src_namespace || '/' || src_pod, 'either holder: it changed hands under them') AS pod,
+           src_confidence AS sure, count(*) AS conversations,
            strftime(min(start_time), '%H:%M:%S.%g') AS first_flow, strftime(max(end_time), '%H:%M:%S.%g') AS last_flow
     FROM flows WHERE src_ip = '{ip}' GROUP BY ALL ORDER BY first_flow
 """

@@ -13,7 +13,8 @@ import numpy as np
 from ingest.files import Input, open_input
 from ingest.packets import table as t
 from ingest.packets.capture import Block, Capture, Window, unsupported_links
-from ingest.packets.conversations import END_CAPTURE, END_FIN, END_RST, OUT_PER_PACKET, fold
+from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
+from ingest.packets.conversations import OUT_PER_PACKET, fold
 from ingest.packets.decode import layer_tables
 from ingest.packets.fields import Words
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED

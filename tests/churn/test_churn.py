@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -62,3 +64,13 @@ def test_nor_for_who_saw_less(
     if view is with_gap:
         assert found.answers["exact"] > 0
         assert found.answers["unknown"] > 0 or addresses < max(SIZES)
+
+
+def test_the_published_measure_finds_no_certain_name_wrong(root: Path) -> None:
+    words = [sys.executable, "bench/accuracy.py", "--clusters", "2", "--seconds", "90"]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {line[:36].strip(): line[36:].split() for line in done.stdout.splitlines()[3:]}
+    assert float(rows["whowas"][1]) == 0
+    assert float(rows["whowas"][0]) > 50
+    assert float(rows["present-state cache"][1]) > 0
