@@ -27,7 +27,8 @@ def first_run(bench: Bench) -> list[dict[str, Any]]:
     drop, how = _without_rights()
     rows = []
     cache = bench.inputs.folder / "cache"
-    for name, folder in (("first run", cache), ("second run", cache), ("cache folder cannot be written", Path("/proc"))):
+    tries = (("first run", cache), ("second run", cache), ("cache folder cannot be written", Path("/proc")))
+    for name, folder in tries:
         bench.say(f"{name}, packages read-only ({how})")
         _fresh(cache, bench.out, keep=name == "second run")
         words = [*drop, sys.executable, "-m", "whowas", *whowas_command(capture, history, bench.out)[1:]]

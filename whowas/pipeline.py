@@ -149,6 +149,40 @@ def _naming(choices: Choices) -> NamingOptions:
     return NamingOptions(**told)
 
 
+def _refuse_early(sink: Sink) -> None:
+    """Say that a folder cannot be written to before a history is read, which may take a while."""
+    sink.check()
+    sink.abandon()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What it takes to read and name captures, once or again."""
+
+    known: History
+    naming: NamingOptions
+    choices: Choices
+    progress: Callable[[Progress], None] | None
+
+    def pass_over(self, paths: Sequence[str], sink: Sink, naming: NamingOptions, again: bool) -> Any:
+        """Read all captures into a sink. Returns: source and summary."""
+        source, summary = CaptureSource(paths, self.choices.packets, self.progress), Summary()
+        run(source, Namer(self.known, naming, again=again), sink, summary.add)
+        return source, summary
+
+
+def _replayed(paths: Sequence[str], reader: Reader, new_sink: Callable[[], Sink]) -> tuple[Any, Summary, Sink]:
+    """Read and name; when a second VNI comes up too late, take back what was called certain and begin again."""
+    sink = new_sink()
+    try:
+        return (*reader.pass_over(paths, sink, reader.naming, "-" not in paths), sink)
+    except SecondNetworkError:
+        for path in sink.files:
+            os.remove(path)
+        sink = new_sink()
+        return (*reader.pass_over(paths, sink, replace(reader.naming, vnis="several"), False), sink)
+
+
 def replay_captures(
     captures: Paths,
     history: Paths,
@@ -161,24 +195,18 @@ def replay_captures(
     told = choices or Choices()
     paths, evidence_paths = find_inputs(_listed(captures)), find_inputs(_listed(history))
     name = run_name(paths, evidence_paths, asdict(told))
-    sink = _sink(out, name, told)
     naming = _naming(told)
+    if told.existing == "refuse":
+        _refuse_early(_sink(out, name, told))
     evidence, started = EvidenceReport(), time.perf_counter()
     known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
+    loaded = time.perf_counter()
     # The history is here to stay: without this the collector walks its objects in the middle of the packets.
     gc.freeze()
-    loaded = time.perf_counter()
-    again = "-" not in paths
     try:
-        source, summary = CaptureSource(paths, told.packets, progress), Summary()
-        run(source, Namer(known, naming, again=again), sink, summary.add)
-    except SecondNetworkError:
-        # What was named for certain must be taken back, and read again: nobody could know of the second network.
-        for path in sink.files:
-            os.remove(path)
-        sink = _sink(out, name, told)
-        source, summary = CaptureSource(paths, told.packets, progress), Summary()
-        run(source, Namer(known, replace(naming, vnis="several")), sink, summary.add)
+        source, summary, sink = _replayed(paths, Reader(known, naming, told, progress), lambda: _sink(out, name, told))
+    finally:
+        gc.unfreeze()
     return Result(
         summary=summary,
         report=source.report,

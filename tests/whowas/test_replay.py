@@ -247,6 +247,8 @@ def test_named_tables_are_arrow(root: Path) -> None:
 
 def test_a_second_network_takes_back_what_was_certain(root: Path, tmp_path: Path) -> None:
     """The second VNI lies in a file that is read later; what was named by then was written already."""
+    import scapy.layers.l2
+    import scapy.layers.vxlan
     import scapy.utils
 
     packets = scapy.utils.rdpcap(str(root / "samples/crafted/two-vnis.pcap"))
