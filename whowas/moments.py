@@ -37,7 +37,7 @@ def moment_us(at: Any) -> int:
 
 
 def _parse(text: str) -> int:
-    if text.replace(".", "", 1).isdigit() and text.isascii():
+    if len(text) < 30 and text.replace(".", "", 1).isdigit() and text.isascii():
         whole, _, fraction = text.partition(".")
         return int(whole) if int(whole) >= 10**14 else int(whole) * 10**6 + int(fraction[:6].ljust(6, "0") or 0)
     try:
@@ -70,3 +70,11 @@ def spell(us: int, zone: tzinfo = UTC, digits: int = 6) -> str:
     text = moment.strftime("%Y-%m-%d %H:%M:%S.%f")
     text = text[: len(text) - 6 + digits] if digits else text[:-7]
     return f"{text} {moment.strftime('%Z')}"
+
+
+def rfc3339(us: int) -> str:
+    """Write a moment for programs, in UTC. Times beyond year 9999 are written as their number."""
+    try:
+        return (EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    except OverflowError:
+        return str(us)

@@ -23,7 +23,7 @@ from sinks.jsonl import JsonlSink
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.errors import ConfigError
-from whowas.moments import is_address, moment_us
+from whowas.moments import is_address, moment_us, rfc3339
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
@@ -45,6 +45,7 @@ class Result:
     report: Report
     evidence: EvidenceReport
     seconds: dict[str, float]
+    watched: tuple[tuple[int, int], ...] = ()
     files: list[str] = field(default_factory=list)
     bytes_written: int = 0
     table: Any = None
@@ -55,7 +56,8 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `whowas replay --json` prints."""
-        written = {"history": self.evidence.to_json(), "written": {"files": self.files, "bytes": self.bytes_written}}
+        history = self.evidence.to_json() | {"watched": [list(map(rfc3339, one)) for one in self.watched]}
+        written = {"history": history, "written": {"files": self.files, "bytes": self.bytes_written}}
         return as_json(self.summary, self.report, self.seconds, written)
 
 
@@ -212,6 +214,7 @@ def replay_captures(
         report=source.report,
         evidence=evidence,
         seconds={"history": loaded - started, "flows": time.perf_counter() - loaded},
+        watched=tuple(known.cluster(naming.cluster).covered),
         files=sink.files,
         bytes_written=sink.bytes_written,
         table=sink.table() if isinstance(sink, MemorySink) else None,

@@ -26,6 +26,8 @@ class Summary:
     rows: int = 0
     packets: int = 0
     bytes: int = 0
+    first_us: int | None = None
+    last_us: int | None = None
     answers: dict[str, Counter[str]] = field(default_factory=lambda: {"src": Counter(), "dst": Counter()})
     _words: dict[str, int] = field(default_factory=dict)
     _rows: Any = field(default_factory=lambda: np.empty((0, 2 * len(NAMED) + 2), dtype=np.int64))
@@ -43,6 +45,9 @@ class Summary:
         self.bytes += int(sizes.sum())
         self.packets += int(pc.sum(named["packets_out"]).as_py() or 0) + int(pc.sum(named["packets_in"]).as_py() or 0)
         if named.num_rows:
+            first, last = pc.min(named["start_time"]).value, pc.max(named["end_time"]).value
+            self.first_us = first if self.first_us is None else min(first, self.first_us)
+            self.last_us = last if self.last_us is None else max(last, self.last_us)
             self._add_pairs(named, sizes)
 
     def _add_pairs(self, named: Any, sizes: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import COLOURS, clean, console, plural, print_json, rate, size, wants_progress
+from whowas.cli.show import COLOURS, between, clean, console, plural, print_json, rate, size, wants_progress
 from whowas.schema import CONFIDENCES
 
 # Of malloc.h.
@@ -26,9 +26,7 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 
 @click.command(short_help="Name the flows of captures.")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
-@click.option(
-    "-H", "--history", multiple=True, required=True, metavar="HISTORY", help="Evidence: files, folders, globs."
-)
+@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
 @click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Where flows go.")
 @click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
@@ -86,6 +84,7 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     """
     from whowas.pipeline import replay_captures
 
+    need_history(history)
     quiet, as_json = told["quiet"], told["as_json"]
     say_compiling(quiet)
     _use_system_allocator()
@@ -98,6 +97,16 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     if not quiet and not as_json:
         say_unreadable([*result.report.files, *result.evidence.files])
     ctx.exit(0 if result.whole() else 1)
+
+
+def need_history(history: tuple[str, ...]) -> None:
+    """Refuse to name without evidence, and say where it comes from."""
+    if not history:
+        raise click.UsageError(
+            "cannot name without a history: say --history FILE; what stands now is a beginning: "
+            "kubectl get pods,services,nodes,endpointslices,replicasets,jobs -A -o json > now.json "
+            "(docs/how-to/evidence.md tells the better ways)"
+        )
 
 
 def _choices(told: dict[str, Any]) -> Choices:
@@ -124,7 +133,7 @@ def _vnis(words: tuple[str, ...]) -> Any:
     if "any" in words:
         return "any"
     for word in words:
-        if not word.isdigit() or int(word) >= 1 << 24:
+        if not (word.isascii() and word.isdecimal()) or int(word) >= 1 << 24:
             raise click.BadParameter(f"'{word}' is no VNI; say a number below 16777216, or any", param_hint="--vni")
     return tuple(int(word) for word in words)
 
@@ -219,7 +228,9 @@ def _print(result: Result, out: str) -> None:
     if refused:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.report.refused.most_common())
         screen.print(f"refused      {reasons}")
-    _print_answers(told["answers"], screen)
+    if result.summary.rows:
+        _print_answers(told["answers"], screen)
+        _print_times(result, told["answers"], screen)
     _print_top(told["top"], screen)
     _print_end(result, out, screen)
 
@@ -234,6 +245,18 @@ def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
         if count:
             line.append(word, style=COLOURS[word]).append(f" {count:,} ({100 * count / total:.1f} %)  ")
     screen.print(line)
+
+
+def _print_times(result: Result, answers: dict[str, dict[str, int]], screen: Any) -> None:
+    """Where most is unknown, the capture and the history are likely of different times: say both."""
+    if sum(side["unknown"] for side in answers.values()) < result.summary.rows:
+        return
+    screen.print(f"times        flows {between(result.summary.first_us, result.summary.last_us)}")
+    spans = [between(*one) for one in result.watched]
+    more = f" and {len(spans) - 3} more" if len(spans) > 3 else ""
+    screen.print(
+        f"             history watched {', '.join(spans[:3]) or 'never: its events have no times of receipt'}{more}"
+    )
 
 
 def _print_top(top: list[dict[str, Any]], screen: Any) -> None:

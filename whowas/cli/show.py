@@ -44,6 +44,13 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
+def between(first: int | None, last: int | None) -> str:
+    """An interval for people, in whole seconds, UTC."""
+    from whowas.moments import spell
+
+    return f"{spell(first or 0, digits=0).removesuffix(' UTC')} .. {spell(last or 0, digits=0)}"
+
+
 def rate(count: float) -> str:
     """Packets a second for people."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say who held an address.")
 @click.argument("what")
-@click.option(
-    "-H", "--history", multiple=True, required=True, metavar="HISTORY", help="Evidence: files, folders, globs."
-)
+@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
 @click.option("--at", metavar="TIME", help="The moment, with a zone: 2026-11-20T10:15:02Z, or seconds since 1970.")
 @click.option("--cluster", metavar="NAME", help="Which cluster of the history.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
@@ -44,10 +42,11 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
     from enrich import NamingOptions, load_networks
     from enrich.who import Answer, to_json
     from ingest.cluster import EvidenceReport
-    from whowas.cli.replay import Bars, say_compiling, say_unreadable
+    from whowas.cli.replay import Bars, need_history, say_compiling, say_unreadable
     from whowas.moments import zone_of
     from whowas.pipeline import ask, load_history
 
+    need_history(history)
     zone = zone_of(told["tz"])
     networks = load_networks(told["networks"]) if told["networks"] else ()
     options = NamingOptions(told["cluster"], networks, sensor_skew_seconds=told["sensor_skew"])
