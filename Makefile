@@ -77,7 +77,8 @@ lock: $(VENV)/.dev  ## Pin what the demo and the tests install
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/pip install --quiet uv
-	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e '.[pandas]' --group dev
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e '.[pandas]'
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
 soak: $(VENV)/.dev  ## Names under hours of simulated churn (some ten minutes)

@@ -222,10 +222,14 @@ def compressed(bench: Bench) -> list[Row]:
     if not packed.exists():
         with capture.open("rb") as plain, gzip.open(packed, "wb", compresslevel=6) as handle:
             shutil.copyfileobj(plain, handle, 1 << 20)
-    found: dict[str, list[Run]] = {"gzip -dc": [], "whowas replay, plain": [], "whowas replay, gzip": []}
+    found: dict[str, list[Run]] = {
+        "gzip -t, which only decompresses": [],
+        "whowas replay, plain": [],
+        "whowas replay, gzip": [],
+    }
     for turn in range(sizes.repeats):
         bench.say(f"gzip, turn {turn + 1} of {sizes.repeats}")
-        found["gzip -dc"].append(measure(["gzip", "-dc", str(packed)]))
+        found["gzip -t, which only decompresses"].append(measure(["gzip", "-t", str(packed)]))
         found["whowas replay, plain"].append(bench.replay(capture, few)[0])
         found["whowas replay, gzip"].append(bench.replay(packed, few)[0])
     bench.inputs.drop(packed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +19,21 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ROOMS = ("whowas", "ingest", "enrich")
+# Every file that holds a kernel or a number that kernels are compiled with; a test compares with what is there.
+SOURCES = ("whowas/kernels.py", "ingest/packets/*.py", "enrich/lookup.py")
 
 
 def _fingerprint() -> str:
-    """Hash the name, size and time of every source file that may hold a kernel."""
+    """Hash what compiled code depends on: the sources (name, size, time) and the compiler's versions."""
+    import llvmlite
+    import numba
+    import numpy as np
+
     root = Path(__file__).resolve().parent.parent
-    seen = hashlib.sha256()
-    for room in ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
+    versions = (sys.version, np.__version__, numba.__version__, llvmlite.__version__)
+    seen = hashlib.sha256(repr(versions).encode())
+    for pattern in SOURCES:
+        for path in sorted(root.glob(pattern)):
             facts = path.stat()
             seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode())
     return seen.hexdigest()[:16]

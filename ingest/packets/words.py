@@ -107,7 +107,8 @@ def hexes(octets: Octets) -> Any:
 
 def numbers(values: Words, kind: Any, absent: Flags | None = None) -> Any:
     """Column of numbers of an Arrow type, null where `absent`."""
-    return pa.array(np.ascontiguousarray(values).astype(kind.to_pandas_dtype(), copy=False), kind, mask=absent)
+    # Integers are called the same there and here; Arrow's own translation wants pandas to be installed.
+    return pa.array(np.ascontiguousarray(values).astype(str(kind), copy=False), kind, mask=absent)
 
 
 def times(values: Words) -> Any:
