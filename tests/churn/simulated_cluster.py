@@ -46,6 +46,8 @@ class Pod:
     uid: str
     node: int
     created: int
+    clock: int = 0
+    life: int = 0
     grace: int = 30
     version: int = 0
     phase: str = "Pending"
@@ -69,31 +71,34 @@ class Pod:
         if self.deletion:
             meta |= {"deletionTimestamp": second(self.deletion[0]), "deletionGracePeriodSeconds": self.deletion[1]}
         conditions = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": second(self.created)}]
+        node = self._node_time
         for kind, seen in (("PodReadyToStartContainers", self.sandbox), ("Ready", self.ready)):
             if seen:
                 conditions.append(
-                    {"type": kind, "status": "True" if seen[0] else "False", "lastTransitionTime": second(seen[1])}
+                    {"type": kind, "status": "True" if seen[0] else "False", "lastTransitionTime": node(seen[1])}
                 )
         status: dict[str, Any] = {"phase": self.phase, "conditions": conditions}
         if self.phase != "Pending" or self.sandbox:
-            status["startTime"] = second(self.created)
+            status["startTime"] = node(self.created)
         if self.ip:
             status |= {"podIP": self.ip, "podIPs": [{"ip": self.ip}]}
         if self.finished is not None and self.started is not None:
-            state = {
-                "terminated": {"exitCode": 0, "startedAt": second(self.started), "finishedAt": second(self.finished)}
-            }
+            state = {"terminated": {"exitCode": 0, "startedAt": node(self.started), "finishedAt": node(self.finished)}}
         elif self.started is not None:
-            state = {"running": {"startedAt": second(self.started)}}
+            state = {"running": {"startedAt": node(self.started)}}
         else:
             state = {"waiting": {"reason": "ContainerCreating"}}
         box: dict[str, Any] = {"name": "main", "state": state, "restartCount": self.restarts}
         if self.before:
-            times = {"startedAt": second(self.before[0]), "finishedAt": second(self.before[1])}
+            times = {"startedAt": node(self.before[0]), "finishedAt": node(self.before[1])}
             box["lastState"] = {"terminated": {"exitCode": 0} | times}
         status["containerStatuses"] = [box]
         spec = {"nodeName": f"node-{self.node}", "containers": [{"name": "main", "image": "sim:1"}]}
         return {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": spec, "status": status}
+
+    def _node_time(self, us: int) -> str:
+        """A time as the pod's node writes it, by its own clock."""
+        return second(us + self.clock)
 
 
 @dataclass
@@ -104,6 +109,11 @@ class Cluster:
     addresses: int = 20
     nodes: int = 2
     cooldown: float = 0.2
+    # By how many seconds each node's clock is ahead (negative: behind), the longest a status is held back,
+    # and how often a second a node starts anew, its pods getting addresses in another order.
+    clocks: tuple[float, ...] = (0.0, 0.0)
+    latest: float = 8.0
+    reboots: float = 0.0
     dice: random.Random = field(init=False)
     truth: list[Held] = field(default_factory=list)
     forced: set[str] = field(default_factory=set)
@@ -115,6 +125,7 @@ class Cluster:
     _lines: list[tuple[int, int, str]] = field(default_factory=list)
     _free: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
     _sent: int = START
+    _running: dict[str, Pod] = field(default_factory=dict)
     _holding: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,7 +142,7 @@ class Cluster:
 
     def lag(self) -> float:
         """How late a kubelet publishes: 0.3 s in the middle, some seconds at worst."""
-        return min(self.dice.lognormvariate(-1.2, 1.0), 8.0)
+        return min(self.dice.lognormvariate(-1.2, 1.0), self.latest)
 
     def run(self, seconds: float) -> None:
         """Let pods come and go, then end every story that is under way."""
@@ -143,6 +154,7 @@ class Cluster:
                 "status": {"addresses": [{"type": "InternalIP", "address": f"192.168.9.{node + 1}"}]}}  # fmt: skip
             self._say("ADDED", node_object, START - SECOND)
         self.at(0.1, self._arrive, until)
+        self._again(until)
         while self._agenda:
             self._now, _, (what, with_) = heapq.heappop(self._agenda)
             what(*with_)
@@ -213,6 +225,7 @@ class Cluster:
             self.dice.randrange(self.nodes),
             self._now,
         )
+        pod.clock = int(self.clocks[pod.node] * SECOND)
         self.publish(pod, "ADDED")
         self.at(self.dice.uniform(0.05, 0.8), self._sandbox, pod, 0)
 
@@ -233,10 +246,38 @@ class Cluster:
         pod.finished = None
         self.report(pod)
         story = self.dice.choices(
-            [self._complete, self._delete, self._force, self._recreate, self._flash], [30, 40, 8, 12, 10]
+            [self._complete, self._delete, self._force, self._recreate, self._flash, self._lost], [30, 38, 8, 12, 10, 2]
         )[0]
         life = self.dice.uniform(0.05, 0.6) if story == self._flash else self.dice.uniform(1, 25)
-        self.at(life, story, pod)
+        pod.life += 1
+        self._running[pod.uid] = pod
+        self.at(life, self._unless_other, pod, pod.life, story)
+
+    def _unless_other(self, pod: Pod, life: int, story: Any) -> None:
+        """A story that was meant for a sandbox that is gone does not happen."""
+        if pod.life == life:
+            self._running.pop(pod.uid, None)
+            story(pod)
+
+    def _reboot(self, until: int) -> None:
+        """All pods of a node lose their sandboxes at once, and get others, soon, in any order."""
+        node = self.dice.randrange(self.nodes)
+        for pod in [one for one in self._running.values() if one.node == node]:
+            self._running.pop(pod.uid)
+            pod.life += 1
+            pod.finished = self._now
+            self._between(pod, pod.ip)
+        self._again(until)
+
+    def _again(self, until: int) -> None:
+        if self.reboots and self._now < until:
+            self.at(self.dice.expovariate(self.reboots), self._reboot, until)
+
+    def _lost(self, pod: Pod) -> None:
+        """The node is cut off: the pod is asked to go, and goes on until the node is back, long after its grace."""
+        pod.deletion = (self._now + 30 * SECOND, 30)
+        self.publish(pod)
+        self.at(self.dice.uniform(40, 90), self._stopped, pod)
 
     def _complete(self, pod: Pod) -> None:
         """A Job: containers end, the address goes back, the terminal status keeps podIP."""
@@ -283,7 +324,9 @@ class Cluster:
         late = self.lag()
         if self.dice.random() < 0.6:
             self.at(late, self.publish, pod)
-        self.at(late + self.dice.uniform(0.002, 0.4), self._vanish, pod)
+        # A finalizer may hold the object for minutes.
+        held = self.dice.uniform(30, 120) if self.dice.random() < 0.1 else 0
+        self.at(late + held + self.dice.uniform(0.002, 0.4), self._vanish, pod)
 
     def _force(self, pod: Pod) -> None:
         """Force delete: the object goes at once, the containers do not."""
