@@ -92,10 +92,11 @@ def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
     if sandbox is not None:
         clock.append(sandbox[1])
     ahead = max(clock) - seen.received_us if clock and seen.received_us is not None else 0
-    behind = created - min(clock) - SECOND if clock and created is not None else 0
+    # Both times are cut: a whole second earlier is certainly earlier, if only by a moment.
+    behind = max(created - min(clock) - SECOND, 1) if clock and created and created - min(clock) >= SECOND else 0
     return Sight(
         seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor,
-        max(ahead, 0), max(behind, 0),
+        max(ahead, 0), behind,
     )  # fmt: skip
 
 

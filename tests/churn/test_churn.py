@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from churn.scoring import score
@@ -33,8 +34,16 @@ def history_of(lines: Iterable[str], tmp_path: Path) -> ClusterHistory:
     return history
 
 
-def story(seed: int, addresses: int) -> Cluster:
-    cluster = Cluster(seed, addresses=addresses)
+HARDER: dict[str, dict[str, Any]] = {
+    "statuses held back for up to 20 s": {"latest": 20.0},
+    "nodes that start anew": {"reboots": 0.05},
+    "a clock 30 s ahead, one 2 s behind": {"clocks": (30.0, -2.0)},
+    "clocks 5 s and 1.5 s behind": {"clocks": (-5.0, -1.5)},
+}
+
+
+def story(seed: int, addresses: int, **harder: Any) -> Cluster:
+    cluster = Cluster(seed, addresses=addresses, **harder)
     cluster.run(SECONDS)
     assert len(cluster.truth) > 60
     return cluster
@@ -64,6 +73,16 @@ def test_nor_for_who_saw_less(
     if view is with_gap:
         assert found.answers["exact"] > 0
         assert found.answers["unknown"] > 0 or addresses < max(SIZES)
+
+
+@pytest.mark.parametrize("harder", HARDER.values(), ids=HARDER.keys())
+@pytest.mark.parametrize("addresses", SIZES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nor_under_harder_conditions(seed: int, addresses: int, harder: dict[str, Any], tmp_path: Path) -> None:
+    cluster = story(seed, addresses, **harder)
+    found = score(history_of(cluster.lines(), tmp_path), cluster)
+    assert not found.wrong
+    assert found.answers["exact"] > 300
 
 
 def test_the_published_measure_finds_no_certain_name_wrong(root: Path) -> None:
