@@ -177,7 +177,8 @@ def _replayed(paths: Sequence[str], reader: Reader, new_sink: Callable[[], Sink]
     """Read and name; when a second VNI comes up too late, take back what was called certain and begin again."""
     sink = new_sink()
     try:
-        return (*reader.pass_over(paths, sink, reader.naming, "-" not in paths), sink)
+        again = all(os.path.isfile(path) for path in paths)
+        return (*reader.pass_over(paths, sink, reader.naming, again), sink)
     except SecondNetworkError:
         for path in sink.files:
             os.remove(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +97,8 @@ def in_order(paths: Sequence[str]) -> list[str]:
 
     A later state of an object must not be read before an earlier one: the earlier would then count as stale.
     """
-    return sorted(paths, key=lambda path: _first_receipt(path) if path != "-" else 1 << 62)
+    # What can be read once only (standard input, a pipe) is not looked into, and comes last.
+    return sorted(paths, key=lambda path: _first_receipt(path) if os.path.isfile(path) else 1 << 62)
 
 
 def _first_receipt(path: str) -> int:

@@ -262,3 +262,25 @@ def test_a_second_network_takes_back_what_was_certain(root: Path, tmp_path: Path
     both = whowas.replay([tmp_path / "a.pcap", tmp_path / "b.pcap"], history, out=tmp_path / "out").to_table()
     assert set(both["src_confidence"].to_pylist()) == {"ambiguous"}
     assert both.num_rows == 2 * alone.num_rows
+
+
+def test_pipes_are_read_once(root: Path, tmp_path: Path) -> None:
+    """As a shell makes them of <(…): whoever looks into one first has taken what it holds."""
+    pipes = {}
+    for name, path in (("capture", CAPTURE), ("history", HISTORY)):
+        pipes[name] = tmp_path / name
+        os.mkfifo(pipes[name])
+        subprocess.Popen(["sh", "-c", f"cat {path} > {pipes[name]}"], cwd=root)
+    words = [
+        "replay",
+        str(pipes["capture"]),
+        "--history",
+        str(pipes["history"]),
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    told = json.loads(run(root, *words, timeout=120).stdout)
+    usual = json.loads(run(root, "replay", CAPTURE, "-H", HISTORY, "-o", str(tmp_path / "usual"), "--json").stdout)
+    assert told["answers"] == usual["answers"]
+    assert told["packets"] == usual["packets"] > 100
