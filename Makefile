@@ -70,14 +70,14 @@ picture: $(VENV)/.dev  ## Draw the README's picture from a real run
 
 lock: $(VENV)/.dev  ## Pin what the demo and the tests install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra pandas --group build -o requirements/run.txt
+	  pyproject.toml --group build -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra pandas --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	  pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/pip install --quiet uv
-	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e '.[pandas]'
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct -e .
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 

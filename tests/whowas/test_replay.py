@@ -284,3 +284,21 @@ def test_pipes_are_read_once(root: Path, tmp_path: Path) -> None:
     usual = json.loads(run(root, "replay", CAPTURE, "-H", HISTORY, "-o", str(tmp_path / "usual"), "--json").stdout)
     assert told["answers"] == usual["answers"]
     assert told["packets"] == usual["packets"] > 100
+
+
+def test_who_has_no_history_is_told_where_to_get_one(root: Path, tmp_path: Path) -> None:
+    for words in (("replay", CAPTURE, "--out", str(tmp_path / "out")), ("who", "10.244.1.20")):
+        done = run(root, *words, code=2)
+        assert "cannot name without a history" in done.stderr
+        assert "kubectl get" in done.stderr
+
+
+def test_times_are_told_where_capture_and_history_are_of_different_days(root: Path, tmp_path: Path) -> None:
+    """The crafted captures are of the day before the overlay's."""
+    words = ("samples/crafted/sctp.pcap", "--history", HISTORY, "--out", str(tmp_path / "out"))
+    lines = run(root, "replay", *words).stdout.splitlines()
+    told = next(number for number, line in enumerate(lines) if line.startswith("times "))
+    assert "flows 2026-11-20 10:15:0" in lines[told]
+    assert "history watched 20" in lines[told + 1]
+    usual = run(root, "replay", CAPTURE, "--history", HISTORY, "--out", str(tmp_path / "usual")).stdout
+    assert "history watched" not in usual
