@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# CI tries the same examples at every run: what is found at home is mended at home.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI") == "true":
+    settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,7 +44,9 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def needs_network_namespaces() -> None:
-    """Real overlays need root, iproute2 and tcpdump."""
-    need(os.geteuid() == 0, "network namespaces need root")
+    """Real overlays need root, iproute2 and tcpdump. Rights cannot be installed: without them tests skip anywhere."""
     for program in ("ip", "tcpdump"):
         need(shutil.which(program), f"'{program}' is not installed")
+    allowed = subprocess.run(["unshare", "--net", "ip", "link", "add", "x", "type", "veth"], capture_output=True)
+    if os.geteuid() != 0 or allowed.returncode:
+        pytest.skip(f"no rights to make network namespaces: {allowed.stderr.decode().strip() or 'not root'}")
