@@ -101,7 +101,7 @@ def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]], cloc
     if clock is not None:
         for one in track.segments():
             one.widen(*clock)
-    return [_finish(one, kind, entity, covered) for one in track.segments()]
+    return [_finish(one, kind, entity, covered, track.deletion) for one in track.segments()]
 
 
 def thing_holds(thing: ThingTrack, entity: int, covered: list[tuple[int, int]]) -> list[Hold]:
@@ -115,8 +115,8 @@ def thing_holds(thing: ThingTrack, entity: int, covered: list[tuple[int, int]]) 
     return found
 
 
-def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]]) -> Hold:
-    proven, quiet = _silence(one, covered)
+def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]], deletion: int) -> Hold:
+    proven, quiet = _silence(one, covered, deletion)
     end_min = max(proven, quiet)
     if proven > one.end_max:
         # Clocks that disagree: nothing is certain, everything between them possible.
@@ -126,17 +126,19 @@ def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]]
     return Hold(one.ip, kind, entity, *bounds, source=one.source, seen=one.seen, proven_end=proven)
 
 
-def _silence(one: Segment, covered: list[tuple[int, int]]) -> tuple[int, int]:
+def _silence(one: Segment, covered: list[tuple[int, int]], deletion: int) -> tuple[int, int]:
     """Return up to when a hold goes on by proof, and up to when by nobody having reported an end.
 
     Silence is proof once it has lasted PUBLISHED_WITHIN. Silence of QUIET is believed where we watched on long
-    enough to have seen a successor. Neither is asked where the end of the last container is known.
+    enough to have seen a successor. Neither is asked where the end of the last container is known, nor for the
+    time after the pod should have been gone: then its kubelet is cut off, or what it said was held back.
     """
     if one.seen == BEFORE_ALL or one.finished:
         return one.end_min, one.end_min
     watched = _watched_until(one.seen, covered)
     until = watched if one.told is None else max(min(watched, one.told), one.seen)
-    return max(one.end_min, until - PUBLISHED_WITHIN), min(until - QUIET, watched - PUBLISHED_WITHIN)
+    proven = max(one.end_min, min(until - PUBLISHED_WITHIN, deletion))
+    return proven, min(until - QUIET, watched - PUBLISHED_WITHIN, deletion)
 
 
 def exclude(holds: list[Hold]) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from sys import intern
 
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, Run, Sight, take_apart
-from whowas.observation import Container, KubeObject, Observation, Owner, Status, version_number
+from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
@@ -94,6 +94,7 @@ class PodTrack:
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
     received: int = BEFORE_ALL
+    deletion: int = AFTER_ALL
     ahead: int = 0
     behind: int = 0
     floor: int = BEFORE_ALL
@@ -153,6 +154,8 @@ class PodTrack:
             if not self.labels or labels != self.labels[-1][1]:
                 when = seen.received_us or seen.not_before_us
                 self.labels += ((when if self.labels else BEFORE_ALL, labels),)
+            if meta.deletionTimestamp:
+                self.deletion = min(self.deletion, time_us(meta.deletionTimestamp) or AFTER_ALL)
         if spec is not None:
             if spec.nodeName and not self.node:
                 self.node = intern(spec.nodeName)

@@ -322,10 +322,10 @@ class Cluster:
         pod.phase = "Succeeded"
         pod.sandbox = (False, self._now)
         late = self.lag()
-        if self.dice.random() < 0.6:
-            self.at(late, self.publish, pod)
-        # A finalizer may hold the object for minutes.
+        # A finalizer may hold the object for minutes; then there is time for the last status to be published.
         held = self.dice.uniform(30, 120) if self.dice.random() < 0.1 else 0
+        if held or self.dice.random() < 0.6:
+            self.at(late, self.publish, pod)
         self.at(late + held + self.dice.uniform(0.002, 0.4), self._vanish, pod)
 
     def _force(self, pod: Pod) -> None:
