@@ -170,8 +170,8 @@ def _tracks(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
         if one.verb == "START":
             for track in tracks.values():
                 track.begin()
-        elif one.verb == "GAP" and one.cluster is None and one.gap is not None:
-            gaps.append(one.gap)
+        elif one.verb == "GAP" and one.cluster is None and one.span is not None:
+            gaps.append(one.span)
         else:
             name = one.cluster or DEFAULT
             if name not in tracks:

@@ -71,8 +71,8 @@ class ClusterTrack:
 
     def observe(self, seen: Observation) -> None:
         """Take in one observation."""
-        if seen.verb == "GAP" and seen.gap is not None:
-            self.gaps.append(seen.gap)
+        if seen.verb == "GAP" and seen.span is not None:
+            self.gaps.append(seen.span)
             return
         self._clock(seen)
         thing, meta = seen.object, seen.object.metadata

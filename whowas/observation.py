@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Owner(Struct, gc=False):
+class Owner(Struct, gc=False, omit_defaults=True):
     """metadata.ownerReferences[]."""
 
     kind: str = ""
@@ -24,7 +24,7 @@ class Owner(Struct, gc=False):
     controller: bool | None = None
 
 
-class Meta(Struct):
+class Meta(Struct, omit_defaults=True):
     """metadata. Annotations are cut down to an allow-list when the object is read."""
 
     name: str = ""
@@ -39,9 +39,10 @@ class Meta(Struct):
     ownerReferences: list[Owner] | None = None
 
 
-class Port(Struct, gc=False):
+class Port(Struct, gc=False, omit_defaults=True):
     """A port of a Service (port, nodePort) or of a container (containerPort, hostPort)."""
 
+    name: str | None = None
     protocol: str | None = None
     port: int | None = None
     nodePort: int | None = None
@@ -49,28 +50,28 @@ class Port(Struct, gc=False):
     hostPort: int | None = None
 
 
-class Container(Struct):
+class Container(Struct, omit_defaults=True):
     """spec.containers[]."""
 
     image: str | None = None
     ports: list[Port] | None = None
 
 
-class Ran(Struct, gc=False):
+class Ran(Struct, gc=False, omit_defaults=True):
     """A container's state: running or terminated."""
 
     startedAt: str | None = None
     finishedAt: str | None = None
 
 
-class State(Struct, gc=False):
+class State(Struct, gc=False, omit_defaults=True):
     """containerStatuses[].state and .lastState."""
 
     running: Ran | None = None
     terminated: Ran | None = None
 
 
-class ContainerStatus(Struct, gc=False):
+class ContainerStatus(Struct, gc=False, omit_defaults=True):
     """status.containerStatuses[]. restartCount is that of `state`; `lastState` is the run before it."""
 
     state: State | None = None
@@ -78,7 +79,7 @@ class ContainerStatus(Struct, gc=False):
     restartCount: int | None = None
 
 
-class Condition(Struct, gc=False):
+class Condition(Struct, gc=False, omit_defaults=True):
     """status.conditions[]."""
 
     type: str = ""
@@ -86,7 +87,7 @@ class Condition(Struct, gc=False):
     lastTransitionTime: str | None = None
 
 
-class Address(Struct, gc=False):
+class Address(Struct, gc=False, omit_defaults=True):
     """podIPs[], hostIPs[], loadBalancer.ingress[] (ip) and a node's addresses[] (type, address)."""
 
     ip: str | None = None
@@ -94,14 +95,14 @@ class Address(Struct, gc=False):
     address: str | None = None
 
 
-class Balancer(Struct):
+class Balancer(Struct, omit_defaults=True):
     """status.loadBalancer."""
 
     ingress: list[Address] | None = None
 
 
-class Spec(Struct):
-    """spec of a Pod, Service or Node."""
+class Spec(Struct, omit_defaults=True):
+    """spec of a Pod, Service, Node, Lease or NetworkPolicy. What a policy says is kept as it was written."""
 
     nodeName: str | None = None
     hostNetwork: bool | None = None
@@ -113,9 +114,14 @@ class Spec(Struct):
     ports: list[Port] | None = None
     podCIDR: str | None = None
     podCIDRs: list[str] | None = None
+    renewTime: str | None = None
+    policyTypes: list[str] | None = None
+    podSelector: Raw | None = None
+    ingress: Raw | None = None
+    egress: Raw | None = None
 
 
-class Status(Struct):
+class Status(Struct, omit_defaults=True):
     """status of a Pod, Service or Node."""
 
     phase: str | None = None
@@ -130,20 +136,20 @@ class Status(Struct):
     loadBalancer: Balancer | None = None
 
 
-class Target(Struct, gc=False):
+class Target(Struct, gc=False, omit_defaults=True):
     """endpoints[].targetRef."""
 
     kind: str | None = None
     uid: str | None = None
 
 
-class Endpoint(Struct, gc=False):
+class Endpoint(Struct, gc=False, omit_defaults=True):
     """EndpointSlice endpoints[]."""
 
     targetRef: Target | None = None
 
 
-class KubeObject(Struct):
+class KubeObject(Struct, omit_defaults=True):
     """Any object, reduced. Source: the Kubernetes API reference, core/v1, discovery.k8s.io/v1, apps/v1, batch/v1."""
 
     kind: str = ""
@@ -154,14 +160,21 @@ class KubeObject(Struct):
 
 
 class Observation(NamedTuple):
-    """One sight of one object.
+    """One sight of one object, or one fact about the looking itself.
 
-    verb: ADDED, MODIFIED, DELETED, LISTED (point evidence: it stood there then), BOOKMARK, GAP, START (what
-        follows is another recording: nobody knows what happened since the one before).
+    verb: of an object: ADDED, MODIFIED, DELETED (a watch said so), LISTED (point evidence: it stood there then),
+            VANISHED (a complete list does not show it any more: it went some time since it was last seen),
+            JOINED, LEFT (a pod, of which `object` has no more than the UID, became or ceased to be an endpoint of
+            `service`), CLOCK (a Node Lease: `object.spec.renewTime` by the node's clock, `metadata.name` its node).
+        of the looking, about the kind in `object.kind` ("" = all kinds): BOOKMARK (all up to `resourceVersion` was
+            delivered), RELISTED (a list is complete: it showed everything of the kind there is at its
+            `resourceVersion`), GAP (nobody looked from `span[0]` to `span[1]`), WATCHED (somebody looked from
+            `span[0]` to `span[1]` without a break), START (what follows is another recording: nobody knows
+            what happened since the one before).
     received_us: when the collector had it, its clock; None when nobody wrote that down.
     not_before_us: a time at or before which the object cannot have had this state (its own newest
         time stamp, or received_us); 0 when nothing tells.
-    gap: (from, to) of a GAP. source: `file:line`, for people who ask why.
+    source: `file:line`, for people who ask why.
     """
 
     verb: str
@@ -170,7 +183,8 @@ class Observation(NamedTuple):
     not_before_us: int
     cluster: str | None
     source: str
-    gap: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
+    service: str = ""
 
 
 @lru_cache(maxsize=1 << 16)

@@ -138,7 +138,7 @@ def test_an_empty_file_says_nothing_and_is_whole(tmp_path: Path) -> None:
 def test_a_gap_has_both_its_ends(tmp_path: Path) -> None:
     gap = {"type": "GAP", "from": "2026-11-20T10:00:00Z", "to": "2026-11-20T10:05:00Z", "cluster": "east"}
     (one,), report = read(lines(gap), tmp_path)
-    assert (one.verb, one.gap, one.cluster) == ("GAP", (AT_US - 250_000, AT_US + 299_750_000), "east")
+    assert (one.verb, one.span, one.cluster) == ("GAP", (AT_US - 250_000, AT_US + 299_750_000), "east")
     assert report.observations == {"GAP": 1}
 
 
