@@ -68,11 +68,13 @@ docs: $(VENV)/.dev  ## Write the reference pages from the schema and the command
 picture: $(VENV)/.dev  ## Draw the README's picture from a real run
 	$(BIN)/python docs/picture.py
 
-lock: $(VENV)/.dev  ## Pin what the demo and the tests install
+lock: $(VENV)/.dev  ## Pin what the demo, the tests and the recorder's image install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  pyproject.toml --group build -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  pyproject.toml --extra watch --group build -c requirements/dev.txt -o requirements/watch.txt
 
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest

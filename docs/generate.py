@@ -9,6 +9,7 @@ import click
 from click.testing import CliRunner
 
 from whowas.cli import COMMANDS, group
+from whowas.metrics import METRICS
 
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMA_HEAD = """# Columns of a named flow
@@ -24,6 +25,20 @@ Made by `make docs` from the command line itself.
 Exit codes of every command: 0 done; 1 done, but something was unreadable (it is listed); 2 usage or
 configuration; 130 stopped by Ctrl-C or SIGTERM (finished files stay valid, nothing half-written is left).
 """
+METRICS_HEAD = """# Metrics of the recorder
+
+Made by `make docs` from `whowas/metrics.py`. `whowas watch` serves them at `/metrics` (`--listen`), with the process's
+own (`process_resident_memory_bytes` and the like). `kind` is a kind of Kubernetes object; no label is ever an address
+or a pod. received = written + dropped, once the queue is empty.
+
+| metric | form | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def _metrics() -> str:
+    rows = (f"| `{one.name}` | {one.form} | {', '.join(one.labels) or '-'} | {one.meaning} |\n" for one in METRICS)
+    return METRICS_HEAD + "".join(rows)
 
 
 def _run(*words: str) -> str:
@@ -39,7 +54,8 @@ def pages() -> dict[str, str]:
     for name in COMMANDS:
         assert isinstance(group.get_command(click.Context(group), name), click.Command)
         cli.append(f"## whowas {name}\n\n```\n{_run(name, '--help').rstrip()}\n```\n")
-    return {"schema.md": SCHEMA_HEAD + _run("schema", "--markdown"), "cli.md": "\n".join(cli)}
+    schema = SCHEMA_HEAD + _run("schema", "--markdown")
+    return {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics()}
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
+    "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }

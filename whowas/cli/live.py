@@ -1,0 +1,128 @@
+"""How a recording shows itself: one live line on a terminal, log lines or JSON lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from whowas.cli.show import clean, console, size
+
+if TYPE_CHECKING:
+    from whowas.recorder import Vitals
+
+LINE_EVERY_SECONDS = 60.0
+RATE_OVER_SECONDS = 5.0
+
+
+class Rate:
+    """Observations a second, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int]] = []
+
+    def of(self, total: int) -> float:
+        """Take the count of now, return the rate since some seconds ago."""
+        now = time.monotonic()
+        self._seen.append((now, total))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= RATE_OVER_SECONDS:
+            self._seen.pop(0)
+        took = now - self._seen[0][0]
+        return (total - self._seen[0][1]) / took if took > 0 else 0.0
+
+
+def words(vitals: Vitals, rate: float) -> str:
+    """The facts of one moment in a line."""
+    lag = vitals.lag_seconds()
+    gaps = vitals.gaps()
+    return (
+        f"{vitals.objects():,} objects  {rate:,.1f} events/s  lag {'-' if lag is None else f'{lag:.1f} s'}  "
+        f"{gaps:,} gap{'' if gaps == 1 else 's'}  store {size(vitals.store.bytes)}"
+    )
+
+
+class Lines:
+    """A line at each change of a state, and one a minute: text on standard error, or JSON on standard output."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._states: dict[str, str] = {}
+        self._said = 0.0
+        self._rate = Rate()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing is held."""
+
+    def show(self, vitals: Vitals, last: bool = False) -> None:
+        """Take the state of now, print what is news."""
+        rate = self._rate.of(vitals.received.total())
+        changed = self._changed(vitals)
+        due = last or time.monotonic() - self._said >= LINE_EVERY_SECONDS
+        if changed and not self._as_json:
+            for line in changed:
+                _log(line)
+        if due or (changed and self._as_json):
+            self._said = time.monotonic()
+            why = "end" if last else "change" if changed else "minute"
+            self._print(vitals, rate, why)
+
+    def _print(self, vitals: Vitals, rate: float, why: str) -> None:
+        if self._as_json:
+            import json
+
+            told: dict[str, Any] = {"line": why, "events_per_second": round(rate, 1), **vitals.to_json()}
+            click.echo(json.dumps(told, ensure_ascii=False))
+            return
+        reasons = "; ".join(vitals.unready())
+        _log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons and why != "end" else ""))
+
+    def _changed(self, vitals: Vitals) -> list[str]:
+        """Say which states are new. A watch that opens its stream again is no news before it fails at it."""
+        now = {one.name(): one.state for one in vitals.streams if one.state not in ("starting", "listing")}
+        more = {one.name(): f", {one.objects:,} objects" for one in vitals.streams if one.state == "watching"}
+        why = {one.name(): f": {one.last_error}" for one in vitals.streams if one.last_error}
+        now["store"] = vitals.store.state
+        why["store"] = f": {vitals.store.reason}" if vitals.store.reason else ""
+        found = [name for name, state in now.items() if self._states.get(name) != state]
+        self._states.update(now)
+        return [f"{name}: {now[name]}{more.get(name) or why.get(name, '')}" for name in found]
+
+
+def _log(text: str) -> None:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    click.echo(f"{moment} {clean(text)}", err=True)
+
+
+class LiveLine:
+    """One line that is drawn over itself, for a person at a terminal; below it what is not well."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._rate = Rate()
+        self._live = Live(console=console(err=True), auto_refresh=False, transient=True)
+
+    def __enter__(self) -> LiveLine:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def show(self, vitals: Vitals, last: bool = False) -> None:
+        """Draw the state of now."""
+        from rich.text import Text
+
+        reasons = vitals.unready()
+        mark = Text("● ", style="red" if reasons else "green")
+        line = mark.append(words(vitals, self._rate.of(vitals.received.total())), style="default")
+        for reason in reasons[:5]:
+            line.append(f"\n  {clean(reason)}", style="yellow")
+        if len(reasons) > 5:
+            line.append(f"\n  and {len(reasons) - 5} more", style="yellow")
+        self._live.update(line, refresh=True)

@@ -1,0 +1,121 @@
+"""Every metric of the recorder, declared once. Labels are clusters, kinds and words, never an address or a pod."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from whowas.errors import MissingExtra
+
+
+class Metric(NamedTuple):
+    """A metric as Prometheus shows it. `form`: counter, gauge or histogram."""
+
+    name: str
+    form: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+STREAM = ("cluster", "kind")
+METRICS = (
+    Metric("whowas_build_info", "gauge", ("version",), "Always 1; the version is its label."),
+    Metric("whowas_ready", "gauge", (), "1 when /readyz is green."),
+    Metric(
+        "whowas_received_total", "counter", (*STREAM, "verb"), "Observations received; see verbs in observation.py."
+    ),
+    Metric("whowas_written_total", "counter", (*STREAM, "verb"), "Observations that are durable in the store."),
+    Metric("whowas_dropped_total", "counter", (*STREAM, "verb"), "Observations given up; asked for again at a start."),
+    Metric("whowas_odd_total", "counter", ("cluster", "kind", "reason"), "Objects and fields that could not be read."),
+    Metric("whowas_watch_state", "gauge", (*STREAM, "state"), "1 for the state that a watch is in."),
+    Metric("whowas_watch_lag_seconds", "gauge", STREAM, "Time since the server's last word."),
+    Metric("whowas_watch_restarts_total", "counter", STREAM, "Times that a watch was opened again."),
+    Metric("whowas_watch_gaps_total", "counter", STREAM, "Times that history was lost and a gap recorded."),
+    Metric("whowas_watch_objects", "gauge", STREAM, "Objects that stand now."),
+    Metric("whowas_queue_observations", "gauge", (), "Observations that wait to be written."),
+    Metric("whowas_queue_capacity", "gauge", (), "Observations at which the watches are made to wait."),
+    Metric("whowas_store_bytes", "gauge", (), "Size of the store's files."),
+    Metric("whowas_store_events_total", "counter", (), "Events that said something new, since the start."),
+    Metric("whowas_store_state", "gauge", ("state",), "1 for the state that the store is in."),
+    Metric("whowas_store_failures_total", "counter", (), "Writes that failed and were tried again."),
+    Metric("whowas_store_write_seconds", "histogram", (), "Time that one transaction took until it was durable."),
+)
+PAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Histogram:
+    """Counts of seconds in buckets. One thread adds, others read."""
+
+    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+    def __init__(self) -> None:
+        self.total_seconds = 0.0
+        self.counts = [0] * (len(self.BOUNDS) + 1)
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(self.BOUNDS, seconds)] += 1
+        self.total_seconds += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return (upper bound, how many lie at or below it)."""
+        names, below, found = [*map(str, self.BOUNDS), "+Inf"], 0, []
+        for name, count in zip(names, list(self.counts), strict=True):
+            below += count
+            found.append((name, float(below)))
+        return found
+
+
+class Sample(NamedTuple):
+    """A value of a metric under the values of its labels."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float | Histogram
+
+
+class _Collector:
+    """Reads the values when somebody asks: they stand in one place only."""
+
+    def __init__(self, read: Callable[[], Iterable[Sample]], families: Any) -> None:
+        self._read = read
+        self._families = families
+
+    def collect(self) -> Iterator[Any]:
+        """Yield every declared metric with what was read."""
+        found: dict[str, list[Sample]] = {one.name: [] for one in METRICS}
+        for sample in self._read():
+            found[sample.name].append(sample)
+        for one in METRICS:
+            yield self._family(one, found[one.name])
+
+    def _family(self, one: Metric, samples: list[Sample]) -> Any:
+        shapes = {
+            "counter": self._families.CounterMetricFamily,
+            "gauge": self._families.GaugeMetricFamily,
+            "histogram": self._families.HistogramMetricFamily,
+        }
+        family = shapes[one.form](one.name, one.meaning, labels=one.labels)
+        for _, labels, value in samples:
+            if isinstance(value, Histogram):
+                family.add_metric(labels, value.buckets(), value.total_seconds)
+            else:
+                family.add_metric(labels, value)
+        return family
+
+
+def exposition(read: Callable[[], Iterable[Sample]]) -> Callable[[], bytes]:
+    """Return what makes the page: our metrics, read when asked for, and the process's own figures.
+
+    Raises: MissingExtra where prometheus-client is not installed.
+    Source: the Prometheus text format, version 0.0.4.
+    """
+    try:
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, metrics_core
+    except ImportError as error:
+        raise MissingExtra("prometheus_client", "watch") from error
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(_Collector(read, metrics_core))
+    return lambda: generate_latest(registry)

@@ -1,0 +1,131 @@
+"""Several clusters side by side into one store: watches -> mailbox -> writer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from ingest.cluster.watch import ClusterWatch, Connection, StreamState, WatchOptions
+
+from whowas.errors import ConfigError
+from whowas.recorder.mailbox import Mailbox
+from whowas.recorder.vitals import SILENCE_SECONDS, StreamVitals, Vitals
+from whowas.recorder.writer import Pace, Writer
+
+# Reduced pods take some three kilobytes each: this bounds what a store that is slow costs in memory.
+CAPACITY = 8000
+
+
+@dataclass(frozen=True)
+class RecorderOptions:
+    """silence_seconds: how long a watch may be silent before the recording counts as incomplete."""
+
+    capacity: int = CAPACITY
+    silence_seconds: float = SILENCE_SECONDS
+    pace: Pace = field(default_factory=Pace)
+    watch: WatchOptions = field(default_factory=WatchOptions)
+
+
+class Recorder:
+    """Records clusters until it is stopped. A context manager: leaving it stops.
+
+    Args: history: path of the store. clusters: (name in the history, connection) of each.
+    Raises: ConfigError: two clusters of one name. StoreError: the store cannot be opened for writing.
+    """
+
+    def __init__(
+        self, history: str, clusters: Sequence[tuple[str, Connection]], options: RecorderOptions = RecorderOptions()
+    ) -> None:
+        names = [name for name, _ in clusters]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"cannot record {', '.join(names)}: two clusters have one name; give each its own with --cluster"
+            )
+        self._clusters = clusters
+        self._options = options
+        self._mailbox = Mailbox(options.capacity)
+        self._writer = Writer(history, self._mailbox, options.pace)
+        self._watches: dict[str, ClusterWatch] = {}
+
+    def start(self) -> None:
+        """Open the store and watch on from where it ends."""
+        cursors = self._writer.start([name for name, _ in self._clusters])
+        for name, connection in self._clusters:
+            resume = {kind: (one.version, one.received_us) for kind, one in cursors[name].items()}
+            self._watches[name] = ClusterWatch(connection, name, resume, self._mailbox.put, options=self._options.watch)
+        for watch in self._watches.values():
+            watch.start()
+
+    def stop(self, timeout_seconds: float = 10.0) -> bool:
+        """End the watches, make durable what they had received, close the store.
+
+        Returns: whether all of it is durable. If not, the next start asks the apiserver for it again.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        # A store that fails holds the watches up: they are let go first, or they would not hear of the end.
+        if self._writer.vitals().state != "writing":
+            self._mailbox.close()
+        leaving = [
+            threading.Thread(target=watch.stop, args=(timeout_seconds * 0.4,), daemon=True)
+            for watch in self._watches.values()
+        ]
+        for one in leaving:
+            one.start()
+        for one in leaving:
+            one.join(max(deadline - timeout_seconds * 0.5 - time.monotonic(), 0.0))
+        return self._writer.stop(max(deadline - time.monotonic(), 0.1))
+
+    def __enter__(self) -> Recorder:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def failure(self) -> Exception | None:
+        """Return what ended the recording for good: damage, or an error that nobody foresaw."""
+        return self._writer.failure
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call when the store's state changes, from the writer's thread."""
+        self._writer.changed = call
+
+    def vitals(self) -> Vitals:
+        """Return everything as it is now. May be called from any thread, also after stop()."""
+        streams = [
+            _vitals(name, state) for name, watch in self._watches.items() for state in list(watch.states.values())
+        ]
+        # Copies in one step, for the counters grow in other threads; what came first is read last.
+        dropped, written = Counter(dict(self._writer.dropped)), Counter(dict(self._writer.written))
+        queued, received = len(self._mailbox), Counter(dict(self._mailbox.received))
+        return Vitals(
+            time.time_ns() // 1000,
+            tuple(streams),
+            self._writer.vitals(),
+            received,
+            written,
+            dropped,
+            queued,
+            self._mailbox.capacity,
+            self._writer.write_seconds,
+            self._options.silence_seconds,
+        )
+
+
+def _vitals(cluster: str, state: StreamState) -> StreamVitals:
+    return StreamVitals(
+        cluster,
+        state.kind,
+        state.state,
+        state.since_us,
+        state.last_received_us,
+        state.restarts,
+        state.gaps,
+        state.objects,
+        state.last_error or "",
+    )
