@@ -84,7 +84,7 @@ class Lines:
     def _changed(self, vitals: Vitals) -> list[str]:
         """Say which states are new. A watch that opens its stream again is no news before it fails at it."""
         now = {one.name(): one.state for one in vitals.streams if one.state not in ("starting", "listing")}
-        more = {one.name(): f", {one.objects:,} objects" for one in vitals.streams if one.state == "watching"}
+        more = {one.name(): f", {one.objects or 0:,} objects" for one in vitals.streams if one.state == "watching"}
         why = {one.name(): f": {one.last_error}" for one in vitals.streams if one.last_error}
         now["store"] = vitals.store.state
         why["store"] = f": {vitals.store.reason}" if vitals.store.reason else ""

@@ -137,7 +137,7 @@ def _follow(recorder: Recorder, shown: Lines | LiveLine, stopping: threading.Eve
         shown.show(vitals)
         if recorder.failure is not None or (once and not vitals.unready()):
             return
-        lost = [one for one in vitals.streams if one.state == "forbidden" and not one.optional()]
+        lost = [one for one in vitals.streams if one.state == "forbidden" and not one.optional]
         if once and lost:
             raise WhowasError(f"cannot record everything: {lost[0].last_error}; see whowas watch --check")
 

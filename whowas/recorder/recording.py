@@ -127,5 +127,7 @@ def _vitals(cluster: str, state: StreamState) -> StreamVitals:
         state.restarts,
         state.gaps,
         state.objects,
-        state.last_error or "",
+        state.last_error,
+        state.optional,
+        {reason: count for reason, count in dict(state.refused).items() if count},
     )

@@ -16,12 +16,15 @@ from whowas.recorder.mailbox import Sort
 SILENCE_SECONDS = 150.0
 # A store that takes longer for one transaction is stuck: a disk that does not answer.
 STUCK_SECONDS = 300.0
-OPTIONAL_KINDS = frozenset(("Lease",))
 
 
 @dataclass(frozen=True)
 class StreamVitals:
-    """One watch: states and counters as ingest.cluster.watch.StreamState has them. Times in us since 1970."""
+    """One watch, as ingest.cluster.watch.StreamState tells of it. Times in us since 1970.
+
+    objects: None until a list is complete. optional: a recording is complete without it. odd: what could not be
+    read, by reason.
+    """
 
     cluster: str
     kind: str
@@ -30,13 +33,10 @@ class StreamVitals:
     last_received_us: int | None
     restarts: int = 0
     gaps: int = 0
-    objects: int = 0
+    objects: int | None = None
     last_error: str = ""
+    optional: bool = False
     odd: dict[str, int] = field(default_factory=dict)
-
-    def optional(self) -> bool:
-        """Say whether a recording is complete without it."""
-        return self.kind in OPTIONAL_KINDS
 
     def lag_seconds(self, at_us: int) -> float | None:
         """Return the time since the server's last word; None before the first."""
@@ -80,7 +80,7 @@ class Vitals:
         """Return why the recording is not complete now, in words; nothing when it is."""
         reasons = [] if self.store.state == "writing" else [f"the store is {self.store.state}: {self.store.reason}"]
         for one in self.streams:
-            if not one.optional():
+            if not one.optional:
                 reasons += self._unwell(one)
         return reasons
 
@@ -88,7 +88,7 @@ class Vitals:
         if one.state in ("forbidden", "stopped"):
             return [f"{one.name()}: {one.state}: {one.last_error or 'no reason known'}"]
         lag = one.lag_seconds(self.at_us)
-        if one.state in ("starting", "listing") or lag is None:
+        if one.objects is None or lag is None:
             return [f"{one.name()}: the first list is not complete" + (f": {one.last_error}" if one.last_error else "")]
         if lag > self.silence_seconds:
             return [f"{one.name()}: silent for {lag:.0f} s" + (f": {one.last_error}" if one.last_error else "")]
@@ -106,7 +106,7 @@ class Vitals:
 
     def objects(self) -> int:
         """Return how many objects stand now, over all clusters and kinds."""
-        return sum(one.objects for one in self.streams)
+        return sum(one.objects or 0 for one in self.streams)
 
     def gaps(self) -> int:
         """Return how often history was lost since the start."""
@@ -114,7 +114,7 @@ class Vitals:
 
     def lag_seconds(self) -> float | None:
         """Return the longest silence of a watch that matters; None before every first word."""
-        lags = [one.lag_seconds(self.at_us) for one in self.streams if not one.optional() and one.state != "forbidden"]
+        lags = [one.lag_seconds(self.at_us) for one in self.streams if not one.optional and one.state != "forbidden"]
         known = [lag for lag in lags if lag is not None]
         return max(known) if known and len(known) == len(lags) else None
 
@@ -176,6 +176,7 @@ class Vitals:
             yield Sample("whowas_watch_lag_seconds", labels, lag)
         yield Sample("whowas_watch_restarts_total", labels, one.restarts)
         yield Sample("whowas_watch_gaps_total", labels, one.gaps)
-        yield Sample("whowas_watch_objects", labels, one.objects)
+        if one.objects is not None:
+            yield Sample("whowas_watch_objects", labels, one.objects)
         for reason, count in one.odd.items():
             yield Sample("whowas_odd_total", (*labels, reason), count)
