@@ -92,11 +92,12 @@ def pair(kubeconfigs: Sequence[str], contexts: Sequence[str], clusters: Sequence
             raise ConfigError(
                 f"cannot tell which belong together: there are {told}; give {option} once for each cluster"
             )
-    if len(set(zip(kubeconfigs or [""] * count, contexts or [""] * count, strict=False))) < count:
-        raise ConfigError("cannot record one cluster twice into one store; give each its own --context or --kubeconfig")
     files = list(kubeconfigs) * count if len(kubeconfigs) == 1 else list(kubeconfigs)
     blank = [None] * count
-    return [Choice(*one) for one in zip(files or blank, contexts or blank, clusters or blank, strict=True)]
+    choices = [Choice(*one) for one in zip(files or blank, contexts or blank, clusters or blank, strict=True)]
+    if len({one[:2] for one in choices}) < count:
+        raise ConfigError("cannot record one cluster twice into one store; give each its own --context or --kubeconfig")
+    return choices
 
 
 def _connect(choices: list[Choice], *, probe: bool) -> list[tuple[str, Connection]]:
