@@ -6,6 +6,7 @@ objects, not of observations.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from enrich.members import Slices
@@ -70,6 +71,7 @@ class ClusterTrack:
     spans: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
+    clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
     _begun: bool = True
     _behind: dict[str, set[str]] = field(default_factory=dict)
 
@@ -103,6 +105,21 @@ class ClusterTrack:
         elif seen.verb != "VANISHED":
             owner = next((one for one in meta.ownerReferences or () if one.controller), None)
             self.owners[uid] = Owned(thing.kind, meta.name, owner)
+
+    def take_all(self, several: Iterable[Observation]) -> int:
+        """Take in what is said of an object, in its order. Returns: how many."""
+        count = 0
+        for seen in several:
+            self.take(seen)
+            count += 1
+        return count
+
+    def forget(self, uid: str) -> None:
+        """Know nothing of an object any more."""
+        self.pods.pop(uid, None)
+        self.things.pop(uid, None)
+        self.members.pop(uid, None)
+        self._behind.pop(uid, None)
 
     def _clock(self, seen: Observation) -> None:
         received = seen.received_us
