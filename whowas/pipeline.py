@@ -14,7 +14,9 @@ from typing import Any
 
 import whowas
 from enrich import History, Namer, NamingOptions, derive, load_networks
+from enrich.evidence_file import is_store
 from enrich.naming import SecondNetworkError
+from enrich.stored import StoredHistory
 from enrich.who import holds_of, timeline, who_at
 from ingest.cluster import EvidenceReport, in_order, read_observations
 from ingest.files import find_inputs
@@ -24,7 +26,7 @@ from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.errors import ConfigError
 from whowas.moments import is_address, moment_us, rfc3339
-from whowas.stages import Enricher, Report, Sink, Source
+from whowas.stages import Enricher, FileReport, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
 FORMATS = ("parquet", "jsonl")
@@ -101,9 +103,22 @@ def load_history(
     Args: history: files, folders or globs of evidence. cluster: name for evidence that carries none.
     Raises: InputError for a path that names nothing.
     """
-    paths = in_order(find_inputs(_listed(history)))
     told = EvidenceReport() if report is None else report
-    return derive(read_observations(paths, cluster, told, progress))
+    paths = find_inputs(_listed(history))
+    stores = [path for path in paths if is_store(path)]
+    if not stores:
+        return derive(read_observations(in_order(paths), cluster, told, progress))
+    if len(paths) > 1:
+        other = next((path for path in paths if path != stores[0]), stores[0])
+        raise ConfigError(
+            f"cannot use '{other}' beside the store '{stores[0]}': a store stands alone; "
+            f"add to it with 'whowas history import {stores[0]} {other}'"
+        )
+    stored = StoredHistory(stores[0])
+    stored.close()
+    told.files.append(FileReport(stores[0], format="store"))
+    told.observations.update(stored.counts)
+    return stored.history
 
 
 def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -> str:
