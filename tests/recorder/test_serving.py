@@ -125,14 +125,14 @@ def test_received_is_written_dropped_and_queued() -> None:
 
 @pytest.mark.parametrize("text", ["9464", "localhost", "127.0.0.1:http", "127.0.0.1:99999", ""])
 def test_an_address_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="write it like 127.0.0.1:9464"):
+    with pytest.raises(ConfigError, match=r"write it like 127.0.0.1:9464"):
         parse_address(text)
 
 
 def test_an_address_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ConfigError, match="cannot listen on .*choose another --listen"):
+        with pytest.raises(ConfigError, match=r"cannot listen on .*choose another --listen"):
             Server(address, {})
 
 

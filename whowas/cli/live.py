@@ -11,7 +11,7 @@ import click
 from whowas.cli.show import clean, console, size
 
 if TYPE_CHECKING:
-    from whowas.recorder import Vitals
+    from whowas.recorder import StreamVitals, Vitals
 
 LINE_EVERY_SECONDS = 60.0
 RATE_OVER_SECONDS = 5.0
@@ -59,17 +59,15 @@ class Lines:
         """Nothing is held."""
 
     def show(self, vitals: Vitals, last: bool = False) -> None:
-        """Take the state of now, print what is news."""
+        """Take the state of now, print what is news. `last`: what ends now is no news."""
         rate = self._rate.of(vitals.received.total())
-        changed = self._changed(vitals)
-        due = last or time.monotonic() - self._said >= LINE_EVERY_SECONDS
-        if changed and not self._as_json:
+        changed = [] if last else self._changed(vitals)
+        if not self._as_json:
             for line in changed:
                 _log(line)
-        if due or (changed and self._as_json):
+        if last or time.monotonic() - self._said >= LINE_EVERY_SECONDS or (changed and self._as_json):
             self._said = time.monotonic()
-            why = "end" if last else "change" if changed else "minute"
-            self._print(vitals, rate, why)
+            self._print(vitals, rate, "end" if last else "change" if changed else "minute")
 
     def _print(self, vitals: Vitals, rate: float, why: str) -> None:
         if self._as_json:
@@ -77,20 +75,34 @@ class Lines:
 
             told: dict[str, Any] = {"line": why, "events_per_second": round(rate, 1), **vitals.to_json()}
             click.echo(json.dumps(told, ensure_ascii=False))
-            return
-        reasons = "; ".join(vitals.unready())
-        _log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons and why != "end" else ""))
+        elif why != "end":
+            reasons = "; ".join(vitals.unready())
+            _log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons else ""))
 
     def _changed(self, vitals: Vitals) -> list[str]:
-        """Say which states are new. A watch that opens its stream again is no news before it fails at it."""
-        now = {one.name(): one.state for one in vitals.streams if one.state not in ("starting", "listing")}
-        more = {one.name(): f", {one.objects or 0:,} objects" for one in vitals.streams if one.state == "watching"}
-        why = {one.name(): f": {one.last_error}" for one in vitals.streams if one.last_error}
-        now["store"] = vitals.store.state
-        why["store"] = f": {vitals.store.reason}" if vitals.store.reason else ""
-        found = [name for name, state in now.items() if self._states.get(name) != state]
-        self._states.update(now)
-        return [f"{name}: {now[name]}{more.get(name) or why.get(name, '')}" for name in found]
+        """Say which states are new, watches that went the same way together.
+
+        A watch that opens its stream again is no news before it fails at it.
+        """
+        found: dict[tuple[str, str], list[StreamVitals]] = {}
+        for one in vitals.streams:
+            settled = one.state not in ("starting", "listing")
+            if settled and self._states.get(one.name()) != one.state:
+                self._states[one.name()] = one.state
+                found.setdefault((one.cluster, one.state), []).append(one)
+        told = [_together(*group, streams) for group, streams in found.items()]
+        store = vitals.store
+        if self._states.get("store", "writing") != store.state:
+            told.append(f"store {store.state}" + (f": {store.reason}" if store.reason else ""))
+        self._states["store"] = store.state
+        return told
+
+
+def _together(cluster: str, state: str, streams: list[StreamVitals]) -> str:
+    if state == "watching":
+        return f"{cluster} watching: {', '.join(f'{one.kind} {one.objects or 0:,}' for one in streams)}"
+    why = next((one.last_error for one in streams if one.last_error), "no reason known")
+    return f"{cluster} {state}: {', '.join(one.kind for one in streams)}: {why}"
 
 
 def _log(text: str) -> None:
@@ -115,9 +127,11 @@ class LiveLine:
         self._live.stop()
 
     def show(self, vitals: Vitals, last: bool = False) -> None:
-        """Draw the state of now."""
+        """Draw the state of now. The last one is not drawn: what ends now is not unwell."""
         from rich.text import Text
 
+        if last:
+            return
         reasons = vitals.unready()
         mark = Text("● ", style="red" if reasons else "green")
         line = mark.append(words(vitals, self._rate.of(vitals.received.total())), style="default")

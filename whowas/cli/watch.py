@@ -17,7 +17,6 @@ from whowas.errors import ConfigError, WhowasError
 if TYPE_CHECKING:
     from ingest.cluster.connect import Connection
     from ingest.cluster.rights import Right
-
     from whowas.cli.live import Lines, LiveLine
     from whowas.recorder import Recorder
     from whowas.serving import Page, Server
@@ -48,7 +47,6 @@ class Choice(NamedTuple):
     help="Where /metrics, /healthz and /readyz are served.",
 )
 @click.option("--check", is_flag=True, help="Say which rights there are and which are missing; record nothing.")
-@click.option("--once", is_flag=True, help="End when everything that stands now is recorded.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
 @click.pass_context
 def command(ctx: click.Context, /, history: str | None, **told: Any) -> None:
@@ -77,8 +75,7 @@ def command(ctx: click.Context, /, history: str | None, **told: Any) -> None:
         ctx.exit(_check(choices, told["as_json"]))
     if history is None:
         raise click.UsageError("cannot record without a store: say --history FILE; it is made where there is none")
-    clusters = _connect(choices, probe=told["once"])
-    ctx.exit(_record(history, clusters, told["listen"], told["once"], told["as_json"]))
+    ctx.exit(_record(history, _connect(choices), told["listen"], told["as_json"]))
 
 
 def pair(kubeconfigs: Sequence[str], contexts: Sequence[str], clusters: Sequence[str]) -> list[Choice]:
@@ -100,22 +97,22 @@ def pair(kubeconfigs: Sequence[str], contexts: Sequence[str], clusters: Sequence
     return choices
 
 
-def _connect(choices: list[Choice], *, probe: bool) -> list[tuple[str, Connection]]:
-    """Without a probe a cluster that does not answer keeps no other from being recorded: its watches try again."""
+def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
+    """Read the credentials. A cluster that does not answer now is tried again, and keeps no other waiting."""
     from ingest.cluster.connect import connect
 
-    found = [(one.cluster, connect(one.kubeconfig, one.context, probe=probe)) for one in choices]
+    found = [(one.cluster, connect(one.kubeconfig, one.context, probe=False)) for one in choices]
     return [(name or connection.name, connection) for name, connection in found]
 
 
-def _record(history: str, clusters: list[tuple[str, Connection]], listen: str, once: bool, as_json: bool) -> int:
+def _record(history: str, clusters: list[tuple[str, Connection]], listen: str, as_json: bool) -> int:
     from whowas.recorder import Recorder
 
     recorder = Recorder(history, clusters)
     with _told_to_stop() as stopping, _server(listen, recorder), _show(as_json) as shown:
         recorder.start()
         try:
-            _follow(recorder, shown, stopping, once)
+            _follow(recorder, shown, stopping)
         finally:
             durable = recorder.stop(STOP_SECONDS)
         shown.show(recorder.vitals(), last=True)
@@ -131,16 +128,10 @@ def _summary(history: str, written: int, durable: bool) -> str:
     return f"whowas: stopped; {plural(written, 'observation')} written to {clean(history)}{rest}"
 
 
-def _follow(recorder: Recorder, shown: Lines | LiveLine, stopping: threading.Event, once: bool) -> None:
-    """Show how it goes until somebody stops it, the store is lost, or, once, everything was seen."""
-    while not stopping.wait(LOOK_SECONDS):
-        vitals = recorder.vitals()
-        shown.show(vitals)
-        if recorder.failure is not None or (once and not vitals.unready()):
-            return
-        lost = [one for one in vitals.streams if one.state == "forbidden" and not one.optional]
-        if once and lost:
-            raise WhowasError(f"cannot record everything: {lost[0].last_error}; see whowas watch --check")
+def _follow(recorder: Recorder, shown: Lines | LiveLine, stopping: threading.Event) -> None:
+    """Show how it goes until somebody stops it, or the store is lost."""
+    while recorder.failure is None and not stopping.wait(LOOK_SECONDS):
+        shown.show(recorder.vitals())
 
 
 def _show(as_json: bool) -> Lines | LiveLine:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from ingest.cluster.watch import ClusterWatch, Connection, StreamState, WatchOptions
-
 from whowas.errors import ConfigError
 from whowas.recorder.mailbox import Mailbox
 from whowas.recorder.vitals import SILENCE_SECONDS, StreamVitals, Vitals

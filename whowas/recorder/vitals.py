@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
-import whowas
 from whowas.metrics import Histogram, Sample
 from whowas.moments import rfc3339
 from whowas.recorder.mailbox import Sort
@@ -153,7 +153,7 @@ class Vitals:
 
     def samples(self) -> Iterator[Sample]:
         """Yield every value that whowas.metrics declares."""
-        yield Sample("whowas_build_info", (whowas.__version__,), 1)
+        yield Sample("whowas_build_info", (version("whowas"),), 1)
         yield Sample("whowas_ready", (), not self.unready())
         for name, counts in (("received", self.received), ("written", self.written), ("dropped", self.dropped)):
             for sort, count in counts.items():

@@ -30,6 +30,9 @@ class Store(Protocol):
     def write(self, observations: Sequence[Observation]) -> Written:
         """Make durable, all or nothing."""
 
+    def maintain(self, budget_seconds: float) -> int:
+        """Pack away what is over, for about so long."""
+
     def close(self) -> None:
         """Let go."""
 
@@ -40,6 +43,7 @@ class Pace:
 
     within_seconds: how long an observation may wait for others; with the transaction it is durable within a second.
     retry_seconds: first wait after a failed write; doubled at each failure up to retry_most_seconds.
+    maintain_every_seconds: how often the store may tidy up, for maintain_seconds at a time.
     """
 
     most: int = 2000
@@ -47,6 +51,8 @@ class Pace:
     idle_seconds: float = 1.0
     retry_seconds: float = 0.25
     retry_most_seconds: float = 10.0
+    maintain_every_seconds: float = 10.0
+    maintain_seconds: float = 0.2
 
 
 class Writer:
@@ -138,6 +144,7 @@ class Writer:
             store.close()
 
     def _serve(self, store: Store) -> None:
+        tidied = time.monotonic()
         while True:
             # Asked before taking: what is put between an empty take and the end would be forgotten.
             last = self._mailbox.closed
@@ -146,6 +153,18 @@ class Writer:
                 self._write(store, batch)
             elif last:
                 return
+            if not last and time.monotonic() - tidied > self._pace.maintain_every_seconds:
+                self._tidy(store)
+                tidied = time.monotonic()
+
+    def _tidy(self, store: Store) -> None:
+        """Let the store pack what is over. What keeps it from that for the moment, it may try again another time."""
+        try:
+            store.maintain(self._pace.maintain_seconds)
+        except StoreError as error:
+            if not error.passing:
+                raise
+            self._failures += 1
 
     def _write(self, store: Store, batch: list[Observation]) -> None:
         """Write a batch; what is not durable is kept and tried again, until it is or until we are told to leave."""

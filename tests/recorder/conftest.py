@@ -1,0 +1,25 @@
+"""A real control plane for the recorder's tests, and a kubeconfig that may do what deploy/ grants, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needs import need
+from recorder.manifests import ACCOUNT, NAMESPACE, grant
+from servers.control_plane import ControlPlane, missing
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ControlPlane]:
+    need(not missing(), missing())
+    with ControlPlane() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(cluster: ControlPlane) -> Path:
+    """Of the service account of deploy/rbac.yaml."""
+    grant(cluster.api())
+    return cluster.kubeconfig("recorder", token=cluster.service_account_token(NAMESPACE, ACCOUNT))

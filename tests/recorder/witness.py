@@ -1,0 +1,136 @@
+"""What the apiserver told somebody else, what the store holds, and pods that come and go."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from servers import pods
+from servers.api import Api, ApiError
+
+from enrich.evidence import VERBS, EvidenceStore
+
+PODS = "/api/v1/pods"
+# (verb, UID, resourceVersion)
+Event = tuple[str, str, int]
+
+
+class Witness:
+    """A second watch of pods that knows no whowas: every event since it began, over restarts of the apiserver."""
+
+    def __init__(self, api: Api) -> None:
+        self.events: list[Event] = []
+        self.failure: Exception | None = None
+        self._api = api
+        self._version = api.list(PODS)[1]
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._leave.set()
+
+    def _run(self) -> None:
+        while not self._leave.is_set():
+            try:
+                for _, event in self._api.events(PODS, resourceVersion=self._version, timeoutSeconds=300):
+                    assert event["type"] != "ERROR", event["object"]
+                    meta = event["object"]["metadata"]
+                    self.events.append((event["type"], meta["uid"], int(meta["resourceVersion"])))
+                    self._version = meta["resourceVersion"]
+            except ApiError as error:
+                if error.status < 429:
+                    self.failure = error
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+
+    def all(self, api: Api) -> list[Event]:
+        """Every event up to now: wait until the watch has shown a last one, a pod made for it."""
+        made = api.create("/api/v1/namespaces/default/pods", pods.small(f"last-{time.time_ns()}"))["metadata"]
+        last = ("ADDED", made["uid"], int(made["resourceVersion"]))
+        until = time.monotonic() + 20
+        while last not in self.events:
+            assert self.failure is None, self.failure
+            assert time.monotonic() < until, "the witness saw no end"
+            time.sleep(0.02)
+        return self.events[: self.events.index(last) + 1]
+
+
+def stored(path: Path, cluster: str = "test") -> list[Event]:
+    """Every event of pods in the store, read beside the recorder."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    rows = database.execute(
+        "SELECT verb, uid, version FROM event JOIN object ON object.id = event.object JOIN cluster ON "
+        "cluster.id = object.cluster WHERE kind = 1 AND verb < 5 AND cluster.name = ? ORDER BY event.id",
+        (cluster,),
+    ).fetchall()
+    database.close()
+    return [(VERBS[verb], uid, version) for verb, uid, version in rows]
+
+
+def gaps(path: Path) -> list[tuple[str, int, int]]:
+    """Every gap in the store: kind, from, to."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    rows = database.execute("SELECT kind, low_us, high_us FROM span WHERE gap = 1").fetchall()
+    database.close()
+    return rows
+
+
+def wait_for_version(path: Path, version: int, cluster: str = "test", seconds: float = 20) -> None:
+    """Wait until the recorder has made durable all that pods did up to a version."""
+    until = time.monotonic() + seconds
+    while True:
+        store = EvidenceStore(path)
+        cursor = store.cursors(cluster).get("Pod")
+        store.close()
+        if cursor is not None and int(cursor.version) >= version:
+            return
+        assert time.monotonic() < until, f"the store is at {cursor}, the apiserver at {version}"
+        time.sleep(0.05)
+
+
+def differences(seen: list[Event], kept: list[Event]) -> dict[str, list[Event]]:
+    """What was lost and what was doubled or made up; both empty when the store is right."""
+    told, held = Counter(seen), Counter(kept)
+    return {"lost": sorted((told - held).elements()), "doubled": sorted((held - told).elements())}
+
+
+@contextmanager
+def churn(api: Api, pods_per_second: float = 40, seed: int = 1) -> Iterator[None]:
+    """Create, run and delete pods until the block ends. Refusals of an apiserver that is down are waited out."""
+    leave, rng = threading.Event(), random.Random(seed)
+
+    def life(number: int) -> None:
+        name, path = f"churn-{seed}-{number}", f"/api/v1/namespaces/default/pods/churn-{seed}-{number}"
+        pods.run(api, pods.small(name, f"node-{number % 5}"), f"10.201.{number // 250 % 250}.{number % 250 + 1}")
+        if rng.random() < 0.8:
+            api.delete(path, grace_seconds=0)
+
+    def run() -> None:
+        number = 0
+        while not leave.wait(1 / pods_per_second):
+            number += 1
+            try:
+                life(number)
+            except (ApiError, OSError):
+                leave.wait(0.1)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        leave.set()
+        worker.join(20)
