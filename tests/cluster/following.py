@@ -29,15 +29,16 @@ QUICK = WatchOptions(
 )
 
 
-def kubeconfig(folder: Path, server: str) -> str:
+def kubeconfig(folder: Path, server: str, **user: object) -> str:
+    """Write a kubeconfig with one context, `here`, of cluster `paris`."""
     path = folder / "kubeconfig"
-    parts = {
+    parts: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "here",
         "contexts": [{"name": "here", "context": {"cluster": "paris", "user": "me"}}],
         "clusters": [{"name": "paris", "cluster": {"server": server}}],
-        "users": [{"name": "me", "user": {"token": "first"}}],
+        "users": [{"name": "me", "user": user or {"token": "first"}}],
     }
     path.write_text(yaml.safe_dump(parts))
     return str(path)
@@ -51,7 +52,7 @@ def connection_to(folder: Path, server: str) -> Connection:
 class Followed:
     """What came of a stream so far."""
 
-    stream: KindStream
+    stream: KindStream = field(init=False)
     seen: list[Observation] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
@@ -83,7 +84,8 @@ def following(
     resume: tuple[str, int] | None = None,
     options: WatchOptions = QUICK,
 ) -> Iterator[Followed]:
-    told = Followed(KindStream(resource, connection, "paris", resume, lambda batch: told.put(batch), options))
+    told = Followed()
+    told.stream = KindStream(resource, connection, "paris", resume, told.put, options)
     thread = threading.Thread(target=told.stream.run)
     thread.start()
     try:
