@@ -69,14 +69,13 @@ def _odd(raw: bytes, report: EvidenceReport, asked: str) -> Line | None:
     loose = _object(raw, asked)
     if loose.get("type") == "ERROR":
         raise _error(loose.get("object"), asked)
+    if loose.get("type") not in VERBS or not isinstance(loose.get("object"), dict):
+        report.refused["no_evidence"] += 1
+        return None
     try:
-        line = lenient(loose, Line, report)
+        return lenient(loose, Line, report)
     except BROKEN as error:
         raise Unreadable(asked, f"an event that cannot be read: {error}") from error
-    if line.type in VERBS and line.object is not None:
-        return line
-    report.refused["no_evidence"] += 1
-    return None
 
 
 def _error(told: Any, asked: str) -> Refused:
@@ -99,7 +98,9 @@ def read_page(raw: bytes, report: EvidenceReport, asked: str) -> Page:
         pass
     loose = _object(raw, asked)
     items = loose.get("items")
-    things = [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+    items = items if isinstance(items, list) else []
+    things = [one for one in items if isinstance(one, dict)]
+    report.refused["odd_item"] += len(items) - len(things)
     try:
         meta = lenient({"metadata": loose.get("metadata") or {}}, Page, report).metadata
         return Page(meta, [lenient(one, KubeObject, report) for one in things])
