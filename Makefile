@@ -87,8 +87,9 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
-soak: $(VENV)/.dev  ## Names under hours of simulated churn (some ten minutes)
+soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder killed a hundred times (some fifteen minutes)
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),300) $(BIN)/python -m pytest -q tests/churn
+	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out

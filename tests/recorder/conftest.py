@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
 from recorder.manifests import ACCOUNT, NAMESPACE, grant
-from servers.control_plane import ControlPlane, missing
+from servers.control_plane import ControlPlane
+from servers.fixtures import servers_built
+
+__all__ = ["servers_built"]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[ControlPlane]:
-    need(not missing(), missing())
+def cluster(servers_built: None) -> Iterator[ControlPlane]:
     with ControlPlane() as found:
         yield found
 

@@ -1,4 +1,4 @@
-"""The recorder on a real apiserver and a real store: what happened is in the store, once, whatever happens to either."""
+"""The recorder on a real apiserver and a real store: what happened is in the store, once, whatever befalls either."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from recorder.witness import PODS, Witness, churn, differences, gaps, stored, wait_for_version
+from recorder.witness import PODS, Witness, churn, differences, gaps, standing, stored, wait_for_version
 from servers import pods
 from servers.control_plane import ControlPlane, wait_until
 
@@ -95,19 +95,24 @@ def test_an_apiserver_that_is_away_turns_ready_red_then_green_and_nothing_is_los
     cluster: ControlPlane, kubeconfig: Path, tmp_path: Path
 ) -> None:
     path, api = tmp_path / "h.db", cluster.api()
-    with recording(path, kubeconfig) as recorder, Witness(api) as witness, churn(api):
-        time.sleep(0.5)
-        cluster.apiserver.kill()
-        red = wait_for(recorder, lambda now: now.unready())
-        assert any("silent for" in one and "refused" in one for one in red.unready()), red.unready()
-        assert red.unhealthy() == [], "a restart would not help"
-        cluster.apiserver.start()
-        wait_for(recorder, lambda now: not now.unready())
-        time.sleep(0.5)
+    with recording(path, kubeconfig) as recorder, Witness(api) as witness:
+        with churn(api):
+            time.sleep(1)
+            cluster.apiserver.kill()
+            red = wait_for(recorder, lambda now: now.unready())
+            assert any("silent for" in one and "refused" in one for one in red.unready()), red.unready()
+            assert red.unhealthy() == [], "a restart would not help"
+            cluster.apiserver.start()
+            wait_for(recorder, lambda now: not now.unready())
+            time.sleep(0.5)
         seen = witness.all(api)
         wait_for_version(path, seen[-1][2])
-    assert gaps(path) == []
-    assert not any(differences(seen, [one for one in stored(path) if one[0] != "LISTED"]).values())
+        assert standing(path) == {one["metadata"]["uid"] for one in api.list(PODS)[0]}
+    # A single apiserver that restarts may have forgotten what it had not said yet: that is a gap, and said.
+    if not witness.torn:
+        found = differences(seen, [one for one in stored(path) if one[0] not in ("LISTED", "VANISHED")])
+        assert found["doubled"] == []
+        assert found["lost"] == [] or gaps(path)
 
 
 def test_unready_until_the_first_lists_are_complete(cluster: ControlPlane, tmp_path: Path) -> None:
@@ -264,7 +269,7 @@ def test_readers_read_beside(cluster: ControlPlane, kubeconfig: Path, tmp_path: 
                     store.cursors("test")
                     store.close()
                     stored(path)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - all of them are told
                     failures.append(error)
                 time.sleep(0.01)  # as often as a reader could want, without taking the whole machine
 

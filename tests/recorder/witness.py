@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,7 @@ from servers import pods
 from servers.api import Api, ApiError
 
 from enrich.evidence import VERBS, EvidenceStore
+from whowas.errors import StoreError
 
 PODS = "/api/v1/pods"
 # (verb, UID, resourceVersion)
@@ -23,10 +25,14 @@ Event = tuple[str, str, int]
 
 
 class Witness:
-    """A second watch of pods that knows no whowas: every event since it began, over restarts of the apiserver."""
+    """A second watch of pods that knows no whowas: every event since it began, over restarts of the apiserver.
+
+    torn: the apiserver forgot some of it (it does, when it restarts): `events` go on after a hole.
+    """
 
     def __init__(self, api: Api) -> None:
         self.events: list[Event] = []
+        self.torn = False
         self.failure: Exception | None = None
         self._api = api
         self._version = api.list(PODS)[1]
@@ -43,18 +49,24 @@ class Witness:
     def _run(self) -> None:
         while not self._leave.is_set():
             try:
-                for _, event in self._api.events(PODS, resourceVersion=self._version, timeoutSeconds=300):
-                    assert event["type"] != "ERROR", event["object"]
-                    meta = event["object"]["metadata"]
-                    self.events.append((event["type"], meta["uid"], int(meta["resourceVersion"])))
-                    self._version = meta["resourceVersion"]
+                self._follow()
             except ApiError as error:
-                if error.status < 429:
+                if error.status == 410:
+                    self.torn, self._version = True, self._api.list(PODS)[1]
+                elif error.status < 429:
                     self.failure = error
                     return
             except OSError:
                 pass
             time.sleep(0.05)
+
+    def _follow(self) -> None:
+        for _, event in self._api.events(PODS, resourceVersion=self._version, timeoutSeconds=300):
+            if event["type"] == "ERROR":
+                raise ApiError("GET", PODS, event["object"]["code"], json.dumps(event["object"]).encode())
+            meta = event["object"]["metadata"]
+            self.events.append((event["type"], meta["uid"], int(meta["resourceVersion"])))
+            self._version = meta["resourceVersion"]
 
     def all(self, api: Api) -> list[Event]:
         """Every event up to now: wait until the watch has shown a last one, a pod made for it."""
@@ -80,24 +92,39 @@ def stored(path: Path, cluster: str = "test") -> list[Event]:
     return [(VERBS[verb], uid, version) for verb, uid, version in rows]
 
 
-def gaps(path: Path) -> list[tuple[str, int, int]]:
-    """Every gap in the store: kind, from, to."""
+def standing(path: Path, cluster: str = "test") -> set[str]:
+    """The UIDs of the pods that, as the store knows, are not gone."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    rows = database.execute("SELECT kind, low_us, high_us FROM span WHERE gap = 1").fetchall()
+    rows = database.execute(
+        "SELECT uid FROM object JOIN cluster ON cluster.id = object.cluster "
+        "WHERE kind = 1 AND gone_us IS NULL AND cluster.name = ?",
+        (cluster,),
+    ).fetchall()
+    database.close()
+    return {uid for (uid,) in rows}
+
+
+def gaps(path: Path) -> list[tuple[str, int, int]]:
+    """Every gap in what the store knows of pods: kind, from, to."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    rows = database.execute("SELECT kind, low_us, high_us FROM span WHERE gap = 1 AND kind IN ('', 'Pod')").fetchall()
     database.close()
     return rows
+
+
+def cursor(path: Path, cluster: str = "test") -> int:
+    """The version up to which pods are durable; 0 before the first list is complete, and before there is a store."""
+    with contextlib.suppress(StoreError), contextlib.closing(EvidenceStore(path)) as store:
+        found = store.cursors(cluster).get("Pod")
+        return int(found.version) if found else 0
+    return 0
 
 
 def wait_for_version(path: Path, version: int, cluster: str = "test", seconds: float = 20) -> None:
     """Wait until the recorder has made durable all that pods did up to a version."""
     until = time.monotonic() + seconds
-    while True:
-        store = EvidenceStore(path)
-        cursor = store.cursors(cluster).get("Pod")
-        store.close()
-        if cursor is not None and int(cursor.version) >= version:
-            return
-        assert time.monotonic() < until, f"the store is at {cursor}, the apiserver at {version}"
+    while (now := cursor(path, cluster)) < version:
+        assert time.monotonic() < until, f"the store is at {now}, the apiserver at {version}"
         time.sleep(0.05)
 
 
@@ -107,7 +134,7 @@ def differences(seen: list[Event], kept: list[Event]) -> dict[str, list[Event]]:
     return {"lost": sorted((told - held).elements()), "doubled": sorted((held - told).elements())}
 
 
-@contextmanager
+@contextlib.contextmanager
 def churn(api: Api, pods_per_second: float = 40, seed: int = 1) -> Iterator[None]:
     """Create, run and delete pods until the block ends. Refusals of an apiserver that is down are waited out."""
     leave, rng = threading.Event(), random.Random(seed)

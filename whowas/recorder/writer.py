@@ -169,21 +169,29 @@ class Writer:
     def _write(self, store: Store, batch: list[Observation]) -> None:
         """Write a batch; what is not durable is kept and tried again, until it is or until we are told to leave."""
         wait = self._pace.retry_seconds
-        while not self._give_up.is_set():
-            try:
-                self._time(store, batch)
-            except StoreError as error:
-                if not error.passing:
-                    self.dropped.update(map(sort_of, batch))
-                    raise
-                self._failures += 1
-                self._say("failing", str(error))
-                self._give_up.wait(wait)
-                wait = min(wait * 2, self._pace.retry_most_seconds)
-                continue
-            self._say("writing")
-            return
-        self.dropped.update(map(sort_of, batch))
+        durable = False
+        try:
+            while not durable and not self._give_up.is_set():
+                durable = self._try(store, batch)
+                if not durable:
+                    self._give_up.wait(wait)
+                    wait = min(wait * 2, self._pace.retry_most_seconds)
+        finally:
+            if not durable:
+                self.dropped.update(map(sort_of, batch))
+
+    def _try(self, store: Store, batch: list[Observation]) -> bool:
+        """Write once; False when it may go better another time. Raises: StoreError when it will not."""
+        try:
+            self._time(store, batch)
+        except StoreError as error:
+            if not error.passing:
+                raise
+            self._failures += 1
+            self._say("failing", str(error))
+            return False
+        self._say("writing")
+        return True
 
     def _time(self, store: Store, batch: list[Observation]) -> None:
         began = self._busy_since = time.monotonic()

@@ -1,0 +1,86 @@
+"""`whowas watch` killed with -9 at random while pods come and go: nothing lost, nothing doubled.
+
+WHOWAS_KILLS says how often; `make soak` kills a hundred times.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from recorder.witness import PODS, Witness, churn, cursor, differences, gaps, standing, stored, wait_for_version
+from servers import pods
+from servers.api import Api
+from servers.control_plane import ControlPlane
+
+KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
+
+
+def start(path: Path, kubeconfig: Path) -> subprocess.Popen[bytes]:
+    words = ["watch", "--history", str(path), "--kubeconfig", str(kubeconfig), "--listen", "none"]
+    return subprocess.Popen([sys.executable, "-m", "whowas", *words], stderr=subprocess.DEVNULL)
+
+
+def kill(running: subprocess.Popen[bytes]) -> None:
+    assert running.poll() is None, f"it ended by itself with {running.returncode}"
+    running.kill()
+    running.wait()
+
+
+def stop(running: subprocess.Popen[bytes]) -> None:
+    running.terminate()
+    assert running.wait(15) == 0
+
+
+def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+    path, api, rng = tmp_path / "h.db", cluster.api(), random.Random(1)
+    first = start(path, kubeconfig)
+    wait_for_version(path, 1)
+    progress = set()
+    with Witness(api) as witness:
+        with churn(api, 60, seed=2):
+            running = first
+            for _ in range(KILLS):
+                time.sleep(rng.uniform(0.6, 2.4))
+                progress.add(cursor(path))
+                kill(running)
+                running = start(path, kubeconfig)
+        seen = witness.all(api)
+        assert not witness.torn
+        wait_for_version(path, seen[-1][2])
+        stop(running)
+    assert len(progress) > KILLS / 4, "the runs that were killed had got somewhere"
+    assert len(seen) > 20 * KILLS
+    assert gaps(path) == []
+    assert not any(differences(seen, [one for one in stored(path) if one[0] != "LISTED"]).values())
+    assert standing(path) == {one["metadata"]["uid"] for one in api.list(PODS)[0]}
+
+
+def test_kills_during_the_first_list(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+    """A list that was cut off is begun anew; what went meanwhile is not believed to stand for ever."""
+    path, api, rng = tmp_path / "h.db", cluster.api(), random.Random(2)
+    pods.fill(api, 1500)
+    caught = 0
+    with churn(api, 30, seed=3):
+        for number in range(6):
+            running = start(path, kubeconfig)
+            time.sleep(rng.uniform(0.4, 0.9))
+            kill(running)
+            caught += cursor(path) == 0
+            api.delete(f"/api/v1/namespaces/default/pods/filler-00000-0000{number}", grace_seconds=0)
+    running = start(path, kubeconfig)
+    last = int(pods_version(api))
+    wait_for_version(path, last)
+    stop(running)
+    assert caught, "no list was cut off: the test tests nothing"
+    assert standing(path) == {one["metadata"]["uid"] for one in api.list(PODS)[0]}
+
+
+def pods_version(api: Api) -> str:
+    """The version of the newest change of any pod."""
+    items = api.list(PODS)[0]
+    return max((one["metadata"]["resourceVersion"] for one in items), key=int)
