@@ -89,6 +89,7 @@ class EvidenceStore:
                 self._lock.release()
             raise
         self._known: dict[str, _Known] = {}
+        self._importing = ""
         self._clocks = Clocks()
         # What a list that is not complete yet has shown, by cluster and kind.
         self._listed: dict[tuple[str, str], set[str]] = {}
@@ -370,13 +371,30 @@ class EvidenceStore:
         with in_words(self.path, "write"):
             return pack(self.database, budget_seconds=budget_seconds)
 
-    def source(self, name: str, digest: str | None) -> int | None:
-        """Return the row of a file to be imported, None when the same content was imported before."""
+    def begin_import(self, name: str, digest: str) -> int | None:
+        """Return a row for a file to be imported, None when the same content was imported before.
+
+        What an import that was cut off has left is removed first.
+        """
         with in_words(self.path, "write"):
-            made = self.database.execute(
-                "INSERT OR IGNORE INTO source(name, digest, added_us) VALUES(?, ?, ?)", (name, digest, now_us())
-            )
-        return int(made.lastrowid or 0) if made.rowcount else None
+            if self.database.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone():
+                return None
+            self.database.execute("BEGIN IMMEDIATE")
+            for table in ("event", "span"):
+                self.database.execute(
+                    f"DELETE FROM {table} WHERE source IN (SELECT id FROM source WHERE digest IS NULL)"  # noqa: S608
+                )
+            self.database.execute("DELETE FROM source WHERE digest IS NULL")
+            made = self.database.execute("INSERT INTO source(name, added_us) VALUES(?, ?)", (name, now_us()))
+            self.database.execute("COMMIT")
+        self._known.clear()
+        self._importing = digest
+        return int(made.lastrowid or 0)
+
+    def end_import(self, row: int) -> None:
+        """Say that a file was imported to its end."""
+        with in_words(self.path, "write"):
+            self.database.execute("UPDATE source SET digest = ? WHERE id = ?", (self._importing, row))
 
 
 ENCODE = msgspec.json.Encoder()

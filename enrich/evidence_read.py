@@ -160,10 +160,51 @@ class Reading:
         events = from_blob(blob)
         return derive_rows(self._database, cluster, sorted({one.object for one in events}), events)
 
-    def on_address(self, ip: bytes) -> dict[int, ClusterTrack]:
-        """Return tracks of all who ever said this address was theirs, and of nodes: packed away or not."""
-        rows = [row for (row,) in self._database.execute("SELECT object FROM address WHERE ip = ?", (ip,))]
-        return self.of_objects(rows)
+    def on_addresses(self, several: Iterable[bytes]) -> list[int]:
+        """Return the rows of all objects that ever said one of these addresses was theirs."""
+        found: list[int] = []
+        for ip in several:
+            found += [row for (row,) in self._database.execute("SELECT object FROM address WHERE ip = ?", (ip,))]
+        return found
+
+    def named(self, namespace: str, begins: str) -> list[int]:
+        """Return the rows of pods of a namespace whose names begin so."""
+        rows = self._database.execute(
+            "SELECT id FROM object WHERE kind = ? AND namespace = ? AND name >= ? AND name < ?",
+            (KIND["Pod"], namespace, begins, begins + "\U0010ffff"),
+        )
+        return [row for (row,) in rows]
+
+    def addresses_of(self, rows: Sequence[int]) -> set[bytes]:
+        """Return every address that these objects spoke of."""
+        found: set[bytes] = set()
+        for track in self.of_objects(rows).values():
+            for pod in track.pods.values():
+                found.update(one.ip for one in pod.segments())
+        return found
+
+    def of_uids(self, uids: Sequence[str]) -> list[Observation]:
+        """Return every observation of some objects, each in its order."""
+        found: list[Observation] = []
+        for uid in uids:
+            rows = self._database.execute("SELECT id FROM object WHERE uid = ?", (uid,)).fetchall()
+            for (row,) in rows:
+                facts, events = self._dossier(row, {})
+                found += observed(facts, events, self.sources)
+        return found
+
+    def _dossier(self, row: int, blocks: dict[int, list[Stored]]) -> tuple[Facts, list[Stored]]:
+        """Return all there is about one object, packed away or not. blocks: those that are open already."""
+        uid, kind, cluster, block = self._database.execute(
+            "SELECT uid, kind, cluster, block FROM object WHERE id = ?", (row,)
+        ).fetchone()
+        facts = Facts(uid, kind, self.clusters[cluster])
+        if block is None:
+            return facts, list(events_of(self._database, [row]))
+        if block not in blocks:
+            blob = self._database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
+            blocks[block] = from_blob(blob)
+        return facts, [one for one in blocks[block] if one.object == row]
 
     def of_objects(self, rows: Sequence[int]) -> dict[int, ClusterTrack]:
         """Return tracks of some objects, and of all nodes and of what clocks say."""
@@ -171,18 +212,10 @@ class Reading:
         self.spans(tracks)
         nodes = self._database.execute("SELECT id FROM object WHERE kind = ?", (KIND["Node"],))
         blocks: dict[int, list[Stored]] = {}
+        numbers = {name: row for row, name in self.clusters.items()}
         for row in dict.fromkeys([*rows, *(row for (row,) in nodes)]):
-            uid, kind, cluster, block = self._database.execute(
-                "SELECT uid, kind, cluster, block FROM object WHERE id = ?", (row,)
-            ).fetchone()
-            if block is None:
-                events = list(events_of(self._database, [row]))
-            else:
-                if block not in blocks:
-                    blob = self._database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
-                    blocks[block] = from_blob(blob)
-                events = [one for one in blocks[block] if one.object == row]
-            tracks[cluster].take_all(observed(Facts(uid, kind, self.clusters[cluster]), events, self.sources))
+            facts, events = self._dossier(row, blocks)
+            tracks[numbers[facts.cluster]].take_all(observed(facts, events, self.sources))
         for cluster, track in tracks.items():
             self.owners(cluster, track)
         return tracks

@@ -86,11 +86,16 @@ class ClusterHistory:
         high, low = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
         found = np.full((len(times), CANDIDATES), -1, dtype=np.int32)
         counts = np.zeros((len(times), 4), dtype=np.int32)
+        # Where kernels run as plain Python (whowas.kernels.do_without) the hash wraps around, as it is meant to.
+        with np.errstate(over="ignore"):
+            self._holders(high, low, times, skew_us, found, counts)
+        return Found(found, counts)
+
+    def _holders(self, high: Words, low: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
         holders(
             high, low, times, skew_us, self.highs, self.lows, self.table, self.first, self.bounds,
             self.reach, self.kinds, found, counts,
         )  # fmt: skip
-        return Found(found, counts)
 
     def versions_at(self, entities: Indices, times: Words) -> Indices:
         """Return the row of `versions` that was in force for each entity at each time; -1 for entity -1."""
@@ -142,8 +147,10 @@ def gather(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
     """Gather what is said of each cluster. A new recording begins, and a GAP without a name lies, in all of them."""
     tracks: dict[str, ClusterTrack] = {}
     nameless = []
+    quiet = False
     for one in observations:
         if one.verb == "START":
+            quiet = one.span is not None
             for track in tracks.values():
                 track.begin()
         elif one.verb == "GAP" and one.cluster is None:
@@ -152,7 +159,10 @@ def gather(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
             name = one.cluster or DEFAULT
             if name not in tracks:
                 tracks[name] = ClusterTrack(name)
-            tracks[name].observe(one)
+            if quiet and one.span is None:
+                tracks[name].take(one)
+            else:
+                tracks[name].observe(one)
     if not tracks:
         tracks[DEFAULT] = ClusterTrack(DEFAULT)
     for track in tracks.values():
@@ -217,7 +227,8 @@ def arrange(
     halves = held.halves[first[:-1]]
     highs, lows = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
     table = np.full(1 << max(4, (2 * len(highs)).bit_length() + 1), -1, dtype=np.int32)
-    fill_table(highs, lows, table)
+    with np.errstate(over="ignore"):
+        fill_table(highs, lows, table)
     versions = Versions(batch.versions, len(entities) - batch.pods.num_rows)
     counts = np.append(batch.pods["versions"].to_numpy(), np.ones(versions.bare, dtype=np.int64))
     return ClusterHistory(

@@ -81,7 +81,7 @@ class ClusterTrack:
             sort = self.gaps if seen.verb == "GAP" else self.spans
             sort.setdefault(seen.object.kind, []).append(seen.span)
             return
-        self._clock(seen)
+        self.look(seen)
         self.take(seen)
 
     def take(self, seen: Observation) -> None:
@@ -121,7 +121,8 @@ class ClusterTrack:
         self.members.pop(uid, None)
         self._behind.pop(uid, None)
 
-    def _clock(self, seen: Observation) -> None:
+    def look(self, seen: Observation) -> None:
+        """Remember when somebody was looking."""
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":

@@ -6,16 +6,16 @@ import gc
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from enrich.evidence import KINDS
 from enrich.evidence_file import in_words, open_database
 from enrich.evidence_read import Reading
-from enrich.history import DEFAULT, ClusterHistory, History, build
+from enrich.history import DEFAULT, History, build
 from enrich.objects import ClusterTrack
 from enrich.sights import address16
-from enrich.tables import Batch
+from whowas.observation import Observation
 
 
 class StoredHistory:
@@ -88,22 +88,48 @@ class StoredHistory:
         return tuple(row)
 
 
-def history_of_address(path: str, address: str, cluster: str | None = None) -> History:
+Tracks = dict[int, ClusterTrack]
+
+
+def history_of_address(path: str, address: str) -> History:
     """Return what a store knows of one address, without loading the rest. Raises: StoreError."""
-    packed = address16(address)
-    return _part(path, cluster, lambda reading: reading.on_address(packed or b""))
+    packed = address16(address) or b""
+    return _part(path, lambda reading: reading.of_objects(reading.on_addresses([packed]))) or History(
+        {DEFAULT: build(ClusterTrack(DEFAULT))}
+    )
 
 
-def _part(path: str, cluster: str | None, wanted: object) -> History:
+def history_of_name(path: str, name: str) -> History | None:
+    """Return what a store knows of `namespace/pod` (or its beginning); None when no pod is called so."""
+    namespace, _, begins = name.partition("/")
+
+    def wanted(reading: Reading) -> Tracks | None:
+        rows = reading.named(namespace, begins)
+        # Whoever else held these addresses bounds when these pods did.
+        return reading.of_objects([*rows, *reading.on_addresses(reading.addresses_of(rows))]) if rows else None
+
+    return _part(path, wanted)
+
+
+def observations_of(path: str, uids: Iterable[str]) -> list[Observation]:
+    """Return every observation of some objects. Raises: StoreError."""
+    with opened(path) as database:
+        return Reading(database).of_uids(list(uids))
+
+
+def _part(path: str, wanted: Callable[[Reading], Tracks | None]) -> History | None:
+    with opened(path) as database, _no_collecting():
+        tracks = wanted(Reading(database))
+        return None if tracks is None else History({one.name: build(one, last=True) for one in tracks.values()})
+
+
+@contextmanager
+def opened(path: str) -> Iterator[sqlite3.Connection]:
+    """One look at a store. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
         with in_words(path, "read"), _one_look(database):
-            tracks = wanted(Reading(database))  # type: ignore[operator]
-            found: dict[str, ClusterHistory] = {}
-            for track in tracks.values():
-                if cluster is None or track.name == cluster:
-                    found[track.name] = build(track, last=True)
-            return History(found or {DEFAULT: build(ClusterTrack(DEFAULT))})
+            yield database
     finally:
         database.close()
 
@@ -128,6 +154,3 @@ def _no_collecting() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-
-
-__all__ = ["Batch", "StoredHistory", "history_of_address"]
