@@ -10,8 +10,10 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from recorder.witness import PODS, Witness, churn, cursor, differences, gaps, standing, stored, wait_for_version
 from servers import pods
 from servers.api import Api
@@ -20,9 +22,28 @@ from servers.control_plane import ControlPlane
 KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
 
 
-def start(path: Path, kubeconfig: Path) -> subprocess.Popen[bytes]:
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "h.db"
+
+
+@pytest.fixture
+def start(path: Path, kubeconfig: Path) -> Iterator[Start]:
+    """Starts `whowas watch`; none outlives its test."""
     words = ["watch", "--history", str(path), "--kubeconfig", str(kubeconfig), "--listen", "none"]
-    return subprocess.Popen([sys.executable, "-m", "whowas", *words], stderr=subprocess.DEVNULL)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-m", "whowas", *words], stderr=subprocess.DEVNULL))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.kill()
+        one.wait()
 
 
 def kill(running: subprocess.Popen[bytes]) -> None:
@@ -36,9 +57,9 @@ def stop(running: subprocess.Popen[bytes]) -> None:
     assert running.wait(15) == 0
 
 
-def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
-    path, api, rng = tmp_path / "h.db", cluster.api(), random.Random(1)
-    first = start(path, kubeconfig)
+def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, path: Path, start: Start) -> None:
+    api, rng = cluster.api(), random.Random(1)
+    first = start()
     wait_for_version(path, 1)
     progress = set()
     with Witness(api) as witness:
@@ -48,7 +69,7 @@ def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, kubeconfig
                 time.sleep(rng.uniform(0.6, 2.4))
                 progress.add(cursor(path))
                 kill(running)
-                running = start(path, kubeconfig)
+                running = start()
         seen = witness.all(api)
         assert not witness.torn
         wait_for_version(path, seen[-1][2])
@@ -60,19 +81,19 @@ def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, kubeconfig
     assert standing(path) == {one["metadata"]["uid"] for one in api.list(PODS)[0]}
 
 
-def test_kills_during_the_first_list(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+def test_kills_during_the_first_list(cluster: ControlPlane, path: Path, start: Start) -> None:
     """A list that was cut off is begun anew; what went meanwhile is not believed to stand for ever."""
-    path, api, rng = tmp_path / "h.db", cluster.api(), random.Random(2)
+    api, rng = cluster.api(), random.Random(2)
     pods.fill(api, 1500)
     caught = 0
     with churn(api, 30, seed=3):
         for number in range(6):
-            running = start(path, kubeconfig)
+            running = start()
             time.sleep(rng.uniform(0.4, 0.9))
             kill(running)
             caught += cursor(path) == 0
             api.delete(f"/api/v1/namespaces/default/pods/filler-00000-0000{number}", grace_seconds=0)
-    running = start(path, kubeconfig)
+    running = start()
     last = int(pods_version(api))
     wait_for_version(path, last)
     stop(running)

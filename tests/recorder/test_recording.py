@@ -285,13 +285,25 @@ def test_readers_read_beside(cluster: ControlPlane, kubeconfig: Path, tmp_path: 
     assert failures == []
 
 
-def whowas(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "whowas", "watch", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def whowas() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `whowas watch`; none outlives its test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "whowas", "watch", *words]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.kill()
+        one.wait()
 
 
-def test_a_second_recorder_is_refused(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+def test_a_second_recorder_is_refused(
+    cluster: ControlPlane, kubeconfig: Path, tmp_path: Path, whowas: Callable[..., subprocess.Popen[str]]
+) -> None:
     path = tmp_path / "h.db"
     with recording(path, kubeconfig):
         second = whowas("--history", str(path), "--kubeconfig", str(kubeconfig), "--listen", "none")
@@ -302,7 +314,9 @@ def test_a_second_recorder_is_refused(cluster: ControlPlane, kubeconfig: Path, t
     assert out == ""
 
 
-def test_sigterm_ends_it_with_everything_durable(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+def test_sigterm_ends_it_with_everything_durable(
+    cluster: ControlPlane, kubeconfig: Path, tmp_path: Path, whowas: Callable[..., subprocess.Popen[str]]
+) -> None:
     path, api = tmp_path / "h.db", cluster.api()
     with churn(api, 60):
         running = whowas("--history", str(path), "--kubeconfig", str(kubeconfig), "--listen", "none", "--json")
@@ -323,7 +337,9 @@ def test_sigterm_ends_it_with_everything_durable(cluster: ControlPlane, kubeconf
     assert len(stored(path)) > 50
 
 
-def test_log_lines_for_people_and_pages_for_probes(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:
+def test_log_lines_for_people_and_pages_for_probes(
+    cluster: ControlPlane, kubeconfig: Path, tmp_path: Path, whowas: Callable[..., subprocess.Popen[str]]
+) -> None:
     import urllib.request
 
     from prometheus_client.parser import text_string_to_metric_families
