@@ -57,6 +57,17 @@ def stop(running: subprocess.Popen[bytes]) -> None:
     assert running.wait(15) == 0
 
 
+def live_a_while(path: Path, rng: random.Random) -> None:
+    """Until it has written something and some time more, so that writes are hit; or any time, so that starts are."""
+    began, until = cursor(path), time.monotonic() + 10
+    if rng.random() < 0.7:
+        while cursor(path) == began and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.6))
+    else:
+        time.sleep(rng.uniform(0, 2))
+
+
 def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, path: Path, start: Start) -> None:
     api, rng = cluster.api(), random.Random(1)
     first = start()
@@ -74,7 +85,7 @@ def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, path: Path
         assert not witness.torn
         wait_for_version(path, seen[-1][2])
         stop(running)
-    assert len(progress) > KILLS / 4, "the runs that were killed had got somewhere"
+    assert len(progress) > KILLS / 3, "the runs that were killed had got somewhere"
     assert len(seen) > 20 * KILLS
     assert gaps(path) == []
     assert not any(differences(seen, [one for one in stored(path) if one[0] != "LISTED"]).values())

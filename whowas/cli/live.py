@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_SECONDS = 60.0
 RATE_OVER_SECONDS = 5.0
+UNWELL = ("waiting", "forbidden", "stopped")
 
 
 class Rate:
@@ -80,17 +82,14 @@ class Lines:
             _log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons else ""))
 
     def _changed(self, vitals: Vitals) -> list[str]:
-        """Say which states are new, watches that went the same way together.
-
-        A watch that opens its stream again is no news before it fails at it.
-        """
-        found: dict[tuple[str, str], list[StreamVitals]] = {}
+        """Say which states are new. A watch that opens its stream again is no news before it fails at it."""
+        found = []
         for one in vitals.streams:
             settled = one.state not in ("starting", "listing")
             if settled and self._states.get(one.name()) != one.state:
                 self._states[one.name()] = one.state
-                found.setdefault((one.cluster, one.state), []).append(one)
-        told = [_together(*group, streams) for group, streams in found.items()]
+                found.append(one)
+        told = _together(found)
         store = vitals.store
         if self._states.get("store", "writing") != store.state:
             told.append(f"store {store.state}" + (f": {store.reason}" if store.reason else ""))
@@ -98,7 +97,15 @@ class Lines:
         return told
 
 
-def _together(cluster: str, state: str, streams: list[StreamVitals]) -> str:
+def _together(streams: Iterable[StreamVitals]) -> list[str]:
+    """A line for the watches of a cluster that are in one state."""
+    groups: dict[tuple[str, str], list[StreamVitals]] = {}
+    for one in streams:
+        groups.setdefault((one.cluster, one.state), []).append(one)
+    return [_words(*group, those) for group, those in groups.items()]
+
+
+def _words(cluster: str, state: str, streams: list[StreamVitals]) -> str:
     if state == "watching":
         return f"{cluster} watching: {', '.join(f'{one.kind} {one.objects or 0:,}' for one in streams)}"
     why = next((one.last_error for one in streams if one.last_error), "no reason known")
@@ -135,8 +142,9 @@ class LiveLine:
         reasons = vitals.unready()
         mark = Text("● ", style="red" if reasons else "green")
         line = mark.append(words(vitals, self._rate.of(vitals.received.total())), style="default")
-        for reason in reasons[:5]:
-            line.append(f"\n  {clean(reason)}", style="yellow")
-        if len(reasons) > 5:
-            line.append(f"\n  and {len(reasons) - 5} more", style="yellow")
+        waiting = _together(one for one in vitals.streams if one.state in UNWELL)
+        if vitals.store.reason:
+            waiting.append(f"store {vitals.store.state}: {vitals.store.reason}")
+        for text in waiting:
+            line.append(f"\n  {clean(text)}", style="yellow")
         self._live.update(line, refresh=True)

@@ -90,6 +90,8 @@ class Writer:
         A store that cannot be written is given up after two thirds of the time.
         """
         self._mailbox.close()
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout_seconds * 2 / 3)
         self._give_up.set()
         self._thread.join(timeout_seconds / 3)
@@ -111,7 +113,7 @@ class Writer:
             self._events,
             stored_bytes(self._path),
             0.0 if busy is None else time.monotonic() - busy,
-            self._thread.is_alive(),
+            self._thread.is_alive() or self._state == "opening",
         )
 
     def _say(self, state: str, reason: str = "") -> None:
