@@ -34,9 +34,14 @@ class Refused(WhowasError):
 
 
 class Unreachable(WhowasError):
-    """No answer, or one that broke off. `certificate`: somebody answered whose certificate is not to be trusted."""
+    """No answer, or one that broke off.
 
-    def __init__(self, asked: str, error: BaseException) -> None:
+    `certificate`: somebody answered whose certificate is not to be trusted. `silent`: an answer that had begun did
+    not go on for as long as one waits.
+    """
+
+    def __init__(self, asked: str, error: BaseException, *, silent: bool = False) -> None:
+        self.silent = silent
         self.certificate = _of_certificate(error)
         super().__init__(f"cannot {asked}: {_cause(error)}; {_remedy(error)}")
 

@@ -188,6 +188,10 @@ class KindStream:
                 self.state.enter("watching")
                 for batch in batches:
                     self._take(batch)
+        except Unreachable as error:
+            # Where nothing of a kind ever happened there are no bookmarks either: asked again, the server will tell.
+            if not error.silent:
+                raise
         finally:
             if time.monotonic() - began > min(HEALTHY_SECONDS, self._options.watch_seconds[0] / 2):
                 self._healthy()

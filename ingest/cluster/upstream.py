@@ -97,7 +97,7 @@ class Upstream:
     @contextmanager
     def _opened(self, query: dict[str, str], asked: str, *, watch: bool) -> Iterator[Any]:
         """Open a response that interrupt() can break off; what breaks in it is Unreachable."""
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         if self._client is None:
             self._client = self._connection.client()
@@ -110,7 +110,7 @@ class Upstream:
                 raise Stopped
             yield response
         except (HTTPError, HTTPException, OSError) as error:
-            raise Unreachable(asked, error) from error
+            raise Unreachable(asked, error, silent=isinstance(error, ReadTimeoutError)) from error
         finally:
             self._response = None
             response.close()
