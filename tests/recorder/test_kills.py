@@ -77,7 +77,7 @@ def test_kills_lose_nothing_and_double_nothing(cluster: ControlPlane, path: Path
         with churn(api, 60, seed=2):
             running = first
             for _ in range(KILLS):
-                time.sleep(rng.uniform(0.6, 2.4))
+                live_a_while(path, rng)
                 progress.add(cursor(path))
                 kill(running)
                 running = start()

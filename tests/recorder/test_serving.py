@@ -46,6 +46,7 @@ def vitals(*streams: StreamVitals, store: StoreVitals | None = None) -> Vitals:
         ([stream(last_received_us=NOW - 151_000_000)], "prod Pod: silent for 151 s"),
         ([stream(last_received_us=None, objects=None, state="starting")], "the first list is not complete"),
         ([stream(objects=None, state="listing")], "the first list is not complete"),
+        ([stream(durable=False)], "the first list is not complete"),
         ([stream(), stream("Job", state="forbidden", last_error="may not list jobs.batch")], "may not list jobs.batch"),
         ([stream(state="stopped", last_error="KeyError: 'x'")], "KeyError"),
     ],

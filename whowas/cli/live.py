@@ -51,6 +51,7 @@ class Lines:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._states: dict[str, str] = {}
+        self._ready: bool | None = None
         self._said = 0.0
         self._rate = Rate()
 
@@ -94,6 +95,10 @@ class Lines:
         if self._states.get("store", "writing") != store.state:
             told.append(f"store {store.state}" + (f": {store.reason}" if store.reason else ""))
         self._states["store"] = store.state
+        reasons = vitals.unready()
+        if self._ready is not (not reasons):
+            told.append("not complete: " + "; ".join(reasons) if reasons else "everything is recorded")
+        self._ready = not reasons
         return told
 
 

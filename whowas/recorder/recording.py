@@ -49,11 +49,13 @@ class Recorder:
         self._mailbox = Mailbox(options.capacity)
         self._writer = Writer(history, self._mailbox, options.pace)
         self._watches: dict[str, ClusterWatch] = {}
+        self._resumed: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Open the store and watch on from where it ends."""
         cursors = self._writer.start([name for name, _ in self._clusters])
         for name, connection in self._clusters:
+            self._resumed |= {(name, kind) for kind in cursors[name]}
             resume = {kind: (one.version, one.received_us) for kind, one in cursors[name].items()}
             self._watches[name] = ClusterWatch(connection, name, resume, self._mailbox.put, options=self._options.watch)
         for watch in self._watches.values():
@@ -96,11 +98,13 @@ class Recorder:
 
     def vitals(self) -> Vitals:
         """Return everything as it is now. May be called from any thread, also after stop()."""
-        streams = [
-            _vitals(name, state) for name, watch in self._watches.items() for state in list(watch.states.values())
-        ]
         # Copies in one step, for the counters grow in other threads; what came first is read last.
         dropped, written = Counter(dict(self._writer.dropped)), Counter(dict(self._writer.written))
+        streams = [
+            _vitals(name, state, (name, state.kind) in self._resumed or bool(written[name, state.kind, "RELISTED"]))
+            for name, watch in self._watches.items()
+            for state in list(watch.states.values())
+        ]
         queued, received = len(self._mailbox), Counter(dict(self._mailbox.received))
         return Vitals(
             time.time_ns() // 1000,
@@ -116,7 +120,7 @@ class Recorder:
         )
 
 
-def _vitals(cluster: str, state: StreamState) -> StreamVitals:
+def _vitals(cluster: str, state: StreamState, durable: bool) -> StreamVitals:
     return StreamVitals(
         cluster,
         state.kind,
@@ -127,6 +131,7 @@ def _vitals(cluster: str, state: StreamState) -> StreamVitals:
         state.gaps,
         state.objects,
         state.last_error,
+        durable,
         state.optional,
         {reason: count for reason, count in dict(state.refused).items() if count},
     )

@@ -22,8 +22,8 @@ STUCK_SECONDS = 300.0
 class StreamVitals:
     """One watch, as ingest.cluster.watch.StreamState tells of it. Times in us since 1970.
 
-    objects: None until a list is complete. optional: a recording is complete without it. odd: what could not be
-    read, by reason.
+    objects: None until a list is complete. durable: a complete list is in the store: from here on nothing is lost.
+    optional: a recording is complete without it. odd: what could not be read, by reason.
     """
 
     cluster: str
@@ -35,6 +35,7 @@ class StreamVitals:
     gaps: int = 0
     objects: int | None = None
     last_error: str = ""
+    durable: bool = True
     optional: bool = False
     odd: dict[str, int] = field(default_factory=dict)
 
@@ -88,7 +89,7 @@ class Vitals:
         if one.state in ("forbidden", "stopped"):
             return [f"{one.name()}: {one.state}: {one.last_error or 'no reason known'}"]
         lag = one.lag_seconds(self.at_us)
-        if one.objects is None or lag is None:
+        if one.objects is None or lag is None or not one.durable:
             return [f"{one.name()}: the first list is not complete" + (f": {one.last_error}" if one.last_error else "")]
         if lag > self.silence_seconds:
             return [f"{one.name()}: silent for {lag:.0f} s" + (f": {one.last_error}" if one.last_error else "")]
