@@ -58,11 +58,10 @@ def test_every_command_starts_its_help_with_an_example_that_works(root: Path, tm
         text = subprocess.run([str(WHOWAS), name, "--help"], capture_output=True, text=True, check=True).stdout
         example = re.search(r"Example:\n((?:    +.*\n)+)", text)
         assert example, f"{name} shows no example"
-        line = re.sub(r"\\\n\s*", "", example.group(1)).strip().split(" >>")[0]
-        done = subprocess.run(
-            [str(WHOWAS), *shlex.split(line)[1:]], cwd=tmp_path, capture_output=True, text=True, env=os.environ
-        )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        for line in re.sub(r"\\\n\s*", "", example.group(1)).strip().splitlines():
+            words = shlex.split(line.split(" >>")[0])[1:]
+            done = subprocess.run([str(WHOWAS), *words], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_the_reference_says_what_is_true(root: Path) -> None:
