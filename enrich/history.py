@@ -182,11 +182,14 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
     covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
     zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
     proven = [(node, *off) for node, off in track.clocks.items()]
+    proven += [(node, *off) for (_, node), off in track.leases.by_node.items()]
     if _any_off(batch):
         proven += zip(*(batch.pods[name].to_pylist() for name in ("node", "ahead", "behind")), strict=True)
     clocks = node_clocks(proven)
     things = list(track.things.values())
-    held = _both(pod_holds(batch, covered[POD], clocks), thing_holds(things, batch.pods.num_rows, covered))
+    held = _both(
+        pod_holds(batch, covered[POD], track.delayed("Pod"), clocks), thing_holds(things, batch.pods.num_rows, covered)
+    )
     node_ports: dict[tuple[int, str], list[int]] = {}
     for entity, thing in enumerate(things, batch.pods.num_rows):
         for port in thing.node_ports:

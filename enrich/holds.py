@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.exclusion import exclude
-from enrich.objects import SHOWN_WITHIN, ClusterTrack, ThingTrack
+from enrich.objects import CATCHING_UP, SHOWN_WITHIN, ClusterTrack, ThingTrack
 from enrich.pods import PUBLISHED_WITHIN
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND
 from enrich.tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
@@ -21,8 +21,8 @@ from enrich.tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Spans = list[tuple[int, int]]
-# A kubelet reconciles what it has published every 10 s.
-QUIET = 10 * SECOND
+# Statuses have been seen to come 20 s late.
+QUIET = 25 * SECOND
 CLOCK_SLACK = 2 * SECOND
 # A watch has a bookmark about every minute: files that follow each other more closely are one recording, rotated.
 SAME_RECORDING = 90 * SECOND
@@ -117,7 +117,17 @@ def node_clocks(clocks: Iterable[tuple[str, int, int]]) -> dict[str, Clock]:
     return found
 
 
-def pod_holds(batch: Batch, covered: Spans, clocks: dict[str, Clock]) -> Table:
+def heard(when: Words, late: Spans) -> Words:
+    """Return since when something may have been so that was told at `when`. late: by their ends."""
+    if not late:
+        return when
+    lows, highs = (np.array(side, dtype=np.int64) for side in zip(*late, strict=True))
+    place = np.minimum(np.searchsorted(highs + CATCHING_UP, when), len(highs) - 1)
+    inside = (lows[place] < when) & (when <= highs[place] + CATCHING_UP)
+    return np.where(inside, lows[place], when)
+
+
+def pod_holds(batch: Batch, covered: Spans, late: Spans, clocks: dict[str, Clock]) -> Table:
     """Finish the bounds of all segments with what was not seen while we were looking.
 
     clocks: by how much the nodes' clocks are ahead and behind; every bound gives way by that.
@@ -133,7 +143,7 @@ def pod_holds(batch: Batch, covered: Spans, clocks: dict[str, Clock]) -> Table:
         start_max, end_max = np.minimum(start_max + behind, AFTER_ALL), np.minimum(end_max + behind, AFTER_ALL)
     deletion = pods["deletion"].to_numpy()[pod]
     finished = segments["finished"].to_numpy()
-    proven, quiet = _silence(end_min, raw["seen"], raw["told"], finished, deletion, covered)
+    proven, quiet = _silence(end_min, raw["seen"], raw["told"], finished, deletion, covered, late)
     # Clocks that disagree: nothing is certain, everything between them possible.
     odd = proven > end_max
     bounds = np.empty((len(pod), 4), dtype=np.int64)
@@ -152,6 +162,7 @@ def pod_holds(batch: Batch, covered: Spans, clocks: dict[str, Clock]) -> Table:
 def _off(nodes: Any, clocks: dict[str, Clock]) -> tuple[Words, Words]:
     """By how much the clock of each pod's node is ahead and behind."""
     by_node = np.array([clocks.get(name, (0, 0)) for name in nodes.dictionary.to_pylist()], dtype=np.int64)
+    by_node = by_node.reshape(-1, 2)
     node = nodes.indices.to_numpy()
     return by_node[node, 0], by_node[node, 1]
 
@@ -163,7 +174,7 @@ def _halves(addresses: Any) -> Words:
 
 
 def _silence(
-    end_min: Words, seen: Words, told: Words, finished: Flags, deletion: Words, covered: Spans
+    end_min: Words, seen: Words, told: Words, finished: Flags, deletion: Words, covered: Spans, late: Spans
 ) -> tuple[Words, Words]:
     """Return up to when each hold goes on by proof, and up to when by nobody having reported an end.
 
@@ -172,9 +183,9 @@ def _silence(
     time after the pod should have been gone: then its kubelet is cut off, or what it said was held back.
     """
     watched = watched_until(seen, covered)
-    until = np.where(told == NEVER, watched, np.maximum(np.minimum(watched, told), seen))
+    until = heard(np.where(told == NEVER, watched, np.maximum(np.minimum(watched, told), seen)), late)
     proven = np.maximum(end_min, np.minimum(until - PUBLISHED_WITHIN, deletion))
-    quiet = np.minimum(np.minimum(until - QUIET, watched - PUBLISHED_WITHIN), deletion)
+    quiet = np.minimum(np.minimum(until - QUIET, heard(watched, late) - PUBLISHED_WITHIN), deletion)
     plain = (seen == BEFORE_ALL) | finished
     return np.where(plain, end_min, proven), np.where(plain, end_min, quiet)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from enrich.clocks import Clocks
 from enrich.members import Slices
 from enrich.pods import PodTrack
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, address16
@@ -18,6 +19,10 @@ LOOKING = frozenset(("BOOKMARK", "RELISTED", "CLOCK", "GAP", "WATCHED", "START")
 ZONE = "topology.kubernetes.io/zone"
 # Longest way of an event from the apiserver to the recorder: what was not shown deleted stood this long before.
 SHOWN_WITHIN = 5 * SECOND
+# A watch has a bookmark about every minute. After a longer silence nobody knows when what comes then was written.
+SILENT_MOST = 75 * SECOND
+# For so long after a silence what comes may still be what was written during it.
+CATCHING_UP = 10 * SECOND
 TUNNEL_NOTES = (
     "projectcalico.org/IPv4VXLANTunnelAddr",
     "projectcalico.org/IPv6VXLANTunnelAddr",
@@ -60,7 +65,10 @@ Spans = list[tuple[int, int]]
 
 @dataclass
 class ClusterTrack:
-    """All that one cluster's evidence has said so far. Spans and gaps are by kind, "" = of all kinds."""
+    """All that one cluster's evidence has said so far. Spans, gaps and late are by kind, "" = of all kinds.
+
+    late: what happened in such a span was not told before its end.
+    """
 
     name: str
     pods: dict[str, PodTrack] = field(default_factory=dict)
@@ -69,16 +77,19 @@ class ClusterTrack:
     members: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     gaps: dict[str, Spans] = field(default_factory=dict)
     spans: dict[str, Spans] = field(default_factory=dict)
+    late: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
     clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    leases: Clocks = field(default_factory=Clocks)
     _begun: bool = True
+    _bookmarked: bool = False
     _behind: dict[str, set[str]] = field(default_factory=dict)
 
     def observe(self, seen: Observation) -> None:
         """Take in one observation of a recording."""
         if seen.span is not None:
-            sort = self.gaps if seen.verb == "GAP" else self.spans
+            sort = {"GAP": self.gaps, "LATE": self.late}.get(seen.verb, self.spans)
             sort.setdefault(seen.object.kind, []).append(seen.span)
             return
         self.look(seen)
@@ -87,6 +98,9 @@ class ClusterTrack:
     def take(self, seen: Observation) -> None:
         """Take in what is said of an object, whoever was looking when."""
         thing, meta = seen.object, seen.object.metadata
+        if seen.verb == "CLOCK":
+            self.leases.lease(self.name, seen)
+            return
         if meta is None or not meta.uid or seen.verb in LOOKING:
             return
         uid = meta.uid
@@ -126,11 +140,15 @@ class ClusterTrack:
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":
+            self._bookmarked = self._bookmarked or seen.verb == "BOOKMARK"
             if self._begun:
                 self._begun = False
                 self.recordings.append([received, received])
             now = self.recordings[-1]
             if received > now[1]:
+                # Where there are no bookmarks, silence is nothing out of the ordinary.
+                if self._bookmarked and received - now[1] > SILENT_MOST:
+                    self.late.setdefault("", []).append((now[1], received))
                 now[1] = received
             elif received < now[0]:
                 now[0] = received
@@ -138,10 +156,15 @@ class ClusterTrack:
     def begin(self) -> None:
         """What follows is another recording."""
         self._begun = True
+        self._bookmarked = False
 
     def watched(self, kind: str) -> Spans:
         """Return when a kind was looked at; gaps not yet taken off."""
         return [*((low, high) for low, high in self.recordings), *self.spans.get("", ()), *self.spans.get(kind, ())]
+
+    def delayed(self, kind: str) -> Spans:
+        """Return when what was written about a kind was not told before the end of the span."""
+        return sorted([*self.late.get("", ()), *(self.late.get(kind, ()) if kind else ())], key=lambda one: one[1])
 
     def missed(self, kind: str) -> Spans:
         """Return the gaps in which a kind was not looked at."""
@@ -163,7 +186,7 @@ class ClusterTrack:
         spec, status = seen.object.spec or Spec(), seen.object.status or Status()
         now = _service(one, spec, status) if one.kind == "Service" else _node(one, spec, status, seen.object)
         one.gone = seen.verb in ("DELETED", "VANISHED")
-        _bound(one, set() if one.gone else now, seen)
+        _bound(one, set() if one.gone else now, seen, heard(seen.not_before_us, self.delayed(one.kind)))
 
     def _member(self, pod: str, service: str, joined: bool, when: int) -> None:
         """Membership of pods in Services, as of when it was seen to change."""
@@ -194,19 +217,30 @@ def _node(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set
     return {ip for ip in map(address16, words) if ip is not None}
 
 
-def _bound(one: ThingTrack, now: set[bytes], seen: Observation) -> None:
-    """Open holds on new addresses, close those that are gone. A list says nothing of when that was."""
+def heard(when: int, late: Spans) -> int:
+    """Return since when something may have been so that was told at `when`."""
+    for low, high in reversed(late):
+        if low < when <= high + CATCHING_UP:
+            return low
+    return when
+
+
+def _bound(one: ThingTrack, now: set[bytes], seen: Observation, since: int) -> None:
+    """Open holds on new addresses, close those that are gone. A list says nothing of when that was.
+
+    since: from when on it may have been so.
+    """
     at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
     fresh = not one.holds
     for ip in sorted(now):
         if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
             # An address there from the first sight on may have been there since the object was made.
-            low = one.created if fresh or not watched else max(one.created, seen.not_before_us - SHOWN_WITHIN)
+            low = one.created if fresh or not watched else max(one.created, since - SHOWN_WITHIN)
             high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
             one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
         one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
     for ip in one.holds.keys() - now:
         bounds = one.holds[ip]
         if bounds[3] == AFTER_ALL:
-            bounds[2] = max(bounds[2], (at - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
+            bounds[2] = max(bounds[2], (since - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
             bounds[3] = at if at is not None else AFTER_ALL - 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 
-from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, Run, Sight, take_apart
+from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN, Run, Sight, take_apart
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
@@ -126,7 +126,7 @@ class PodTrack:
         if self.open:
             self._prove(sight, seen)
         if sight.sandbox and not sight.sandbox[0]:
-            self.floor = max(self.floor, sight.sandbox[1])
+            self.floor = max(self.floor, sight.sandbox[1] - UNSEEN)
         if sight.terminal:
             self._terminal(sight)
         if seen.verb == "DELETED":
@@ -202,14 +202,14 @@ class PodTrack:
             if sight.terminal and not anew and not moved:
                 continue  # 1.27 to 1.30 blank the address on the terminal write; that is handled as the end
             later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
-            one.end_by([sight.upper, at + SECOND if later and at is not None else None])
+            one.end_by([sight.upper, at + STAMPED if later and at is not None else None])
             self._close(ip, sight)
 
     def _close(self, ip: bytes, sight: Sight) -> None:
         """Put a hold away."""
         one = self.open.pop(ip)
         finished = one.finishes(sight.runs)
-        one.end_min = max([one.end_min, *finished])
+        one.end_min = max([one.end_min, *(at - UNSEEN for at in finished)])
         one.finished = bool(finished)
         self.closed.append(one)
         self.floor = max(self.floor, one.end_min)
@@ -232,7 +232,7 @@ class PodTrack:
         if sight.upper is not None:
             bounds.append(sight.upper)
         # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
-        least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + SECOND
+        least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + STAMPED
         for run in sight.own:
             # Of a pod that is over, seen holding before: it may have had another sandbox since.
             if sight.terminal and not fresh and (run.restarts or one.runs):
@@ -240,12 +240,12 @@ class PodTrack:
             if run.key() not in one.runs:
                 one.runs += (run.key(),)
             if run.started >= least:
-                bounds.append(run.started + SECOND)
+                bounds.append(run.started + STAMPED)
         if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:
             if one.sandbox_at is None:
                 one.sandbox_at = sight.sandbox[1]
-            if sight.sandbox[1] >= one.start_min:
-                bounds.append(sight.sandbox[1] + SECOND)
+            if sight.sandbox[1] + UNSEEN >= one.start_min:
+                bounds.append(sight.sandbox[1] + STAMPED)
         one.start_max = max(min(bounds), one.start_min)
 
     def _prove(self, sight: Sight, seen: Observation) -> None:
@@ -256,7 +256,8 @@ class PodTrack:
                 one.seen = max(one.seen, seen.received_us or seen.not_before_us)
             for run in sight.runs:
                 if run.key() in one.runs:
-                    one.end_min = max(one.end_min, run.started if run.finished is None else run.finished)
+                    proof = run.started if run.finished is None else run.finished
+                    one.end_min = max(one.end_min, proof - UNSEEN)
 
     def _terminal(self, sight: Sight) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""
@@ -269,7 +270,7 @@ class PodTrack:
             bounds = [sight.upper, self.over]
             last = max(one.finishes(sight.runs), default=None)
             if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
-                bounds.append(sight.sandbox[1] + SECOND)
+                bounds.append(sight.sandbox[1] + STAMPED)
             one.finished = last is not None
             one.end_by(bounds)
 

@@ -13,6 +13,10 @@ from typing import NamedTuple
 from whowas.observation import ContainerStatus, KubeObject, Observation, Status, time_us
 
 SECOND = 1_000_000
+# By so much any node's clock may be off unseen; a synchronised one is off by some hundredths of a second.
+UNSEEN = SECOND // 2
+# A node's stamp is cut to the second, so that what it dates came before this much later.
+STAMPED = SECOND + UNSEEN
 BEFORE_ALL = -(1 << 62)
 AFTER_ALL = 1 << 62
 MAPPED = b"\0" * 10 + b"\xff\xff"
@@ -71,7 +75,7 @@ def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
     """Read what bounds holds out of one status."""
     sandbox = None
     created = time_us(thing.metadata.creationTimestamp) if thing.metadata else None
-    floor = max(created or BEFORE_ALL, time_us(status.startTime) or BEFORE_ALL)
+    floor = max(created or BEFORE_ALL, (time_us(status.startTime) or BEFORE_ALL) - UNSEEN)
     for one in status.conditions or ():
         if one.type == "PodReadyToStartContainers":
             at = time_us(one.lastTransitionTime)

@@ -22,7 +22,7 @@ KINDS = frozenset(
     ("Pod", "Service", "EndpointSlice", "Node", "Namespace", "ReplicaSet", "Job", "CronJob", "Deployment")
 )
 VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "LISTED", "VANISHED"))
-SPANS = ("GAP", "WATCHED")
+SPANS = ("GAP", "WATCHED", "LATE")
 MEMBERS = ("JOINED", "LEFT")
 # Annotations are kept by name: they may hold secrets, and applied manifests as large as the object.
 ANNOTATIONS = frozenset(
@@ -291,6 +291,8 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     assert line.object is not None
     received = time_us(line.received)
     thing = allowed(line.object)
+    if thing.kind == "Lease":
+        return Observation("CLOCK", thing, received, received or 0, line.cluster or cluster, source)
     low = received or time_us(line.since) or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 

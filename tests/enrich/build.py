@@ -202,11 +202,15 @@ class Story:
 
     def lines(self) -> list[str]:
         """The evidence, one value a line."""
-        edges = Story(cluster=self.cluster)
-        for when in (self.since, self.until):
-            if when is not None:
-                edges.bookmark(when)
-        return [*edges.told[:1], *self.told, *edges.told[1:]]
+        alive = Story(cluster=self.cluster)
+        if self.since is not None:
+            last = self.since if self.until is None else self.until
+            for when in range(int(self.since), int(last), 60):
+                alive.bookmark(when)
+            alive.bookmark(self.since)
+        if self.until is not None:
+            alive.bookmark(self.until)
+        return [*alive.told[:-1], *self.told, *alive.told[-1:]]
 
     def history(self) -> History:
         """Read the evidence as a user's file would be read; nothing in it may be refused."""

@@ -84,7 +84,7 @@ def test_the_successor_of_a_forced_delete_ends_the_doubt() -> None:
     story.tell(100, "MODIFIED", pod).tell(100.003, "DELETED", pod)
     live(story, "next", IP, born=110)
     known = story.history()
-    assert said(known, IP, 60, 105, 111, 112, 300) == [
+    assert said(known, IP, 60, 105, 111, 112.5, 300) == [
         "exact web", "likely web", "ambiguous next|web", "exact next", "exact next",
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ def test_one_pod_at_every_telling_moment() -> None:
     pod = live(story, "web", IP)
     complete(story, pod, finished=100, told=101.5)
     known = story.history()
-    assert said(known, IP, -1, 0.5, 2, 50, 99.9) == ["none", "likely web", "exact web", "exact web", "exact web"]
+    assert said(known, IP, -1, 0.5, 2.5, 50, 99.4) == ["none", "likely web", "exact web", "exact web", "exact web"]
     assert said(known, IP, 100.5, 101.4, 101.5, 300) == ["likely web", "likely web", "none", "none"]
     assert "one possible holder: start" in at(known, IP, 0.5).reason
     assert at(known, IP, 50).reason.startswith("one holder, certain ")
@@ -54,7 +54,7 @@ def test_the_successor_is_visible_before_its_predecessor_is_deleted() -> None:
     old.finished, old.sandbox = 105, None
     story.tell(112, "DELETED", old)
     known = story.history()
-    assert said(known, IP, 50, 104.9, 107, 200) == ["exact old", "exact old", "exact new", "exact new"]
+    assert said(known, IP, 50, 103.9, 107, 200) == ["exact old", "exact old", "exact new", "exact new"]
     # Between the last container and the first proof of the new one, either may have held it or nobody.
     assert said(known, IP, 105.5) == ["ambiguous new|old"]
     assert at(known, IP, 105.5).reason == "several may have held it then"
@@ -70,7 +70,7 @@ def test_traffic_goes_on_after_the_deletion_was_asked_for() -> None:
     story.tell(126, "MODIFIED", pod)
     story.tell(126.2, "DELETED", pod)
     known = story.history()
-    assert said(known, IP, 101, 115, 124.9, 127) == ["exact web", "exact web", "exact web", "none"]
+    assert said(known, IP, 101, 115, 124.4, 127) == ["exact web", "exact web", "exact web", "none"]
 
 
 def test_a_finalizer_keeps_the_object_for_minutes_after_the_address_is_free() -> None:
@@ -166,7 +166,7 @@ def test_release_and_reuse_in_the_same_second_are_never_exact_there() -> None:
     new = Pod("new", [IP], created=100, sandbox=(True, 100), started=100)
     story.tell(101.2, "ADDED", new)
     known = story.history()
-    assert said(known, IP, 99.9, 101.5) == ["exact old", "exact new"]
+    assert said(known, IP, 99.4, 101.6) == ["exact old", "exact new"]
     for moment in (100, 100.4, 100.8):
         assert at(known, IP, moment).confidence in ("likely", "ambiguous"), moment
 
