@@ -125,7 +125,8 @@ class PodTrack:
             self._appear(sight, seen)
         if self.open:
             self._prove(sight, seen)
-        if sight.sandbox and not sight.sandbox[0]:
+        # In a pod that is over no other sandbox follows.
+        if sight.sandbox and not sight.sandbox[0] and not sight.terminal:
             self.floor = max(self.floor, sight.sandbox[1] - UNSEEN)
         if sight.terminal:
             self._terminal(sight)

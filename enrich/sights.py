@@ -20,6 +20,7 @@ STAMPED = SECOND + UNSEEN
 BEFORE_ALL = -(1 << 62)
 AFTER_ALL = 1 << 62
 MAPPED = b"\0" * 10 + b"\xff\xff"
+MIRROR = "kubernetes.io/config.mirror"
 CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
 
 
@@ -75,6 +76,9 @@ def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
     """Read what bounds holds out of one status."""
     sandbox = None
     created = time_us(thing.metadata.creationTimestamp) if thing.metadata else None
+    if thing.metadata is not None and MIRROR in (thing.metadata.annotations or ()):
+        # A mirror is made anew, with another UID, while the static pod behind it runs on.
+        created = None
     floor = max(created or BEFORE_ALL, (time_us(status.startTime) or BEFORE_ALL) - UNSEEN)
     for one in status.conditions or ():
         if one.type == "PodReadyToStartContainers":

@@ -30,6 +30,7 @@ ANNOTATIONS = frozenset(
         "cni.projectcalico.org/podIP",
         "cni.projectcalico.org/podIPs",
         "vpc.amazonaws.com/pod-ips",
+        "kubernetes.io/config.mirror",
         "flannel.alpha.coreos.com/backend-type",
         "projectcalico.org/IPv4VXLANTunnelAddr",
         "projectcalico.org/IPv6VXLANTunnelAddr",
