@@ -27,7 +27,7 @@ from cluster.hostile import (
     status,
     stream,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.cluster.answers import Refused, Unreadable
@@ -48,6 +48,7 @@ def quiet(*chunks: bytes) -> Iterator[bytes | float]:
         yield chunk(bookmark(1000))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"{}", b'{"a": "\xc3\xa4"}', b"", b"  ", b"\r"])), st.binary(max_size=9), st.data())
 def test_lines_are_the_same_wherever_the_chunks_end(whole: list[bytes], left: bytes, data: st.DataObject) -> None:
     left = left.replace(b"\n", b"")
@@ -71,6 +72,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(FIELDS, JSON, max_size=4), st.sampled_from(["ADDED", "DELETED", "BOOKMARK", "ERROR", "", 5, None])
 )
@@ -87,6 +89,7 @@ def test_whatever_an_event_holds_it_is_read_or_refused(thing: dict[str, object],
         assert isinstance(read_page(page, report, "list pods").metadata.resourceVersion, str)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_whatever_bytes_come_they_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(Refused, Unreadable):
