@@ -1,6 +1,6 @@
 """How fast a watch takes in events and lists, beside the raw client on the same apiserver.
 
-Needs the control plane of tests/servers (`make servers`). Prints one JSON object.
+Needs the control plane of tests/servers (`make servers`). Prints a JSON object for each size of pods.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -124,7 +125,7 @@ def measured(cluster: ControlPlane, count: int, make: Any) -> dict[str, Any]:
     for name in ("watch", "watch_raw"):
         found[name]["events_a_core_second"] = round(found[name]["count"] / found[name]["cpu_s"])
     found["list_of_raw_wall"] = round(found["list"]["wall_s"] / found["list_raw"]["wall_s"], 2)
-    found["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    found["peak_mb_of_a_list"] = _peak_mb(cluster)
     return found
 
 
@@ -132,16 +133,25 @@ def _size(cluster: ControlPlane) -> int:
     return len(cluster.api().request("GET", "/api/v1/namespaces/default/pods/filler-00000-00000").body)
 
 
+def _peak_mb(cluster: ControlPlane) -> int:
+    """List in a process of its own, which holds nothing else."""
+    words = [sys.executable, __file__, "--list", str(cluster.kubeconfig())]
+    return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     """Measure small pods and realistic ones, each on a control plane of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=10_000)
+    parser.add_argument("--list", metavar="KUBECONFIG", help="only list once, and print the peak memory in MB")
     chosen = parser.parse_args()
-    told = {}
+    if chosen.list:
+        our_list(connect(chosen.list, None))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return
     for name, make in (("small", pods.small), ("realistic", pods.realistic)):
         with ControlPlane() as cluster:
-            told[name] = measured(cluster, chosen.pods, make)
-    print(json.dumps(told, indent=1))
+            print(json.dumps({name: measured(cluster, chosen.pods, make)}, indent=1), flush=True)
 
 
 if __name__ == "__main__":
