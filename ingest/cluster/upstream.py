@@ -16,7 +16,7 @@ from ingest.cluster.read import EvidenceReport
 from ingest.cluster.resources import Resource
 from ingest.cluster.states import WatchOptions
 
-CHUNK = 1 << 16
+PART = 1 << 18
 
 
 class Stopped(Exception):
@@ -53,7 +53,7 @@ class Upstream:
         parts, length = [], 0
         try:
             with self._opened(query, self.listing, watch=False) as response:
-                while part := response.read1(1 << 20):
+                while part := response.read1(PART, _packed(response)):
                     parts.append(part)
                     length += len(part)
                     if length > self._options.page_most:
@@ -75,7 +75,8 @@ class Upstream:
             "resourceVersion": version,
         }
         with self._opened(query, self.watching, watch=True) as response:
-            chunks = iter(lambda: response.read1(CHUNK), b"")
+            packed = _packed(response)
+            chunks = iter(lambda: response.read1(PART, packed), b"")
             yield lines(chunks, self._options.line_most, self.watching)
 
     def interrupt(self) -> None:
@@ -114,3 +115,8 @@ class Upstream:
         finally:
             self._response = None
             response.close()
+
+
+def _packed(response: Any) -> bool:
+    """Say whether somebody on the way compressed what we did not ask to be; to look costs time in each part."""
+    return "Content-Encoding" in response.headers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -25,13 +27,17 @@ from cluster.hostile import (
     status,
     stream,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.cluster.answers import Unreadable
-from ingest.cluster.events import lines
+from ingest.cluster.answers import Refused, Unreadable
+from ingest.cluster.events import lines, read_event, read_page
+from ingest.cluster.read import EvidenceReport
 
 LONG = 30.0
+FIELDS = st.sampled_from(
+    ["metadata", "spec", "status", "kind", "items", "name", "uid", "labels", "podIPs", "containers", "conditions"]
+)
 
 
 def quiet(*chunks: bytes) -> Iterator[bytes | float]:
@@ -42,6 +48,7 @@ def quiet(*chunks: bytes) -> Iterator[bytes | float]:
         yield chunk(bookmark(1000))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"{}", b'{"a": "\xc3\xa4"}', b"", b"  ", b"\r"])), st.binary(max_size=9), st.data())
 def test_lines_are_the_same_wherever_the_chunks_end(whole: list[bytes], left: bytes, data: st.DataObject) -> None:
     left = left.replace(b"\n", b"")
@@ -55,6 +62,40 @@ def test_lines_are_the_same_wherever_the_chunks_end(whole: list[bytes], left: by
 def test_a_line_longer_than_memory_may_be_is_refused() -> None:
     with pytest.raises(Unreadable, match="more than 100 bytes"):
         list(lines([b"x" * 60, b"y" * 60], 100, "watch pods"))
+
+
+TEXT = st.text("a/\0é😀", max_size=6)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS | TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(FIELDS, JSON, max_size=4), st.sampled_from(["ADDED", "DELETED", "BOOKMARK", "ERROR", "", 5, None])
+)
+def test_whatever_an_event_holds_it_is_read_or_refused(thing: dict[str, object], verb: object) -> None:
+    raw = json.dumps({"type": verb, "object": thing}).encode()
+    report = EvidenceReport()
+    try:
+        line = read_event(raw, report, "watch pods")
+    except (Refused, Unreadable):
+        return
+    assert line is None or (line.type == verb and line.object is not None)
+    page = json.dumps({"metadata": thing.get("metadata"), "items": thing.get("spec")}).encode()
+    with contextlib.suppress(Unreadable):
+        assert isinstance(read_page(page, report, "list pods").metadata.resourceVersion, str)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60))
+def test_whatever_bytes_come_they_are_read_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(Refused, Unreadable):
+        read_event(raw, EvidenceReport(), "watch pods")
+    with contextlib.suppress(Unreadable):
+        read_page(raw, EvidenceReport(), "list pods")
 
 
 def test_list_then_watch_from_its_version(tmp_path: Path) -> None:
