@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ingest.cluster.audited import Replay
-from ingest.cluster.known import Key, Write, version_of
+from ingest.cluster.known import BRIEF, Key, Write, version_of
 from ingest.cluster.looking import Looking
 from ingest.cluster.patches import reduced
 from ingest.cluster.runs import Runs
@@ -170,7 +170,9 @@ def _write(event: AuditEvent, at: int, source: str, file: int, annotations: froz
     if isinstance(answer, dict) and isinstance(answer.get("items"), list):
         answer = {"items": [reduced(one, annotations) for one in answer["items"] if isinstance(one, dict)]}
     elif isinstance(answer, dict):
-        answer = reduced(answer, annotations) if answer.get("kind", kind) == kind and kind != "Lease" else None
+        # Google names the type in a field of its own.
+        answer["kind"] = answer.get("kind") or str(answer.get("@type")).rpartition(".")[2]
+        answer = reduced(answer, annotations) if answer["kind"] in (kind, BRIEF) and kind != "Lease" else None
     name = ref.name or _named(answer) or _named(asked)
     made = (event.verb == "create" and not ref.subresource) or (code == 201 and event.verb in ("patch", "update"))
     user = event.user.username if event.user else ""

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from ingest.cluster.known import SECOND, Key, Known, Write, loaded, mark_deleted, says_address, uid_of, updated
-from ingest.cluster.patches import PatchError, patched
+from ingest.cluster.known import (
+    SECOND,
+    Key,
+    Known,
+    Write,
+    answered,
+    loaded,
+    mark_deleted,
+    says_address,
+    uid_of,
+    updated,
+)
+from ingest.cluster.patches import PatchError, Thing, patched
 from ingest.cluster.selectors import selects
 from whowas.moments import rfc3339
 from whowas.observation import KubeObject, Meta, Observation, Spec
@@ -45,7 +55,7 @@ class Replay:
         elif not write.name:
             self.unnamed += 1
         elif write.verb == "delete" or write.subresource == "eviction":
-            yield from self._delete(write, loaded(write.response))
+            yield from self._delete(write, answered(write)[0])
         elif write.subresource == "binding":
             yield from self._bind(write)
         elif write.made:
@@ -69,15 +79,16 @@ class Replay:
             yield Observation("CLOCK", thing, write.at_us, write.at_us, self.cluster, write.source)
 
     def _create(self, write: Write) -> Iterator[Observation]:
-        answer = loaded(write.response)
+        answer, brief = answered(write)
         if (body := answer or loaded(write.request)) is None:
             self._forget(write.key())
             return
         if not answer and write.kind == "Pod":
             body.pop("status", None)
-        one = self._begin(write, Known(body, whole=True))
+        one = self._begin(write, Known(body | brief, whole=True))
         if write.kind == "Pod":
-            one.meta().setdefault("creationTimestamp", rfc3339(write.asked_us // SECOND * SECOND))
+            meta = one.meta()
+            meta["creationTimestamp"] = meta.get("creationTimestamp") or rfc3339(write.asked_us // SECOND * SECOND)
         yield from self._tell(one, write, "ADDED")
 
     def _begin(self, write: Write, one: Known) -> Known:
@@ -99,8 +110,8 @@ class Replay:
 
     def _change(self, write: Write) -> Iterator[Observation]:
         """An update or a patch of an object or of its status."""
-        answer, asked = loaded(write.response), loaded(write.request)
-        one = self._of(write, uid_of(answer) or uid_of(asked) or write.uid)
+        (answer, brief), asked = answered(write), loaded(write.request)
+        one = self._of(write, uid_of(answer or brief) or uid_of(asked) or write.uid)
         if answer is not None:
             one.thing, one.whole = answer, True
         elif asked is None:
@@ -118,6 +129,7 @@ class Replay:
             one.addressed = one.addressed or says_address(asked)
         if answer is None:
             one.meta().pop("resourceVersion", None)
+            one.thing = one.thing | brief
         yield from self._tell(one, write, "DELETED" if one.gone(write.kind) else "MODIFIED")
 
     def _bind(self, write: Write) -> Iterator[Observation]:
@@ -137,13 +149,13 @@ class Replay:
         one.meta().pop("resourceVersion", None)
         yield from self._tell(one, write, "MODIFIED")
 
-    def _delete(self, write: Write, answer: Any) -> Iterator[Observation]:
+    def _delete(self, write: Write, answer: Thing | None) -> Iterator[Observation]:
         """A deletion begins, or is over: the answer tells, else the grace period and who asked."""
         options = loaded(write.request)
         options = options if isinstance(options, dict) else {}
         options = options.get("deleteOptions", options) if write.subresource == "eviction" else options
         options = options if isinstance(options, dict) else {}
-        if not isinstance(answer, dict) or answer.get("kind") != write.kind:
+        if answer is None:
             wanted = options.get("preconditions")
             uid = wanted.get("uid") if isinstance(wanted, dict) else None
             one = self.known.get(write.key())

@@ -14,6 +14,7 @@ from whowas.observation import Observation, version_number
 
 SECOND = 1_000_000
 GRACE = 30
+BRIEF = "PartialObjectMetadata"
 TERMINAL = ("Succeeded", "Failed")
 Key = tuple[str, str, str]
 
@@ -80,6 +81,16 @@ class Known:
 def loaded(body: bytes) -> Any:
     """Return a body; None when it was not logged."""
     return msgspec.json.decode(body) if body else None
+
+
+def answered(write: Write) -> tuple[Thing | None, Thing]:
+    """Return the object in the answer (None: it has none), and its metadata where a client asked for those alone."""
+    body = loaded(write.response)
+    if not isinstance(body, dict) or body.get("kind") not in (write.kind, BRIEF):
+        return None, {}
+    if body["kind"] == write.kind:
+        return body, {}
+    return None, {"metadata": body["metadata"]} if isinstance(body.get("metadata"), dict) else {}
 
 
 def uid_of(thing: Any) -> str:
