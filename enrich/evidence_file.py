@@ -90,9 +90,7 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
     """
     there = Path(path).exists()
     if not there and not write:
-        raise StoreError(
-            f"cannot read history '{path}': no such file; record one with 'whowas watch --history {path}'"
-        )
+        raise StoreError(f"cannot read history '{path}': no such file; record one with 'whowas watch --history {path}'")
     if there and os.path.getsize(path) and not is_store(path):
         raise StoreError(f"cannot open history '{path}': it is no store; import it with 'whowas history import'")
     with in_words(path, "open"):
@@ -121,8 +119,7 @@ def _check_version(database: sqlite3.Connection, path: str, write: bool) -> None
         raise StoreError(f"cannot open history '{path}': it is a database, but no history of whowas; give another file")
     if version > NEWEST:
         raise StoreError(
-            f"cannot open history '{path}': it has version {version}, this whowas knows up to {NEWEST}; "
-            "update whowas"
+            f"cannot open history '{path}': it has version {version}, this whowas knows up to {NEWEST}; update whowas"
         )
     if version < NEWEST and not write:
         raise StoreError(

@@ -29,9 +29,8 @@ from enrich.holds import (
 )
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack
-from enrich.pods import PodTrack
-from enrich.sights import BEFORE_ALL
-from enrich.tables import Batch, Rows, Version, join
+from enrich.rows import rows_of
+from enrich.tables import Batch, join
 from whowas.errors import ConfigError
 from whowas.observation import Observation
 
@@ -39,7 +38,6 @@ Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 DEFAULT = "default"
 KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}
-HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,16 @@ class ClusterHistory:
         high, low = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
         found = np.full((len(times), CANDIDATES), -1, dtype=np.int32)
         counts = np.zeros((len(times), 4), dtype=np.int32)
+        # Where kernels run as plain Python (whowas.kernels.do_without) the hash wraps around, as it is meant to.
+        with np.errstate(over="ignore"):
+            self._holders(high, low, times, skew_us, found, counts)
+        return Found(found, counts)
+
+    def _holders(self, high: Words, low: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
         holders(
             high, low, times, skew_us, self.highs, self.lows, self.table, self.first, self.bounds,
             self.reach, self.kinds, found, counts,
         )  # fmt: skip
-        return Found(found, counts)
 
     def versions_at(self, entities: Indices, times: Words) -> Indices:
         """Return the row of `versions` that was in force for each entity at each time; -1 for entity -1."""
@@ -144,8 +147,10 @@ def gather(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
     """Gather what is said of each cluster. A new recording begins, and a GAP without a name lies, in all of them."""
     tracks: dict[str, ClusterTrack] = {}
     nameless = []
+    quiet = False
     for one in observations:
         if one.verb == "START":
+            quiet = one.span is not None
             for track in tracks.values():
                 track.begin()
         elif one.verb == "GAP" and one.cluster is None:
@@ -154,7 +159,10 @@ def gather(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
             name = one.cluster or DEFAULT
             if name not in tracks:
                 tracks[name] = ClusterTrack(name)
-            tracks[name].observe(one)
+            if quiet and one.span is None:
+                tracks[name].take(one)
+            else:
+                tracks[name].observe(one)
     if not tracks:
         tracks[DEFAULT] = ClusterTrack(DEFAULT)
     for track in tracks.values():
@@ -173,8 +181,10 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
     batch = join([*packed, tail])
     covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
     zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
-    nodes = batch.pods["node"].to_pylist() if _any_off(batch) else []
-    clocks = node_clocks(zip(nodes, batch.pods["ahead"].to_pylist(), batch.pods["behind"].to_pylist(), strict=False))
+    proven = [(node, *off) for node, off in track.clocks.items()]
+    if _any_off(batch):
+        proven += zip(*(batch.pods[name].to_pylist() for name in ("node", "ahead", "behind")), strict=True)
+    clocks = node_clocks(proven)
     things = list(track.things.values())
     held = _both(pod_holds(batch, covered[POD], clocks), thing_holds(things, batch.pods.num_rows, covered))
     node_ports: dict[tuple[int, str], list[int]] = {}
@@ -186,63 +196,16 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
     return arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, node_ports)
 
 
-def rows_of(track: ClusterTrack, uids: Iterable[str], *, last: bool = False) -> Batch:
-    """Derive some of a cluster's pods. last: they leave the track."""
-    rows = Rows()
-    for uid in uids:
-        pod = track.pods.pop(uid) if last else track.pods[uid]
-        rows.add(pod, workload(pod, track), _versions(pod, track))
-    return rows.batch()
-
-
 def _any_off(batch: Batch) -> bool:
     return any(bool(np.any(batch.pods[name].to_numpy())) for name in ("ahead", "behind"))
 
 
 def _both(pods: Table, things: Table) -> Table:
     """Pods' holds and things' holds in one table."""
-    columns: list[Any] = [
-        np.concatenate([getattr(pods, name), getattr(things, name)])
-        for name in ("halves", "bounds", "proven", "seen", "conflict", "kind", "entity")
-    ]
-    return Table(*columns[:7], pa.concat_arrays([pods.source, pa.array([""] * len(things.kind), pa.string())]))
-
-
-def workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
-    """Follow controllers by UID to the top: (kind, name, what is doubtful). A bare or static pod is its own."""
-    owner = pod.owner
-    if owner is None or owner.kind == "Node":
-        return "Pod", pod.name, ""
-    for _ in range(8):
-        known = track.owners.get(owner.uid)
-        if known is None or known.owner is None:
-            break
-        owner = known.owner
-    if owner.kind == "ReplicaSet" and owner.uid not in track.owners:
-        labels = dict(pod.labels[-1][1]) if pod.labels else {}
-        for label in HASHED:
-            suffix = f"-{labels.get(label, '')}"
-            if len(suffix) > 1 and owner.name.endswith(suffix):
-                kind = "Deployment" if label == HASHED[0] else "Rollout"
-                return kind, owner.name.removesuffix(suffix), "workload by the name of a ReplicaSet never seen"
-    return owner.kind, owner.name, ""
-
-
-def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
-    """Merge the changes of labels and of service membership into one line of versions."""
-    members = track.members.get(pod.uid, [])
-    if not members and len(pod.labels) == 1:
-        return [Version(BEFORE_ALL, pod.labels[0][1])]
-    changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
-    found: list[Version] = []
-    labels: tuple[tuple[str, str], ...] = ()
-    services = ""
-    by_label, by_member = dict(pod.labels), dict(members)
-    for since in changes:
-        labels = by_label.get(since, labels)
-        services = by_member.get(since, services)
-        found.append(Version(since, labels, services))
-    return found
+    names = ("halves", "bounds", "proven", "seen", "conflict", "kind", "entity")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(pods, name), getattr(things, name)]) for name in names}
+    nowhere = pa.array([""] * len(things.kind), pa.string())
+    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]))
 
 
 def arrange(
@@ -264,7 +227,8 @@ def arrange(
     halves = held.halves[first[:-1]]
     highs, lows = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
     table = np.full(1 << max(4, (2 * len(highs)).bit_length() + 1), -1, dtype=np.int32)
-    fill_table(highs, lows, table)
+    with np.errstate(over="ignore"):
+        fill_table(highs, lows, table)
     versions = Versions(batch.versions, len(entities) - batch.pods.num_rows)
     counts = np.append(batch.pods["versions"].to_numpy(), np.ones(versions.bare, dtype=np.int64))
     return ClusterHistory(

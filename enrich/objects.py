@@ -6,6 +6,7 @@ objects, not of observations.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from enrich.members import Slices
@@ -70,6 +71,7 @@ class ClusterTrack:
     spans: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
+    clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
     _begun: bool = True
     _behind: dict[str, set[str]] = field(default_factory=dict)
 
@@ -79,7 +81,7 @@ class ClusterTrack:
             sort = self.gaps if seen.verb == "GAP" else self.spans
             sort.setdefault(seen.object.kind, []).append(seen.span)
             return
-        self._clock(seen)
+        self.look(seen)
         self.take(seen)
 
     def take(self, seen: Observation) -> None:
@@ -104,7 +106,23 @@ class ClusterTrack:
             owner = next((one for one in meta.ownerReferences or () if one.controller), None)
             self.owners[uid] = Owned(thing.kind, meta.name, owner)
 
-    def _clock(self, seen: Observation) -> None:
+    def take_all(self, several: Iterable[Observation]) -> int:
+        """Take in what is said of an object, in its order. Returns: how many."""
+        count = 0
+        for seen in several:
+            self.take(seen)
+            count += 1
+        return count
+
+    def forget(self, uid: str) -> None:
+        """Know nothing of an object any more."""
+        self.pods.pop(uid, None)
+        self.things.pop(uid, None)
+        self.members.pop(uid, None)
+        self._behind.pop(uid, None)
+
+    def look(self, seen: Observation) -> None:
+        """Remember when somebody was looking."""
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":

@@ -6,7 +6,7 @@ the clocks of nodes are taken into account (enrich/holds.py does that). It trave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -82,6 +82,16 @@ class Batch:
             with pa.ipc.open_stream(source) as reader:
                 tables.append(reader.read_all())
         return cls(*tables)
+
+    def without(self, uids: set[str]) -> Batch:
+        """Return the batch without some pods."""
+        keep = np.array([uid not in uids for uid in self.pods["uid"].to_pylist()], dtype=bool)
+        moved = np.cumsum(keep) - 1
+        pod = self.segments["pod"].to_numpy()
+        segments = self.segments.filter(pa.array(keep[pod]))
+        segments = segments.set_column(1, SEGMENTS.field("pod"), pa.array(moved[pod[keep[pod]]], pa.int32()))
+        mine = np.repeat(keep, self.pods["versions"].to_numpy())
+        return Batch(self.pods.filter(pa.array(keep)), segments, self.versions.filter(pa.array(mine)))
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -189,9 +199,3 @@ def chunk(table: Any, name: str) -> Any:
 def codes(column: Any) -> tuple[Words, list[str]]:
     """Return a shared column as numbers and the words they mean."""
     return column.indices.to_numpy().astype(np.int64), column.dictionary.to_pylist()
-
-
-def each(batches: Iterable[Batch]) -> Iterator[str]:
-    """Yield the UIDs of all pods."""
-    for one in batches:
-        yield from one.pods["uid"].to_pylist()
