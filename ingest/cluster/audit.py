@@ -47,20 +47,23 @@ RULE = '- {level: Request, verbs: [update, patch], resources: [{group: "", resou
 class AuditLog:
     """Takes audit events from any number of files in any order; gives observations once all are in.
 
-    counts: what was left out, by reason. first_hidden: where (path, offset) a kubelet's word was missing first.
+    counts: what was left out, by reason. place: (path, offset) where a kubelet's word was missing first, or of the
+    first event.
     """
 
     def __init__(self, annotations: frozenset[str] = frozenset()) -> None:
         """Read nothing yet; of annotations only those named are kept."""
         self._annotations = annotations
         self.counts: Counter[str] = Counter()
-        self.first_hidden: tuple[str, int] | None = None
+        self.place: tuple[str, int] = ("", 0)
         self.statuses = self.hidden = self.events = 0
         self._runs: Runs[Write] = Runs(Write)
         self._looking = Looking()
 
     def take(self, event: AuditEvent, path: str, offset: int) -> None:
         """Keep an event for later if it is a write that happened. Raises: msgspec.DecodeError for a broken body."""
+        if not self.events:
+            self.place = (path, offset)
         self.events += 1
         at = time_us(event.stageTimestamp)
         if at is None or event.stage != "ResponseComplete":
@@ -74,31 +77,33 @@ class AuditLog:
         if write.kind == "Pod" and write.subresource == "status":
             self.statuses += 1
             if not write.request and not write.response:
+                self.place = self.place if self.hidden else (path, offset)
                 self.hidden += 1
-                self.first_hidden = self.first_hidden or (path, offset)
         self._runs.add(at, write)
 
     def observations(self, cluster: str | None) -> Iterator[Observation]:
-        """Yield all that the events say, in order; what nobody looked at comes as GAPs."""
+        """Yield all that the events say, in order, then when they were complete. What was hidden comes as GAPs."""
         replay = Replay(self._annotations, cluster)
         last, source = 0, ""
         for write in in_version_order(self._once(self._runs.sorted())):
             last, source = max(last, write.at_us), write.source
             yield from replay.observe(write)
         yield from replay.finish(last, source)
-        low, high = self._looking.span()
-        for gap in self._looking.holes(low, high):
-            yield Observation("GAP", KubeObject(), gap[1], gap[1], cluster, source, gap)
+        for low, high in self._looking.watched() if self.statuses > self.hidden else ():
+            yield Observation("WATCHED", KubeObject(), high, high, cluster, source, (low, high))
         left_out = {"audit_uid_unknown": replay.unresolved, "audit_name_unknown": replay.unnamed}
         self.counts.update({name: count for name, count in (left_out | {"odd_patch": replay.unfit}).items() if count})
 
     def complaint(self) -> str | None:
         """Say what the audit policy hides, and how to change it; None when all is well."""
-        if not self.hidden:
+        if self.statuses and not self.hidden:
             return None
+        what = (
+            f"{self.hidden:,} of {self.statuses:,} writes of pods/status came without a body (level Metadata, or cut)"
+        )
         return (
-            f"the audit log hides what kubelets say of pods, so addresses cannot be known: {self.hidden:,} of "
-            f"{self.statuses:,} writes of pods/status came without a body (level Metadata, or truncated); "
+            "cannot know addresses from the audit log: "
+            f"{what if self.statuses else 'it has no writes of pods/status, which is what kubelets say of pods'}; "
             f"put this rule before all others in the audit policy: {RULE}"
         )
 

@@ -60,11 +60,12 @@ class Imports:
     def observations(self, cluster: str | None) -> Iterator[Observation]:
         """Yield all that was taken, and say of the files what they lack."""
         if self._audit.events:
-            yield Observation("START", KubeObject(), None, 0, None, "audit log")
+            # Logs of several apiservers say themselves when they were complete.
+            yield Observation("START", KubeObject(), None, 0, None, "audit log", (0, 0))
             yield from self._audit.observations(cluster)
-            complaint, where = self._audit.complaint(), self._audit.first_hidden
-            if complaint and where:
-                _note(self._told[where[0]], where[1], complaint)
+            complaint, (path, offset) = self._audit.complaint(), self._audit.place
+            if complaint:
+                _note(self._told[path], offset, complaint)
             self._refused.update(self._audit.counts)
         yield from self._metrics.observations(cluster)
         self._refused.update(self._metrics.counts)

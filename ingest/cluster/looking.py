@@ -40,12 +40,8 @@ class Looking:
             number = self.owner[number]
         return number
 
-    def span(self) -> Span:
-        """Return first and last event of all."""
-        return min((low for low, _ in self.spans), default=0), max((high for _, high in self.spans), default=0)
-
-    def holes(self, low: int, high: int) -> list[Span]:
-        """Return when writes may be missing: where fewer logs run beside each other than run at most.
+    def watched(self) -> list[Span]:
+        """Return when no write can be missing: while as many logs run beside each other as run at most.
 
         Three apiservers write three logs at a time: where only two are there, what the third did is not known. A log
         that is missing altogether nobody can see.
@@ -55,12 +51,11 @@ class Looking:
             logs.setdefault(self._log(number), []).append((first, last))
         joined = [span for spans in logs.values() for span in _joined(spans, 0)]
         starts, ends = sorted(one for one, _ in joined), sorted(one for _, one in joined)
-        edges = sorted({*starts, *ends, low, high})
+        edges = sorted({*starts, *ends})
         depths = [bisect_right(starts, left) - bisect_right(ends, left) for left in edges[:-1]]
         most = max(depths, default=0)
-        thin = [(left, right) for left, right, depth in zip(edges, edges[1:], depths, strict=False) if depth < most]
-        # A log that is rotated ends and begins anew.
-        return [one for one in _joined(thin, 0) if one[1] - one[0] > JOINED_US]
+        found = [(left, right) for left, right, depth in zip(edges, edges[1:], depths, strict=False) if depth == most]
+        return _joined(found or joined, JOINED_US)
 
 
 def _joined(spans: list[Span], slack: int) -> list[Span]:

@@ -74,6 +74,7 @@ KEPT: dict[str, frozenset[str]] = {
         )
     ),
 }
+WHOLE_PART = ("$patch", "$retainKeys")
 CONTAINER = ("name", "image", "ports")
 
 
@@ -87,7 +88,7 @@ def reduced(thing: Thing, annotations: frozenset[str]) -> Thing:
     for part, names in KEPT.items():
         inner = thing.get(part)
         if isinstance(inner, dict):
-            found[part] = {name: value for name, value in inner.items() if _field(name) in names or name == "$patch"}
+            found[part] = {name: value for name, value in inner.items() if _field(name) in names or name in WHOLE_PART}
         elif part in thing:
             found[part] = inner
     meta = found.get("metadata")

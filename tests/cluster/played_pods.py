@@ -92,7 +92,7 @@ class Played:
         self.api.create(f"{PODS}/{self.name}/eviction", body)
 
 
-def play(api: Api, seed: int = 1, count: int = 24, pause: float = 0.05) -> None:
+def play(api: Api, seed: int = 1, count: int = 24, pause: float = 0.02) -> None:
     """Let pods of every fate share few addresses, in some ten seconds."""
     chance = random.Random(seed)
     free = [f"10.244.7.{n}" for n in range(2, 8)]

@@ -33,6 +33,17 @@ IP = "10.244.1.5"
 
 
 def read(tmp_path: Path, *files: str) -> tuple[list[Observation], EvidenceReport]:
+    """What is said of objects."""
+    found, report = read_all(tmp_path, *files)
+    return [one for one in found if one.span is None], report
+
+
+def spans(tmp_path: Path, verb: str, *files: str) -> list[tuple[int, int] | None]:
+    """When somebody looked (WATCHED), or a kubelet's word was missing (GAP)."""
+    return [one.span for one in read_all(tmp_path, *files)[0] if one.verb == verb]
+
+
+def read_all(tmp_path: Path, *files: str) -> tuple[list[Observation], EvidenceReport]:
     paths = []
     for number, content in enumerate(files):
         (tmp_path / f"audit-{number}.log").write_text(content)
@@ -121,8 +132,8 @@ def test_what_changed_nothing_says_nothing(tmp_path: Path, change: dict[str, Any
     event = write(
         **{"verb": "create", "name": "a", "seconds": 0, "request": pod("a"), "response": pod("a", 1)} | change
     )
-    found, report = read(tmp_path, text(event))
-    assert found == [], why
+    found, report = read(tmp_path, text(event, running("b", 5, IP)))
+    assert [name for _, name, _ in shown(found)] == ["b"], why
     assert report.whole()
 
 
@@ -295,7 +306,14 @@ def test_a_policy_that_hides_addresses_is_named_once_with_its_cure(tmp_path: Pat
         '- {level: Request, verbs: [update, patch], resources: [{group: "", resources: [pods/status]}]}'
         in bad[0].reason
     )
-    assert [one.span for one in found if one.verb == "GAP"] == [(us(10 - 0.01), us(14))]
+    assert [ip for _, _, ip in shown(found)] == [None] * 5
+    assert spans(tmp_path, "GAP", text(*events)) == [(us(10 - 0.01), us(14))]
+    assert not spans(tmp_path, "WATCHED", text(*events))
+
+
+def test_a_log_without_a_word_of_kubelets_says_so(tmp_path: Path) -> None:
+    _, report = read(tmp_path, text(create("a", 0), bind("a", 1)))
+    assert "it has no writes of pods/status" in report.files[0].unreadable[0].reason
 
 
 def test_after_a_hidden_word_nothing_goes_on_by_silence(tmp_path: Path) -> None:
@@ -360,20 +378,28 @@ def test_a_client_that_asked_for_metadata_alone(tmp_path: Path) -> None:
     assert (meta.uid, meta.resourceVersion) == ("uid-a", "44")
 
 
-def test_where_one_of_several_logs_is_not_there_yet_is_a_gap(tmp_path: Path) -> None:
+def test_where_one_of_several_logs_is_not_there_yet_nobody_looked(tmp_path: Path) -> None:
     first = [event for n in range(40) for event in life(f"a{n}", n * 60, f"10.0.1.{n}")]
     other = [event for n in range(20) for event in life(f"b{n}", 1200 + n * 60, f"10.0.2.{n}")]
-    gaps = [one.span for one in read(tmp_path, text(*first), text(*other))[0] if one.verb == "GAP"]
-    assert gaps == [(us(0), us(1200))]
-    assert not [one for one in read(tmp_path, text(*first))[0] if one.verb == "GAP"]
+    assert spans(tmp_path, "WATCHED", text(*first), text(*other)) == [(us(1200), us(2402))]
+    assert spans(tmp_path, "WATCHED", text(*first)) == [(us(0), us(2402))]
 
 
 def test_a_copy_of_a_part_is_no_second_apiserver(tmp_path: Path) -> None:
     events = [event for n in range(40) for event in life(f"a{n}", n * 60, f"10.0.1.{n}")]
-    found, _ = read(tmp_path, text(*events), text(*events[100:]))
-    assert not [one for one in found if one.verb == "GAP"]
+    assert spans(tmp_path, "WATCHED", text(*events), text(*events[100:])) == [(us(0), us(2402))]
 
 
-def test_a_hole_between_rotated_files_is_a_gap(tmp_path: Path) -> None:
-    found, _ = read(tmp_path, text(*life("a", 0)), text(*life("b", 600, "10.0.0.2")))
-    assert [one.span for one in found if one.verb == "GAP"] == [(us(62), us(600))]
+def test_rotated_files_are_one_log_unless_one_is_missing(tmp_path: Path) -> None:
+    parts = [text(*life("a", 0)), text(*life("b", 70, "10.0.0.2")), text(*life("c", 600, "10.0.0.3"))]
+    assert spans(tmp_path, "WATCHED", *parts) == [(us(0), us(132)), (us(600), us(662))]
+
+
+def test_silence_is_no_proof_where_a_file_is_missing(tmp_path: Path) -> None:
+    begin = [create("a", 0), bind("a", 1), running("a", 5, IP), create("x", 60, 4)]
+    (tmp_path / "1.log").write_text(text(*begin))
+    (tmp_path / "3.log").write_text(text(create("y", 600, 9), create("z", 660, 10)))
+    known = load_history(str(tmp_path))
+    assert who_at(known, IP, us(20)).confidence == "exact"
+    assert who_at(known, IP, us(300)).confidence == "unknown"
+    assert who_at(known, IP, us(630)).confidence != "exact"

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from played_pods import play
 from servers.control_plane import ControlPlane, wait_until
-from servers.dumb_watcher import PODS, dumb_watcher, settled
+from servers.dumb_watcher import ALL, dumb_watcher, settled
 from servers.fixtures import servers_built  # noqa: F401 - a fixture
 
 from enrich.history import History
+from enrich.tables import POD
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.observation import Observation
 from whowas.pipeline import load_history
@@ -55,7 +57,7 @@ SAMPLE = {
 
 def recorded(folder: Path, audit: Any) -> Run:
     """Play pods on an apiserver with this audit policy, under a watch."""
-    with ControlPlane(audit=audit) as cluster, dumb_watcher(cluster.kubeconfig(), folder / "w.jsonl", PODS) as out:
+    with ControlPlane(audit=audit) as cluster, dumb_watcher(cluster.kubeconfig(), folder / "w.jsonl", ALL) as out:
         play(cluster.api())
         settled(cluster.api(), out)
         wait_until(lambda: b"settled-" in cluster.audit_log.read_bytes(), 10)
@@ -78,10 +80,10 @@ Bounds = tuple[int, int, int, int]
 
 
 def holds(known: History) -> dict[tuple[str, bytes], list[Bounds]]:
-    """Bounds of every hold by pod and address."""
+    """Bounds of every pod's hold by pod and address."""
     found: dict[tuple[str, bytes], list[Bounds]] = {}
     one = known.cluster(None)
-    for row in range(len(one.bounds)):
+    for row in np.flatnonzero(one.kinds == POD).tolist():
         key = (one.entities[int(one.entity_of[row])].uid, one.holds[row].ip)
         found.setdefault(key, []).append(one.bounds[row].tolist())
     return found
