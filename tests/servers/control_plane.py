@@ -192,7 +192,7 @@ class ControlPlane:
         return saved
 
     def restore(self, saved: Path) -> None:
-        """Put etcd's data back as they were: resourceVersions go back. kube-apiserver starts anew, as the manual says."""
+        """Put the data of etcd back as they were: resourceVersions go back. kube-apiserver starts anew, as it should."""
         self.apiserver.kill()
         self.etcd.kill()
         shutil.rmtree(self.folder / "etcd")
