@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ingest.cluster.imports import Imports
 from ingest.cluster.slice import Seal
 from ingest.cluster.values import values
 from ingest.files import open_input
@@ -128,6 +129,7 @@ def read_observations(
     A broken line is noted with its offset and passed over; a file that breaks is read up to there.
     """
     counts = report.observations
+    imports = Imports(report.refused, ANNOTATIONS)
     for path in paths:
         told = FileReport(path, format="evidence")
         report.files.append(told)
@@ -145,6 +147,8 @@ def read_observations(
                         yield Observation("START", KubeObject(), None, 0, None, path, (0, 0))
                         continue
                     event = _event(raw)
+                    if event is None and imports.take(raw, offset, told):
+                        continue
                     if event is None:
                         yield from _observed(raw, offset, cluster, told, report)
                         continue
@@ -157,6 +161,10 @@ def read_observations(
                 _note(told, error.offset, error.reason)
             if progress is not None:
                 progress(EvidenceProgress(path, source.consumed, source.size))
+    for one in imports.observations(cluster):
+        if one.verb != "START":
+            counts[one.object.kind or one.verb] += 1
+        yield one
 
 
 def _note(told: FileReport, offset: int, reason: str) -> None:
