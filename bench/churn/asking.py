@@ -30,6 +30,7 @@ class Answer(NamedTuple):
     labels: dict[str, str] | None = None
     candidates: tuple[str, ...] = ()
     candidates_cut: bool = False
+    near_an_edge: bool = False
 
 
 def history_of(lines: Iterable[str]) -> tuple[History, EvidenceReport]:
@@ -85,7 +86,8 @@ def _named(namer: Namer, questions: list[Question], side: str) -> list[Answer]:
             (one.other or ELSEWHERE, one.port, one.ip, one.asked) for one in questions]  # fmt: skip
     named = namer.name(flows(ends))
     column = {name: named[f"{side}_{name}"].to_pylist() for name in
-              ("confidence", "pod_uid", "pod", "node", "service", "workload", "labels", "candidates", "kind")}  # fmt: skip
+              ("confidence", "pod_uid", "pod", "node", "service", "workload", "labels", "candidates", "kind",
+               "reason")}  # fmt: skip
     return [_answer({name: values[row] for name, values in column.items()}) for row in range(len(questions))]
 
 
@@ -94,5 +96,5 @@ def _answer(one: dict[str, Any]) -> Answer:
     name = {"node": one["node"], "service": one["service"]}.get(one["kind"] or "", one["pod"])
     return Answer(
         one["confidence"], one["pod_uid"], name, one["workload"], one["service"], dict(one["labels"] or ()), several,
-        len(several) >= 8,
+        len(several) >= 8, "near its" in (one["reason"] or ""),
     )  # fmt: skip

@@ -99,12 +99,11 @@ class Kubelets:
                 return False
             found.append(got)
         pod.holds = [Hold(ip, [pod.uid], self.world.now, name=pod.name, focus=pod.plan.focus, node=pod.node.name) for ip in found]
-        pod.last_holds = []
         self.world.holds += pod.holds
         if pod.plan.annotate:
             pod.notes["cni.projectcalico.org/podIP"] = f"{found[0]}/32"
             pod.notes["cni.projectcalico.org/podIPs"] = ",".join(f"{ip}/32" for ip in found)
-            sight = Sight(pod.uid, tuple(pod.holds))
+            sight = Sight(pod.uid, tuple(pod.holds), (), tuple(found))
             self.world.after(0.01, self._annotated, pod, sight)
         return True
 
@@ -145,11 +144,11 @@ class Kubelets:
             one.end = self.world.now
             pool = pod.node.pool if pod.node.pool6 is None or ":" not in one.ip else pod.node.pool6
             pool.give(one.ip, self.world.now)
-        pod.last_holds = pod.holds or pod.last_holds
+        pod.past += pod.holds
         pod.holds = []
         if pod.plan.annotate and not pod.gone and pod.notes and not pod.node.cut:
             pod.notes = dict.fromkeys(pod.notes, "")
-            sight = Sight(pod.uid, (), tuple(pod.last_holds))
+            sight = Sight(pod.uid, (), tuple(pod.past))
             self.world.after(0.01, self._annotated, pod, sight)
 
     def _let_go(self, pod: Pod) -> Process:
@@ -178,6 +177,8 @@ class Kubelets:
     def terminate(self, pod: Pod, grace: float) -> Process:
         """SIGTERM, the end, CNI DEL, the last status, and only then the object goes."""
         started = pod.run is not None
+        while pod.node.cut:
+            yield 0.5
         yield min(pod.plan.stop, grace)
         self.containers_end(pod)
         if pod.holds:

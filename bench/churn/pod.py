@@ -71,8 +71,9 @@ class Pod:
     published: tuple[Object, Sight] | None = None
     then: Callable[[], Any] | None = None
     sandboxes: int = 0
+    spell: Callable[[str], str] = str
     odd: bool = False
-    last_holds: list[Hold] = field(default_factory=list)
+    past: list[Hold] = field(default_factory=list)
 
     def compose(self) -> tuple[Object, Sight]:
         """The status as the kubelet would write it now, and what it shows."""
@@ -81,7 +82,8 @@ class Pod:
             status["startTime"] = stamp(self.started_at)
             status["hostIP"] = self.node.ip
         if self.shown:
-            status |= {"podIP": self.shown[0], "podIPs": [{"ip": ip} for ip in self.shown]}
+            words = [self.spell(ip) for ip in self.shown]
+            status |= {"podIP": words[0], "podIPs": [{"ip": ip} for ip in words]}
         if not self.host_network or self.run or self.sandbox:
             status["containerStatuses"] = [self._box()]
         return status, self._sight()
@@ -119,12 +121,10 @@ class Pod:
         running = bool(self.run and self.run[1] is None and self.run_stamps and alive)
         # Runs of earlier sandboxes are told of too: only in a first sandbox, or while it runs, is it plain whose it is.
         plain = bool(self.run and (running or self.sandboxes == 1))
-        holds = alive or tuple(self.last_holds)
-        return Sight(
-            self.uid, alive, () if alive else tuple(self.last_holds), running,
-            self.run[0] if plain and self.run and holds else None,
-            self.run[1] if plain and self.run and holds else None,
-        )  # fmt: skip
+        over = tuple(one for one in self.past if one not in alive)
+        began, ended = self.run if plain and self.run else (None, None)
+        ran_in = alive or (over if self.sandboxes == 1 else ())
+        return Sight(self.uid, alive, over, tuple(self.shown), ran_in, running, began, ended)
 
     def json(self) -> Object:
         """The object as the API has it: its spec and what was last published."""

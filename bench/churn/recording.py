@@ -115,9 +115,8 @@ class Recorder:
     def world_at(self, at: int) -> dict[tuple[str, str], Change]:
         """The objects at a moment, after restores that came before it."""
         found: dict[tuple[str, str], Change] = {}
-        restores = [one for one in self.faults if one.kind == "restored" and one.high <= at]
         for change in self.world.log[: self._log]:
-            if any(one.low - 20 * SECOND < change.at < one.low for one in restores):
+            if any(back < change.at <= moment <= at for back, moment in self.world.restores):
                 continue
             if change.verb == "DELETED":
                 found.pop((change.kind, change.uid), None)
@@ -185,11 +184,12 @@ class Recorder:
     def _proves(self, change: Change, received: int, verb: str) -> None:
         sight = change.sight
         for hold in (*sight.holds, *sight.over):
-            hold.told = True
+            hold.told = hold.told or hold.ip in sight.shown
+        for hold in sight.ran_in:
             if sight.started is not None:
-                hold.proven_start = min(hold.proven_start, sight.started + self._margin(sight.uid))
+                hold.proven_start = min(hold.proven_start, sight.started + self._margin(hold.node))
             if sight.finished is not None:
-                hold.proven_end = max(hold.proven_end, sight.finished - self._margin(sight.uid))
+                hold.proven_end = max(hold.proven_end, sight.finished - self._margin(hold.node))
         for hold in sight.holds:
             hold.proven_start = min(hold.proven_start, received)
             if sight.running and verb != "DELETED":
@@ -200,7 +200,7 @@ class Recorder:
             hold.ended_by = min(hold.ended_by, received)
             hold.silent_from = min(hold.silent_from, change.at)
 
-    def _margin(self, uid: str) -> int:
-        """How far a node's time stamp may be from the truth, for who knows the clock: 1 s cut off, 2 s, twice its error."""
-        node = next((one.node for one in getattr(self.world, "pods", ()) if one.uid == uid), None)
-        return 3 * SECOND + (2 * node.off_by_at_most() if node else 0)
+    def _margin(self, name: str) -> int:
+        """How far a node's time stamp may be from the truth, for who knows its clock: 1 s cut off, 0.5 s, twice its error."""
+        node = next((one for one in self.world.nodes if one.name == name), None)
+        return SECOND * 3 // 2 + (2 * node.off_by_at_most() if node else 0)

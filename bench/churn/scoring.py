@@ -2,6 +2,7 @@
 
 wrong: certain (`exact`, `node`, `service`, `snat`, or `none`) and not so. A `none` for a pod that no line of the
 evidence shows with the address, while somebody looked, is not wrong but `unseen`: nobody could know.
+`likely free`: likely, but nobody held the address then; just before and after a hold no recorder can tell.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bench.churn.times import SECOND
 # A change of labels or endpoints is known to a recorder some milliseconds after it is written.
 TRANSPORT = SECOND // 20
 OUTCOMES = (
-    "wrong", "exact", "likely", "likely wrong", "other word", "ambiguous", "without truth", "none", "unseen", "unknown",
+    "wrong", "exact", "likely", "likely wrong", "likely free", "other word", "ambiguous", "without truth", "none", "unseen", "unknown",
 )  # fmt: skip
 KEPT = 40
 
@@ -86,9 +87,11 @@ def outcome(question: Question, answer: Answer) -> str:
     if answer.word in ("exact", "likely"):
         if answer.uid in uids:
             return answer.word
-        return "wrong" if answer.word == "exact" else "likely wrong"
+        if answer.word == "exact":
+            return "wrong"
+        return "likely wrong" if holder is not None else "likely free"
     if answer.word in ("node", "service", "snat"):
-        return "wrong"
+        return ("likely wrong" if holder else "likely free") if answer.near_an_edge else "wrong"
     if answer.word in ("none", "external"):
         if holder is None:
             return "none"

@@ -39,13 +39,15 @@ class Hold:
 class Sight:
     """What one written status of a pod shows: which holds, whether running, and what its time stamps prove.
 
-    started, finished: a run inside the shown hold's own sandbox lasted over these true times; None when not told.
-    over: the status says that the holds ended.
+    holds: those it shows to last. over: those it shows to have ended. shown: the addresses that stand in it.
+    started, finished: a run in the sandbox of `ran_in` lasted over these true times; None when not told.
     """
 
     uid: str
     holds: tuple[Hold, ...] = ()
     over: tuple[Hold, ...] = ()
+    shown: tuple[str, ...] = ()
+    ran_in: tuple[Hold, ...] = ()
     running: bool = False
     started: int | None = None
     finished: int | None = None

@@ -93,6 +93,7 @@ class World:
         self.names: dict[str, str] = {}
         self.slices: dict[str, set[str]] = {}
         self.controllers: list[Callable[[Change], None]] = []
+        self.restores: list[tuple[int, int]] = []
         self._version = 4000
         self._agenda: list[tuple[int, int, Task]] = []
         self._order = itertools.count()
@@ -161,6 +162,7 @@ class World:
     def restore(self, at: int) -> None:
         """Put etcd back to what it held at a moment: objects and versions go back; nobody is told."""
         self.objects.clear()
+        self.restores.append((at, self.now))
         for change in self.log:
             if change.at <= at:
                 self._version = change.version
