@@ -24,7 +24,7 @@ class Case:
 
     def place(self, vanishing: bool) -> Setting:
         """The setting; fresh for each run."""
-        return Setting(**{"vanishing": vanishing} | self.setting)
+        return Setting(**{"vanishing": vanishing, "salt": self.name} | self.setting)
 
 
 def _nothing(story: Story) -> None:

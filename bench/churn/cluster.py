@@ -18,8 +18,8 @@ NAMESPACE = "shop"
 class Cluster(World):
     """A world with the verbs of kubectl, and with Services, ReplicaSets and Jobs."""
 
-    def __init__(self, seed: int, name: str = "sim") -> None:
-        super().__init__(seed, name)
+    def __init__(self, seed: int, name: str = "sim", salt: str = "") -> None:
+        super().__init__(seed, name, salt)
         self.kubelets = Kubelets(self)
         self.pods: list[Pod] = []
         self.selectors: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,7 @@
-"""Cut evidence down to the few lines that still give the wrong answer."""
+"""Cut evidence down to the few lines that still give the wrong answer.
+
+All lines of the pod that was named and of the one that held the address stay: without them another story is told.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ def minimal(played: Played, question: Question, said: Answer) -> list[str]:
     """Return fewest lines, in their order, after which `question` is still answered as wrongly."""
     kind = outcome(question, said)
 
+    uids = [*(question.holder.uids if question.holder else ()), *([said.uid] if said.uid else ())]
+
     def still(lines: list[str]) -> bool:
-        if said.word == "none" and question.holder and not _told(lines, question):
-            return False
         try:
             history, _ = history_of(lines)
             answer = ask(history, [question], played.skew_us)[0]
@@ -30,13 +33,7 @@ def minimal(played: Played, question: Question, said: Answer) -> list[str]:
 
     near = [line for line in played.lines if _about(line, question)]
     lines = near if still(near) else played.lines
-    return _shrink(lines, still)
-
-
-def _told(lines: list[str], question: Question) -> bool:
-    """Say whether the lines still show the true holder with its address: else `none` is no wonder."""
-    uids = question.holder.uids if question.holder else []
-    return any(f'"{question.ip}"' in line and any(uid in line for uid in uids) for line in lines)
+    return _shrink(lines, still, [line for line in lines if '"kind":"Pod"' in line and any(uid in line for uid in uids)])
 
 
 def _about(line: str, question: Question) -> bool:
@@ -47,20 +44,22 @@ def _about(line: str, question: Question) -> bool:
                      or any(uid in line for uid in uids))  # fmt: skip
 
 
-def _shrink(lines: list[str], still: Wrong) -> list[str]:
+def _shrink(lines: list[str], still: Wrong, fixed: list[str]) -> list[str]:
     """Leave out halves, quarters, …, single lines, as long as the answer stays wrong."""
+    kept = set(fixed)
     size = max(len(lines) // 2, 1)
     while True:
         place, smaller = 0, False
         while place < len(lines):
-            fewer = lines[:place] + lines[place + size :]
-            if fewer and still(fewer):
+            part = lines[place : place + size]
+            fewer = [*lines[:place], *(one for one in part if one in kept), *lines[place + size :]]
+            if 0 < len(fewer) < len(lines) and still(fewer):
                 lines, smaller = fewer, True
             else:
                 place += size
         if size == 1 and not smaller:
             return lines
-        size = max(size // 2, 1) if not smaller or size > 1 else 1
+        size = max(size // 2, 1)
 
 
 def plainly(line: str) -> str:

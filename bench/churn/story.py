@@ -33,6 +33,8 @@ class Setting:
     skew: float = 0.0
     clusters: int = 1
     vanishing: bool = False
+    # Seeds of different cases are different worlds.
+    salt: str = ""
 
 
 @dataclass
@@ -90,7 +92,7 @@ def play(case: Play, seed: int, setting: Setting, uniform: int = 300) -> Played:
 
 
 def _run(case: Play, seed: int, setting: Setting, name: str) -> Story:
-    world = Cluster(seed, name)
+    world = Cluster(seed, name, setting.salt)
     clocks = setting.offsets or offsets(world.dice, setting.nodes, setting.spread)
     world.build(setting.addresses, setting.way, clocks, setting.latest)
     story = Story(world, setting)

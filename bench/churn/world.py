@@ -79,9 +79,9 @@ class Node:
 class World:
     """One cluster. `log` is all that the apiserver wrote, `holds` the truth about addresses."""
 
-    def __init__(self, seed: int, name: str = "sim") -> None:
+    def __init__(self, seed: int, name: str = "sim", salt: str = "") -> None:
         self.name = name
-        self.dice = random.Random(f"{name} {seed}")
+        self.dice = random.Random(f"{name} {seed} {salt}")
         self.now = START
         self.nodes: list[Node] = []
         self.log: list[Change] = []
