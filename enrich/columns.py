@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.answers import AT_NODE, EXTERNAL, SNAT
-from enrich.history import ClusterHistory, Entity, Version
-from enrich.holds import HOST_POD, NODE, POD, SERVICE
+from enrich.entities import Entity
+from enrich.history import ClusterHistory
+from enrich.tables import HOST_POD, NODE, POD, SERVICE, Version
 from enrich.words import candidate_reason, reason
 from whowas.schema import CANDIDATE, CONFIDENCES, LABELS
 
@@ -36,9 +37,7 @@ class NameTable:
         self._labels: dict[tuple[str, str], int] = {}
         self._label_list: list[tuple[str, str]] = []
         self._holds_of: dict[int, list[int]] = {}
-        nodes: dict[str, int] = {}
-        names = [nodes.setdefault(one.node, len(nodes)) for one in history.entities]
-        self._node_of = np.array([*names, -1], dtype=np.int32)
+        self._node_of = np.append(history.entities.nodes(), np.int32(-1))
 
     def label(self, what: str, name: str) -> int:
         """Return a small number for what an address outside the holds is."""
@@ -83,7 +82,10 @@ class NameTable:
         distinct, inverse = np.unique(packed, return_inverse=True)
         if len(self._answers) > ANSWERS_CACHED:
             self._answers.clear()
-        answers = [self._answers.get(int(one)) or self._say(int(one)) for one in distinct]
+        fresh = [one for one in distinct.tolist() if one not in self._answers]
+        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
+        self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
+        answers = [self._answers.get(one) or self._say(one) for one in distinct.tolist()]
         indices = pa.array(inverse.reshape(-1).astype(np.int32))
         made = {f"{side}_{name}": _texts([one[name] for one in answers], indices) for name in TEXTS}
         made[f"{side}_labels"] = pa.array([one["labels"] for one in answers], type=LABELS).take(indices)

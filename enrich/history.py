@@ -4,66 +4,40 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from enrich.entities import Entities, Holds, Versions
 from enrich.holds import (
-    HOST_POD,
     NODE,
     POD,
     SERVICE,
-    Clock,
     Hold,
+    Spans,
+    Table,
+    by_address,
     coverage,
-    exclude,
     node_clocks,
     pod_holds,
+    starts_of,
     thing_holds,
 )
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
-from enrich.objects import ClusterTrack, ThingTrack
-from enrich.pods import PodTrack
-from enrich.sights import BEFORE_ALL, SECOND
+from enrich.objects import ClusterTrack
+from enrich.rows import rows_of
+from enrich.tables import Batch, join
 from whowas.errors import ConfigError
 from whowas.observation import Observation
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 DEFAULT = "default"
-HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
-
-
-class Entity(NamedTuple):
-    """Who can hold an address. `note` says what is doubtful about the workload."""
-
-    kind: int
-    namespace: str
-    name: str
-    uid: str
-    node: str = ""
-    zone: str = ""
-    workload: str = ""
-    workload_kind: str = ""
-    note: str = ""
-    service_account: str = ""
-    images: tuple[str, ...] = ()
-    ports: tuple[tuple[int, str], ...] = ()
-
-    def full_name(self) -> str:
-        """namespace/name, or the name of what has no namespace."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-class Version(NamedTuple):
-    """Labels and services of a holder from a time on."""
-
-    since: int
-    labels: tuple[tuple[str, str], ...] = ()
-    services: str = ""
+KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}
 
 
 @dataclass(frozen=True)
@@ -82,11 +56,11 @@ class ClusterHistory:
     """One cluster. Arrays are aligned: holds sorted by address, then start_min."""
 
     name: str
-    entities: list[Entity]
-    versions: list[Version]
-    holds: list[Hold]
-    covered: list[tuple[int, int]]
-    gaps: list[tuple[int, int]]
+    entities: Entities
+    versions: Versions
+    holds: Holds
+    covered: Spans
+    gaps: Spans
     ranges: tuple[str, ...]
     node_ports: dict[tuple[int, str], list[int]]
     bounds: Words
@@ -112,11 +86,16 @@ class ClusterHistory:
         high, low = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
         found = np.full((len(times), CANDIDATES), -1, dtype=np.int32)
         counts = np.zeros((len(times), 4), dtype=np.int32)
+        # Where kernels run as plain Python (whowas.kernels.do_without) the hash wraps around, as it is meant to.
+        with np.errstate(over="ignore"):
+            self._holders(high, low, times, skew_us, found, counts)
+        return Found(found, counts)
+
+    def _holders(self, high: Words, low: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
         holders(
             high, low, times, skew_us, self.highs, self.lows, self.table, self.first, self.bounds,
             self.reach, self.kinds, found, counts,
         )  # fmt: skip
-        return Found(found, counts)
 
     def versions_at(self, entities: Indices, times: Words) -> Indices:
         """Return the row of `versions` that was in force for each entity at each time; -1 for entity -1."""
@@ -128,7 +107,9 @@ class ClusterHistory:
         """Return every hold on an address, oldest first."""
         halves = np.frombuffer(address, dtype=">i8").astype(np.int64)
         rows = np.flatnonzero((self.highs == halves[0]) & (self.lows == halves[1]))
-        return self.holds[int(self.first[rows[0]]) : int(self.first[rows[0] + 1])] if len(rows) else []
+        if not len(rows):
+            return []
+        return [self.holds[row] for row in range(int(self.first[rows[0]]), int(self.first[rows[0] + 1]))]
 
 
 @dataclass(frozen=True)
@@ -155,157 +136,120 @@ def derive(observations: Iterable[Observation]) -> History:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        tracks = _tracks(observations)
-        return History({name: _build(tracks.pop(name)) for name in list(tracks)})
+        tracks = gather(observations)
+        return History({name: build(tracks.pop(name), last=True) for name in list(tracks)})
     finally:
         if collecting:
             gc.enable()
 
 
-def _tracks(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
+def gather(observations: Iterable[Observation]) -> dict[str, ClusterTrack]:
     """Gather what is said of each cluster. A new recording begins, and a GAP without a name lies, in all of them."""
     tracks: dict[str, ClusterTrack] = {}
-    gaps = []
+    nameless = []
+    quiet = False
     for one in observations:
         if one.verb == "START":
+            quiet = one.span is not None
             for track in tracks.values():
                 track.begin()
-        elif one.verb == "GAP" and one.cluster is None and one.span is not None:
-            gaps.append(one.span)
+        elif one.verb == "GAP" and one.cluster is None:
+            nameless.append(one)
         else:
             name = one.cluster or DEFAULT
             if name not in tracks:
                 tracks[name] = ClusterTrack(name)
-            tracks[name].observe(one)
+            if quiet and one.span is None:
+                tracks[name].take(one)
+            else:
+                tracks[name].observe(one)
     if not tracks:
         tracks[DEFAULT] = ClusterTrack(DEFAULT)
     for track in tracks.values():
-        track.gaps += gaps
+        for one in nameless:
+            track.observe(one)
     return tracks
 
 
-def _build(track: ClusterTrack) -> ClusterHistory:
-    covered = coverage(track)
+def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = False) -> ClusterHistory:
+    """Lay a cluster out in arrays.
+
+    Args: packed: pods of which no more will be heard, as they were derived before. last: the track is not needed
+    any more: its pods leave memory as their columns come into it.
+    """
+    tail = rows_of(track, list(track.pods), last=last)
+    batch = join([*packed, tail])
+    covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
     zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
-    entities: list[Entity] = []
-    versions: list[list[Version]] = []
-    holds: list[Hold] = []
+    proven = [(node, *off) for node, off in track.clocks.items()]
+    if _any_off(batch):
+        proven += zip(*(batch.pods[name].to_pylist() for name in ("node", "ahead", "behind")), strict=True)
+    clocks = node_clocks(proven)
+    things = list(track.things.values())
+    held = _both(pod_holds(batch, covered[POD], clocks), thing_holds(things, batch.pods.num_rows, covered))
     node_ports: dict[tuple[int, str], list[int]] = {}
-    clocks = node_clocks(track.pods.values())
-    for uid in list(track.pods):
-        pod = track.pods.pop(uid)  # one by one, so that what was evidence leaves memory as holds come into it
-        holds += pod_holds(pod, len(entities), covered, clocks.get(pod.node))
-        entities.append(_pod(pod, track, zones, clocks.get(pod.node)))
-        versions.append(_versions(pod, track))
-    for thing in track.things.values():
-        holds += thing_holds(thing, len(entities), covered)
+    for entity, thing in enumerate(things, batch.pods.num_rows):
         for port in thing.node_ports:
-            node_ports.setdefault(port, []).append(len(entities))
-        entities.append(_thing(thing))
-        versions.append([Version(BEFORE_ALL)])
-    exclude(holds)
-    holds.sort(key=lambda one: (one.ip, one.start_min, one.start_max))
-    return _arrange(track, entities, versions, holds, covered, node_ports)
+            node_ports.setdefault(port, []).append(entity)
+    ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
+    entities = Entities(batch.pods, things, zones, clocks)
+    return arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, node_ports)
 
 
-def _pod(pod: PodTrack, track: ClusterTrack, zones: dict[str, str], clock: Clock | None) -> Entity:
-    kind, name, note = _workload(pod, track)
-    if clock is not None:
-        off = f"the clock of its node is off by {max(clock) / SECOND:.1f} s, bounds are widened by that"
-        note = f"{note}; {off}" if note else off
-    return Entity(
-        HOST_POD if pod.host_network else POD, pod.namespace, pod.name, pod.uid, pod.node, zones.get(pod.node, ""),
-        name, kind, note, pod.service_account, pod.images, pod.ports,
-    )  # fmt: skip
+def _any_off(batch: Batch) -> bool:
+    return any(bool(np.any(batch.pods[name].to_numpy())) for name in ("ahead", "behind"))
 
 
-def _workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
-    """Follow controllers by UID to the top: (kind, name, what is doubtful). A bare or static pod is its own."""
-    owner = pod.owner
-    if owner is None or owner.kind == "Node":
-        return "Pod", pod.name, ""
-    for _ in range(8):
-        known = track.owners.get(owner.uid)
-        if known is None or known.owner is None:
-            break
-        owner = known.owner
-    if owner.kind == "ReplicaSet" and owner.uid not in track.owners:
-        labels = dict(pod.labels[-1][1]) if pod.labels else {}
-        for label in HASHED:
-            suffix = f"-{labels.get(label, '')}"
-            if len(suffix) > 1 and owner.name.endswith(suffix):
-                kind = "Deployment" if label == HASHED[0] else "Rollout"
-                return kind, owner.name.removesuffix(suffix), "workload by the name of a ReplicaSet never seen"
-    return owner.kind, owner.name, ""
+def _both(pods: Table, things: Table) -> Table:
+    """Pods' holds and things' holds in one table."""
+    names = ("halves", "bounds", "proven", "seen", "conflict", "kind", "entity")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(pods, name), getattr(things, name)]) for name in names}
+    nowhere = pa.array([""] * len(things.kind), pa.string())
+    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]))
 
 
-def _versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
-    """Merge the changes of labels and of service membership into one line of versions."""
-    members = track.members.get(pod.uid, [])
-    if not members and len(pod.labels) == 1:
-        return [Version(BEFORE_ALL, pod.labels[0][1])]
-    changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
-    found: list[Version] = []
-    labels: tuple[tuple[str, str], ...] = ()
-    services = ""
-    by_label, by_member = dict(pod.labels), dict(members)
-    for since in changes:
-        labels = by_label.get(since, labels)
-        services = by_member.get(since, services)
-        found.append(Version(since, labels, services))
-    return found
-
-
-def _thing(thing: ThingTrack) -> Entity:
-    if thing.kind == "Service":
-        return Entity(SERVICE, thing.namespace, thing.name, thing.uid, workload="", ports=thing.ports)
-    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone)
-
-
-def _arrange(
-    track: ClusterTrack,
-    entities: list[Entity],
-    versions: list[list[Version]],
-    holds: list[Hold],
-    covered: list[tuple[int, int]],
+def arrange(
+    name: str,
+    entities: Entities,
+    batch: Batch,
+    held: Table,
+    covered: Spans,
+    gaps: Spans,
+    ranges: tuple[str, ...],
     node_ports: dict[tuple[int, str], list[int]],
 ) -> ClusterHistory:
-    """Lay everything out in arrays."""
-    bounds = np.array([(one.start_min, one.start_max, one.end_min, one.end_max) for one in holds], dtype=np.int64)
-    bounds = bounds.reshape(-1, 4)
-    packed = np.frombuffer(b"".join(one.ip for one in holds), dtype=">i8").astype(np.int64).reshape(-1, 2)
-    changed = np.ones(len(holds), dtype=bool)
-    if len(holds):
-        changed[1:] = (packed[1:] != packed[:-1]).any(axis=1)
-    starts = np.flatnonzero(changed)
-    first = np.append(starts, len(holds)).astype(np.int64)
-    reach = bounds[:, 3].copy()
+    """Index holds by address and versions by entity."""
+    first = starts_of(held.halves)
+    reach = held.bounds[:, 3].copy()
     for low, high in itertools.pairwise(first):
-        np.maximum.accumulate(reach[low:high], out=reach[low:high])
-    highs, lows = np.ascontiguousarray(packed[starts, 0]), np.ascontiguousarray(packed[starts, 1])
-    table = np.full(1 << max(4, (2 * len(starts)).bit_length() + 1), -1, dtype=np.int32)
-    fill_table(highs, lows, table)
-    counts = [len(one) for one in versions]
-    flat = [one for several in versions for one in several]
+        if high - low > 1:
+            np.maximum.accumulate(reach[low:high], out=reach[low:high])
+    halves = held.halves[first[:-1]]
+    highs, lows = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
+    table = np.full(1 << max(4, (2 * len(highs)).bit_length() + 1), -1, dtype=np.int32)
+    with np.errstate(over="ignore"):
+        fill_table(highs, lows, table)
+    versions = Versions(batch.versions, len(entities) - batch.pods.num_rows)
+    counts = np.append(batch.pods["versions"].to_numpy(), np.ones(versions.bare, dtype=np.int64))
     return ClusterHistory(
-        name=track.name,
+        name=name,
         entities=entities,
-        versions=flat,
-        holds=holds,
+        versions=versions,
+        holds=Holds(held),
         covered=covered,
-        gaps=sorted(track.gaps),
-        ranges=tuple(sorted({cidr for one in track.things.values() for cidr in one.ranges})),
+        gaps=gaps,
+        ranges=ranges,
         node_ports=node_ports,
-        bounds=bounds,
-        seen=np.array([one.seen for one in holds], dtype=np.int64),
-        conflicts=np.array([one.conflict for one in holds], dtype=bool),
-        kinds=np.array([one.kind for one in holds], dtype=np.int32),
-        entity_of=np.array([one.entity for one in holds], dtype=np.int32),
+        bounds=held.bounds,
+        seen=held.seen,
+        conflicts=held.conflict,
+        kinds=held.kind,
+        entity_of=held.entity,
         first=first,
         reach=reach,
         highs=highs,
         lows=lows,
         table=table,
         version_first=np.append(0, np.cumsum(counts)).astype(np.int64),
-        version_since=np.array([one.since for one in flat], dtype=np.int64),
+        version_since=versions.since,
     )

@@ -5,30 +5,32 @@ Certain in [start_max, end_min), possible in [start_min, end_max). docs/architec
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from enrich.exclusion import exclude
 from enrich.objects import SHOWN_WITHIN, ClusterTrack, ThingTrack
-from enrich.pods import PUBLISHED_WITHIN, PodTrack, Segment
+from enrich.pods import PUBLISHED_WITHIN
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND
+from enrich.tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
 
-POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
+Words = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Spans = list[tuple[int, int]]
 # A kubelet reconciles what it has published every 10 s.
 QUIET = 10 * SECOND
-# A watch has a bookmark about every minute: files that follow each other more closely are one recording, rotated.
 CLOCK_SLACK = 2 * SECOND
+# A watch has a bookmark about every minute: files that follow each other more closely are one recording, rotated.
 SAME_RECORDING = 90 * SECOND
+Clock = tuple[int, int]
 
 
-@dataclass(slots=True)
-class Hold:
-    """One holder of one address. `entity` is a row of the history's entities.
-
-    proven_end: up to here the end is excluded by proof; up to end_min only by silence, which holds as long as
-    nobody else may have come (see `_give_way`).
-    """
+class Hold(NamedTuple):
+    """One holder of one address. `entity` is a row of the history's entities."""
 
     ip: bytes
     kind: int
@@ -39,28 +41,48 @@ class Hold:
     end_max: int
     conflict: bool = False
     source: str = ""
-    seen: int = BEFORE_ALL
-    proven_end: int = BEFORE_ALL
-
-    def certain(self) -> bool:
-        """Say whether there is any moment at which this is certain."""
-        return self.start_max < self.end_min
 
 
-def coverage(track: ClusterTrack) -> list[tuple[int, int]]:
-    """Return the intervals in which somebody was looking: first to last receipt of each recording, less the gaps."""
-    found: list[tuple[int, int]] = []
-    for low, high in sorted(map(tuple, track.recordings)):
+@dataclass
+class Table:
+    """Holds as columns. bounds: (n, 4) start_min, start_max, end_min, end_max. halves: (n, 2) of the address.
+
+    proven: up to here the end is excluded by proof; up to end_min only by silence, which holds as long as
+    nobody else may have come (enrich.exclusion). seen: last shown as holding. source: Arrow strings.
+    """
+
+    halves: Words
+    bounds: Words
+    proven: Words
+    seen: Words
+    conflict: Flags
+    kind: npt.NDArray[np.int32]
+    entity: npt.NDArray[np.int32]
+    source: Any = None
+
+    def take(self, rows: Words) -> Table:
+        """Return some rows, or all in another order."""
+        source = None if self.source is None else self.source.take(rows)
+        return Table(
+            self.halves[rows], self.bounds[rows], self.proven[rows], self.seen[rows], self.conflict[rows],
+            self.kind[rows], self.entity[rows], source,
+        )  # fmt: skip
+
+
+def coverage(spans: Spans, gaps: Spans) -> Spans:
+    """Return the intervals in which somebody was looking: what was watched, joined where it is one, less the gaps."""
+    found: Spans = []
+    for low, high in sorted(spans):
         if found and low <= found[-1][1] + SAME_RECORDING:
             found[-1] = (found[-1][0], max(high, found[-1][1]))
         else:
             found.append((low, high))
-    for low, high in sorted(track.gaps):
+    for low, high in sorted(gaps):
         found = [part for one in found for part in _without(one, low, high)]
     return found
 
 
-def _without(one: tuple[int, int], low: int, high: int) -> list[tuple[int, int]]:
+def _without(one: tuple[int, int], low: int, high: int) -> Spans:
     """One interval less a gap."""
     if high <= one[0] or one[1] < low:
         return [one]
@@ -68,143 +90,137 @@ def _without(one: tuple[int, int], low: int, high: int) -> list[tuple[int, int]]
     return [*parts, (high, one[1])] if high <= one[1] else parts
 
 
-def _watched_until(seen: int, covered: list[tuple[int, int]]) -> int:
+def watched_until(seen: Words, covered: Spans) -> Words:
     """Return up to when we went on looking after `seen` without a break."""
-    return next((high for low, high in covered if low <= seen <= high), seen)
+    if not covered:
+        return seen
+    lows, highs = (np.array(side, dtype=np.int64) for side in zip(*covered, strict=True))
+    place = np.searchsorted(lows, seen, side="right") - 1
+    inside = (place >= 0) & (seen <= highs[np.maximum(place, 0)])
+    return np.where(inside, highs[np.maximum(place, 0)], seen)
 
 
-Clock = tuple[int, int]
-
-
-def node_clocks(pods: Iterable[PodTrack]) -> dict[str, Clock]:
+def node_clocks(clocks: Iterable[tuple[str, int, int]]) -> dict[str, Clock]:
     """Return by how much (us) the clocks of nodes are ahead and behind, where that is proven.
 
-    What is proven is the least that they are off, so CLOCK_SLACK is added.
+    Args: clocks: node, ahead, behind, as each pod on it proves. What is proven is the least that they are off,
+    so CLOCK_SLACK is added.
     """
     found: dict[str, Clock] = {}
-    for pod in pods:
-        if pod.ahead or pod.behind:
-            ahead, behind = found.get(pod.node, (0, 0))
-            found[pod.node] = (
-                max(ahead, pod.ahead + CLOCK_SLACK if pod.ahead else 0),
-                max(behind, pod.behind + CLOCK_SLACK if pod.behind else 0),
+    for node, ahead, behind in clocks:
+        if ahead or behind:
+            known = found.get(node, (0, 0))
+            found[node] = (
+                max(known[0], ahead + CLOCK_SLACK if ahead else 0),
+                max(known[1], behind + CLOCK_SLACK if behind else 0),
             )
     return found
 
 
-def pod_holds(track: PodTrack, entity: int, covered: list[tuple[int, int]], clock: Clock | None = None) -> list[Hold]:
-    """Finish the bounds of a pod's segments with what was not seen while we were looking.
+def pod_holds(batch: Batch, covered: Spans, clocks: dict[str, Clock]) -> Table:
+    """Finish the bounds of all segments with what was not seen while we were looking.
 
-    clock: by how much the node's clock is ahead and behind; every bound gives way by that.
+    clocks: by how much the nodes' clocks are ahead and behind; every bound gives way by that.
     """
-    kind = HOST_POD if track.host_network else POD
-    if clock is not None:
-        for one in track.segments():
-            one.widen(*clock)
-    return [_finish(one, kind, entity, covered, track.deletion) for one in track.segments()]
+    pods, segments = batch.pods, batch.segments
+    pod = segments["pod"].to_numpy()
+    raw = {name: segments[name].to_numpy() for name in ("start_min", "start_max", "end_min", "end_max", "seen", "told")}
+    start_min, start_max, end_min, end_max = (raw[name] for name in ("start_min", "start_max", "end_min", "end_max"))
+    if clocks:
+        ahead, behind = (one[pod] for one in _off(chunk(pods, "node"), clocks))
+        start_min = np.where(start_min > BEFORE_ALL, start_min - ahead, start_min)
+        end_min = np.where(end_min > BEFORE_ALL, end_min - ahead, end_min)
+        start_max, end_max = np.minimum(start_max + behind, AFTER_ALL), np.minimum(end_max + behind, AFTER_ALL)
+    deletion = pods["deletion"].to_numpy()[pod]
+    finished = segments["finished"].to_numpy()
+    proven, quiet = _silence(end_min, raw["seen"], raw["told"], finished, deletion, covered)
+    # Clocks that disagree: nothing is certain, everything between them possible.
+    odd = proven > end_max
+    bounds = np.empty((len(pod), 4), dtype=np.int64)
+    bounds[:, 0] = start_min
+    bounds[:, 1] = np.where(odd, AFTER_ALL, start_max)
+    bounds[:, 2] = np.where(odd, BEFORE_ALL, np.minimum(np.maximum(proven, quiet), end_max))
+    bounds[:, 3] = np.where(odd, proven, np.maximum(end_max, start_min))
+    kind = pods["kind"].to_numpy()[pod].astype(np.int32)
+    proven = np.where(odd, BEFORE_ALL, proven)
+    return Table(
+        _halves(chunk(segments, "ip")), bounds, proven, raw["seen"], odd, kind, pod.astype(np.int32),
+        chunk(segments, "source"),
+    )  # fmt: skip
 
 
-def thing_holds(thing: ThingTrack, entity: int, covered: list[tuple[int, int]]) -> list[Hold]:
-    """The addresses of a Service or Node. While we watched, what nobody reported to be over went on."""
-    kind = SERVICE if thing.kind == "Service" else NODE
-    found = []
-    for ip, (low, high, end_min, end_max) in thing.holds.items():
-        if end_max == AFTER_ALL:
-            end_min = max(end_min, _watched_until(end_min, covered) - SHOWN_WITHIN)
-        found.append(Hold(ip, kind, entity, low, high, end_min, end_max))
-    return found
+def _off(nodes: Any, clocks: dict[str, Clock]) -> tuple[Words, Words]:
+    """By how much the clock of each pod's node is ahead and behind."""
+    by_node = np.array([clocks.get(name, (0, 0)) for name in nodes.dictionary.to_pylist()], dtype=np.int64)
+    node = nodes.indices.to_numpy()
+    return by_node[node, 0], by_node[node, 1]
 
 
-def _finish(one: Segment, kind: int, entity: int, covered: list[tuple[int, int]], deletion: int) -> Hold:
-    proven, quiet = _silence(one, covered, deletion)
-    end_min = max(proven, quiet)
-    if proven > one.end_max:
-        # Clocks that disagree: nothing is certain, everything between them possible.
-        bounds = (one.start_min, AFTER_ALL, BEFORE_ALL, proven)
-        return Hold(one.ip, kind, entity, *bounds, conflict=True, source=one.source, seen=one.seen)
-    bounds = (one.start_min, one.start_max, min(end_min, one.end_max), max(one.end_max, one.start_min))
-    return Hold(one.ip, kind, entity, *bounds, source=one.source, seen=one.seen, proven_end=proven)
+def _halves(addresses: Any) -> Words:
+    data = np.frombuffer(addresses.buffers()[1] or b"", dtype=np.uint8)
+    data = data[addresses.offset * 16 : (addresses.offset + len(addresses)) * 16]
+    return data.view(">i8").astype(np.int64).reshape(-1, 2)
 
 
-def _silence(one: Segment, covered: list[tuple[int, int]], deletion: int) -> tuple[int, int]:
-    """Return up to when a hold goes on by proof, and up to when by nobody having reported an end.
+def _silence(
+    end_min: Words, seen: Words, told: Words, finished: Flags, deletion: Words, covered: Spans
+) -> tuple[Words, Words]:
+    """Return up to when each hold goes on by proof, and up to when by nobody having reported an end.
 
     Silence is proof once it has lasted PUBLISHED_WITHIN. Silence of QUIET is believed where we watched on long
     enough to have seen a successor. Neither is asked where the end of the last container is known, nor for the
     time after the pod should have been gone: then its kubelet is cut off, or what it said was held back.
     """
-    if one.seen == BEFORE_ALL or one.finished:
-        return one.end_min, one.end_min
-    watched = _watched_until(one.seen, covered)
-    until = watched if one.told is None else max(min(watched, one.told), one.seen)
-    proven = max(one.end_min, min(until - PUBLISHED_WITHIN, deletion))
-    return proven, min(until - QUIET, watched - PUBLISHED_WITHIN, deletion)
+    watched = watched_until(seen, covered)
+    until = np.where(told == NEVER, watched, np.maximum(np.minimum(watched, told), seen))
+    proven = np.maximum(end_min, np.minimum(until - PUBLISHED_WITHIN, deletion))
+    quiet = np.minimum(np.minimum(until - QUIET, watched - PUBLISHED_WITHIN), deletion)
+    plain = (seen == BEFORE_ALL) | finished
+    return np.where(plain, end_min, proven), np.where(plain, end_min, quiet)
 
 
-def exclude(holds: list[Hold]) -> None:
-    """Tighten neighbours on one address, where their order is certain: two pods never hold it at once.
+def thing_holds(things: Iterable[ThingTrack], first: int, covered: dict[int, Spans]) -> Table:
+    """The addresses of Services and Nodes, entities from `first` on, each a row.
 
-    Sorting by a bound alone is not enough: a pod first published as terminal can sort behind its successor.
-    Only pods with a network of their own exclude each other.
+    covered: by kind. While we watched, what nobody reported to be over went on.
     """
-    holds.sort(key=lambda one: one.ip)
-    for _, group in groupby((one for one in holds if one.kind == POD), key=lambda one: one.ip):
-        same = list(group)
-        if len(same) > 1:
-            _exclude_on_one_address(same)
+    found: list[tuple[int, ...]] = []
+    addresses = bytearray()
+    for entity, thing in enumerate(things, first):
+        kind = SERVICE if thing.kind == "Service" else NODE
+        for ip, span in thing.holds.items():
+            addresses += ip
+            found.append((kind, entity, *span))
+    rows = np.array(found, dtype=np.int64).reshape(-1, 6)
+    bounds = np.ascontiguousarray(rows[:, 2:])
+    for kind in (SERVICE, NODE):
+        mine = rows[:, 0] == kind
+        until = np.minimum(watched_until(bounds[mine, 2], covered[kind]), bounds[mine, 3]) - SHOWN_WITHIN
+        bounds[mine, 2] = np.maximum(bounds[mine, 2], until)
+    size = len(rows)
+    return Table(
+        np.frombuffer(bytes(addresses), dtype=">i8").astype(np.int64).reshape(-1, 2),
+        bounds, np.full(size, BEFORE_ALL), np.full(size, BEFORE_ALL), np.zeros(size, dtype=bool),
+        rows[:, 0].astype(np.int32), rows[:, 1].astype(np.int32),
+    )  # fmt: skip
 
 
-def _exclude_on_one_address(holds: list[Hold]) -> None:
-    sure = sorted((one for one in holds if one.certain()), key=lambda one: (one.start_max, one.end_min))
-    for before, after in pairwise(sure):
-        if before.proven_end > after.start_max:
-            before.conflict = after.conflict = True
-            continue
-        before.end_max = max(min(before.end_max, after.start_max), before.proven_end)
-        after.start_min = min(max(after.start_min, before.proven_end), after.start_max)
-    starts = [one.start_max for one in sure]
-    ends = [one.proven_end for one in sure]
-    for one in holds:
-        if not one.certain():
-            _fit(one, sure, starts, ends)
-    _give_way(holds)
+def by_address(table: Table) -> Table:
+    """Return the holds address by address, oldest first, with what neighbours say of each other."""
+    table = table.take(np.lexsort((table.halves[:, 1], table.halves[:, 0])))
+    pods = np.flatnonzero(table.kind == POD)
+    exclude(starts_of(table.halves[pods]), pods, table.bounds, table.proven, table.conflict)
+    order = (table.bounds[:, 1], table.bounds[:, 0], table.halves[:, 1], table.halves[:, 0])
+    return table.take(np.lexsort(order))
 
 
-def _fit(one: Hold, sure: list[Hold], starts: list[int], ends: list[int]) -> None:
-    """Place a hold without a certain moment among those that have one."""
-    # Whoever was certain already when this one could begin at the earliest came before it.
-    before = bisect_right(starts, one.start_min) - 1
-    if before >= 0 and sure[before].proven_end > one.start_min:
-        one.start_min = sure[before].proven_end
-    # Whoever is certain still when this one has ended at the latest came after it.
-    after = bisect_left(ends, one.end_max)
-    if after < len(sure) and sure[after].start_max < one.end_max and one.end_max != AFTER_ALL:
-        one.end_max = max(sure[after].start_max, one.start_min)
-    if one.start_min > one.end_max:
-        one.conflict = True
-        one.end_max = one.start_min
+def starts_of(halves: Words) -> Words:
+    """Return the CSR of addresses in sorted rows: where each begins, and the end of all."""
+    if not len(halves):
+        return np.zeros(1, dtype=np.int64)
+    changed = np.ones(len(halves), dtype=bool)
+    changed[1:] = (halves[1:] != halves[:-1]).any(axis=1)
+    return np.append(np.flatnonzero(changed), len(halves)).astype(np.int64)
 
 
-def _give_way(holds: list[Hold]) -> None:
-    """Believe in silence only up to the moment at which somebody else may have come."""
-    holds.sort(key=lambda one: one.start_min)
-    starts = [one.start_min for one in holds]
-    # Of the holds up to each: the latest end, the second latest, and whose the latest is.
-    reach, last = [], (BEFORE_ALL, BEFORE_ALL, -1)
-    for row, one in enumerate(holds):
-        if one.end_max > last[0]:
-            last = (one.end_max, last[0], row)
-        else:
-            last = (last[0], max(last[1], one.end_max), last[2])
-        reach.append(last)
-    for row, one in enumerate(holds):
-        if one.end_min <= one.proven_end:
-            continue
-        following = bisect_left(starts, one.proven_end)
-        far, near, owner = reach[following - 1] if following else (BEFORE_ALL, BEFORE_ALL, -1)
-        if (near if owner == row else far) > one.proven_end:
-            one.end_min = one.proven_end
-            continue
-        following += following < len(holds) and holds[following] is one
-        if following < len(holds):
-            one.end_min = max(one.proven_end, min(one.end_min, starts[following]))
+__all__ = ["HOST_POD", "NODE", "POD", "SERVICE", "ClusterTrack", "Hold", "Table", "by_address", "coverage"]

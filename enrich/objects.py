@@ -6,14 +6,15 @@ objects, not of observations.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from enrich.members import Slices
 from enrich.pods import PodTrack
 from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, address16
 from whowas.observation import KubeObject, Observation, Owner, Spec, Status, time_us, version_number
 
-SERVICE_NAME = "kubernetes.io/service-name"
+LOOKING = frozenset(("BOOKMARK", "RELISTED", "CLOCK", "GAP", "WATCHED", "START"))
 ZONE = "topology.kubernetes.io/zone"
 # Longest way of an event from the apiserver to the recorder: what was not shown deleted stood this long before.
 SHOWN_WITHIN = 5 * SECOND
@@ -54,32 +55,44 @@ class Owned:
     owner: Owner | None
 
 
+Spans = list[tuple[int, int]]
+
+
 @dataclass
 class ClusterTrack:
-    """All that one cluster's evidence has said so far."""
+    """All that one cluster's evidence has said so far. Spans and gaps are by kind, "" = of all kinds."""
 
     name: str
     pods: dict[str, PodTrack] = field(default_factory=dict)
     things: dict[str, ThingTrack] = field(default_factory=dict)
     owners: dict[str, Owned] = field(default_factory=dict)
-    slices: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     members: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    gaps: list[tuple[int, int]] = field(default_factory=list)
+    gaps: dict[str, Spans] = field(default_factory=dict)
+    spans: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
+    slices: Slices = field(default_factory=Slices)
+    clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
     _begun: bool = True
-    _services_of: dict[str, Counter[str]] = field(default_factory=dict)
+    _behind: dict[str, set[str]] = field(default_factory=dict)
 
     def observe(self, seen: Observation) -> None:
-        """Take in one observation."""
-        if seen.verb == "GAP" and seen.span is not None:
-            self.gaps.append(seen.span)
+        """Take in one observation of a recording."""
+        if seen.span is not None:
+            sort = self.gaps if seen.verb == "GAP" else self.spans
+            sort.setdefault(seen.object.kind, []).append(seen.span)
             return
-        self._clock(seen)
+        self.look(seen)
+        self.take(seen)
+
+    def take(self, seen: Observation) -> None:
+        """Take in what is said of an object, whoever was looking when."""
         thing, meta = seen.object, seen.object.metadata
-        if seen.verb == "BOOKMARK" or meta is None or not meta.uid:
+        if meta is None or not meta.uid or seen.verb in LOOKING:
             return
         uid = meta.uid
-        if thing.kind == "Pod":
+        if seen.verb in ("JOINED", "LEFT"):
+            self._member(uid, seen.service, seen.verb == "JOINED", seen.not_before_us)
+        elif thing.kind == "Pod":
             track = self.pods.get(uid)
             if track is None:
                 track = self.pods[uid] = PodTrack(uid)
@@ -87,12 +100,29 @@ class ClusterTrack:
         elif thing.kind in ("Service", "Node"):
             self._thing(uid, seen)
         elif thing.kind == "EndpointSlice":
-            self._slice(uid, seen)
-        else:
+            for change in self.slices.observe(seen):
+                self._member(*change)
+        elif seen.verb != "VANISHED":
             owner = next((one for one in meta.ownerReferences or () if one.controller), None)
             self.owners[uid] = Owned(thing.kind, meta.name, owner)
 
-    def _clock(self, seen: Observation) -> None:
+    def take_all(self, several: Iterable[Observation]) -> int:
+        """Take in what is said of an object, in its order. Returns: how many."""
+        count = 0
+        for seen in several:
+            self.take(seen)
+            count += 1
+        return count
+
+    def forget(self, uid: str) -> None:
+        """Know nothing of an object any more."""
+        self.pods.pop(uid, None)
+        self.things.pop(uid, None)
+        self.members.pop(uid, None)
+        self._behind.pop(uid, None)
+
+    def look(self, seen: Observation) -> None:
+        """Remember when somebody was looking."""
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":
@@ -109,6 +139,14 @@ class ClusterTrack:
         """What follows is another recording."""
         self._begun = True
 
+    def watched(self, kind: str) -> Spans:
+        """Return when a kind was looked at; gaps not yet taken off."""
+        return [*((low, high) for low, high in self.recordings), *self.spans.get("", ()), *self.spans.get(kind, ())]
+
+    def missed(self, kind: str) -> Spans:
+        """Return the gaps in which a kind was not looked at."""
+        return sorted([*self.gaps.get("", ()), *(self.gaps.get(kind, ()) if kind else ())])
+
     def _thing(self, uid: str, seen: Observation) -> None:
         meta = seen.object.metadata
         assert meta is not None
@@ -124,34 +162,14 @@ class ClusterTrack:
         one.zone = (meta.labels or {}).get(ZONE, one.zone)
         spec, status = seen.object.spec or Spec(), seen.object.status or Status()
         now = _service(one, spec, status) if one.kind == "Service" else _node(one, spec, status, seen.object)
-        one.gone = seen.verb == "DELETED"
+        one.gone = seen.verb in ("DELETED", "VANISHED")
         _bound(one, set() if one.gone else now, seen)
 
-    def _slice(self, uid: str, seen: Observation) -> None:
-        """Membership of pods in Services, as of when it was seen to change. Source: discovery.k8s.io/v1."""
-        meta = seen.object.metadata
-        assert meta is not None
-        service = (meta.labels or {}).get(SERVICE_NAME, "")
-        old = self.slices.get(uid, (service, frozenset()))
-        targets = (one.targetRef for one in seen.object.endpoints or ())
-        now = frozenset(one.uid for one in targets if one is not None and one.uid)
-        if seen.verb == "DELETED":
-            now = frozenset()
-        when = seen.received_us or seen.not_before_us
-        if uid not in self.slices:
-            # It stood before we first looked: from its creation on, as far as anybody can tell.
-            when = time_us(meta.creationTimestamp) or when
-        self.slices[uid] = (service, now)
-        for pod in old[1] - now:
-            self._member(pod, old[0], -1, when)
-        for pod in now - old[1]:
-            self._member(pod, service, 1, when)
-
-    def _member(self, pod: str, service: str, step: int, when: int) -> None:
-        counts = self._services_of.setdefault(pod, Counter())
-        counts[service] += step
-        names = ",".join(sorted(name for name, count in counts.items() if count > 0 and name))
-        self.members.setdefault(pod, []).append((when, names))
+    def _member(self, pod: str, service: str, joined: bool, when: int) -> None:
+        """Membership of pods in Services, as of when it was seen to change."""
+        names = self._behind.setdefault(pod, set())
+        names.add(service) if joined else names.discard(service)
+        self.members.setdefault(pod, []).append((when, ",".join(sorted(name for name in names if name))))
 
 
 def _service(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
@@ -177,18 +195,18 @@ def _node(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set
 
 
 def _bound(one: ThingTrack, now: set[bytes], seen: Observation) -> None:
-    """Open holds on new addresses, close those that are gone."""
-    at = seen.received_us
+    """Open holds on new addresses, close those that are gone. A list says nothing of when that was."""
+    at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
     fresh = not one.holds
     for ip in sorted(now):
         if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
             # An address there from the first sight on may have been there since the object was made.
-            low = one.created if fresh else max(one.created, seen.not_before_us - SHOWN_WITHIN)
+            low = one.created if fresh or not watched else max(one.created, seen.not_before_us - SHOWN_WITHIN)
             high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
             one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
         one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
     for ip in one.holds.keys() - now:
         bounds = one.holds[ip]
         if bounds[3] == AFTER_ALL:
-            bounds[2] = max(bounds[2], (at - SHOWN_WITHIN) if at is not None else BEFORE_ALL)
+            bounds[2] = max(bounds[2], (at - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
             bounds[3] = at if at is not None else AFTER_ALL - 1

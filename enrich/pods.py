@@ -105,6 +105,9 @@ class PodTrack:
     def observe(self, seen: Observation) -> None:
         """Take in one observation; one that is older than the last (by resourceVersion) changes nothing."""
         thing = seen.object
+        if seen.verb == "VANISHED":
+            self._vanished(seen)
+            return
         if self._stale(thing, seen):
             return
         self._describe(thing, seen)
@@ -127,6 +130,13 @@ class PodTrack:
             self._terminal(sight)
         if seen.verb == "DELETED":
             self._deleted(thing, sight)
+
+    def _vanished(self, seen: Observation) -> None:
+        """It went while nobody looked. Whether its containers had ended by then, nobody saw."""
+        self.gone = True
+        for one in self.open.values():
+            if not one.ended and one.told is None:
+                one.told = seen.received_us
 
     def _stale(self, thing: KubeObject, seen: Observation) -> bool:
         """Say whether this is older than what is known already. The same version again is a new sight of it."""

@@ -10,10 +10,12 @@ import numpy as np
 
 from enrich.answers import AMBIGUOUS, EXACT, EXTERNAL, LIKELY, NONE, UNKNOWN, NamingOptions, judge, spans
 from enrich.columns import KIND_WORDS, candidate
-from enrich.history import ClusterHistory, Entity, History, Version
+from enrich.entities import Entity
+from enrich.history import ClusterHistory, History
 from enrich.holds import Hold
 from enrich.networks import Ranges, plain
 from enrich.sights import address16
+from enrich.tables import Version
 from enrich.words import reason
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES

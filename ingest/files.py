@@ -185,12 +185,16 @@ def open_input(path: str) -> Input:
         raise InputError(f"cannot read '{path}': {error.strerror}; check the path and its rights") from error
 
 
+# What stands beside a store while it is written.
+BESIDE = ("-wal", "-shm", ".lock")
+
+
 def _inside(folder: str) -> list[str]:
     """Every visible file below a folder, in the order of their paths."""
     found = []
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(top, name) for name in names if not name.startswith(".")]
+        found += [os.path.join(top, name) for name in names if not name.startswith(".") and not name.endswith(BESIDE)]
     return sorted(found)
 
 

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from whowas.pipeline import load_history, replay, who
+    from whowas.asking import load_history, who
+    from whowas.pipeline import replay
 
 __all__ = ["__version__", "load_history", "replay", "who"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the pipeline when it is first used: `whowas --help` must not wait for Arrow and numba."""
-    if name in ("load_history", "replay", "who"):
-        from whowas import pipeline
+    """Import what is first used: `whowas --help` must not wait for Arrow and numba."""
+    if name in ("load_history", "who"):
+        from whowas import asking
 
-        return getattr(pipeline, name)
+        return getattr(asking, name)
+    if name == "replay":
+        from whowas.pipeline import replay
+
+        return replay
     raise AttributeError(f"module 'whowas' has no attribute '{name}'")

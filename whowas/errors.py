@@ -45,3 +45,15 @@ class MissingExtra(WhowasError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"cannot import '{package}': it is not installed; run pip install 'whowas[{extra}]'")
+
+
+class StoreError(WhowasError):
+    """A history that cannot be opened, read or written. `passing`: trying again later may help."""
+
+    passing = False
+
+
+class StoreBusyError(StoreError):
+    """Somebody else holds the file for the moment, or the disk is full: nothing was written, nothing is lost."""
+
+    passing = True

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Every file that holds a kernel or a number that kernels are compiled with; a test compares with what is there.
-SOURCES = ("whowas/kernels.py", "ingest/packets/*.py", "enrich/lookup.py")
+SOURCES = ("whowas/kernels.py", "ingest/packets/*.py", "enrich/lookup.py", "enrich/exclusion.py")
 
 
 def _fingerprint() -> str:
@@ -55,6 +56,7 @@ def _cache_folder() -> Path | None:
     return None
 
 
+@lru_cache(maxsize=1)
 def _prepare() -> tuple[bool, bool]:
     """Point numba at the cache; return (cached at all, cache was already filled)."""
     import numba
@@ -70,14 +72,24 @@ def _prepare() -> tuple[bool, bool]:
     return True, any(folder.rglob("*.nbi"))
 
 
-CACHED, WARM = _prepare()
+_plain = [False]
+
+
+def do_without() -> None:
+    """Let kernels that are not imported yet run as the plain Python they are: for a handful of rows.
+
+    One question to an indexed history needs no compiler, and importing it takes longer than the answer.
+    """
+    _plain[0] = True
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with bounds checks on, cached between runs where a folder can be written."""
+    if _plain[0]:
+        return function
     import numba
 
-    compiled: Callable[P, R] = numba.njit(cache=CACHED, boundscheck=True, nogil=True)(function)
+    compiled: Callable[P, R] = numba.njit(cache=_prepare()[0], boundscheck=True, nogil=True)(function)
     return compiled
 
 
@@ -96,14 +108,21 @@ def rare_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _without_counting(function: Callable[P, R], inline: bool) -> Callable[P, R]:
+    if _plain[0]:
+        return function
     import numba
 
     # `_nrt` is numba's own switch for "no memory management in here"; its type stubs leave it out.
     options: dict[str, Any] = {"_nrt": False, "forceinline": inline}
-    compiled: Callable[P, R] = numba.njit(cache=CACHED, boundscheck=True, nogil=True, **options)(function)
+    compiled: Callable[P, R] = numba.njit(cache=_prepare()[0], boundscheck=True, nogil=True, **options)(function)
     return compiled
+
+
+def cached() -> bool:
+    """Say whether compiled kernels outlive the process: not where no folder can be written."""
+    return _prepare()[0]
 
 
 def needs_compiling() -> bool:
     """Say whether the first use of the kernels will compile them (some seconds), so that it can be told."""
-    return not WARM
+    return not _plain[0] and not _prepare()[1]

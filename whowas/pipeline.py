@@ -1,4 +1,4 @@
-"""The one loop: read, name, judge, write, commit. And the three things a program wants of whowas."""
+"""The one loop: read, name, judge, write, commit; and what a program wants of it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import whowas
-from enrich import History, Namer, NamingOptions, derive, load_networks
+from enrich import History, Namer, NamingOptions, load_networks
 from enrich.naming import SecondNetworkError
-from enrich.who import holds_of, timeline, who_at
-from ingest.cluster import EvidenceReport, in_order, read_observations
+from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
 from ingest.packets import CaptureSource, PacketOptions, Progress
 from sinks.jsonl import JsonlSink
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
+from whowas.asking import Paths, listed, load_history
 from whowas.errors import ConfigError
-from whowas.moments import is_address, moment_us, rfc3339
+from whowas.moments import rfc3339
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
 FORMATS = ("parquet", "jsonl")
 EXISTING = ("refuse", "append", "replace")
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class UnreadableWarning(UserWarning):
@@ -81,29 +79,6 @@ def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], No
         raise
     if last is not None:
         source.commit(last)
-
-
-def _listed(paths: Paths) -> list[str]:
-    if isinstance(paths, (str, os.PathLike)):
-        return [os.fspath(paths)]
-    return [os.fspath(path) for path in paths]
-
-
-def load_history(
-    history: Paths,
-    *,
-    cluster: str | None = None,
-    report: EvidenceReport | None = None,
-    progress: Callable[[Any], None] | None = None,
-) -> History:
-    """Read evidence files and derive who held each address when.
-
-    Args: history: files, folders or globs of evidence. cluster: name for evidence that carries none.
-    Raises: InputError for a path that names nothing.
-    """
-    paths = in_order(find_inputs(_listed(history)))
-    told = EvidenceReport() if report is None else report
-    return derive(read_observations(paths, cluster, told, progress))
 
 
 def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -> str:
@@ -196,7 +171,7 @@ def replay_captures(
 ) -> Result:
     """Replay captures against a history; with `out` to files, else to a table in memory."""
     told = choices or Choices()
-    paths, evidence_paths = find_inputs(_listed(captures)), find_inputs(_listed(history))
+    paths, evidence_paths = find_inputs(listed(captures)), find_inputs(listed(history))
     name = run_name(paths, evidence_paths, asdict(told))
     naming = _naming(told)
     if told.existing == "refuse":
@@ -260,31 +235,3 @@ def open_flows(folder: str | os.PathLike[str]) -> Any:
     import pyarrow.dataset as ds
 
     return ds.dataset(Path(folder), format="parquet", partitioning="hive", exclude_invalid_files=False)
-
-
-def who(
-    what: str,
-    at: Any = None,
-    *,
-    history: History | Paths,
-    cluster: str | None = None,
-    naming: NamingOptions | None = None,
-) -> Any:
-    """Say who held an address at a moment, or what a pod or workload held over time.
-
-    Args: what: an address, `namespace/pod` or `kind/namespace/name`. at: RFC 3339 text, an aware
-        datetime, or microseconds since 1970; without it the timeline.
-    Returns: enrich.who.Answer, or a list of enrich.who.HoldView.
-    """
-    known = history if isinstance(history, History) else load_history(history, cluster=cluster)
-    options = naming or NamingOptions(cluster=cluster)
-    return ask(known, what, at, options)
-
-
-def ask(known: History, what: str, at: Any, options: NamingOptions) -> Any:
-    """Answer `who` from a history that is loaded."""
-    if not is_address(what):
-        if at is not None:
-            raise ConfigError(f"cannot ask where '{what}' was at a moment: --at goes with an address; leave it out")
-        return holds_of(known, what, options.cluster)
-    return timeline(known, what, options.cluster) if at is None else who_at(known, what, moment_us(at), options)

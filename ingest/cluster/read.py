@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ingest.cluster.slice import Seal
 from ingest.cluster.values import values
 from ingest.files import open_input
 from whowas.errors import BrokenInput
@@ -20,7 +21,9 @@ from whowas.stages import FileReport, Unreadable
 KINDS = frozenset(
     ("Pod", "Service", "EndpointSlice", "Node", "Namespace", "ReplicaSet", "Job", "CronJob", "Deployment")
 )
-VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK"))
+VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "LISTED", "VANISHED"))
+SPANS = ("GAP", "WATCHED")
+MEMBERS = ("JOINED", "LEFT")
 # Annotations are kept by name: they may hold secrets, and applied manifests as large as the object.
 ANNOTATIONS = frozenset(
     (
@@ -54,6 +57,8 @@ class Line(msgspec.Struct):
     start: str | None = msgspec.field(name="from", default=None)
     kind: str | None = None
     items: list[KubeObject] | None = None
+    service: str | None = None
+    since: str | None = None
 
 
 Shape = TypeVar("Shape")
@@ -126,11 +131,18 @@ def read_observations(
         told = FileReport(path, format="evidence")
         report.files.append(told)
         yield Observation("START", KubeObject(), None, 0, None, path)
+        seal = Seal(path)
         with open_input(path) as source:
             try:
                 for count, (offset, raw) in enumerate(values(source)):
                     if progress is not None and count % 4096 == 0:
                         progress(EvidenceProgress(path, source.consumed, source.size))
+                    if (border := seal.take(raw)) is not None:
+                        if border:
+                            _note(told, offset, border)
+                        # It tells itself when somebody was looking: what it says of pods is no proof of that.
+                        yield Observation("START", KubeObject(), None, 0, None, path, (0, 0))
+                        continue
                     event = _event(raw)
                     if event is None:
                         yield from _observed(raw, offset, cluster, told, report)
@@ -138,6 +150,8 @@ def read_observations(
                     one = _one(event, f"{path}@{offset}", cluster)
                     counts[one.object.kind] += 1
                     yield one
+                if seal.open:
+                    _note(told, source.offset, "the slice was cut off: it has no end")
             except BrokenInput as error:
                 _note(told, error.offset, error.reason)
             if progress is not None:
@@ -180,8 +194,8 @@ def _observed(
 
 def _why_not(line: Line) -> str:
     """Say why a value that could be read says nothing: a GAP that is passed over would make gaps invisible."""
-    if line.type == "GAP":
-        return "a GAP whose from or to is no time with a zone"
+    if line.type in SPANS:
+        return f"a {line.type} whose from or to is no time with a zone"
     if line.type in VERBS:
         return f"an event {line.type} without an object"
     if line.type is not None:
@@ -251,10 +265,14 @@ def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation
     """Turn one value into observations: an event, a GAP, a list's items, or a bare object."""
     received = time_us(line.received)
     named = line.cluster or cluster
-    if line.type == "GAP":
+    if line.type in SPANS:
         start, end = time_us(line.start), time_us(line.to)
         if start is not None and end is not None:
-            yield Observation("GAP", KubeObject(), end, end, named, source, (start, end))
+            yield Observation(line.type, KubeObject(kind=line.kind or ""), end, end, named, source, (start, end))
+    elif line.type in MEMBERS:
+        since = time_us(line.since) or received
+        if line.object is not None and line.service and since is not None:
+            yield Observation(line.type, line.object, received, since, named, source, service=line.service)
     elif line.type is not None:
         if line.object is not None and line.type in VERBS:
             yield _one(line, source, cluster)
@@ -273,7 +291,8 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     assert line.object is not None
     received = time_us(line.received)
     thing = _allowed(line.object)
-    return Observation(line.type, thing, received, received or newest(thing), line.cluster or cluster, source)
+    low = received or time_us(line.since) or newest(thing)
+    return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 
 def _allowed(thing: KubeObject) -> KubeObject:

@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enrich.history import ClusterHistory, _arrange
-from enrich.holds import HOST_POD, POD, SERVICE, Hold, exclude
+from enrich.entities import Entities
+from enrich.history import ClusterHistory, arrange
+from enrich.holds import HOST_POD, POD, SERVICE, Table, by_address
 from enrich.lookup import CANDIDATES
-from enrich.objects import ClusterTrack
+from enrich.tables import Rows, join
 
 ADDRESSES = [bytes(10) + b"\xff\xff" + bytes([10, 0, 0, n]) for n in range(3)]
 small = st.integers(0, 12)
+
+
+@dataclass
+class Hold:
+    """What evidence says of one hold, to be changed in place by its neighbours."""
+
+    ip: bytes
+    kind: int
+    entity: int
+    start_min: int
+    start_max: int
+    end_min: int
+    end_max: int
+    conflict: bool = False
+    proven_end: int = -(1 << 62)
+
+    def certain(self) -> bool:
+        return self.start_max < self.end_min
+
+
+def table(holds: Sequence[Hold]) -> Table:
+    bounds = [(one.start_min, one.start_max, one.end_min, one.end_max) for one in holds]
+    size = len(holds)
+    return Table(
+        np.frombuffer(b"".join(one.ip for one in holds), dtype=">i8").astype(np.int64).reshape(-1, 2),
+        np.array(bounds, dtype=np.int64).reshape(-1, 4),
+        np.array([one.proven_end for one in holds], dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+        np.array([one.conflict for one in holds], dtype=bool),
+        np.array([one.kind for one in holds], dtype=np.int32),
+        np.array([one.entity for one in holds], dtype=np.int32),
+    )
+
+
+def exclude(holds: Sequence[Hold]) -> None:
+    """Exclusion as histories have it, written back into the holds by their entity."""
+    found = by_address(table(holds))
+    rows = {int(entity): row for row, entity in enumerate(found.entity)}
+    for one in holds:
+        row = rows[one.entity]
+        one.start_min, one.start_max, one.end_min, one.end_max = found.bounds[row].tolist()
+        one.conflict = bool(found.conflict[row])
 
 
 @st.composite
@@ -66,8 +111,10 @@ def any_holds(draw: st.DrawFn) -> list[Hold]:
 
 
 def arranged(holds: list[Hold]) -> ClusterHistory:
-    holds = sorted(holds, key=lambda one: (one.ip, one.start_min, one.start_max))
-    return _arrange(ClusterTrack("test"), [], [], holds, [(0, 60)], {})
+    ordered = sorted(range(len(holds)), key=lambda n: (holds[n].ip, holds[n].start_min, holds[n].start_max))
+    nobody = join([Rows().batch()])
+    entities = Entities(nobody.pods, [], {}, {})
+    return arrange("test", entities, nobody, table([holds[n] for n in ordered]), [(0, 60)], [], (), {})
 
 
 @settings(max_examples=400, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 from written import AT, dump, event, lines, listing, names, offsets, pod, read
 
 from ingest.cluster import EvidenceReport, read_observations
-from whowas.pipeline import load_history, who
+from whowas.asking import load_history, who
 
 BROKEN = [
     "{",

@@ -18,9 +18,9 @@ from written import AT, dump, event, lines, listing, names, pod
 from enrich import History
 from enrich.who import timeline, who_at
 from ingest.cluster import EvidenceReport, read_observations
+from whowas.asking import load_history
 from whowas.errors import WhowasError
 from whowas.observation import Observation, time_us
-from whowas.pipeline import load_history
 
 RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 IP = "10.244.1.5"

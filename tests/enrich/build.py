@@ -20,7 +20,7 @@ import pyarrow as pa
 from enrich import History, Namer, NamingOptions
 from enrich.who import Answer, HoldView, timeline, who_at
 from ingest.cluster import EvidenceReport
-from whowas.pipeline import load_history
+from whowas.asking import load_history
 from whowas.schema import flow_schema
 
 T0 = 1_763_683_200

@@ -9,7 +9,7 @@ import pytest
 from build import Pod, Story, complete, flow, live, named, node, said, service
 
 from enrich import History
-from whowas.pipeline import load_history
+from whowas.asking import load_history
 
 IP, OTHER = "10.244.1.5", "10.244.1.77"
 DAY = 86_400.0

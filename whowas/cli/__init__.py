@@ -20,6 +20,7 @@ from whowas.errors import WhowasError
 COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
+    "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),

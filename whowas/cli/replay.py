@@ -140,10 +140,10 @@ def _vnis(words: tuple[str, ...]) -> Any:
 
 def say_compiling(quiet: bool) -> None:
     """Tell once that the first use takes longer, and why."""
-    from whowas.kernels import CACHED, needs_compiling
+    from whowas.kernels import cached, needs_compiling
 
     if needs_compiling() and not quiet:
-        again = "only this once" if CACHED else "at every run: no cache folder can be written"
+        again = "only this once" if cached() else "at every run: no cache folder can be written"
         click.echo(f"whowas: compiling kernels, some seconds, {again}", err=True)
 
 

@@ -10,6 +10,7 @@ import click
 from whowas.cli.show import COLOURS, clean, console, print_json, wants_progress
 
 if TYPE_CHECKING:
+    from enrich.explain import Line
     from enrich.who import Answer, HoldView
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     help="How far the clock that gave the time may be off.",
 )
 @click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone in which times are shown.")
+@click.option("--explain", is_flag=True, help="Print the evidence behind the answer, line by line.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 @click.pass_context
 def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: Any) -> None:
@@ -39,30 +41,80 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
     WHAT is an address, namespace/pod (or an unambiguous beginning), or kind/namespace/name such as
     deployment/shop/web, service/shop/web, node/worker-1.
     """
-    from enrich import NamingOptions, load_networks
-    from enrich.who import Answer, to_json
     from ingest.cluster import EvidenceReport
+    from whowas import kernels
+    from whowas.asking import ask, load_about, the_store
     from whowas.cli.replay import Bars, need_history, say_compiling, say_unreadable
     from whowas.moments import zone_of
-    from whowas.pipeline import ask, load_history
 
     need_history(history)
+    if the_store(history) is not None:
+        kernels.do_without()
+    from enrich import NamingOptions, load_networks
+    from enrich.who import Answer, to_json
+
     zone = zone_of(told["tz"])
     networks = load_networks(told["networks"]) if told["networks"] else ()
     options = NamingOptions(told["cluster"], networks, sensor_skew_seconds=told["sensor_skew"])
     say_compiling(told["as_json"])
     report = EvidenceReport()
     with Bars(wants_progress(False, told["as_json"])) as bars:
-        known = load_history(history, cluster=told["cluster"], report=report, progress=bars.history)
+        known = load_about(what, history, cluster=told["cluster"], report=report, progress=bars.history)
     found = ask(known, what, told["at"], options)
+    said = _evidence(found, history, told["cluster"]) if told["explain"] else []
     if told["as_json"]:
-        print_json(to_json(found))
+        print_json(_with_evidence(to_json(found), said) if told["explain"] else to_json(found))
     elif isinstance(found, Answer):
         _print_answer(found, zone)
     else:
         _print_holds(found, zone, what)
+    if told["explain"] and not told["as_json"]:
+        _print_evidence(said, zone)
     say_unreadable(report.files)
     ctx.exit(0 if report.whole() else 1)
+
+
+def _evidence(found: Answer | list[HoldView], history: tuple[str, ...], cluster: str | None) -> list[tuple[str, Line]]:
+    """What was said of everybody who comes into the answer: (name, line)."""
+    from enrich.explain import line
+    from enrich.who import Answer
+    from whowas.asking import evidence_of
+
+    if isinstance(found, Answer):
+        near = (found.holder, *found.candidates, found.previous, found.following)
+        views = [one for one in near if one is not None]
+    else:
+        views = found
+    names = {one.uid: f"{one.kind} {one.full_name()}" for one in views}
+    seen = evidence_of(names, history, cluster)
+    return [(names[one.object.metadata.uid], line(one)) for one in seen if one.object.metadata is not None]
+
+
+def _with_evidence(answer: Any, said: list[tuple[str, Line]]) -> dict[str, Any]:
+    from whowas.moments import rfc3339
+
+    lines = [
+        {
+            "object": name,
+            "received": None if one.received_us is None else rfc3339(one.received_us),
+            "verb": one.verb,
+            "says": one.says,
+            "source": one.source,
+        }
+        for name, one in said
+    ]
+    return {"answer": answer, "evidence": lines}
+
+
+def _print_evidence(said: list[tuple[str, Line]], zone: tzinfo) -> None:
+    screen = console()
+    before = ""
+    for name, one in said:
+        if name != before:
+            screen.print(f"evidence of {clean(name)}")
+            before = name
+        when = "at an unknown time" if one.received_us is None else _moment(one.received_us, zone, "")
+        screen.print(f"  {when}  {one.verb:<8} {clean(one.says)}  ({clean(one.source)})")
 
 
 def _moment(us: int | None, zone: tzinfo, otherwise: str) -> str:

@@ -1,0 +1,115 @@
+"""The slice of a history that travels beside a capture: evidence lines, compressed, with a beginning and an end.
+
+The first line says what it is, the last how many lines came before it and their SHA-256, so that a file that was
+cut or changed is told from a whole one. Any tool that reads zstd and JSON lines can read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import msgspec
+import zstandard
+
+from whowas.errors import InputError
+from whowas.moments import rfc3339
+from whowas.observation import Observation
+
+FORMAT = 1
+BEGIN, END = b'{"type":"SLICE"', b'{"type":"END"'
+
+
+def write_slice(out: BinaryIO, told: dict[str, Any], observations: Iterable[Observation]) -> int:
+    """Write observations as a slice. told: what its first line says beside type and format. Returns: lines."""
+    check, count = hashlib.sha256(), 0
+    packer = zstandard.ZstdCompressor(level=9, write_checksum=True)
+    with packer.stream_writer(out, closefd=False) as stream:
+
+        def put(value: dict[str, Any]) -> None:
+            line = msgspec.json.encode(value) + b"\n"
+            check.update(line)
+            stream.write(line)
+
+        put({"type": "SLICE", "format": FORMAT, **told})
+        for one in observations:
+            put(as_line(one))
+            count += 1
+        stream.write(msgspec.json.encode({"type": "END", "lines": count, "sha256": check.hexdigest()}) + b"\n")
+    return count
+
+
+def as_line(one: Observation) -> dict[str, Any]:
+    """Return an observation as a line of evidence."""
+    line: dict[str, Any] = {"type": one.verb}
+    if one.received_us is not None:
+        line["received"] = rfc3339(one.received_us)
+    if one.cluster is not None:
+        line["cluster"] = one.cluster
+    if one.span is not None:
+        line |= {"from": rfc3339(one.span[0]), "to": rfc3339(one.span[1]), "kind": one.object.kind}
+        return line
+    if one.service:
+        line |= {"service": one.service, "since": rfc3339(one.not_before_us)}
+    elif one.received_us is None and one.not_before_us:
+        line["since"] = rfc3339(one.not_before_us)
+    line["object"] = one.object
+    return line
+
+
+class _End(msgspec.Struct):
+    lines: int = -1
+    sha256: str = ""
+
+
+class _Begin(msgspec.Struct):
+    format: int = 0
+
+
+class Seal:
+    """Finds a slice's borders while a file is read, and says whether what lies between them is what was written."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._check = hashlib.sha256()
+        self._lines = 0
+        self.open = False
+
+    def take(self, raw: bytes) -> str | None:
+        """Take in one line. Returns: None for a line of evidence, else what is wrong at this border, "" = nothing.
+
+        Raises: InputError for a slice of a format that a newer whowas wrote.
+        """
+        if raw.startswith(BEGIN):
+            self._begin(raw)
+            return ""
+        if not self.open:
+            return None
+        if raw.startswith(END):
+            return self._end(raw)
+        self._check.update(raw + b"\n")
+        self._lines += 1
+        return None
+
+    def _begin(self, raw: bytes) -> None:
+        try:
+            told = msgspec.json.decode(raw, type=_Begin).format
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            told = 0
+        if told > FORMAT:
+            raise InputError(
+                f"cannot read '{self._path}': it has slice format {told}, this whowas knows up to {FORMAT}; "
+                "update whowas"
+            )
+        self._check, self._lines, self.open = hashlib.sha256(raw + b"\n"), 0, True
+
+    def _end(self, raw: bytes) -> str:
+        self.open = False
+        try:
+            told = msgspec.json.decode(raw, type=_End)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return "the end of the slice cannot be read"
+        if (told.lines, told.sha256) != (self._lines, self._check.hexdigest()):
+            return f"the slice was changed: {self._lines:,} lines, whose checksum is not what its end says"
+        return ""

@@ -1,0 +1,206 @@
+"""`whowas history`: what is in a store, whether it is sound, and what comes into it and out of it."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from whowas.cli.show import between, clean, console, plural, print_json, size, wants_progress
+from whowas.errors import ConfigError
+
+STORE = click.argument("store", type=click.Path(dir_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+DAYS = {"d": 86_400, "h": 3_600, "w": 604_800, "y": 31_557_600}
+
+
+@click.group(short_help="Look after a recorded history.")
+def command() -> None:
+    """Look after a history that `whowas watch` records: see, check, export, import, compact, prune.
+
+    \b
+    Example:
+      whowas history import cluster.whowas samples/overlay/history.jsonl.gz
+      whowas history info cluster.whowas
+    """
+
+
+@command.command()
+@STORE
+@JSON
+def info(store: str, as_json: bool) -> None:
+    """Say what is in a store."""
+    from enrich.upkeep import facts
+    from whowas.moments import rfc3339
+
+    told = facts(store)
+    if as_json:
+        clusters = [
+            vars(one)
+            | {"watched": [[kind, rfc3339(low), rfc3339(high)] for kind, low, high in one.watched]}
+            | {"gaps": [[kind, rfc3339(low), rfc3339(high)] for kind, low, high in one.gaps]}
+            for one in told.clusters
+        ]
+        print_json(vars(told) | {"clusters": clusters})
+        return
+    screen = console()
+    each = f", {told.bytes / told.events:.0f} bytes an event" if told.events else ""
+    screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
+    for one in told.clusters:
+        objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
+        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stand now")
+        screen.print(f"  objects    {objects}")
+        for kind, low, high in one.watched:
+            screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
+        if one.gaps:
+            screen.print(f"  gaps       {len(one.gaps):,} (whowas history gaps {clean(store)})")
+    for name in told.sources:
+        screen.print(f"imported   {clean(name)}")
+
+
+@command.command()
+@STORE
+@JSON
+def gaps(store: str, as_json: bool) -> None:
+    """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
+    from enrich.upkeep import facts
+    from whowas.moments import rfc3339
+
+    told = facts(store)
+    found = [(one.name, *gap) for one in told.clusters for gap in one.gaps]
+    if as_json:
+        names = ("cluster", "kind", "from", "to")
+        print_json([dict(zip(names, (a, b, rfc3339(c), rfc3339(d)), strict=True)) for a, b, c, d in found])
+        return
+    screen = console()
+    for name, kind, low, high in found:
+        length = (high - low) / 1e6
+        screen.print(f"{clean(name)}  {kind or 'all kinds'}  {between(low, high)}  ({length:,.1f} s)")
+    if not found:
+        screen.print("no gaps")
+
+
+@command.command()
+@STORE
+@JSON
+@click.pass_context
+def verify(ctx: click.Context, store: str, as_json: bool) -> None:
+    """Check a store from end to end. Exit code 1 when something is not sound."""
+    from enrich.upkeep import problems
+
+    found = list(problems(store))
+    if as_json:
+        print_json({"sound": not found, "problems": found})
+    else:
+        screen = console()
+        for one in found:
+            screen.print(clean(one))
+        screen.print(f"{store}: {plural(len(found), 'problem')}" if found else f"{store}: sound")
+    ctx.exit(1 if found else 0)
+
+
+@command.command()
+@STORE
+@click.argument("out", type=click.Path())
+@click.option("--from", "start", metavar="TIME", help="Leave out what was over before.")
+@click.option("--to", "end", metavar="TIME", help="Leave out what came after.")
+@JSON
+def export(store: str, out: str, start: str | None, end: str | None, as_json: bool) -> None:
+    """Write a slice of a store into one file that travels beside a capture; `replay --history` reads it.
+
+    \b
+    Example:
+      whowas history export cluster.whowas case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
+
+    OUT ending in .parquet gets a row for every hold instead, for DuckDB and Spark.
+    """
+    import os
+
+    from whowas.keeping import export_holds, export_slice
+    from whowas.moments import moment_us
+
+    low = None if start is None else moment_us(start)
+    high = None if end is None else moment_us(end)
+    if low is not None and high is not None and low > high:
+        raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
+    if out.endswith(".parquet"):
+        if low is not None or high is not None:
+            raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
+        lines, what = export_holds(store, out), "hold"
+    else:
+        lines, what = export_slice(store, out, low, high), "line"
+    if as_json:
+        print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
+    else:
+        console().print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
+
+
+@command.command(name="import")
+@STORE
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--cluster", metavar="NAME", help="Name for evidence that carries none.")
+@JSON
+@click.pass_context
+def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str | None, as_json: bool) -> None:
+    """Add evidence to a store: watch dumps, lists, slices, audit logs, Prometheus answers. Twice is once.
+
+    STORE is made when it is not there. A recorder that writes to it must be stopped first.
+    """
+    from ingest.cluster import EvidenceReport
+    from whowas.cli.replay import Bars, say_unreadable
+    from whowas.keeping import import_files
+
+    report = EvidenceReport()
+    with Bars(wants_progress(False, as_json)) as bars:
+        done = import_files(store, files, cluster=cluster, report=report, progress=bars.history)
+    if as_json:
+        told = [{"path": one.path, "events": one.events, "known": one.events is None} for one in done]
+        print_json({"files": told} | report.to_json())
+    else:
+        screen = console()
+        for one in done:
+            what = "was imported before" if one.events is None else plural(one.events, "event")
+            screen.print(f"{clean(one.path)}: {what}")
+    say_unreadable(report.files)
+    ctx.exit(0 if report.whole() else 1)
+
+
+@command.command()
+@STORE
+@JSON
+def compact(store: str, as_json: bool) -> None:
+    """Pack what is over and give room back; lead a store of an older version to this one."""
+    from enrich.upkeep import compact as run
+    from enrich.upkeep import facts
+
+    packed = run(store)
+    told = facts(store)
+    if as_json:
+        print_json({"packed": packed, "bytes": told.bytes, "events": told.events})
+    else:
+        console().print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
+
+
+@command.command()
+@STORE
+@click.option("--keep", required=True, metavar="90d", help="How long to keep what is over: 36h, 90d, 12w, 2y.")
+@JSON
+def prune(store: str, keep: str, as_json: bool) -> None:
+    """Forget what was over long ago. What still lives keeps all its evidence."""
+    from enrich.evidence_file import now_us
+    from enrich.upkeep import prune as run
+
+    before = now_us() - _length(keep) * 1_000_000
+    forgotten = run(store, before)
+    if as_json:
+        print_json({"forgotten": forgotten})
+    else:
+        console().print(f"{store}: {plural(forgotten, 'object')} forgotten")
+
+
+def _length(word: str) -> int:
+    """Seconds of a length of time. Raises: ConfigError."""
+    found = re.fullmatch(r"(\d{1,6})\s*([hdwy])", word.strip().lower())
+    if not found:
+        raise ConfigError(f"cannot keep '{word}': no length of time; write it like 36h, 90d, 12w or 2y")
+    return int(found[1]) * DAYS[found[2]]
