@@ -183,10 +183,11 @@ class Recorder:
 
     def _proves(self, change: Change, received: int, verb: str) -> None:
         sight = change.sight
-        now = {one.ip for one in sight.holds}
-        for hold in (*sight.holds, *sight.over):
+        for ip in sight.shown:
             # An address that the pod has again says nothing of when it had it before.
-            hold.told = hold.told or (hold.ip in sight.shown and (hold in sight.holds or hold.ip not in now))
+            several = [one for one in (*sight.over, *sight.holds) if one.ip == ip]
+            for hold in several[-1:]:
+                hold.told = True
         for hold in sight.ran_in:
             if sight.started is not None:
                 hold.proven_start = min(hold.proven_start, sight.started + self._margin(hold.node))
