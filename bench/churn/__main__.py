@@ -34,7 +34,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--case", type=int, action="append", help="only this number, several times; 0: ordinary churn")
     parser.add_argument("--clocks", choices=("own", "right"), default="own",
-                        help="own: half of all nodes up to 0.4 s off, where the case says no more; right: none")  # fmt: skip
+                        help="own: half of the nodes up to 0.4 s off, or what the case says; right: none")  # fmt: skip
     parser.add_argument("--uniform", type=int, default=300, help="questions at random moments, a world (default 300)")
     parser.add_argument("--shrink", type=int, default=0, metavar="N",
                         help="show the least evidence of up to N wrong answers a world (slow)")  # fmt: skip

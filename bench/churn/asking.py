@@ -33,13 +33,13 @@ class Answer(NamedTuple):
     near_an_edge: bool = False
 
 
-def history_of(lines: Iterable[str]) -> tuple[History, EvidenceReport]:
-    """Derive a history from evidence lines."""
+def history_of(lines: Iterable[str], cluster: str | None = None) -> tuple[History, EvidenceReport]:
+    """Derive a history from evidence lines. cluster: its name where the lines say none."""
     report = EvidenceReport()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "history.jsonl"
         path.write_text("".join(f"{line}\n" for line in lines))
-        return whowas.load_history(path, report=report), report
+        return whowas.load_history(path, cluster=cluster, report=report), report
 
 
 def packed(ip: str) -> bytes:

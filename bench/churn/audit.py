@@ -61,9 +61,7 @@ def _events(change: Change, number: int, off: int, dice: random.Random) -> list[
     return found
 
 
-def _event(
-    change: Change, thing: dict[str, Any], verb: str, subresource: str, audit: str, off: int
-) -> dict[str, Any]:
+def _event(change: Change, thing: dict[str, Any], verb: str, subresource: str, audit: str, off: int) -> dict[str, Any]:
     space, name = change.meta
     group = thing.get("apiVersion", "v1").rpartition("/")[0]
     where = f"/api/v1/namespaces/{space}/{RESOURCES[change.kind]}/{name}" + (f"/{subresource}" if subresource else "")
@@ -77,7 +75,12 @@ def _event(
         asked = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
     elif subresource == "binding":
         target = {"kind": "Node", "name": thing["spec"].get("nodeName", "")}
-        asked = {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": name, "namespace": space}, "target": target}
+        asked = {
+            "kind": "Binding",
+            "apiVersion": "v1",
+            "metadata": {"name": name, "namespace": space},
+            "target": target,
+        }
     elif subresource == "status":
         asked = {"metadata": {"uid": thing["metadata"]["uid"]}, "status": thing["status"]}
     answer = {"kind": "Status", "apiVersion": "v1", "status": "Success"} if subresource == "binding" else thing
@@ -92,7 +95,7 @@ def _event(
 
 def _came_to_nothing(event: dict[str, Any], audit: str, dice: random.Random) -> dict[str, Any]:
     """A refused write, or a dry run, of an address that the pod never had."""
-    told = json.loads(json.dumps(event)) | {"auditID": audit}
+    told: dict[str, Any] = json.loads(json.dumps(event)) | {"auditID": audit}
     for name in ("requestObject", "responseObject"):
         status = told.get(name, {}).get("status")
         if isinstance(status, dict):

@@ -24,7 +24,8 @@ class Case:
 
     def place(self, vanishing: bool) -> Setting:
         """The setting; fresh for each run."""
-        return Setting(**{"vanishing": vanishing, "salt": self.name} | self.setting)
+        given: dict[str, Any] = {"vanishing": vanishing, "salt": self.name} | self.setting
+        return Setting(**given)
 
 
 def _nothing(story: Story) -> None:
@@ -67,6 +68,8 @@ CASES = (
     Case(26, "ClusterIP reassigned", network.reused_service_address),
     Case(27, "SNAT, node ports", network.masqueraded),
     Case(28, "clocks 5 s off, and stepping", cluster.clock_steps, {"spread": 5.0, "skew": 1.0}),
+    Case(28, "clocks 30 s ahead, 2 s behind", watch.busily, {"offsets": (30.0, -2.0, 0.0)}),
+    Case(28, "clocks 5 s, 1.5 s behind", watch.busily, {"offsets": (-5.0, -1.5, 0.0)}),
     Case(29, "labels and policies change", _spread(cluster.labels_change)),
     Case(30, "namespace torn down", cluster.namespace_teardown),
     Case(31, "CNI annotation blanked wrongly", _spread(cluster.blanked_annotation), {"way": "block"}),

@@ -116,7 +116,9 @@ def dual_stack(story: Story) -> None:
         one = ipaddress.ip_address(ip)
         if one.version == 4:
             return ip if dice.random() < 0.5 else f"::ffff:{ip}"
-        return dice.choice((one.compressed, one.exploded, one.exploded.upper(), f"0{one.compressed}".replace("0f", "f")))
+        return dice.choice(
+            (one.compressed, one.exploded, one.exploded.upper(), f"0{one.compressed}".replace("0f", "f"))
+        )
 
     def steps(world: Cluster, node: Node) -> Process:
         pod = world.create(f"dual-{world.uid()[-4:]}", node, meant(world), spell=spell)
@@ -177,7 +179,9 @@ def namespace_teardown(story: Story) -> None:
         several = []
         for n in range(6):
             node = dice.choice(world.nodes)
-            several.append(world.create(f"{name}-{n}", node, meant(world), namespace="doomed", owner=owner, workload="doomed"))
+            several.append(
+                world.create(f"{name}-{n}", node, meant(world), namespace="doomed", owner=owner, workload="doomed")
+            )
         for pod in several:
             yield from held(pod)
         yield dice.uniform(3, 15)
@@ -236,6 +240,7 @@ def mirror(world: Cluster, node: Node) -> Process:
     name = f"static-{world.uid()[-4:]}-{node.name}"
     owner = {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": f"{world.name}-node-{node.number}"}
     pod = world.create(name, node, meant(world), owner=owner, static=name, namespace="kube-system")
+    pod.notes = {"kubernetes.io/config.mirror": name, "kubernetes.io/config.hash": name}
     yield from held(pod)
     for _ in range(2):
         yield dice.uniform(2, 20)

@@ -44,7 +44,9 @@ def let_go(pod: Pod) -> Process:
 
 def successor(world: Cluster, node: Node, ip: str, **more: object) -> Pod:
     """A pod that takes this very address as soon as it is free."""
-    return world.create(f"next-{world.dice.getrandbits(20):05x}", node, meant(world, wanted=(ip,), sandbox=0.05, **more))
+    return world.create(
+        f"next-{world.dice.getrandbits(20):05x}", node, meant(world, wanted=(ip,), sandbox=0.05, **more)
+    )
 
 
 def _ends_sooner_or_later(world: Cluster, pod: Pod) -> Process:
@@ -225,4 +227,3 @@ def stateful(world: Cluster, node: Node) -> Process:
         while not pod.gone:
             yield 0.01
         node.pool.keep(ip, "nobody yet")
-

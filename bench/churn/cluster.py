@@ -145,7 +145,7 @@ class Cluster(World):
         thing = self._bare("Service", "v1", NAMESPACE, name, uid)
         ports: Object = {"port": port, "protocol": "TCP"} | ({"nodePort": node_port} if node_port else {})
         thing["spec"] = {"clusterIP": ip, "clusterIPs": [ip], "ports": [ports],
-                         "selector": {selector[0]: selector[1]}, "type": "NodePort" if node_port else "ClusterIP"}  # fmt: skip
+                         "selector": dict([selector]), "type": "NodePort" if node_port else "ClusterIP"}  # fmt: skip
         self.write("ADDED", thing, request="create")
         hold = Hold(ip, [uid], self.now, kind="service", name=name, told=True)
         self.holds.append(hold)
@@ -196,7 +196,9 @@ class Cluster(World):
         thing["endpoints"] = [{"targetRef": {"kind": "Pod", "uid": one}} for one in listed]
         self.write(verb, thing)
         for one in now ^ self.slices[uid]:
-            served = sorted(self.virtual[up].name for up in self.slices if one in (now if up == uid else self.slices[up]))
+            served = sorted(
+                self.virtual[up].name for up in self.slices if one in (now if up == uid else self.slices[up])
+            )
             self.services.setdefault(one, Versions()).put(self.now, ",".join(served))
         self.slices[uid] = now
 
@@ -216,5 +218,7 @@ class Cluster(World):
 
 def offsets(dice: random.Random, count: int, spread: float) -> tuple[float, ...]:
     """Clock offsets of nodes, seconds; half of the nodes are right within some milliseconds."""
+    if not spread:
+        return (0.0,) * count
     return tuple(dice.uniform(-spread, spread) if dice.random() < 0.5 else dice.uniform(-0.02, 0.02)
                  for _ in range(count))  # fmt: skip

@@ -98,7 +98,9 @@ class Kubelets:
                     back.give(old, self.world.now)
                 return False
             found.append(got)
-        pod.holds = [Hold(ip, [pod.uid], self.world.now, name=pod.name, focus=pod.plan.focus, node=pod.node.name) for ip in found]
+        pod.holds = [
+            Hold(ip, [pod.uid], self.world.now, name=pod.name, focus=pod.plan.focus, node=pod.node.name) for ip in found
+        ]
         self.world.holds += pod.holds
         if pod.plan.annotate:
             pod.notes["cni.projectcalico.org/podIP"] = f"{found[0]}/32"

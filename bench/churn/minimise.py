@@ -33,7 +33,9 @@ def minimal(played: Played, question: Question, said: Answer) -> list[str]:
 
     near = [line for line in played.lines if _about(line, question)]
     lines = near if still(near) else played.lines
-    return _shrink(lines, still, [line for line in lines if '"kind":"Pod"' in line and any(uid in line for uid in uids)])
+    return _shrink(
+        lines, still, [line for line in lines if '"kind":"Pod"' in line and any(uid in line for uid in uids)]
+    )
 
 
 def _about(line: str, question: Question) -> bool:
@@ -77,7 +79,7 @@ def plainly(line: str) -> str:
     if thing["kind"] == "Pod" and status:
         said.append(f"{status.get('phase')} ip {status.get('podIP')}")
         said += [f"{each['type']}={each.get('status')} {each.get('lastTransitionTime', '')[11:19]}"
-                 for each in status.get("conditions") or () if each["type"] in ("PodReadyToStartContainers",)]  # fmt: skip
+                 for each in status.get("conditions") or () if each["type"] == "PodReadyToStartContainers"]  # fmt: skip
         for box in status.get("containerStatuses") or ():
             said.append(f"restarts {box['restartCount']} {_state(box['state'])}")
             said += [f"before: {_state(box['lastState'])}"] if box.get("lastState") else []

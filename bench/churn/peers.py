@@ -107,7 +107,11 @@ def grace(events: list[Event], questions: Sequence[Question]) -> list[str | None
         if len(pods) == 1:
             found.append(next(iter(pods)))
             continue
-        fits = [uid for uid, (_, created, end) in pods.items() if created <= question.asked < (end if end <= now else 1 << 62)]
+        fits = [
+            uid
+            for uid, (_, created, end) in pods.items()
+            if created <= question.asked < (end if end <= now else 1 << 62)
+        ]
         found.append(fits[0] if fits else None)
     return found
 

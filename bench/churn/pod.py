@@ -147,7 +147,7 @@ class Pod:
             spec["hostNetwork"] = True
         if self.bound is not None:
             spec["nodeName"] = self.node.name
-        status = dict(self.published[0]) if self.published else {"phase": "Pending"}
+        status: Object = dict(self.published[0]) if self.published else {"phase": "Pending"}
         if not self.published and self.bound is not None:
             status["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": stamp(self.bound)}]
         if self.odd:

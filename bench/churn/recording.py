@@ -89,7 +89,9 @@ class Recorder:
         self._say(change.verb, received, change)
 
     def _say(self, verb: str, received: int, change: Change) -> None:
-        text = f'{{"type":"{verb}","received":"{micro(received)}","cluster":"{self.world.name}","object":{change.text}}}'
+        text = (
+            f'{{"type":"{verb}","received":"{micro(received)}","cluster":"{self.world.name}","object":{change.text}}}'
+        )
         self.out.append((received, len(self.out), text))
         if verb == "DELETED":
             self.known.pop((change.kind, change.uid), None)
@@ -139,8 +141,8 @@ class Recorder:
     # Faults.
 
     def _gap(self, fault: Fault) -> None:
-        self.out.append((fault.high, len(self.out), json.dumps(
-            {"type": "GAP", "from": micro(fault.low), "to": micro(fault.high), "cluster": self.world.name})))  # fmt: skip
+        line = {"type": "GAP", "from": micro(fault.low), "to": micro(fault.high), "cluster": self.world.name}
+        self.out.append((fault.high, len(self.out), json.dumps(line)))
         self.made.gaps.append((fault.low, fault.high))
         self._list(fault.high)
 
@@ -204,6 +206,6 @@ class Recorder:
             hold.silent_from = min(hold.silent_from, change.at)
 
     def _margin(self, name: str) -> int:
-        """How far a node's time stamp may be from the truth, for who knows its clock: 1 s cut off, 0.5 s, twice its error."""
+        """How far a node's stamp may be off, for who knows its clock: 1 s cut off, 0.5 s, twice its error."""
         node = next((one for one in self.world.nodes if one.name == name), None)
         return SECOND * 3 // 2 + (2 * node.off_by_at_most() if node else 0)

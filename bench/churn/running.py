@@ -106,10 +106,10 @@ def _peers(played: Played, ran: Ran) -> None:
 
 def _explain(case: Case, seed: int, played: Played, found: Score, most: int) -> Iterator[str]:
     """Wrong answers with the least evidence that gives them; one for each pair of pods."""
-    seen = set()
+    seen: set[tuple[str, ...]] = set()
     for question, answer in found.wrong:
         holder = question.holder
-        key = (question.ip, answer.word, answer.uid, holder.uids[0] if holder else "")
+        key = (question.ip, answer.word, answer.uid or "", holder.uids[0] if holder else "")
         if key in seen or len(seen) >= most:
             continue
         seen.add(key)

@@ -19,7 +19,8 @@ from bench.churn.times import SECOND
 # A change of labels or endpoints is known to a recorder some milliseconds after it is written.
 TRANSPORT = SECOND // 20
 OUTCOMES = (
-    "wrong", "exact", "likely", "likely wrong", "likely free", "other word", "ambiguous", "without truth", "none", "unseen", "unknown",
+    "wrong", "exact", "likely", "likely wrong", "likely free", "other word", "ambiguous",
+    "without truth", "none", "unseen", "unknown",
 )  # fmt: skip
 KEPT = 40
 

@@ -66,7 +66,8 @@ def details(ran: Ran) -> str:
     counts = ran.score.counts
     likely = counts["likely"] + counts["likely wrong"]
     return (
-        f"of {counts['named']:,} right names, workload right {floor_percent(counts['workload right'], counts['named'])} %, "
+        f"of {counts['named']:,} right names, workload right "
+        f"{floor_percent(counts['workload right'], counts['named'])} %, "
         f"labels {floor_percent(counts['labels right'], counts['named'])} %, "
         f"services {floor_percent(counts['services right'], counts['named'])} % of the moment\n"
         f"likely, somebody held it: {floor_percent(counts['likely'], likely)} % right; "
@@ -99,7 +100,10 @@ def peer_rows(ran: Ran) -> list[tuple[str, str, str, str]]:
 def markdown(results: list[tuple[Case, Ran]]) -> str:
     """Two tables for README and docs."""
     ran = total(results)
-    lines = ["| % of the questions | certain, right | certain, **wrong** | not certain, or not named |", "|---|---|---|---|"]
+    lines = [
+        "| % of the questions | certain, right | certain, **wrong** | not certain, or not named |",
+        "|---|---|---|---|",
+    ]
     for name, right, wrong, missed in peer_rows(ran):
         bold = "**" if name == "whowas" else ""
         lines.append(f"| {bold}{name}{bold} | {right} | **{wrong}** | {missed} |")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 NEVER = 1 << 62
 
@@ -81,7 +82,7 @@ class Truth:
             self.by_ip.setdefault(one.ip, []).append(one)
         self._starts = {ip: [one.start for one in several] for ip, several in self.by_ip.items()}
         for several in self.by_ip.values():
-            for one, other in zip(several, several[1:], strict=False):
+            for one, other in pairwise(several):
                 assert one.end <= other.start, "the simulator gave one address to two pods at once"
 
     def around(self, ip: str, time: int) -> tuple[Hold | None, Hold | None, Hold | None]:
