@@ -34,7 +34,7 @@ def minimal(played: Played, question: Question, said: Answer) -> list[str]:
     near = [line for line in played.lines if _about(line, question)]
     lines = near if still(near) else played.lines
     return _shrink(
-        lines, still, [line for line in lines if '"kind":"Pod"' in line and any(uid in line for uid in uids)]
+        lines, still, [line for line in lines if '"object":{"kind":"Pod"' in line and any(uid in line for uid in uids)]
     )
 
 
