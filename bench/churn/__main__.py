@@ -30,7 +30,7 @@ def options() -> argparse.Namespace:
     """What can be told."""
     parser = argparse.ArgumentParser(prog="python -m bench.churn", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--seeds", type=int, default=6, help="worlds a case (default 6)")
+    parser.add_argument("--seeds", type=int, default=4, help="worlds a case (default 4)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--case", type=int, action="append", help="only this number, several times; 0: ordinary churn")
     parser.add_argument("--clocks", choices=("own", "right"), default="own",

@@ -3,7 +3,7 @@
 What evidence decides. A question (address, time) about a held address is *decidable* when an ideal observer of the
 very same lines could be certain of the holder, by two proofs:
 
-- the hold had begun: by then a line was received that shows the pod with the address; or a line says that a container
+- the hold had begun, and some line shows the pod with the address: by then a line was received that shows the pod with the address; or a line says that a container
   of this sandbox had started, by the node's clock: 1 s for the digits cut off, 0.5 s, and twice the error that this
   clock really has (its Leases tell of it) earlier;
 - the hold went on: a line says that a container of this sandbox ended later (with the same margin); or somebody
@@ -96,7 +96,7 @@ class Asker:
             return False
         if hold.kind != "pod":
             return self.recording.looked(low, high) and min(low - hold.start, hold.end - high) > SECOND
-        return hold.proven_start <= low and max(hold.proven_end, self._silence(hold)) > high
+        return hold.told and hold.proven_start <= low and max(hold.proven_end, self._silence(hold)) > high
 
     def _silence(self, hold: Hold) -> int:
         """Until when it went on, as nobody who would have had to said otherwise."""
