@@ -3,9 +3,9 @@
 What evidence decides. A question (address, time) about a held address is *decidable* when an ideal observer of the
 very same lines could be certain of the holder, by two proofs:
 
-- the hold had begun, and some line shows the pod with the address: by then a line was received that shows the pod with the address; or a line says that a container
-  of this sandbox had started, by the node's clock: 1 s for the digits cut off, 0.5 s, and twice the error that this
-  clock really has (its Leases tell of it) earlier;
+- the hold had begun: some line shows the pod with the address; and by then such a line was received, or a line says
+  that a container of this sandbox had started, by the node's clock: 1 s for the digits cut off, 0.5 s, and twice the
+  error that this clock really has (its Leases tell of it) earlier;
 - the hold went on: a line says that a container of this sandbox ended later (with the same margin); or somebody
   looked on for 30 s after and the API still showed it running then. No kubelet keeps an end to itself for longer,
   but one that is cut off from the apiserver: its silence proves nothing.
