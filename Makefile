@@ -46,6 +46,10 @@ contracts: $(VENV)/.dev
 coverage: $(VENV)/.dev  ## Run every test and report branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
 
+.PHONY: servers
+servers:  ## Build a real Kubernetes control plane for the tests, once (some six minutes)
+	@$(PYTHON) tests/servers/build.py
+
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)
 

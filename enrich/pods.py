@@ -99,6 +99,7 @@ class PodTrack:
     behind: int = 0
     floor: int = BEFORE_ALL
     old_sandbox: int = BEFORE_ALL
+    over: int = AFTER_ALL
     done: bool = False
     gone: bool = False
 
@@ -111,7 +112,7 @@ class PodTrack:
         if self._stale(thing, seen):
             return
         self._describe(thing, seen)
-        if self.done:
+        if self.done and (self.open or self.closed):
             # Every hold has ended, and a pod that is over gets no address again.
             self.gone = seen.verb == "DELETED"
             return
@@ -216,7 +217,8 @@ class PodTrack:
 
     def _appear(self, sight: Sight, seen: Observation) -> None:
         for ip in sight.ips:
-            fresh = ip not in self.open and not self.done
+            # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
+            fresh = ip not in self.open
             if fresh:
                 later = any(len(one.ip) == len(ip) for one in self.closed)
                 floor = max(sight.floor, self.floor)
@@ -259,10 +261,12 @@ class PodTrack:
     def _terminal(self, sight: Sight) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""
         self.done = True
+        if sight.upper is not None:
+            self.over = min(self.over, sight.upper)
         for one in self.open.values():
             if one.ended:
                 continue
-            bounds = [sight.upper]
+            bounds = [sight.upper, self.over]
             last = max(one.finishes(sight.runs), default=None)
             if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
                 bounds.append(sight.sandbox[1] + SECOND)
@@ -274,7 +278,8 @@ class PodTrack:
         self.gone = True
         meta = thing.metadata
         graceful = meta is not None and meta.deletionTimestamp is not None and bool(meta.deletionGracePeriodSeconds)
-        ended = self.done or graceful or (not sight.running and any(one.finished is not None for one in sight.runs))
+        # Containers that ended in a sandbox that stands: a new one of theirs may start in it, unseen.
+        ended = self.done or graceful or (sight.sandbox is not None and not sight.sandbox[0] and not sight.running)
         for one in self.open.values():
             if not one.ended and ended:
                 one.end_by([sight.upper])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from needs import need
 
 # CI tries the same examples at every run: what is found at home is mended at home.
 settings.register_profile("ci", derandomize=True)
@@ -16,15 +17,6 @@ if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def need(condition: object, reason: str) -> None:
-    """Skip at home with the reason; in CI a missing tool is a failure."""
-    if condition:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI must have this: {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

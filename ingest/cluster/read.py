@@ -221,16 +221,16 @@ def _decode_loosely(loose: dict[str, Any], report: EvidenceReport) -> Line:
     """Item by item, so that what is odd in one costs nothing of another."""
     items = loose.pop("items", None)
     if loose.get("type") is None and items is None and str(loose.get("kind")) in KINDS:
-        return Line(items=[_lenient(loose, KubeObject, report)])
-    line = _lenient(loose, Line, report)
+        return Line(items=[lenient(loose, KubeObject, report)])
+    line = lenient(loose, Line, report)
     if isinstance(items, list):
         things = [one for one in items if isinstance(one, dict)]
         report.refused["odd_item"] += len(items) - len(things)
-        line.items = [_lenient(one, KubeObject, report) for one in things]
+        line.items = [lenient(one, KubeObject, report) for one in things]
     return line
 
 
-def _lenient(loose: dict[str, Any], shape: type[Shape], report: EvidenceReport) -> Shape:
+def lenient(loose: dict[str, Any], shape: type[Shape], report: EvidenceReport) -> Shape:
     """Convert; a field of a type that cannot be taken is dropped and counted. Raises: DecodeError after too many."""
     for _ in range(FIELDS_DROPPED):
         try:
@@ -282,7 +282,7 @@ def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation
         kind = (line.kind or "").removesuffix("List")
         for item in line.items:
             item.kind = item.kind or kind
-            yield Observation("LISTED", _allowed(item), received, at, named, source)
+            yield Observation("LISTED", allowed(item), received, at, named, source)
 
 
 def _one(line: Line, source: str, cluster: str | None) -> Observation:
@@ -290,12 +290,12 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     assert line.type is not None
     assert line.object is not None
     received = time_us(line.received)
-    thing = _allowed(line.object)
+    thing = allowed(line.object)
     low = received or time_us(line.since) or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 
-def _allowed(thing: KubeObject) -> KubeObject:
+def allowed(thing: KubeObject) -> KubeObject:
     """Keep of the annotations what is asked for."""
     meta = thing.metadata
     if meta is not None and meta.annotations:
