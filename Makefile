@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts bench accuracy conformance golden docs picture lock lowest soak clean
+.PHONY: help setup demo test check lint types contracts bench churn conformance golden docs picture lock lowest soak clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,8 +60,8 @@ $(VENV)/.bench: $(VENV)/.dev
 conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its oracle
 	$(BIN)/python bench/conformance.py
 
-accuracy: $(VENV)/.dev  ## Measure how often names are right, beside other ways to name
-	$(BIN)/python bench/accuracy.py
+churn: $(VENV)/.dev  ## Score names under churn, case by case, beside other ways to name (CHURN="--seeds 50")
+	$(BIN)/python -m bench.churn $(CHURN)
 
 golden: $(VENV)/.dev  ## Write the expected results beside the samples anew
 	$(BIN)/python samples/golden.py
@@ -88,7 +88,7 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/python -m pytest -x
 
 soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder killed a hundred times (some fifteen minutes)
-	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),300) $(BIN)/python -m pytest -q tests/churn
+	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
 
 clean:  ## Remove what was made

@@ -20,6 +20,8 @@ from whowas.observation import KubeObject, Meta, Observation, version_number
 HEALTHY_SECONDS = 10.0
 # An apiserver that starts refuses everybody until it has read its roles.
 REFUSALS_BELIEVED = 4
+# An event is on its way for less than this; what comes within it after a watch was opened may have waited for that.
+LATE_LEAST_US = 5_000_000
 Put = Callable[[list[Observation]], None]
 
 
@@ -50,6 +52,8 @@ class KindStream:
         self._word_us = resume[1] if resume else None
         self._counted_at = 0
         self._opened = False
+        # When the watch was opened, as long as nothing has come from it.
+        self._open_us: int | None = None
         # How often in a row: versions too old, lines unreadable, credentials refused, rights missing, watches closed.
         self._expired = self._unread = self._unknown = self._denied = self._closed = 0
 
@@ -183,15 +187,21 @@ class KindStream:
         self.state.restarts += self._opened
         self._opened = True
         began = time.monotonic()
+        self._open_us = None
         try:
             with self._upstream.watch(self.state.version or "") as batches:
                 self.state.enter("watching")
+                self._open_us = self._now_us()
                 for batch in batches:
                     self._take(batch)
         except Unreachable as error:
             # Where nothing of a kind ever happened there are no bookmarks either: asked again, the server will tell.
             if not error.silent:
                 raise
+            if self._open_us is not None and self.state.version is not None:
+                # What had happened before it was opened would have come at once: up to then there was nothing.
+                self._tell("BOOKMARK", self.state.version, self._open_us)
+                self._word_us = self._open_us
         finally:
             if time.monotonic() - began > min(HEALTHY_SECONDS, self._options.watch_seconds[0] / 2):
                 self._healthy()
@@ -216,11 +226,22 @@ class KindStream:
                 seen.append(self._seen(line.type, line.object, at))
         finally:
             if seen:
+                self._late(at, seen)
                 self._hand_on(seen)
                 self._word_us = at
                 self.state.version = version
                 self._unread = 0
                 self._healthy()
+
+    def _late(self, at: int, seen: list[Observation]) -> None:
+        """Say of the first that comes after a pause that nobody knows when in that pause it happened."""
+        opened, self._open_us = self._open_us, None
+        if opened is None or self._word_us is None or opened - self._word_us < LATE_LEAST_US:
+            return
+        if at - opened < LATE_LEAST_US and any(one.verb != "BOOKMARK" for one in seen):
+            about = KubeObject(kind=self.resource.kind)
+            span = (self._word_us, opened)
+            self._hand_on([Observation("LATE", about, opened, opened, self._cluster, self._source, span)])
 
     # Words
 

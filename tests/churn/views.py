@@ -1,4 +1,4 @@
-"""What less lucky observers have of the same story: a gap, no times of receipt, one list."""
+"""What less lucky observers have of the same story: no times of receipt, or one list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from churn.simulated_cluster import SECOND, START, micro
+from bench.churn.times import SECOND, START, micro
 
 
 def _follow(living: dict[str, Any], event: dict[str, Any]) -> None:
@@ -24,15 +24,6 @@ def living_at(lines: Iterable[str], when: int) -> list[dict[str, Any]]:
         if event["received"] < micro(when):
             _follow(living, event)
     return list(living.values())
-
-
-def with_gap(lines: list[str], low: int = START + 40 * SECOND, high: int = START + 65 * SECOND) -> list[str]:
-    """Nobody looks from low to high; then everything that lives is listed again."""
-    before = [line for line in lines if json.loads(line)["received"] < micro(low)]
-    after = [line for line in lines if json.loads(line)["received"] >= micro(high)]
-    gap = json.dumps({"type": "GAP", "from": micro(low), "to": micro(high)})
-    listed = [{"type": "ADDED", "object": one, "received": micro(high)} for one in living_at(lines, high)]
-    return [*before, gap, *map(json.dumps, listed), *after]
 
 
 def without_times(lines: list[str]) -> list[str]:
