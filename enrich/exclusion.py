@@ -56,15 +56,23 @@ def _on_one_address(holds: Words, bounds: Words, proven: Words, conflict: Flags)
 
 @kernel
 def _fit(one: int, sure: Words, starts: Words, ends: Words, bounds: Words, proven: Words, conflict: Flags) -> None:
-    """Place a hold without a certain moment among those that have one."""
+    """Place a hold without a certain moment among those that have one. starts, ends: of the sure, by their starts."""
     # Whoever was certain already when this one could begin at the earliest came before it.
     before = np.searchsorted(starts, bounds[one, 0], side="right") - 1
     if before >= 0 and proven[sure[before]] > bounds[one, 0]:
         bounds[one, 0] = proven[sure[before]]
+    # Whoever was certain, and no more, when this one is proven to have gone on, came before it too.
+    earlier = np.searchsorted(ends, proven[one], side="right") - 1
+    if earlier >= 0 and ends[earlier] > bounds[one, 0]:
+        bounds[one, 0] = ends[earlier]
     # Whoever is certain still when this one has ended at the latest came after it.
     after = np.searchsorted(ends, bounds[one, 3], side="left")
     if after < len(sure) and bounds[sure[after], 1] < bounds[one, 3] and bounds[one, 3] != LAST:
         bounds[one, 3] = max(bounds[sure[after], 1], bounds[one, 0])
+    # Whoever is certain when this one had begun at the latest, or after, came after it too.
+    later = np.searchsorted(starts, bounds[one, 1], side="left")
+    if later < len(sure) and starts[later] < bounds[one, 3]:
+        bounds[one, 3] = starts[later]
     if bounds[one, 0] > bounds[one, 3]:
         conflict[one] = True
         bounds[one, 3] = bounds[one, 0]
