@@ -274,6 +274,8 @@ def _add(value: Any, steps: list[str], new: Any, replace: bool) -> None:
 
 
 def _remove(value: Any, steps: list[str]) -> None:
+    if not steps:
+        raise PatchError("the object is gone")
     inner = _at(value, steps[:-1])
     if isinstance(inner, dict):
         inner.pop(steps[-1], None)

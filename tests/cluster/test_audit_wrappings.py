@@ -21,6 +21,7 @@ from ingest.cluster.selectors import selects
 
 RELAXED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EVENTS = [create("a", 0), bind("a", 1), running("a", 5, IP), done("a", 50, began=4), delete("a", 60, 0, user=KUBELET)]
+LINES = [text(running(f"p{n}", n, f"10.0.0.{n}")).encode() for n in range(5)]
 WHOLE = shown(read_bytes(text(*EVENTS).encode())[0])
 
 
@@ -147,7 +148,7 @@ def test_anything_anywhere_in_an_event_stops_nothing(data: st.DataObject) -> Non
 @given(st.data())
 @RELAXED
 def test_bytes_changed_cost_the_line_that_was_hit(data: st.DataObject) -> None:
-    lines = [text(running(f"p{n}", n, f"10.0.0.{n}")).encode() for n in range(5)]
+    lines = list(LINES)
     row = data.draw(st.integers(0, 4))
     place = data.draw(st.integers(1, len(lines[row]) - 2))
     byte = data.draw(st.integers(0, 255).filter(lambda one: one != 10))
