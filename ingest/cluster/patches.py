@@ -89,8 +89,8 @@ def reduced(thing: Thing, annotations: frozenset[str]) -> Thing:
         inner = thing.get(part)
         if isinstance(inner, dict):
             found[part] = {name: value for name, value in inner.items() if _field(name) in names or name in WHOLE_PART}
-        elif part in thing:
-            found[part] = inner
+        elif part in thing and inner is None:
+            found[part] = None
     meta = found.get("metadata")
     if isinstance(meta, dict) and isinstance(meta.get("annotations"), dict):
         meta["annotations"] = {name: text for name, text in meta["annotations"].items() if name in annotations}
