@@ -167,6 +167,8 @@ def _write(event: AuditEvent, at: int, source: str, file: int, annotations: froz
     if ref.subresource not in WHOLE and ref.subresource not in ACTS:
         return None
     asked, answer = _body(event.requestObject), _body(event.responseObject)
+    if isinstance(asked, list) and (event.verb != "patch" or code == 201):
+        asked = None  # a list of operations makes no object
     if _rehearsed(event.requestURI, asked):
         return None
     act = ref.subresource in ACTS or event.verb.startswith("delete")

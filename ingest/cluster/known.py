@@ -126,7 +126,8 @@ def mark_deleted(one: Known, write: Write, options: Thing) -> None:
     meta = one.meta()
     policy = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(str(options.get("propagationPolicy")))
     if policy and write.kind != "Pod":
-        meta["finalizers"] = [*(meta.get("finalizers") or []), policy]
+        held = meta.get("finalizers")
+        meta["finalizers"] = [*(held if isinstance(held, list) else []), policy]
     grace = options.get("gracePeriodSeconds")
     if not isinstance(grace, int):
         usual = one.part("spec").get("terminationGracePeriodSeconds", GRACE)

@@ -89,8 +89,8 @@ def reduced(thing: Thing, annotations: frozenset[str]) -> Thing:
         inner = thing.get(part)
         if isinstance(inner, dict):
             found[part] = {name: value for name, value in inner.items() if _field(name) in names or name in WHOLE_PART}
-        elif part in thing:
-            found[part] = inner
+        elif part in thing and inner is None:
+            found[part] = None
     meta = found.get("metadata")
     if isinstance(meta, dict) and isinstance(meta.get("annotations"), dict):
         meta["annotations"] = {name: text for name, text in meta["annotations"].items() if name in annotations}
@@ -274,6 +274,8 @@ def _add(value: Any, steps: list[str], new: Any, replace: bool) -> None:
 
 
 def _remove(value: Any, steps: list[str]) -> None:
+    if not steps:
+        raise PatchError("the object is gone")
     inner = _at(value, steps[:-1])
     if isinstance(inner, dict):
         inner.pop(steps[-1], None)

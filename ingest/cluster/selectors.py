@@ -25,7 +25,8 @@ def selects(uri: str, thing: dict[str, Any]) -> bool:
         asked = parse_qs(urlsplit(uri).query, keep_blank_values=True, max_num_fields=64)
     except ValueError:
         return False
-    labels = (thing.get("metadata") or {}).get("labels") or {}
+    labels = (thing.get("metadata") or {}).get("labels")
+    labels = labels if isinstance(labels, dict) else {}
     return all(_labels(one, labels) for one in asked.get("labelSelector", ())) and all(
         _fields(one, thing) for one in asked.get("fieldSelector", ())
     )
@@ -41,7 +42,7 @@ def _labels(selector: str, labels: dict[str, Any]) -> bool:
         at = found.end()
         negated, name, sign, value, among, values = found.groups()
         wanted = {one.strip() for one in (values if among else value or "").split(",")}
-        here = name in labels and labels[name] in wanted if sign or among else name in labels
+        here = name in labels and str(labels[name]) in wanted if sign or among else name in labels
         if here == (bool(negated) or sign == "!=" or among == "notin"):
             return False
     return True

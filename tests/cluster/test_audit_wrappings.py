@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_lines import at, bind, create, delete, done, pod, running, text, us
+from audit_lines import at, bind, create, delete, done, pod, running, text, us, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_audit import IP, KUBELET, read, shown
@@ -19,8 +19,9 @@ from ingest.cluster.patches import PatchError, patched, reduced
 from ingest.cluster.runs import Runs
 from ingest.cluster.selectors import selects
 
-RELAXED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EVENTS = [create("a", 0), bind("a", 1), running("a", 5, IP), done("a", 50, began=4), delete("a", 60, 0, user=KUBELET)]
+LINES = [text(running(f"p{n}", n, f"10.0.0.{n}")).encode() for n in range(5)]
 WHOLE = shown(read_bytes(text(*EVENTS).encode())[0])
 
 
@@ -132,12 +133,26 @@ def test_kubectl_objects_that_speak_of_audit_are_still_objects(tmp_path: Path) -
     assert report.whole()
 
 
+ITEMS = {"kind": "PodList", "items": [pod("b", 3, nodeName="n1") | {"status": {"phase": "Running", "podIP": IP}}]}
+MORE = [
+    *EVENTS[:3],
+    write("create", "a", 6, {"kind": "Eviction", "deleteOptions": {"gracePeriodSeconds": 5}}, subresource="eviction"),
+    write("create", "s", 7, {}, {"kind": "Service", "metadata": {"name": "s", "uid": "u"}}, resource="services"),
+    write("delete", "s", 8, {"propagationPolicy": "Foreground"}, resource="services"),
+    write("update", "a", 9, pod("a", 8), resource="pods"),
+    write("patch", "a", 10, [{"op": "replace", "path": "/metadata/labels/app", "value": "b"}]),
+    write("deletecollection", "", 11, {}, ITEMS),
+    write("deletecollection", "", 12, {}, requestURI="/api/v1/namespaces/shop/pods?labelSelector=app%3Da"),
+    *EVENTS[3:],
+]
+
+
 @given(st.data())
 @RELAXED
 def test_anything_anywhere_in_an_event_stops_nothing(data: st.DataObject) -> None:
-    row = data.draw(st.integers(0, len(EVENTS) - 1))
-    odd = changed(EVENTS[row], data.draw(st.sampled_from(places(EVENTS[row]))), data.draw(ANY))
-    events = [*EVENTS[:row], odd, *EVENTS[row + 1 :], running("good", 90, "10.0.0.1")]
+    row = data.draw(st.integers(0, len(MORE) - 1))
+    odd = changed(MORE[row], data.draw(st.sampled_from(places(MORE[row]))), data.draw(ANY))
+    events = [*MORE[:row], odd, *MORE[row + 1 :], running("good", 90, "10.0.0.1")]
     content = text(*events).encode("utf-8", "surrogatepass")
     found, _ = read_bytes(content)
     assert ("MODIFIED", "good", "10.0.0.1") in shown(found)
@@ -147,7 +162,7 @@ def test_anything_anywhere_in_an_event_stops_nothing(data: st.DataObject) -> Non
 @given(st.data())
 @RELAXED
 def test_bytes_changed_cost_the_line_that_was_hit(data: st.DataObject) -> None:
-    lines = [text(running(f"p{n}", n, f"10.0.0.{n}")).encode() for n in range(5)]
+    lines = list(LINES)
     row = data.draw(st.integers(0, 4))
     place = data.draw(st.integers(1, len(lines[row]) - 2))
     byte = data.draw(st.integers(0, 255).filter(lambda one: one != 10))
