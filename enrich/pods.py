@@ -238,6 +238,9 @@ class PodTrack:
             # Of a pod that is over, seen holding before: it may have had another sandbox since.
             if sight.terminal and not fresh and (run.restarts or one.runs):
                 continue
+            # What started before this sandbox was ready ran in one before it.
+            if one.sandbox_at is not None and run.started < one.sandbox_at:
+                continue
             if run.key() not in one.runs:
                 one.runs += (run.key(),)
             if run.started >= least:
