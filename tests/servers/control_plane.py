@@ -270,6 +270,7 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=test={peer}",
             "--log-level=warn",
+            "--watch-progress-notify-interval=5s",  # as kubeadm sets it; without, quiet kinds get no bookmarks
             *(() if self.options.durable else ("--unsafe-no-fsync",)),
         ]
 
