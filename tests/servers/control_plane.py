@@ -28,12 +28,9 @@ from typing import Any
 from servers.api import Api, ApiError
 from servers.build import built
 from servers.certificates import Authority, signing_key
+from servers.flags import apiserver_flags, audit_flags, controller_flags, etcd_flags, kwok_flags
 from servers.process import Server, free_port
 
-CONTROLLERS = (
-    "deployment-controller,replicaset-controller,endpointslice-controller,job-controller,cronjob-controller,"
-    "garbage-collector-controller,namespace-controller,statefulset-controller,daemonset-controller"
-)
 # name -> groups. Who may do what beyond that is a matter of RBAC, as in any cluster.
 USERS: dict[str, tuple[str, ...]] = {"admin": ("system:masters",), "recorder": (), "nobody": ()}
 SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
@@ -73,10 +70,19 @@ class ControlPlane:
         self._etcd_port = free_port()
         self.authority = Authority(self.folder / "certificates")
         self._write_files()
-        self.etcd = self._server("etcd", self._etcd_flags(), self._etcd_ready)
-        self.apiserver = self._server("kube-apiserver", self._apiserver_flags(port), self._apiserver_ready)
-        self.controllers = self._server("kube-controller-manager", self._controller_flags(), lambda: True)
-        self.kwok = self._server("kwok", self._kwok_flags(), lambda: True)
+        folder, admin = self.folder, self.kubeconfig()
+        serving = self.authority.issue(
+            "kube-apiserver", alternative="IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
+        )
+        flags = [
+            *apiserver_flags(folder, port, self._etcd_port, serving, self.authority.certificate),
+            *(audit_flags(folder, self.audit_log) if self.options.audit is not None else ()),
+            *self.options.flags,
+        ]
+        self.etcd = self._server("etcd", etcd_flags(folder, self._etcd_port, self.options.durable), self._etcd_ready)
+        self.apiserver = self._server("kube-apiserver", flags, self._apiserver_ready)
+        self.controllers = self._server("kube-controller-manager", controller_flags(folder, admin), lambda: True)
+        self.kwok = self._server("kwok", kwok_flags(admin, binaries / "stages.yaml"), lambda: True)
 
     def __enter__(self) -> ControlPlane:
         try:
@@ -242,9 +248,6 @@ class ControlPlane:
 
     def _write_files(self) -> None:
         signing_key(self.folder / "service-accounts.key")
-        self._serving = self.authority.issue(
-            "kube-apiserver", alternative="IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
-        )
         self._write_tokens()
         audit = self.options.audit
         if isinstance(audit, str):
@@ -258,66 +261,6 @@ class ControlPlane:
             f'{self.tokens[name]},{name},{name},"{",".join(groups)}"' for name, groups in self.options.users.items()
         ]
         (self.folder / "tokens.csv").write_text("\n".join(lines) + "\n")
-
-    def _etcd_flags(self) -> list[str]:
-        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
-        return [
-            "--name=test",
-            f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=test={peer}",
-            "--log-level=warn",
-            "--watch-progress-notify-interval=5s",  # as kubeadm sets it; without, quiet kinds get no bookmarks
-            *(() if self.options.durable else ("--unsafe-no-fsync",)),
-        ]
-
-    def _apiserver_flags(self, port: int) -> list[str]:
-        key = self.folder / "service-accounts.key"
-        audited = self.options.audit is not None
-        return [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",
-            f"--secure-port={port}",
-            f"--tls-cert-file={self._serving[0]}",
-            f"--tls-private-key-file={self._serving[1]}",
-            f"--client-ca-file={self.authority.certificate}",
-            f"--cert-dir={self.folder / 'certificates'}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={key}",
-            f"--service-account-signing-key-file={key}",
-            f"--token-auth-file={self.folder / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.96.0.0/16",
-            "--disable-admission-plugins=ServiceAccount",
-            *((f"--audit-policy-file={self.folder / 'audit-policy.json'}",) if audited else ()),
-            *((f"--audit-log-path={self.audit_log}",) if audited else ()),
-            *self.options.flags,
-        ]
-
-    def _controller_flags(self) -> list[str]:
-        return [
-            f"--kubeconfig={self.kubeconfig('admin')}",
-            f"--controllers={CONTROLLERS}",
-            "--leader-elect=false",
-            "--use-service-account-credentials=false",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={free_port()}",
-            f"--cert-dir={self.folder / 'certificates'}",
-        ]
-
-    def _kwok_flags(self) -> list[str]:
-        return [
-            f"--config={self.binaries / 'stages.yaml'}",
-            f"--kubeconfig={self.kubeconfig('admin')}",
-            "--manage-all-nodes=false",
-            "--manage-nodes-with-label-selector=type=kwok",
-            "--cidr=10.245.0.1/16",
-        ]
 
     # Is it there
 

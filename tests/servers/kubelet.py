@@ -127,6 +127,8 @@ class Share:
         ]
         for pod in standing:
             pod.start()
+        for one in self.nodes.values():
+            self.clock.after(self._random.uniform(0, 2), one.renew_lease)
         if self.churn.disturbed and self.nodes:
             self.clock.after(self._random.uniform(3, 10 * THREADS), self._disturb)
         self._next()
@@ -174,7 +176,11 @@ class Share:
 
 
 def play(api: Api, churn: Churn, truth: Path) -> dict[str, Any]:
-    """Play to the end and return what was done. The truth is appended to a file."""
+    """Play to the end and return what was done. The truth is appended to a file.
+
+    late_seconds says how far the play fell behind at its worst: what the server could not take in time came later,
+    and the truth has it as it came.
+    """
     namespace(api, churn.namespace)
     for index in range(churn.nodes):
         pod_range = f"{IPv4Address(RANGES + 256 * index)}/24"
@@ -194,6 +200,7 @@ def play(api: Api, churn: Churn, truth: Path) -> dict[str, Any]:
     return {
         "created": sum(share.created for share in shares),
         "statuses": sum(one.written for share in shares for one in share.nodes.values()),
+        "cpu_seconds": round(time.process_time(), 2),
         "late_seconds": round(max(share.clock.late_seconds for share in shares), 2),
         **asdict(churn),
     }

@@ -51,7 +51,7 @@ class Standing:
         self._uids.append(json.loads(answer.body)["metadata"]["uid"])
         self._node.ask("PATCH", f"{path}/{self._pod.name}/status", {"status": self._pod.version()})
         if self._static:
-            self._node.after(self._random.uniform(8, 20), self._renew)
+            self._node.after(self._random.uniform(4, 15), self._renew)
 
     def _renew(self) -> None:
         self._node.ask("DELETE", f"{PODS.format(self._pod.namespace)}/{self._pod.name}", {"gracePeriodSeconds": 0})

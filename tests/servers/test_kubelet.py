@@ -59,7 +59,7 @@ def test_the_same_seed_draws_the_same_lives() -> None:
 def played(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any]]:
     """The truth of some seconds of churn, and the events that a watcher saw of it."""
     folder = tmp_path_factory.mktemp("churn")
-    churn = Churn(seed=3, seconds=9, rate=12, mean_seconds=1.5, nodes=8, addresses=12, settle_seconds=6, policy="last")
+    churn = Churn(seed=3, seconds=8, rate=14, mean_seconds=1.5, nodes=8, addresses=12, settle_seconds=4, policy="last")
     with (
         dumb_watcher(control_plane.kubeconfig(), folder / "dumb.jsonl") as out,
         kubelet(control_plane.kubeconfig(), folder / "truth.jsonl", churn) as player,
@@ -67,6 +67,8 @@ def played(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
         wait_until(lambda: player.pid is None, 90)
         assert json.loads(player.tail(1))["created"] > 80
         settled(control_plane.api(), out)
+    leases = control_plane.api().list("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")[0]
+    assert {one["metadata"]["name"] for one in leases} == {f"churn-{number}" for number in range(churn.nodes)}
     truth, events = (
         [json.loads(line) for line in path.read_text().splitlines()] for path in (folder / "truth.jsonl", out)
     )
