@@ -128,14 +128,24 @@ def _compile(go: Path, target: Path) -> None:
 
 def _go() -> Path:
     """Return a Go that is new enough: the machine's, one fetched before, or one fetched now."""
-    found = shutil.which("go")
-    if found is not None and _version(found) >= LEAST_GO:
-        return Path(found)
+    if found := machine_go():
+        return found
     ours = cache() / TOOLCHAIN
     if not ours.is_dir():
-        _say(f"{'this Go is too old' if found else 'there is no Go'}: fetching {TOOLCHAIN}")
-        _fetch_toolchain(ours)
+        _say(f"no Go {'.'.join(map(str, LEAST_GO))} or newer: fetching {TOOLCHAIN}")
+        fetch_toolchain(ours)
     return ours / "bin" / "go"
+
+
+def machine_go() -> Path | None:
+    """Return the machine's Go if it is new enough."""
+    found = shutil.which("go")
+    return Path(found) if found is not None and _version(found) >= LEAST_GO else None
+
+
+def machine() -> str:
+    """Return the processor as Go calls it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def _version(go: str) -> tuple[int, ...]:
@@ -145,12 +155,12 @@ def _version(go: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _fetch_toolchain(target: Path) -> None:
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    if sys.platform != "linux" or machine not in TOOLCHAIN_SUMS:
-        raise BuildError(f"cannot fetch Go for '{sys.platform}/{machine}': no checksum is pinned; install Go 1.26")
-    name = f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{machine}"
-    proxies = [one for one in re.split("[,|]", os.environ.get("GOPROXY", "")) if one.startswith("http")]
+def fetch_toolchain(target: Path) -> None:
+    """Fetch the pinned Go from GOPROXY into a folder. Raises: BuildError."""
+    if sys.platform != "linux" or machine() not in TOOLCHAIN_SUMS:
+        raise BuildError(f"cannot fetch Go for '{sys.platform}/{machine()}': no checksum is pinned; install Go 1.26")
+    name = f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{machine()}"
+    proxies = [one for one in re.split("[,|]", os.environ.get("GOPROXY", "")) if ":" in one]
     url = f"{(proxies or ['https://proxy.golang.org'])[0].rstrip('/')}/{name.replace('@', '/@v/')}.zip"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetching-") as fetching:
         archive = Path(fetching) / "go.zip"
@@ -159,7 +169,7 @@ def _fetch_toolchain(target: Path) -> None:
                 shutil.copyfileobj(answer, out)
         except OSError as error:
             raise BuildError(f"cannot fetch Go from {url}: {error}; install Go 1.26 or set GOPROXY") from None
-        if module_sum(archive) != TOOLCHAIN_SUMS[machine]:
+        if module_sum(archive) != TOOLCHAIN_SUMS[machine()]:
             raise BuildError(f"cannot use {url}: its checksum is not the pinned one; try another GOPROXY")
         _unpack(archive, Path(fetching), name)
         (Path(fetching) / name).rename(target)

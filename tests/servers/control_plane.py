@@ -11,6 +11,7 @@ Build the servers first: `make servers`.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import secrets
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,12 +28,9 @@ from typing import Any
 from servers.api import Api, ApiError
 from servers.build import built
 from servers.certificates import Authority, signing_key
+from servers.flags import apiserver_flags, audit_flags, controller_flags, etcd_flags, kwok_flags
 from servers.process import Server, free_port
 
-CONTROLLERS = (
-    "deployment-controller,replicaset-controller,endpointslice-controller,job-controller,cronjob-controller,"
-    "garbage-collector-controller,namespace-controller,statefulset-controller,daemonset-controller"
-)
 # name -> groups. Who may do what beyond that is a matter of RBAC, as in any cluster.
 USERS: dict[str, tuple[str, ...]] = {"admin": ("system:masters",), "recorder": (), "nobody": ()}
 SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
@@ -72,10 +70,19 @@ class ControlPlane:
         self._etcd_port = free_port()
         self.authority = Authority(self.folder / "certificates")
         self._write_files()
-        self.etcd = self._server("etcd", self._etcd_flags(), self._etcd_ready)
-        self.apiserver = self._server("kube-apiserver", self._apiserver_flags(port), self._apiserver_ready)
-        self.controllers = self._server("kube-controller-manager", self._controller_flags(), lambda: True)
-        self.kwok = self._server("kwok", self._kwok_flags(), lambda: True)
+        folder, admin = self.folder, self.kubeconfig()
+        serving = self.authority.issue(
+            "kube-apiserver", alternative="IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
+        )
+        flags = [
+            *apiserver_flags(folder, port, self._etcd_port, serving, self.authority.certificate),
+            *(audit_flags(folder, self.audit_log) if self.options.audit is not None else ()),
+            *self.options.flags,
+        ]
+        self.etcd = self._server("etcd", etcd_flags(folder, self._etcd_port, self.options.durable), self._etcd_ready)
+        self.apiserver = self._server("kube-apiserver", flags, self._apiserver_ready)
+        self.controllers = self._server("kube-controller-manager", controller_flags(folder, admin), lambda: True)
+        self.kwok = self._server("kwok", kwok_flags(admin, binaries / "stages.yaml"), lambda: True)
 
     def __enter__(self) -> ControlPlane:
         try:
@@ -192,7 +199,7 @@ class ControlPlane:
         return saved
 
     def restore(self, saved: Path) -> None:
-        """Put the data of etcd back as they were: resourceVersions go back. kube-apiserver starts anew."""
+        """Put etcd's data back as they were: resourceVersions go back. kube-apiserver starts anew, as it should."""
         self.apiserver.kill()
         self.etcd.kill()
         shutil.rmtree(self.folder / "etcd")
@@ -205,13 +212,28 @@ class ControlPlane:
 
         kube-apiserver's watch cache goes on remembering; see forget().
         """
-        revision = int(self._etcd_call("kv/range", {"key": base64.b64encode(b"x").decode()})["header"]["revision"])
+        revision = int(self._etcd_call("kv/range", {"key": _base64("x")})["header"]["revision"])
         try:
             self._etcd_call("kv/compaction", {"revision": revision, "physical": True})
         except urllib.error.HTTPError as error:
             if b"compacted" not in error.read():  # nothing was written since the last one
                 raise
         return revision
+
+    def store(self, objects: Iterable[tuple[str, Any]]) -> None:
+        """Write objects (key, such as `pods/default/a`, and JSON) where kube-apiserver keeps them, not asking it.
+
+        It serves and watches them as any other; creating them through it costs three times as much.
+        """
+        etcd = http.client.HTTPConnection("127.0.0.1", self._etcd_port, timeout=30)
+        # One by one: what a transaction writes shares a resourceVersion, and no real object does.
+        for key, thing in objects:
+            put = {"key": _base64(f"/registry/{key}"), "value": _base64(json.dumps(thing))}
+            etcd.request("POST", "/v3/kv/put", json.dumps(put))
+            answer = etcd.getresponse()
+            told = answer.read()
+            assert answer.status == 200, f"etcd: {told!r}"
+        etcd.close()
 
     def forget(self) -> int:
         """Compact, and restart kube-apiserver so that its watch cache is empty: older versions are 410 from here."""
@@ -226,9 +248,6 @@ class ControlPlane:
 
     def _write_files(self) -> None:
         signing_key(self.folder / "service-accounts.key")
-        self._serving = self.authority.issue(
-            "kube-apiserver", alternative="IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
-        )
         self._write_tokens()
         audit = self.options.audit
         if isinstance(audit, str):
@@ -243,76 +262,17 @@ class ControlPlane:
         ]
         (self.folder / "tokens.csv").write_text("\n".join(lines) + "\n")
 
-    def _etcd_flags(self) -> list[str]:
-        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
-        return [
-            "--name=test",
-            f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=test={peer}",
-            "--log-level=warn",
-            *(() if self.options.durable else ("--unsafe-no-fsync",)),
-        ]
-
-    def _apiserver_flags(self, port: int) -> list[str]:
-        key = self.folder / "service-accounts.key"
-        audited = self.options.audit is not None
-        return [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",
-            f"--secure-port={port}",
-            f"--tls-cert-file={self._serving[0]}",
-            f"--tls-private-key-file={self._serving[1]}",
-            f"--client-ca-file={self.authority.certificate}",
-            f"--cert-dir={self.folder / 'certificates'}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={key}",
-            f"--service-account-signing-key-file={key}",
-            f"--token-auth-file={self.folder / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.96.0.0/16",
-            "--disable-admission-plugins=ServiceAccount",
-            *((f"--audit-policy-file={self.folder / 'audit-policy.json'}",) if audited else ()),
-            *((f"--audit-log-path={self.audit_log}",) if audited else ()),
-            *self.options.flags,
-        ]
-
-    def _controller_flags(self) -> list[str]:
-        return [
-            f"--kubeconfig={self.kubeconfig('admin')}",
-            f"--controllers={CONTROLLERS}",
-            "--leader-elect=false",
-            "--use-service-account-credentials=false",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={free_port()}",
-            f"--cert-dir={self.folder / 'certificates'}",
-        ]
-
-    def _kwok_flags(self) -> list[str]:
-        return [
-            f"--config={self.binaries / 'stages.yaml'}",
-            f"--kubeconfig={self.kubeconfig('admin')}",
-            "--manage-all-nodes=false",
-            "--manage-nodes-with-label-selector=type=kwok",
-            "--cidr=10.245.0.1/16",
-        ]
-
     # Is it there
 
     def _etcd_call(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._etcd_port}/v3/{what}"
-        with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=5) as answer:
+        with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=30) as answer:
             told: dict[str, Any] = json.load(answer)
             return told
 
     def _etcd_ready(self) -> bool:
         try:
-            self._etcd_call("kv/range", {"key": base64.b64encode(b"x").decode()})
+            self._etcd_call("kv/range", {"key": _base64("x")})
         except OSError:
             return False
         return True
@@ -325,6 +285,10 @@ class ControlPlane:
             return ready and api.request("GET", "/api/v1/namespaces/default").status == 200
         except OSError:
             return False
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def wait_until(what: Any, timeout_seconds: float = 20, every_seconds: float = 0.05) -> Any:

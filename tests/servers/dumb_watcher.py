@@ -76,23 +76,33 @@ def _last(out: Path, size: int = 1 << 18) -> list[dict[str, Any]]:
 
 def stamped(received_us: int, line: bytes) -> bytes:
     """Put the time of receipt into a raw watch line."""
-    at = (EPOCH + timedelta(microseconds=received_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return b'{"received":"%s",%s\n' % (at.encode(), line[1:])
+    return b'{"received":"%s",%s\n' % (_time(received_us), line[1:])
+
+
+def _time(at_us: int) -> bytes:
+    text = (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z").encode()
 
 
 def follow(api: Api, path: str, out: int, opened: threading.Semaphore) -> None:
     """Append a watch's lines to a file descriptor for ever; a broken watch goes on where it was.
 
-    Raises: ApiError, AssertionError when the server refuses, or forgot what was not seen.
+    What the server does not remember any more (an apiserver that starts remembers nothing older than its start) is
+    a GAP line, and all there is follows as ADDED. A server without a watch cache (--watch-cache=false) remembers all
+    that etcd does. Raises: ApiError when the server refuses.
     """
-    version = ""  # the first watch begins with an ADDED for all there is
+    version, last = "", 0
     while True:
         query = {"allowWatchBookmarks": "true", **({"resourceVersion": version} if version else {})}
         try:
             for at, line in api.watch(path, on_open=opened.release, **query):
                 event = json.loads(line)
-                assert event["type"] != "ERROR", f"{path}: {event['object']}"
-                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] == "ERROR":
+                    assert event["object"]["code"] == 410, event
+                    os.write(out, b'{"type":"GAP","from":"%s","to":"%s"}\n' % (_time(last), _time(at)))
+                    version = ""
+                    break
+                version, last = event["object"]["metadata"]["resourceVersion"], at
                 assert os.write(out, stamped(at, line)) > len(line)
         except ApiError as error:
             if error.status < 429:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from servers.api import MERGE, Api, ApiError
+
+if TYPE_CHECKING:
+    from servers.control_plane import ControlPlane
 
 PODS = "/api/v1/namespaces/{}/pods"
 FIRST_ADDRESS = int(IPv4Address("10.200.0.1"))
@@ -135,6 +139,21 @@ def fill(
 
     with ThreadPoolExecutor(threads) as workers:
         return dict(workers.map(one, range(count)))
+
+
+def clone(cluster: ControlPlane, name: str, count: int, namespace: str = "default") -> dict[str, str]:
+    """Store many copies of a pod that runs, each with its own name, UID and address; return address -> UID."""
+    model = cluster.api().get(f"{PODS.format(namespace)}/{name}")
+    del model["metadata"]["resourceVersion"]
+    made, uids = [], {}
+    for number in range(count):
+        address, uid = str(IPv4Address(FIRST_ADDRESS + number)), str(uuid4())
+        uids[address] = uid
+        metadata = {**model["metadata"], "name": f"{name}-{number:06}", "uid": uid}
+        status = {**model["status"], "podIP": address, "podIPs": [{"ip": address}]}
+        made.append((f"pods/{namespace}/{metadata['name']}", {**model, "metadata": metadata, "status": status}))
+    cluster.store(made)
+    return uids
 
 
 def namespace(api: Api, name: str) -> str:

@@ -106,6 +106,8 @@ class Server:
         """Stop it in its tracks: connections stay open and silent, as on a dead network."""
         assert self._running is not None
         self._running.send_signal(signal.SIGSTOP)
+        while Path(f"/proc/{self._running.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.01)
 
     def go_on(self) -> None:
         """Undo pause."""
