@@ -24,6 +24,7 @@ from bench.real_churn.scoring import Result, score
 HELD_LEAST = 0.96
 DRAWN = ("by time", "by hold", "edge")
 HEAD = ("", "ends", "wrong", "held", "named %", "certain %", "3 s inside", "certain %", "knowable", "certain %")
+WORDS = (("wrong", "wrong"), ("right", "right"), ("not named", "missed"))
 
 
 def options() -> argparse.Namespace:
@@ -59,15 +60,16 @@ def text(result: Result) -> str:
     """The tables for a terminal."""
     lines = ["".join(f"{word:>12}" for word in one) for one in (HEAD, *(row(name, result) for name in DRAWN))]
     counts, said = result.counts, result.score.counts
-    lines.append(f"{counts['seeds']} seeds, {counts['pods']:,} pods, {counts['holds']:,} holds, {counts['ends']:,} "
-                 f"ends; certain and wrong: {said['wrong']}; fixed addresses: {counts['fixed: ends']} asked")  # fmt: skip
+    lines.append(
+        f"{counts['seeds']} seeds, {counts['pods']:,} pods, {counts['holds']:,} holds, {counts['ends']:,} ends; "
+        f"certain and wrong: {said['wrong']}; of Services and Nodes: {counts['fixed: ends']} asked"
+    )
     lines.append(f"of {said['named']:,} right names, right at the moment: "
                  + ", ".join(f"{word} {floor_percent(said[f'{word} right'], said['named'])} %"
                              for word in ("workload", "labels", "services")))  # fmt: skip
     for name, told in result.peers.items():
-        every = told.total()
-        lines.append(f"{name:40} wrong {percent(told['wrong'], every):>5} %  right {percent(told['right'], every):>5} %  "
-                     f"not named {percent(told['missed'], every):>5} %")  # fmt: skip
+        shares = (f"{word} {percent(told[key], told.total()):>5} %  " for word, key in WORDS)
+        lines.append(f"{name:40} {''.join(shares)}")
     return "\n".join(lines)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from bench.churn.times import read
 from bench.churn.truth import NEVER, Hold, Versions
 from bench.real_churn.playing import CLUSTER, Recorded
+from bench.real_churn.proofs import Told, prove
 
 # The names of the test kubelet's ReplicaSets end so.
 HASH = "-5d4f8c7b96"
+MIRROR = "kubernetes.io/config.mirror"
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -21,16 +23,15 @@ SERVICE_NAME = "kubernetes.io/service-name"
 class Facts:
     """What the scorer asks of a world.
 
-    lines: the second watcher's, with the cluster's name. shown: when a pod was last shown with an address. gone: when
-    a pod's object was deleted. fixed: Services and Nodes.
+    lines: the second watcher's, with the cluster's name. told: of each pod, what each of its statuses says. fixed:
+    Services and Nodes.
     """
 
     workloads: dict[str, str] = field(default_factory=dict)
     labels: dict[str, Versions] = field(default_factory=dict)
     services: dict[str, Versions] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    shown: dict[tuple[str, str], int] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=dict)
+    told: dict[str, list[Told]] = field(default_factory=dict)
     fixed: list[Hold] = field(default_factory=list)
     _slices: dict[str, tuple[str, set[str]]] = field(default_factory=dict)
 
@@ -49,13 +50,13 @@ class Facts:
     def _pod(self, verb: str, pod: dict[str, Any], at: int) -> None:
         meta = pod["metadata"]
         uid = meta["uid"]
-        if verb == "DELETED":
-            self.gone[uid] = at
         if not pod["spec"].get("hostNetwork"):
-            self.shown.update({(uid, one["ip"]): at for one in pod["status"].get("podIPs") or ()})
+            self.told.setdefault(uid, []).append(Told.of(pod["status"], at, verb == "DELETED"))
         owner = next(iter(meta.get("ownerReferences") or ()), None)
         self.workloads[uid] = owner["name"].removesuffix(HASH) if owner else meta["name"]
-        self.labels.setdefault(uid, Versions()).put(at, meta.get("labels") or {})
+        # A static pod had its labels before this mirror of it was made.
+        since = 0 if MIRROR in meta.get("annotations", ()) and uid not in self.labels else at
+        self.labels.setdefault(uid, Versions()).put(since, meta.get("labels") or {})
 
     def _slice(self, verb: str, piece: dict[str, Any], at: int) -> None:
         meta = piece["metadata"]
@@ -99,7 +100,8 @@ def _holds(path: Path, facts: Facts) -> Iterator[Hold]:
         for line in lines:
             one = json.loads(line)
             uids = one.get("uids") or [one["uid"]]
-            # A pod that held the address before may be shown with that: what was received since then counts.
-            told = any(facts.shown.get((uid, one["ip"]), 0) >= one["start_us"] for uid in uids)
             end = NEVER if one["end_us"] is None else one["end_us"]
-            yield Hold(one["ip"], uids, one["start_us"], end, name=one["name"], told=told, node=one["node"])
+            hold = Hold(one["ip"], uids, one["start_us"], end, name=one["name"], node=one["node"])
+            for uid in uids:
+                prove(hold, facts.told.get(uid, []))
+            yield hold

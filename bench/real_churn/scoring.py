@@ -12,7 +12,7 @@ import whowas
 from bench.churn.asking import Answer, ask
 from bench.churn.minimise import minimal, plainly
 from bench.churn.peers import PEERS, events_of, judged
-from bench.churn.questions import AROUND, Question
+from bench.churn.questions import AROUND, SILENCE, Question
 from bench.churn.scoring import Score, outcome
 from bench.churn.story import Played
 from bench.churn.times import SECOND, micro
@@ -35,8 +35,8 @@ class Result:
 
     counts of `by time`: ends drawn as traffic would be, every second of every hold as likely as any other; `by hold`:
     as many for each hold, however short; `edge`: around every edge. Each with `held` (a pod had the address), `named`
-    (certain or likely, and right), `inside` (held for 3 s before and 3 s after), `inside exact`, and of the
-    latter two those `known`: the pod's object still stood, or told of the hold afterwards.
+    (certain or likely, and right), `certain`, `inside` (held for 3 s before and 3 s after), `inside exact`; `known`
+    and `known exact` are those of them of which the lines prove that the hold had begun and went on.
     """
 
     score: Score = field(default_factory=Score)
@@ -97,7 +97,15 @@ class Asker:
             _, holder, _ = self._truth.around(ip, time)
             inside = holder is not None and holder.start + INSIDE <= time <= holder.end - INSIDE
             late = time > self._settled
-            yield "tail" if late else drawn, Question(CLUSTER, ip, time, time, holder, inside and not late, True, False)
+            known = holder is not None and holder.told and self._known(holder, time)
+            yield (
+                "tail" if late else drawn,
+                Question(CLUSTER, ip, time, time, holder, known and not late, True, inside and not late),
+            )
+
+    def _known(self, holder: Hold, time: int) -> bool:
+        until = max(holder.proven_end, silence(holder, self._recorded.last))
+        return holder.proven_start <= time < until
 
 
 def score(recorded: Recorded, shrink: int = 0) -> Result:
@@ -109,14 +117,19 @@ def score(recorded: Recorded, shrink: int = 0) -> Result:
     found = Result(Score(transport=APART))
     for how, question, answer in zip(drawn, questions, answers, strict=True):
         found.score.add(question, answer, facts)
-        _count(found, how, question, answer, facts)
+        _count(found, how, question, answer, recorded.last)
     _peers(found, facts, [one for how, one in zip(drawn, questions, strict=True) if how != "fixed"])
     found.counts |= {"seeds": 1, "ends": len(questions), "holds": len(holds), "pods": len(facts.workloads)}
     found.explained = list(_explain(recorded, found.score, shrink)) if found.score.wrong else []
     return found
 
 
-def _count(found: Result, how: str, question: Question, answer: Answer, facts: Facts) -> None:
+def silence(hold: Hold, last: int) -> int:
+    """Until when it went on, as nobody who would have had to said otherwise (us)."""
+    return min(hold.silent_from, last) - SILENCE if hold.shown_running else -1
+
+
+def _count(found: Result, how: str, question: Question, answer: Answer, last: int) -> None:
     holder, said = question.holder, outcome(question, answer)
     found.counts[f"{how}: ends"] += 1
     found.counts[f"{how}: wrong"] += said == "wrong"
@@ -125,17 +138,16 @@ def _count(found: Result, how: str, question: Question, answer: Answer, facts: F
     found.counts[f"{how}: held"] += 1
     found.counts[f"{how}: named"] += said in ("exact", "likely")
     found.counts[f"{how}: certain"] += said == "exact"
-    if not question.decidable:
+    if not question.focus:
         return
-    known = max(facts.gone.get(uid, NEVER) for uid in holder.uids) > question.time
-    for word in ("inside", "known") if known else ("inside",):
+    for word in ("inside", "known") if question.decidable else ("inside",):
         found.counts[f"{how}: {word}"] += 1
         found.counts[f"{how}: {word} exact"] += said == "exact"
-    if said != "exact":
+    if said != "exact" and question.decidable:
         found.missed.append(
             f"{how}: {question.ip} at {micro(question.time)}: {said} ({answer.word}); held by {holder.name} "
-            f"{holder.uids[0]} {micro(holder.start)} .. {micro(holder.end) if holder.end < NEVER else ''}"
-            f"{'' if known else '; its object was gone'}"
+            f"{holder.uids[0]} {micro(holder.start)} .. {micro(holder.end) if holder.end < NEVER else ''}, "
+            f"proven {micro(holder.proven_start)} .. {micro(max(holder.proven_end, silence(holder, last)))}"
         )
 
 
