@@ -62,7 +62,8 @@ def prove(hold: Hold, lines: list[Told]) -> None:
             hold.proven_start = min(hold.proven_start, one.ready[1] + STAMPED)
         for started, finished in one.runs:
             _run(hold, started, finished)
-        if one.ready[0] and any(finished is None for _, finished in one.runs):
+        # A pod that is deleted by force is shown as it was last, and nobody says any more what becomes of it.
+        if one.ready[0] and not one.gone and any(finished is None for _, finished in one.runs):
             hold.shown_running = True
             following = lines[place + 1].at if place + 1 < len(lines) else NEVER
             hold.silent_from = max(following, hold.silent_from if hold.silent_from < NEVER else 0)
@@ -73,4 +74,4 @@ def _run(hold: Hold, started: int, finished: int | None) -> None:
     if not hold.start - SECOND < started < hold.end:
         return
     hold.proven_start = min(hold.proven_start, started + STAMPED)
-    hold.proven_end = max(hold.proven_end, started, finished - SLACK if finished is not None else 0)
+    hold.proven_end = max(hold.proven_end, (started if finished is None else finished) - SLACK)
