@@ -22,7 +22,7 @@ from bench.real_churn.playing import churn_of, play
 from bench.real_churn.scoring import Result, score
 
 HELD_LEAST = 0.96
-DRAWN = ("by time", "by hold", "edge")
+DRAWN = ("by time", "by hold", "edge", "static")
 HEAD = ("", "ends", "wrong", "held", "named %", "certain %", "3 s inside", "certain %", "knowable", "certain %")
 WORDS = (("wrong", "wrong"), ("right", "right"), ("not named", "missed"))
 
@@ -77,8 +77,11 @@ def reached(result: Result) -> list[str]:
     """What is not as it should be; empty when all is."""
     counts, said = result.counts, result.score.counts
     found = [f"{said['wrong']} certain and wrong"] if said["wrong"] else []
-    known, exact = counts["by time: known"], counts["by time: known exact"]
-    found += [f"{known - exact} of {known} ends 3 s inside a hold are not certain"] if exact < known else []
+    for drawn in DRAWN:
+        known, exact = counts[f"{drawn}: known"], counts[f"{drawn}: known exact"]
+        found += (
+            [f"{known - exact} of {known} ends 3 s inside a hold ({drawn}) are not certain"] if exact < known else []
+        )
     held, named = counts["by time: held"], counts["by time: named"]
     found += [f"{named} of {held} held ends are named"] if named < HELD_LEAST * held else []
     return found

@@ -91,7 +91,7 @@ def facts_of(recorded: Recorded) -> Facts:
 
 
 def holds_of(recorded: Recorded, facts: Facts) -> list[Hold]:
-    """Every hold of an address by a pod."""
+    """Every hold of an address by a pod; `focus` are those of static pods, whose mirrors come and go."""
     return list(_holds(recorded.truth, facts))
 
 
@@ -102,6 +102,7 @@ def _holds(path: Path, facts: Facts) -> Iterator[Hold]:
             uids = one.get("uids") or [one["uid"]]
             end = NEVER if one["end_us"] is None else one["end_us"]
             hold = Hold(one["ip"], uids, one["start_us"], end, name=one["name"], node=one["node"])
+            hold.focus = "uids" in one
             for uid in uids:
                 prove(hold, facts.told.get(uid, []))
             yield hold

@@ -23,6 +23,7 @@ from whowas.keeping import export_slice
 
 INSIDE = 3 * SECOND
 BY_TIME = 12_000
+BY_TIME_STATIC = 1000
 BY_HOLD = 3
 FIXED = 200
 # Two watches of different kinds tell each other's news a while apart on a busy machine.
@@ -34,7 +35,8 @@ class Result:
     """What came out of one seed, or of several added up.
 
     counts of `by time`: ends drawn as traffic would be, every second of every hold as likely as any other; `by hold`:
-    as many for each hold, however short; `edge`: around every edge. Each with `held` (a pod had the address), `named`
+    as many for each hold, however short; `edge`: around every edge; `static`: of static pods, whose mirrors are made
+    anew all the time, by time. Each with `held` (a pod had the address), `named`
     (certain or likely, and right), `certain`, `inside` (held for 3 s before and 3 s after), `inside exact`; `known`
     and `known exact` are those of them of which the lines prove that the hold had begun and went on.
     """
@@ -69,19 +71,24 @@ class Asker:
 
     def every(self) -> Iterator[tuple[str, Question]]:
         """Yield each question with how it was drawn; `tail`: nobody had to know yet."""
-        for hold in self._holds:
+        mortal = [one for one in self._holds if not one.focus]
+        for hold in mortal:
             for edge in (hold.start, hold.end):
                 for by in AROUND if edge < NEVER else ():
                     yield from self._at("edge", hold.ip, edge - by, edge + by)
                 if edge < NEVER:
                     yield from self._at("edge", hold.ip, edge)
             yield from self._at("by hold", hold.ip, *self._within(hold, BY_HOLD))
-        spans = [max(self._end(one) - one.start, 0) for one in self._holds]
-        for hold in self._dice.choices(self._holds, spans, k=BY_TIME):
-            yield from self._at("by time", hold.ip, *self._within(hold, 1))
+        yield from self._by_time("by time", mortal, BY_TIME)
+        yield from self._by_time("static", [one for one in self._holds if one.focus], BY_TIME_STATIC)
         for hold in self._dice.choices(self._facts.fixed, k=FIXED) if self._facts.fixed else ():
             time = self._dice.randrange(max(hold.start, self._recorded.first) + APART, self._recorded.last)
             yield "fixed", Question(CLUSTER, hold.ip, time, time, hold, False, True, False, hold.kind)
+
+    def _by_time(self, drawn: str, holds: list[Hold], count: int) -> Iterator[tuple[str, Question]]:
+        spans = [max(self._end(one) - one.start, 0) for one in holds]
+        for hold in self._dice.choices(holds, spans, k=count):
+            yield from self._at(drawn, hold.ip, *self._within(hold, 1))
 
     def _end(self, hold: Hold) -> int:
         return min(hold.end, self._settled)
