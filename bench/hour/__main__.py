@@ -29,7 +29,7 @@ from recorder.witness import cursor
 from servers import pods
 from servers.api import Api
 from servers.control_plane import ControlPlane, wait_until
-from servers.dumb_watcher import dumb_watcher, settled
+from servers.dumb_watcher import dumb_watcher
 from servers.kubelet import Churn, kubelet
 from servers.process import Server, free_port
 
@@ -48,6 +48,7 @@ POLICY = {
 }
 ALL_PODS = "/api/v1/pods"
 SAY_SECONDS = 30
+LAST = "the-last-of-all"
 NODES, ADDRESSES = 10, 32
 
 
@@ -88,6 +89,13 @@ def second_apiserver(cluster: ControlPlane) -> Iterator[str]:
         server.kill()
 
 
+def tail(path: Path, size: int = 1 << 18) -> bytes:
+    """The end of a file that grows."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read()
+
+
 class Run:
     """One run: what goes on, what it says meanwhile, how it ends."""
 
@@ -119,7 +127,6 @@ class Run:
                 finally:
                     recorder.end()
                 standing = {one["metadata"]["uid"] for one in quiet.list(ALL_PODS)[0]}
-                settled(quiet, self.dumb, 120)
         return self._compared(told, [*wrong, *recorder.wrong], standing)
 
     def _disturb(self, cluster: ControlPlane, recorder: Recorder, player: Server) -> tuple[dict[str, Any], list[str]]:
@@ -148,12 +155,13 @@ class Run:
         return {"minutes": round((time.monotonic() - began) / 60, 1), **counts, "follower": follower}, wrong
 
     def _settle(self, quiet: Api, recorder: Recorder) -> None:
-        """Wait until the store has the last thing that happened."""
-        last = quiet.create("/api/v1/namespaces/default/pods", pods.small("the-last"))["metadata"]["resourceVersion"]
+        """Wait until the store, and the second watcher, have the last thing that happened."""
+        last = quiet.create("/api/v1/namespaces/default/pods", pods.small(LAST))["metadata"]["resourceVersion"]
         try:
             wait_until(lambda: cursor(self.store) >= int(last), 120)
         except AssertionError:
             recorder.wrong.append(f"the cursor stays at {cursor(self.store)}, the last write is {last}")
+        wait_until(lambda: LAST.encode() in tail(self.dumb), 60)
 
     def _compared(self, told: dict[str, Any], wrong: list[str], standing: set[str]) -> Findings:
         print("comparing", file=sys.stderr, flush=True)
