@@ -120,7 +120,7 @@ def evidence_of(uids: Iterable[str], history: Paths, cluster: str | None = None)
     if store is not None:
         from enrich.stored import observations_of
 
-        return observations_of(store, wanted)
+        return observations_of(store, wanted, cluster)
     paths = in_order(find_inputs(listed(history)))
     every = read_observations(paths, cluster, EvidenceReport())
     found: dict[str, list[Observation]] = {uid: [] for uid in wanted}

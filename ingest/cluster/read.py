@@ -291,7 +291,7 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     assert line.object is not None
     received = time_us(line.received)
     thing = allowed(line.object)
-    low = received or time_us(line.since) or newest(thing)
+    low = time_us(line.since) or received or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 
