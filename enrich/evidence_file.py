@@ -33,7 +33,8 @@ CREATE TABLE span(id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, kind TEXT NO
   low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, source INTEGER NOT NULL);
 CREATE INDEX span_once ON span(cluster, kind, low_us);
 CREATE TABLE object(id INTEGER PRIMARY KEY AUTOINCREMENT, cluster INTEGER NOT NULL, kind INTEGER NOT NULL,
-  uid TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, owner TEXT, gone_us INTEGER, block INTEGER, UNIQUE(uid, cluster));
+  uid TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, owner TEXT,
+  gone_us INTEGER, block INTEGER, UNIQUE(uid, cluster));
 CREATE INDEX object_open ON object(kind) WHERE block IS NULL;
 CREATE INDEX object_name ON object(name, namespace);
 CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, object INTEGER NOT NULL, verb INTEGER NOT NULL,
@@ -45,8 +46,8 @@ CREATE TABLE slice(uid TEXT, cluster INTEGER, source INTEGER, service TEXT NOT N
 CREATE TABLE clock(cluster INTEGER, node TEXT, ahead_us INTEGER NOT NULL, behind_us INTEGER NOT NULL,
   PRIMARY KEY(cluster, node)) WITHOUT ROWID;
 CREATE TABLE block(id INTEGER PRIMARY KEY AUTOINCREMENT, cluster INTEGER NOT NULL, objects INTEGER NOT NULL,
-  events INTEGER NOT NULL, low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, rules INTEGER NOT NULL, checksum BLOB NOT NULL,
-  evidence BLOB NOT NULL, derived BLOB NOT NULL);
+  events INTEGER NOT NULL, low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, rules INTEGER NOT NULL,
+  checksum BLOB NOT NULL, evidence BLOB NOT NULL, derived BLOB NOT NULL);
 CREATE TABLE dropped(block INTEGER, uid TEXT, PRIMARY KEY(block, uid)) WITHOUT ROWID;
 CREATE TABLE rewritten(times INTEGER NOT NULL);
 INSERT INTO rewritten VALUES(0);
