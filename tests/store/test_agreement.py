@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import tempfile
@@ -18,7 +19,6 @@ from store.streams import entities_of, holds_of, merged, mixed, read, recording,
 from enrich.evidence import EvidenceStore
 from enrich.history import derive
 from enrich.packing import pack
-from enrich.sights import address16
 from enrich.stored import StoredHistory, history_of_address, history_of_name
 from enrich.upkeep import forget, problems
 from enrich.who import who_at
@@ -26,7 +26,8 @@ from whowas.keeping import MARGIN, export_slice, import_files
 from whowas.observation import Observation
 
 SEEDS = st.integers(0, 1 << 20)
-FEW = settings(max_examples=8, deadline=None)
+# `make soak` asks for many more.
+FEW = settings(max_examples=int(os.environ.get("WHOWAS_STORE_EXAMPLES", "4")), deadline=None)
 
 
 def pieces(told: list[Observation], dice: random.Random) -> Iterator[list[Observation]]:
@@ -39,12 +40,17 @@ def pieces(told: list[Observation], dice: random.Random) -> Iterator[list[Observ
 def fill(path: Path, told: list[Observation], seed: int) -> None:
     """Write in random transactions, by several writers one after the other, and pack in between."""
     dice = random.Random(seed)
+    listing: set[Any] = set()
     store = EvidenceStore(path, write=True)
     for piece in pieces(told, dice):
         assert not store.write(piece).refused
+        for one in piece:
+            key = (one.cluster, one.object.kind)
+            listing = listing | {key} if one.verb == "LISTED" else listing - {key}
         if dice.random() < 0.1:
             pack(store.database, settled_us=dice.choice([0, 10 * SECOND]))
-        if dice.random() < 0.1:
+        # Who comes back in the middle of a list lists again.
+        if not listing and dice.random() < 0.2:
             store.close()
             store = EvidenceStore(path, write=True)
     store.close()
@@ -171,7 +177,7 @@ def test_importing_the_same_file_twice_changes_nothing(root: Path, tmp_path: Pat
     before = tables(path)
     assert import_files(str(path), [evidence])[0].events is None
     assert tables(path) == before
-    assert fresh(path) == view(derive(read(Path(evidence)))) or "spans are of all kinds"
+    assert fresh(path) == view(derive(read(Path(evidence))))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -195,7 +201,3 @@ def test_an_import_cut_off_leaves_nothing_and_can_be_done_again(seed: int, tmp_p
     for name in ("broken", "whole"):
         import_files(str(tmp_path / name), [str(tmp_path / "slice.zst")])
     assert fresh(tmp_path / "broken") == fresh(tmp_path / "whole")
-
-
-def test_addresses_are_read_alike_everywhere() -> None:
-    assert address16("10.9.1.2") == v4("10.9.1.2")
