@@ -165,7 +165,7 @@ def _connect(path: str, how: str, *, write: bool) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA cache_size = -16384")
-        _check_version(database, path, write)
+        _lead(database, path, write)
     except BaseException:
         database.close()
         raise
@@ -173,22 +173,23 @@ def _connect(path: str, how: str, *, write: bool) -> sqlite3.Connection:
 
 
 def _check_owner(database: sqlite3.Connection, path: str, write: bool) -> None:
-    """Refuse what is not ours."""
+    """Refuse what is not ours, or newer than we are."""
     application = database.execute("PRAGMA application_id").fetchone()[0]
     empty = not database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     if empty and not write:
         raise StoreError(f"cannot read history '{path}': nothing was written to it yet; see 'whowas watch'")
     if application != APPLICATION and not empty:
         raise StoreError(f"cannot open history '{path}': it is a database, but no history of whowas; give another file")
-
-
-def _check_version(database: sqlite3.Connection, path: str, write: bool) -> None:
-    """Refuse what is newer than we are; lead what is older forward."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > NEWEST:
         raise StoreError(
             f"cannot open history '{path}': it has version {version}, this whowas knows up to {NEWEST}; update whowas"
         )
+
+
+def _lead(database: sqlite3.Connection, path: str, write: bool) -> None:
+    """Lead what is older forward."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
     if version < NEWEST and not write:
         raise StoreError(
             f"cannot read history '{path}': it has the older version {version}; lead it to version {NEWEST} with "

@@ -16,6 +16,7 @@ from enrich.kept import KINDS, MEMBERS, VERBS
 from enrich.packing import HOUR, check_of, from_blob, pack
 from enrich.stored import opened
 from enrich.tables import Batch
+from whowas.errors import StoreError
 from whowas.observation import KubeObject, Observation
 
 
@@ -86,18 +87,21 @@ def _cluster(database: sqlite3.Connection, row: int, name: str) -> ClusterFacts:
 
 
 def problems(path: str) -> Iterator[str]:
-    """Yield what is not sound in a store: nothing when all is well. Raises: StoreError when it cannot be opened."""
-    with opened(path) as database:
-        try:
+    """Yield what is not sound in a store: nothing when all is well. Raises: StoreError when it is no store."""
+    try:
+        with opened(path) as database:
             for (word,) in database.execute("PRAGMA integrity_check"):
                 if word != "ok":
                     yield f"the database: {word}"
             yield from _odd_blocks(database)
             yield from _odd_events(database)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            yield f"the database: {error}"
+    except StoreError as error:
+        # That it is damaged is the answer here, not a reason not to answer.
+        if not isinstance(error.__cause__, sqlite3.DatabaseError) or isinstance(
+            error.__cause__, sqlite3.OperationalError
+        ):
+            raise
+        yield f"the database: {error.__cause__}"
 
 
 def _odd_blocks(database: sqlite3.Connection) -> Iterator[str]:

@@ -77,5 +77,3 @@ def test_an_import_that_is_killed_is_begun_again_from_nothing(root: Path, tmp_pa
     assert import_files(str(tmp_path / "store"), [str(out)])[0].events == 120
     assert versions(tmp_path / "store") == list(range(1, 121))
     assert list(problems(str(tmp_path / "store"))) == []
-
-
