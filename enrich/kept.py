@@ -49,11 +49,10 @@ def weighed(one: Observation) -> bytes:
             raise Unfit("a time out of range")
         _in_range(*one.span)
     try:
-        for word in (one.object.kind, one.cluster, one.service):
+        meta = one.object.metadata
+        for word in (one.object.kind, one.cluster, one.service, meta.resourceVersion if meta else None):
             if word:
                 word.encode()
-        if one.verb in LOOKING:
-            ENCODE.encode(one.object.metadata)
         body = b"" if one.verb in LOOKING else reduced(one.object)
     except (UnicodeError, RecursionError, TypeError, ValueError, AttributeError):
         raise Unfit("text that cannot be stored") from None
@@ -66,6 +65,8 @@ def weighed(one: Observation) -> bytes:
         raise Unfit("a verb or kind that is not kept")
     if one.object.metadata is None or not one.object.metadata.uid:
         raise Unfit("no uid")
+    if one.verb in MEMBERS and not one.service:
+        raise Unfit("no service")
     if len(body) > BODY_MOST:
         raise Unfit("too large")
     return body

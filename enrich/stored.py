@@ -6,7 +6,7 @@ import gc
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from enrich.history import DEFAULT, ClusterHistory, History, build
 from enrich.kept import KINDS
 from enrich.objects import ClusterTrack
 from enrich.sights import address16
+from enrich.tables import Batch
 from whowas.observation import Observation
 
 
@@ -78,7 +79,7 @@ class StoredHistory:
             self._arrange()
 
     def _arrange(self) -> None:
-        clusters = {track.name: build(track, self._packed.get(row, ())) for row, track in self._tracks.items()}
+        clusters = {track.name: _built(track, self._packed.get(row, ())) for row, track in self._tracks.items()}
         self.history = History(clusters or _nothing())
 
     def _mark(self) -> _Mark:
@@ -98,6 +99,13 @@ class _Mark(NamedTuple):
     rewritten: int
     event: int
     block: int
+
+
+def _built(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = False) -> ClusterHistory:
+    if not track.pods and not packed:
+        # Where no pod was seen the clocks of nodes bound nothing.
+        track.clocks.clear()
+    return build(track, packed, last=last)
 
 
 def _nothing() -> dict[str, ClusterHistory]:
@@ -137,7 +145,7 @@ def _part(path: str, wanted: Callable[[Reading], Tracks | None]) -> History | No
         tracks = wanted(Reading(database))
         if tracks is None:
             return None
-        return History({one.name: build(one, last=True) for one in tracks.values()} or _nothing())
+        return History({one.name: _built(one, last=True) for one in tracks.values()} or _nothing())
 
 
 @contextmanager

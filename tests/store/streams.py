@@ -13,6 +13,7 @@ from churn.simulated_cluster import SECOND, START, Cluster
 
 from enrich.history import ClusterHistory, History, derive
 from enrich.sights import MAPPED
+from enrich.stored import StoredHistory
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.observation import Endpoint, KubeObject, Meta, Observation, Target
 
@@ -185,3 +186,10 @@ def merged(*several: History) -> View:
 def v4(text: str) -> bytes:
     """An IPv4 address in 16 bytes."""
     return MAPPED + bytes(map(int, text.split(".")))
+
+
+def fresh_view(path: Path) -> View:
+    """What somebody knows who reads a store for the first time."""
+    stored = StoredHistory(path)
+    stored.close()
+    return view(stored.history)

@@ -14,7 +14,7 @@ import pytest
 from churn.simulated_cluster import SECOND, START
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.streams import entities_of, holds_of, merged, mixed, read, recording, v4, view
+from store.streams import entities_of, fresh_view, holds_of, merged, mixed, read, recording, v4, view
 
 from enrich.evidence import EvidenceStore
 from enrich.history import derive
@@ -56,12 +56,6 @@ def fill(path: Path, told: list[Observation], seed: int) -> None:
     store.close()
 
 
-def fresh(path: Path) -> Any:
-    stored = StoredHistory(path)
-    stored.close()
-    return view(stored.history)
-
-
 @given(SEEDS)
 @FEW
 def test_a_store_says_what_its_evidence_means(seed: int) -> None:
@@ -69,7 +63,7 @@ def test_a_store_says_what_its_evidence_means(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store"
         fill(path, mixed(one, two), seed)
-        assert fresh(path) == merged(one.history(), two.history())
+        assert fresh_view(path) == merged(one.history(), two.history())
         assert list(problems(str(path))) == []
 
 
@@ -89,13 +83,13 @@ def test_a_reader_that_follows_knows_what_a_new_one_knows(seed: int) -> None:
                 elif step < 0.13:
                     forget(store, (piece[-1].received_us or START) - dice.choice([0, 5, 3600]) * SECOND)
                 if dice.random() < 0.15:
-                    following.refresh()
+                    following.refresh_view()
                 if dice.random() < 0.1:
-                    following.refresh()
-                    assert view(following.history) == fresh(path)
-            following.refresh()
-            assert view(following.history) == fresh(path)
-            assert not following.refresh()
+                    following.refresh_view()
+                    assert view(following.history) == fresh_view(path)
+            following.refresh_view()
+            assert view(following.history) == fresh_view(path)
+            assert not following.refresh_view()
             following.close()
 
 
@@ -130,9 +124,9 @@ def test_an_export_says_what_the_store_says_and_an_import_of_it_too(seed: int) -
         path, out, copy = Path(folder) / "store", Path(folder) / "slice.zst", Path(folder) / "copy"
         fill(path, mixed(recording(seed, "one"), recording(seed + 1, "two")), seed)
         export_slice(str(path), str(out))
-        assert view(derive(read(out))) == fresh(path)
+        assert view(derive(read(out))) == fresh_view(path)
         import_files(str(copy), [str(out)])
-        assert fresh(copy) == fresh(path)
+        assert fresh_view(copy) == fresh_view(path)
 
 
 @given(SEEDS)
@@ -177,7 +171,7 @@ def test_importing_the_same_file_twice_changes_nothing(root: Path, tmp_path: Pat
     before = tables(path)
     assert import_files(str(path), [evidence])[0].events is None
     assert tables(path) == before
-    assert fresh(path) == view(derive(read(Path(evidence))))
+    assert fresh_view(path) == view(derive(read(Path(evidence))))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -194,10 +188,10 @@ def test_an_import_cut_off_leaves_nothing_and_can_be_done_again(seed: int, tmp_p
         row = store.begin_import("slice.zst", "digest")
         assert row is not None
         store.write(half[: len(half) // 2], source=row)
-    before = fresh(tmp_path / "whole")
+    before = fresh_view(tmp_path / "whole")
     EvidenceStore(tmp_path / "broken", write=True).close()
-    assert fresh(tmp_path / "broken") == before
+    assert fresh_view(tmp_path / "broken") == before
     assert list(problems(str(tmp_path / "broken"))) == []
     for name in ("broken", "whole"):
         import_files(str(tmp_path / name), [str(tmp_path / "slice.zst")])
-    assert fresh(tmp_path / "broken") == fresh(tmp_path / "whole")
+    assert fresh_view(tmp_path / "broken") == fresh_view(tmp_path / "whole")
