@@ -12,7 +12,8 @@ import msgspec
 from enrich.evidence import EvidenceStore
 from enrich.evidence_file import in_words, rewritten, transaction
 from enrich.evidence_read import DECODE
-from enrich.kept import KINDS, MEMBERS, VERBS
+from enrich.kept import DERIVED, KINDS, MEMBERS, VERB, VERBS
+from enrich.memory import RECORDER
 from enrich.packing import HOUR, check_of, from_blob, pack
 from enrich.stored import opened
 from enrich.tables import Batch
@@ -218,8 +219,26 @@ def forget(store: EvidenceStore, before_us: int) -> int:
         run("DELETE FROM block WHERE high_us < ?", (over,))
         run("DELETE FROM span WHERE high_us < ?", (before_us,))
         run("UPDATE span SET low_us = ?1 WHERE low_us < ?1", (before_us,))
+        _keep_standing(store.database, before_us)
         for table in ("leaving", "named", "staying"):
             run(f"DROP TABLE {table}")
         rewritten(store.database)
     store.reread()
     return count
+
+
+def _keep_standing(database: sqlite3.Connection, at: int) -> None:
+    """Say of what stood then that it did: that it was watched since it was last seen is forgotten with the time.
+
+    What stands, and was watched at that time, was shown by nobody to have gone before.
+    """
+    run = database.execute
+    for kind in DERIVED:
+        run("DELETE FROM event WHERE body IS NULL AND verb = ? AND received_us < ? AND object IN (SELECT id FROM "
+            "object WHERE kind = ? AND gone_us IS NULL AND block IS NULL)", (VERB["LISTED"], at, kind))  # fmt: skip
+        run("INSERT INTO event(object, verb, received_us, not_before_us) SELECT id, ?1, ?2, ?2 FROM object "
+            "WHERE kind = ?3 AND gone_us IS NULL AND block IS NULL AND (SELECT max(coalesce(received_us, "
+            "not_before_us)) FROM event WHERE object = object.id AND verb < ?4) < ?2 AND EXISTS(SELECT 1 FROM span "
+            "WHERE span.cluster = object.cluster AND span.kind = ?5 AND gap = 0 AND source = ?6 AND low_us = ?2) AND "
+            "NOT EXISTS(SELECT 1 FROM span WHERE span.cluster = object.cluster AND span.kind IN ('', ?5) AND gap "
+            "AND low_us <= ?2)", (VERB["LISTED"], at, kind, VERB["JOINED"], KINDS[kind], RECORDER))  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import whowas
 from enrich.evidence import EvidenceStore
@@ -22,6 +23,9 @@ from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
 from whowas.moments import rfc3339
 from whowas.observation import KubeObject, Observation
+
+if TYPE_CHECKING:
+    from enrich.history import History
 
 AT_ONCE = 2000
 DEFAULT = "default"
@@ -53,33 +57,61 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     told: dict[str, Any] = {"whowas": whowas.__version__}
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
-    also = set() if (low_us, high_us) == (None, None) else _holding(store, low, high)
-    with opened(store) as database, _Whole(out) as handle:
+    whole = None if (low_us, high_us) == (None, None) else _loaded(store)
+    with opened(store) as database:
         reading = Reading(database)
 
-        def every() -> Iterator[Observation]:
+        def every(also: Container[str]) -> Iterator[Observation]:
             yield from spans_within(database, reading.clusters, low, high)
             yield from reading.observations(low, high, also)
 
-        return write_slice(handle, told, every())
+        also = set() if whole is None else _involved(whole, low, high, every)
+        with _Whole(out) as handle:
+            return write_slice(handle, told, every(also))
 
 
-def _holding(store: str, low: int, high: int) -> set[str]:
-    """Return the UIDs of all that may have held an address at any time from low to high.
-
-    A pod deleted by force is gone long before anybody knows that its address is free.
-    """
-    import numpy as np
-
+def _loaded(store: str) -> History:
     from enrich.stored import StoredHistory
 
     stored = StoredHistory(store)
     stored.close()
-    found: set[str] = set()
-    for known in stored.history.clusters.values():
-        rows = (known.bounds[:, 0] <= high) & (known.bounds[:, 3] >= low)
+    return stored.history
+
+
+def _involved(
+    whole: History, low: int, high: int, every: Callable[[Container[str]], Iterator[Observation]]
+) -> set[str]:
+    """Return the UIDs of all that may have held an address from low to high, and of those who bound when they did.
+
+    A pod deleted by force is gone long before anybody knows that its address is free; and that it was free is known
+    from who had it next. every: the observations of the slice with some more objects in it.
+    """
+    from enrich.history import derive
+
+    quiet = Observation("START", KubeObject(), None, 0, None, "", (0, 0))
+    holding = _holding(whole, low, high)
+    also = {uid for _, _, uid in holding}
+    while True:
+        stray = _holding(derive(itertools.chain([quiet], every(also))), low, high) - holding
+        addresses = {(name, ip) for name, ip, _ in stray}
+        more = {uid for name, ip, uid in _holding(whole, -FOR_EVER, FOR_EVER) if (name, ip) in addresses} - also
+        if not more:
+            return also
+        also |= more
+
+
+def _holding(history: History, low: int, high: int) -> set[tuple[str, bytes, str]]:
+    """Return cluster, address and UID of all that may have held an address at any time from low to high."""
+    import numpy as np
+
+    found = set()
+    for name, known in history.clusters.items():
         uids = known.entities.uids()
-        found.update(uids[entity] for entity in np.unique(known.entity_of[rows]).tolist())
+        rows = np.flatnonzero((known.bounds[:, 0] <= high) & (known.bounds[:, 3] >= low))
+        places = np.searchsorted(known.first, rows, side="right") - 1
+        halves = np.stack([known.highs[places], known.lows[places]], axis=1).astype(">i8")
+        for half, entity in zip(halves, known.entity_of[rows].tolist(), strict=True):
+            found.add((name, half.tobytes(), uids[entity]))
     return found
 
 
