@@ -219,15 +219,17 @@ class Reading:
             self.owners(cluster, track)
         return tracks
 
-    def observations(self, low_us: int, high_us: int, also: Container[str] = ()) -> Iterator[Observation]:
+    def observations(
+        self, low_us: int, high_us: int, also: Container[str] = (), never: Container[str] = ()
+    ) -> Iterator[Observation]:
         """Yield all that is known of every object that stood at any time from low_us to high_us, object by object.
 
-        also: UIDs of those that may have held an address then, whenever they were seen.
+        also: UIDs of those that may have held an address then, whenever they were seen. never: of those to leave out.
         """
         wanted: dict[int, dict[int, Facts]] = {}
         rows = self._database.execute("SELECT id, cluster, uid, kind, block, gone_us FROM object ORDER BY block, id")
         for row, cluster, uid, kind, block, gone in rows:
-            if gone is None or gone >= low_us or uid in also:
+            if uid in also or (uid not in never and (gone is None or gone >= low_us)):
                 wanted.setdefault(block or 0, {})[row] = Facts(uid, kind, self.clusters[cluster])
         for block, members in wanted.items():
             events: Iterable[Stored]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import tempfile
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import whowas
 from enrich.evidence import EvidenceStore
@@ -23,9 +22,6 @@ from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
 from whowas.moments import rfc3339
 from whowas.observation import KubeObject, Observation
-
-if TYPE_CHECKING:
-    from enrich.history import History
 
 AT_ONCE = 2000
 DEFAULT = "default"
@@ -45,7 +41,8 @@ class Imported:
 def export_slice(store: str, out: str, low_us: int | None = None, high_us: int | None = None) -> int:
     """Write the part of a store that speaks of any time from low to high into one file. Returns: lines of evidence.
 
-    Inside of that time it answers as the store does. It reaches out by MARGIN on both sides: what nobody reported
+    Inside of that time it answers as the store does, or less surely where only what lies before or after tells that
+    somebody with several addresses in turn was not there. It reaches out by MARGIN on both sides: what nobody reported
     to have ended is believed to go on only when some time has passed. The file is whole or not there at all.
     Raises: StoreError, OutputError.
     """
@@ -57,62 +54,37 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     told: dict[str, Any] = {"whowas": whowas.__version__}
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
-    whole = None if (low_us, high_us) == (None, None) else _loaded(store)
-    with opened(store) as database:
+    also, never = (set(), set()) if (low_us, high_us) == (None, None) else _holding(store, low, high)
+    with opened(store) as database, _Whole(out) as handle:
         reading = Reading(database)
 
-        def every(also: Container[str]) -> Iterator[Observation]:
+        def every() -> Iterator[Observation]:
             yield from spans_within(database, reading.clusters, low, high)
-            yield from reading.observations(low, high, also)
+            yield from reading.observations(low, high, also, never)
 
-        also = set() if whole is None else _involved(whole, low, high, every)
-        with _Whole(out) as handle:
-            return write_slice(handle, told, every(also))
+        return write_slice(handle, told, every())
 
 
-def _loaded(store: str) -> History:
+def _holding(store: str, low: int, high: int) -> tuple[set[str], set[str]]:
+    """Return the UIDs of all that may have held an address from low to high, and of those who did at other times only.
+
+    A pod deleted by force is gone long before anybody knows that its address is free; and one that is still
+    there may have been over long ago, which only those prove who came after it.
+    """
+    import numpy as np
+
     from enrich.stored import StoredHistory
 
     stored = StoredHistory(store)
     stored.close()
-    return stored.history
-
-
-def _involved(
-    whole: History, low: int, high: int, every: Callable[[Container[str]], Iterator[Observation]]
-) -> set[str]:
-    """Return the UIDs of all that may have held an address from low to high, and of those who bound when they did.
-
-    A pod deleted by force is gone long before anybody knows that its address is free; and that it was free is known
-    from who had it next. every: the observations of the slice with some more objects in it.
-    """
-    from enrich.history import derive
-
-    quiet = Observation("START", KubeObject(), None, 0, None, "", (0, 0))
-    holding = _holding(whole, low, high)
-    also = {uid for _, _, uid in holding}
-    while True:
-        stray = _holding(derive(itertools.chain([quiet], every(also))), low, high) - holding
-        addresses = {(name, ip) for name, ip, _ in stray}
-        more = {uid for name, ip, uid in _holding(whole, -FOR_EVER, FOR_EVER) if (name, ip) in addresses} - also
-        if not more:
-            return also
-        also |= more
-
-
-def _holding(history: History, low: int, high: int) -> set[tuple[str, bytes, str]]:
-    """Return cluster, address and UID of all that may have held an address at any time from low to high."""
-    import numpy as np
-
-    found = set()
-    for name, known in history.clusters.items():
+    inside: set[str] = set()
+    outside: set[str] = set()
+    for known in stored.history.clusters.values():
         uids = known.entities.uids()
-        rows = np.flatnonzero((known.bounds[:, 0] <= high) & (known.bounds[:, 3] >= low))
-        places = np.searchsorted(known.first, rows, side="right") - 1
-        halves = np.stack([known.highs[places], known.lows[places]], axis=1).astype(">i8")
-        for half, entity in zip(halves, known.entity_of[rows].tolist(), strict=True):
-            found.add((name, half.tobytes(), uids[entity]))
-    return found
+        rows = (known.bounds[:, 0] <= high) & (known.bounds[:, 3] >= low)
+        inside.update(uids[entity] for entity in np.unique(known.entity_of[rows]).tolist())
+        outside.update(uids[entity] for entity in np.unique(known.entity_of[~rows]).tolist())
+    return inside, outside - inside
 
 
 class _Whole:
