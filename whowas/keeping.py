@@ -55,7 +55,7 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
     also, never = (set(), set()) if (low_us, high_us) == (None, None) else _holding(store, low, high)
-    with opened(store) as database, _Whole(out) as handle:
+    with opened(store) as database, _Whole(out, store) as handle:
         reading = Reading(database)
 
         def every() -> Iterator[Observation]:
@@ -90,8 +90,10 @@ def _holding(store: str, low: int, high: int) -> tuple[set[str], set[str]]:
 class _Whole:
     """A file that appears under its name when all of it is durable."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store: str) -> None:
         self._path = path
+        if os.path.realpath(path) == os.path.realpath(store):
+            raise OutputError(f"cannot write '{path}': it is the store itself; give another file")
 
     def __enter__(self) -> Any:
         folder = os.path.dirname(os.path.abspath(self._path))
@@ -229,7 +231,7 @@ def export_holds(store: str, out: str) -> int:
     stored = StoredHistory(store)
     stored.close()
     rows = 0
-    with _Whole(out) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
+    with _Whole(out, store) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
         for known in stored.history.clusters.values():
             for batch in holds_batches(known):
                 writer.write_batch(batch)
