@@ -56,7 +56,9 @@ INSERT INTO rewritten VALUES(0);
 
 
 def is_store(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is a database (of whowas or not)."""
+    """Say whether a file is a database (of whowas or not). A pipe is none, and is not looked into: it is read once."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as handle:
             return handle.read(len(MAGIC)) == MAGIC

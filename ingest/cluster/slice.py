@@ -87,8 +87,7 @@ class Seal:
         Raises: InputError for a slice of a format that a newer whowas wrote.
         """
         if raw.startswith(BEGIN):
-            self._begin(raw)
-            return ""
+            return self._begin(raw)
         if not self.open:
             return None
         if raw.startswith(END):
@@ -97,17 +96,20 @@ class Seal:
         self._lines += 1
         return None
 
-    def _begin(self, raw: bytes) -> None:
+    def _begin(self, raw: bytes) -> str:
+        odd = ""
         try:
             told = msgspec.json.decode(raw, type=_Begin).format
         except (msgspec.DecodeError, UnicodeDecodeError):
-            told = 0
+            # What follows is a slice still: its times of receipt do not say that somebody was looking.
+            told, odd = 0, "the beginning of the slice cannot be read"
         if told > FORMAT:
             raise InputError(
                 f"cannot read '{self._path}': it has slice format {told}, this whowas knows up to {FORMAT}; "
                 "update whowas"
             )
         self._check, self._lines, self.open = hashlib.sha256(raw + b"\n"), 0, True
+        return odd
 
     def _end(self, raw: bytes) -> str:
         self.open = False

@@ -83,13 +83,13 @@ def test_a_reader_that_follows_knows_what_a_new_one_knows(seed: int) -> None:
                 elif step < 0.13:
                     forget(store, (piece[-1].received_us or START) - dice.choice([0, 5, 3600]) * SECOND)
                 if dice.random() < 0.15:
-                    following.refresh_view()
+                    following.refresh()
                 if dice.random() < 0.1:
-                    following.refresh_view()
+                    following.refresh()
                     assert view(following.history) == fresh_view(path)
-            following.refresh_view()
+            following.refresh()
             assert view(following.history) == fresh_view(path)
-            assert not following.refresh_view()
+            assert not following.refresh()
             following.close()
 
 

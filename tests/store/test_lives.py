@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_a_list_in_several_transactions_is_one_list_even_after_a_failure(path: P
         store.database.execute(
             "CREATE TEMP TRIGGER breaks BEFORE INSERT ON main.event BEGIN SELECT RAISE(ABORT, ''); END"
         )
-        with pytest.raises(Exception, match=""):
+        with pytest.raises(sqlite3.IntegrityError):
             store.write(relisted("Pod", 2, *pods[4:5]))
         store.database.execute("DROP TRIGGER breaks")
         store.write(relisted("Pod", 2, *pods[4:5]))

@@ -22,7 +22,6 @@ def command() -> None:
     \b
     Example:
       whowas history import cluster.whowas samples/overlay/history.jsonl.gz
-      whowas history info cluster.whowas
     """
 
 
