@@ -88,6 +88,9 @@ class ClusterTrack:
 
     def observe(self, seen: Observation) -> None:
         """Take in one observation of a recording."""
+        if seen.verb == "OFFSET":
+            self.leases.offset(self.name, seen)
+            return
         if seen.span is not None:
             sort = {"GAP": self.gaps, "LATE": self.late}.get(seen.verb, self.spans)
             sort.setdefault(seen.object.kind, []).append(seen.span)
