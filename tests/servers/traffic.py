@@ -123,14 +123,21 @@ class Truth:
         found = self.by_key.get(key_of(row), [])
         return min(found, key=lambda talk: abs(talk.at - row["start_time"].timestamp()), default=None)
 
-    def holders(self, row: Row, side: str) -> set[str]:
-        """Who may have been at an end by the nodes' notes: for packets that no socket of ours accepted."""
-        low, high = us(row["start_time"]) - EDGE_US, us(row["end_time"]) + EDGE_US
+    def holders(self, row: Row, side: str, high_us: int) -> set[str]:
+        """Who may have had an end's address from the flow's start to high_us, by the nodes' notes."""
+        low, high = us(row["start_time"]) - EDGE_US, high_us + EDGE_US
         return {
             one["uid"]
             for one in self.holds
             if one["ip"] == row[f"{side}_ip"] and one["start_us"] <= high and one["end_us"] >= low
         }
+
+    def last_holder(self, row: Row, side: str) -> str:
+        """Who had an end's address before the flow."""
+        before = [
+            one for one in self.holds if one["ip"] == row[f"{side}_ip"] and one["end_us"] <= us(row["start_time"])
+        ]
+        return max(before, key=lambda one: one["end_us"], default={"uid": ""})["uid"]
 
     def at_end(self, row: Row, side: str) -> set[str]:
         """Who was at this end of a flow: one, by the sockets; else all that the notes leave possible."""
@@ -139,7 +146,7 @@ class Truth:
             return {talk.client.uid}
         if talk and talk.token in self.accepted:
             return {self.accepted[talk.token][0].uid}
-        return self.holders(row, side)
+        return self.holders(row, side, us(row["end_time"]))
 
     def is_inside(self, row: Row, side: str) -> bool:
         """Say whether an end is known to be one pod, which held its address long before the flow and long after."""
@@ -182,14 +189,17 @@ class Truth:
             return ""
         truth = self.at_end(row, side)
         unseen = not any((uid, address) in self.published for uid in truth)
+        free = not self.holders(row, side, us(row["start_time"]))
         certain = row[f"{side}_pod_uid"] in truth
         listed = any(one["uid"] in truth for one in row[f"{side}_candidates"] or [])
         honest = {
             "exact": certain,
-            "likely": certain,
-            "ambiguous": listed or unseen,
-            "none": unseen,  # nobody can know of an address that no status ever showed
-            "unknown": live or unseen,
+            # Until a release is published, who had the address last is the only one who can be thought of, unless
+            # some status showed it with another.
+            "likely": certain or ((free or unseen) and row[f"{side}_pod_uid"] == self.last_holder(row, side)),
+            "ambiguous": listed or unseen or free,
+            "none": unseen or free,  # nobody can know of an address that no status ever showed
+            "unknown": live or unseen or free,
         }
         if honest.get(confidence):
             return ""

@@ -149,7 +149,8 @@ def _print_answer(answer: Answer, zone: tzinfo) -> None:
 
     screen = console()
     named = answer.holder is not None or answer.confidence == "external"
-    verb = "was" if named else "may have been" if answer.candidates else "is not known"
+    nobody = "was nobody's" if answer.confidence == "none" else "is not known"
+    verb = "was" if named else "may have been" if answer.candidates else nobody
     screen.print(f"{answer.address} at {_moment(answer.at_us, zone, '')} {verb}")
     if answer.holder is not None:
         _print_holder(answer.holder, zone, screen)
