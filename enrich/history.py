@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from enrich.clocks import BY_PODS
 from enrich.entities import Entities, Holds, Versions
 from enrich.holds import (
     NODE,
@@ -181,10 +182,11 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
     batch = join([*packed, tail])
     covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
     zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
-    proven = [(node, *off) for node, off in track.clocks.items()]
-    proven += [(node, *off) for (_, node), off in track.leases.by_node.items()]
+    proven = [(*key, *off) for key, off in track.clocks.items()]
+    proven += [(node, proof, *off) for (_, node, proof), off in track.leases.by_node.items()]
     if _any_off(batch):
-        proven += zip(*(batch.pods[name].to_pylist() for name in ("node", "ahead", "behind")), strict=True)
+        off = (batch.pods[name].to_pylist() for name in ("node", "ahead", "behind"))
+        proven += [(node, BY_PODS, ahead, behind) for node, ahead, behind in zip(*off, strict=True)]
     clocks = node_clocks(proven)
     things = list(track.things.values())
     held = _both(

@@ -80,7 +80,7 @@ class ClusterTrack:
     late: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
-    clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    clocks: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     leases: Clocks = field(default_factory=Clocks)
     _begun: bool = True
     _bookmarked: bool = False

@@ -302,7 +302,7 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     thing = allowed(line.object)
     if thing.kind == "Lease":
         return Observation("CLOCK", thing, received, received or 0, line.cluster or cluster, source)
-    low = received or time_us(line.since) or newest(thing)
+    low = time_us(line.since) or received or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 
