@@ -194,8 +194,8 @@ class Truth:
         listed = any(one["uid"] in truth for one in row[f"{side}_candidates"] or [])
         honest = {
             "exact": certain,
-            # Until a release is published, who had the address last is the only one who can be thought of, unless
-            # some status showed it with another.
+            # Until a release is published, who had the address last is the only one who can be thought of, where no
+            # status ever showed it with the next.
             "likely": certain or ((free or unseen) and row[f"{side}_pod_uid"] == self.last_holder(row, side)),
             "ambiguous": listed or unseen or free,
             "none": unseen or free,  # nobody can know of an address that no status ever showed
