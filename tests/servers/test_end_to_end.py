@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -43,7 +44,6 @@ TALK_SECONDS = 17.0
 PODS_A_SECOND = 2.2
 ADDRESSES = 8  # of each node; the lowest that is free is given out: mostly one that was given back just now
 SIDES = ("src", "dst")
-CERTAIN = ("exact", "likely")
 
 
 def lives() -> list[tuple[float, Life]]:
@@ -236,7 +236,7 @@ def test_the_hard_cases_happened(told: Told) -> None:
 def test_every_connection_is_found(told: Told) -> None:
     found = {key_of(row) for row in told.ended}
     wanted = [key for talk in told.truth.talks if talk.token in told.truth.accepted for key in told.truth.keys(talk)]
-    assert len(wanted) > 200
+    assert len(wanted) > 100
     assert set(wanted) - found == set()
     assert len([row for row in told.ended if row["dst_ip"] == VIRTUAL]) >= 5
 
@@ -248,19 +248,17 @@ def test_no_name_is_wrong(told: Told, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["ended", "sliced"])
-def test_what_is_well_inside_a_hold_is_certain(told: Told, way: str) -> None:
-    """Exact, where the end of the hold was published: of a forced delete nobody hears when it took effect."""
+def test_what_is_well_inside_a_hold_is_exact(told: Told, way: str) -> None:
+    """Of a forced delete nobody hears when it took effect: such a hold is never sure for long."""
     forced = {one["uid"] for one in told.truth.holds if one["shape"] == "forced"}
-    inside = [
-        (row[f"{side}_confidence"], bool(told.truth.at_end(row, side) & forced))
+    words = [
+        row[f"{side}_confidence"]
         for row in getattr(told, way)
         for side in SIDES
-        if told.truth.is_inside(row, side)
+        if told.truth.is_inside(row, side) and not told.truth.at_end(row, side) & forced
     ]
-    assert len(inside) > 100
-    assert len([1 for word, _ in inside if word in CERTAIN]) >= 0.95 * len(inside)
-    published = [word for word, unpublished in inside if not unpublished]
-    assert published.count("exact") >= 0.9 * len(published)
+    assert len(words) > 50
+    assert words.count("exact") >= 0.9 * len(words), Counter(words)
 
 
 def test_a_slice_tells_what_the_store_tells(told: Told) -> None:

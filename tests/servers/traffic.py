@@ -18,7 +18,9 @@ Row = dict[str, Any]
 BRIDGE, WIRE = "node1-bridge", "node1-underlay"
 VIRTUAL = "10.96.12.34"
 SERVICE = ("service", "shop", "api")  # what its address is to be named
-INSIDE_US = 2_000_000  # bounds are whole seconds: this far inside a hold, all of them are passed
+INSIDE_US = (
+    3_000_000  # bounds are cut to seconds, and an address is given back up to 1.5 s after its last container ended
+)
 EDGE_US = 300_000  # what the kubelet's own notes of a hold may differ from the kernel's doing
 
 
@@ -54,6 +56,8 @@ class Traffic:
         """What starts calls others at once, and others call it."""
         if time.monotonic() > self.until:
             return
+        if new.host.number == 1:  # on the backend's own node, replies would not be translated back
+            self.say(new, VIRTUAL, port=80)
         others = [one for one in self.running() if one is not new]
         for other in self._random.sample(others, min(2, len(others))):
             self.say(new, other.address)
@@ -71,7 +75,7 @@ class Traffic:
         kind = self._random.random()
         if kind < 0.15:
             self.say(client, target.address, messages=20, pause=0.25)
-        elif kind < 0.35 and client.host.number == 1:  # on the backend's own node, replies would not be translated back
+        elif kind < 0.35 and client.host.number == 1:
             self.say(client, VIRTUAL, port=80)
         elif kind < 0.4:
             past = [one for node in self._nodes for one in node.containers if one.ended]
@@ -123,14 +127,24 @@ class Truth:
         found = self.by_key.get(key_of(row), [])
         return min(found, key=lambda talk: abs(talk.at - row["start_time"].timestamp()), default=None)
 
-    def holders(self, row: Row, side: str, high_us: int) -> set[str]:
-        """Who may have had an end's address from the flow's start to high_us, by the nodes' notes."""
-        low, high = us(row["start_time"]) - EDGE_US, high_us + EDGE_US
+    def holders(self, row: Row, side: str) -> set[str]:
+        """Who may have had an end's address during a flow by the nodes' notes, where no socket of ours accepted it."""
+        low, high = us(row["start_time"]) - EDGE_US, us(row["end_time"]) + EDGE_US
         return {
             one["uid"]
             for one in self.holds
             if one["ip"] == row[f"{side}_ip"] and one["start_us"] <= high and one["end_us"] >= low
         }
+
+    def is_free(self, row: Row, side: str, later: set[str]) -> bool:
+        """Say whether nobody whom a status showed had the address yet when a flow began; `later` answered it."""
+        address, start = row[f"{side}_ip"], us(row["start_time"])
+        for one in self.holds:
+            edge = EDGE_US if one["uid"] in later else 0
+            shown = edge or (one["uid"], address) in self.published
+            if one["ip"] == address and shown and one["start_us"] - edge <= start <= one["end_us"] + edge:
+                return False
+        return True
 
     def last_holder(self, row: Row, side: str) -> str:
         """Who had an end's address before the flow."""
@@ -146,7 +160,7 @@ class Truth:
             return {talk.client.uid}
         if talk and talk.token in self.accepted:
             return {self.accepted[talk.token][0].uid}
-        return self.holders(row, side, us(row["end_time"]))
+        return self.holders(row, side)
 
     def is_inside(self, row: Row, side: str) -> bool:
         """Say whether an end is known to be one pod, which held its address long before the flow and long after."""
@@ -189,7 +203,7 @@ class Truth:
             return ""
         truth = self.at_end(row, side)
         unseen = not any((uid, address) in self.published for uid in truth)
-        free = not self.holders(row, side, us(row["start_time"]))
+        free = self.is_free(row, side, truth)
         certain = row[f"{side}_pod_uid"] in truth
         listed = any(one["uid"] in truth for one in row[f"{side}_candidates"] or [])
         honest = {
