@@ -4,7 +4,8 @@ A real control plane, a test kubelet that makes pods come and go, `whowas watch`
 started again at once, now and then asked to end; the apiserver killed or stopped now and then; readers beside. In the
 end the store is compared with the apiserver's audit log and with what a second watcher saw. That one has an apiserver
 of its own on the same etcd, without a watch cache and never disturbed: it misses nothing. Every write of every pod is
-in the store exactly once, or lies in a GAP that the store tells. SIGINT ends the run early, and compares.
+in the store exactly once, or lies in a GAP that the store tells. `kill -INT` of this process alone ends it early, and
+compares.
 
 The exit code is 1 on any difference.
 """
