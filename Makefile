@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts bench churn conformance golden docs picture lock lowest soak clean
+.PHONY: help setup demo test check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak clean
 
 help:  ## Say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(BIN)/whowas: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +63,9 @@ conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its or
 churn: $(VENV)/.dev  ## Score names under churn, case by case, beside other ways to name (CHURN="--seeds 50")
 	$(BIN)/python -m bench.churn $(CHURN)
 
+churn-real: $(VENV)/.dev  ## The same score on a real control plane (make servers first; CHURN="--seeds 3")
+	$(BIN)/python -m bench.real_churn $(CHURN)
+
 golden: $(VENV)/.dev  ## Write the expected results beside the samples anew
 	$(BIN)/python samples/golden.py
 
@@ -87,9 +90,10 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
-soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder killed a hundred times (some fifteen minutes)
+soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder killed a hundred times (fifteen minutes), then an hour of kills on a real control plane (MINUTES=60)
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
+	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out

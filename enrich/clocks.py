@@ -16,6 +16,7 @@ from whowas.observation import Observation, time_us
 RENEWALS = 6
 WINDOW = 45 * SECOND
 BY_PODS, BY_LEASE = 0, 1
+PROOFS = ("pods", "lease")
 Key = tuple[str, str, int]
 
 
@@ -55,6 +56,12 @@ class Clocks:
             least = min(one for _, one in since)
             self._prove(key, max(0, -least), max(0, least))
             since.clear()
+
+    def offset(self, cluster: str, seen: Observation) -> None:
+        """Take over what another store had proven."""
+        if seen.span is not None and seen.object.metadata is not None:
+            proof = PROOFS.index(seen.service) if seen.service in PROOFS else BY_PODS
+            self._prove((cluster, seen.object.metadata.name, proof), *seen.span)
 
     def _prove(self, key: Key, ahead: int, behind: int) -> None:
         known = self.by_node.get(key, (0, 0))

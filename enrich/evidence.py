@@ -37,7 +37,7 @@ class EvidenceStore:
         try:
             self.database = open_database(self.path, write=write)
             self._memory = Memory(self.database)
-            self._importing = ""
+            self._importing: dict[str, str] = {}
             if write:
                 self._drop_unfinished()
         except BaseException:
@@ -105,25 +105,34 @@ class EvidenceStore:
         with in_words(self.path, "write"):
             return pack(self.database, budget_seconds=budget_seconds)
 
-    def begin_import(self, name: str, digest: str) -> int | None:
-        """Return a row for a file to be imported, None when the same content was imported before.
+    def was_imported(self, digest: str) -> bool:
+        """Say whether a file of this content was imported before."""
+        with in_words(self.path, "read"):
+            return self.database.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def begin_import(self, files: dict[str, str]) -> int:
+        """Return a row for files that are imported together. files: digests by name.
 
         What an import that was cut off has left is removed first.
         """
         with in_words(self.path, "write"):
-            if self.database.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone():
-                return None
             self._drop_unfinished()
+            name = ", ".join(files)
             made = self.database.execute("INSERT INTO source(name, added_us) VALUES(?, ?)", (name, now_us()))
-        self._importing = digest
+        self._importing = dict(files)
         return int(made.lastrowid or 0)
 
     def end_import(self, row: int) -> None:
-        """Say that a file was imported to its end."""
+        """Say that the files were imported to their ends."""
         with in_words(self.path, "write"), transaction(self.database):
-            self.database.execute("UPDATE source SET digest = ? WHERE id = ?", (self._importing, row))
+            (_, digest), *others = self._importing.items()
+            self.database.execute("UPDATE source SET digest = ? WHERE id = ?", (digest, row))
+            self.database.executemany(
+                "INSERT OR IGNORE INTO source(name, digest, added_us) VALUES(?, ?, ?)",
+                [(name, mark, now_us()) for name, mark in others],
+            )
             self.database.execute("DELETE FROM slice WHERE source = ?", (row,))
-        self._importing = ""
+        self._importing = {}
         self._memory.forget()
 
     def _drop_unfinished(self) -> None:
@@ -131,7 +140,7 @@ class EvidenceStore:
 
         Before anything else is written: that could rest on what goes here.
         """
-        self._importing = ""
+        self._importing = {}
         with in_words(self.path, "write"):
             run = self.database.execute
             if not run("SELECT 1 FROM source WHERE digest IS NULL").fetchone():

@@ -25,7 +25,7 @@ GONE = ("DELETED", "VANISHED")
 MEMBERS = ("JOINED", "LEFT")
 # Numbers that stand in span.gap.
 SPANS = ("WATCHED", "GAP", "LATE")
-LOOKING = frozenset(("START", "BOOKMARK", "RELISTED", "CLOCK", *SPANS))
+LOOKING = frozenset(("START", "BOOKMARK", "RELISTED", "CLOCK", "OFFSET", *SPANS))
 # Conditions that bound holds; the others flap, and say nothing of addresses.
 CONDITIONS = frozenset(("PodScheduled", "PodReadyToStartContainers"))
 # Years 1 to 9999: what can be written as a time and read again.

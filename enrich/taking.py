@@ -47,6 +47,9 @@ class Taking:
         if one.verb in SPANS and one.span is not None:
             self._span(known, kind, SPANS.index(one.verb), one.span)
             return
+        if one.verb == "OFFSET":
+            self._memory.clocks.offset(name, one)
+            return
         if one.verb == "CLOCK":
             self._memory.clocks.lease(name, one)
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from enrich.clocks import PROOFS
 from enrich.evidence import EvidenceStore
 from enrich.evidence_file import in_words, rewritten, transaction
 from enrich.evidence_read import DECODE
@@ -18,7 +19,7 @@ from enrich.packing import HOUR, check_of, from_blob, pack
 from enrich.stored import opened
 from enrich.tables import Batch
 from whowas.errors import StoreError
-from whowas.observation import KubeObject, Observation
+from whowas.observation import KubeObject, Meta, Observation
 
 
 @dataclass(frozen=True)
@@ -153,13 +154,16 @@ def _odd_events(database: sqlite3.Connection) -> Iterator[str]:
 
 
 def spans_within(database: sqlite3.Connection, names: dict[int, str], low: int, high: int) -> Iterator[Observation]:
-    """Yield when somebody was looking and when not, cut to low .. high (us)."""
+    """Yield when somebody was looking and when not, cut to low .. high (us), and how far clocks are off."""
     for cluster, kind, sort, first, last in database.execute(
         "SELECT cluster, kind, gap, low_us, high_us FROM span ORDER BY low_us"
     ):
         start, end = max(first, low), min(last, high)
         if start <= end:
             yield Observation(SPANS[sort], KubeObject(kind=kind), end, end, names[cluster], "", (start, end))
+    for cluster, node, proof, *off in database.execute("SELECT * FROM clock"):
+        thing = KubeObject(kind="Node", metadata=Meta(name=node))
+        yield Observation("OFFSET", thing, None, 0, names[cluster], "", (off[0], off[1]), PROOFS[proof])
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:

@@ -16,7 +16,7 @@ from enrich.evidence import EvidenceStore
 from enrich.evidence_file import is_store
 from enrich.objects import ClusterTrack
 from enrich.upkeep import Facts, compact, facts, problems, prune, spans_within
-from ingest.cluster import EvidenceReport, in_order, read_observations
+from ingest.cluster import EvidenceReport, in_order, read_observations, together
 from ingest.cluster.slice import write_slice
 from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
@@ -144,14 +144,17 @@ def import_files(
     files = in_order(_evidence(paths))
     found = []
     with EvidenceStore(store, write=True) as kept:
-        for path in files:
-            row = kept.begin_import(os.path.basename(path), _digest(path, cluster))
-            if row is None:
-                found.append(Imported(path, None))
+        digests = {path: _digest(path, cluster) for path in files}
+        fresh = [path for path in files if not kept.was_imported(digests[path])]
+        found += [Imported(path, None) for path in files if path not in fresh]
+        for group in together(fresh):
+            if kept.was_imported(digests[group[0]]):  # the same content under another name, just now
+                found.append(Imported(group[0], None))
                 continue
-            events = _import(kept, row, read_observations([path], cluster, told, progress), told)
+            row = kept.begin_import({os.path.basename(path): digests[path] for path in group})
+            events = _import(kept, row, read_observations(group, cluster, told, progress), told)
             kept.end_import(row)
-            found.append(Imported(path, events))
+            found.append(Imported(", ".join(group), events))
     return found
 
 
@@ -171,7 +174,7 @@ def _evidence(words: Sequence[str]) -> list[str]:
 
 
 def _import(kept: EvidenceStore, row: int, observations: Iterator[Observation], told: EvidenceReport) -> int:
-    """Store what a file says, and when its recorder was looking."""
+    """Store what files say, and when its recorder was looking."""
     clocks: dict[str, ClusterTrack] = {}
     clusters: dict[str, None] = {}
     nameless: list[Observation] = []

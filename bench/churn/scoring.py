@@ -8,13 +8,14 @@ evidence shows with the address, while somebody looked, is not wrong but `unseen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.churn.asking import Answer
-from bench.churn.cluster import Cluster
 from bench.churn.questions import Question
 from bench.churn.times import SECOND
+from bench.churn.truth import Versions
 
 # A change of labels or endpoints is known to a recorder some milliseconds after it is written.
 TRANSPORT = SECOND // 20
@@ -25,16 +26,28 @@ OUTCOMES = (
 KEPT = 40
 
 
+class World(Protocol):
+    """What is true of pods beside their addresses, by UID."""
+
+    workloads: dict[str, str]
+    labels: dict[str, Versions]
+    services: dict[str, Versions]
+
+
 @dataclass
 class Score:
-    """Counts of OUTCOMES, and of `decidable` questions and those of them that were `decided`."""
+    """Counts of OUTCOMES, and of `decidable` questions and those of them that were `decided`.
+
+    transport: how long a change of labels or endpoints may be under way, us.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[tuple[Question, Answer]] = field(default_factory=list)
     undecided: list[tuple[Question, Answer]] = field(default_factory=list)
     odd: list[tuple[str, Question, Answer]] = field(default_factory=list)
+    transport: int = TRANSPORT
 
-    def add(self, question: Question, answer: Answer, world: Cluster) -> None:
+    def add(self, question: Question, answer: Answer, world: World) -> None:
         """Judge one answer."""
         said = outcome(question, answer)
         self.counts[said] += 1
@@ -54,12 +67,12 @@ class Score:
         if held and said in ("exact", "likely") and question.holder is not None and question.holder.kind == "pod":
             self._details(question, answer, world)
 
-    def _details(self, question: Question, answer: Answer, world: Cluster) -> None:
+    def _details(self, question: Question, answer: Answer, world: World) -> None:
         """Workload, labels and services of the moment."""
         assert question.holder is not None
         self.counts["named"] += 1
         uid = answer.uid or ""
-        low, high = question.time - TRANSPORT, question.time + TRANSPORT
+        low, high = question.time - self.transport, question.time + self.transport
         self.counts["workload right"] += answer.workload == world.workloads.get(uid)
         for word, told, truth in (
             ("labels right", answer.labels, world.labels.get(uid)),
@@ -119,7 +132,7 @@ def _other(question: Question, answer: Answer) -> str:
     return _open(answer, question.holder.uids)
 
 
-def score(questions: Sequence[Question], answers: Sequence[Answer], worlds: dict[str, Cluster]) -> Score:
+def score(questions: Sequence[Question], answers: Sequence[Answer], worlds: Mapping[str, World]) -> Score:
     """Judge all answers."""
     found = Score()
     for question, answer in zip(questions, answers, strict=True):

@@ -47,6 +47,8 @@ def as_line(one: Observation) -> dict[str, Any]:
         line["received"] = _spelled(one.received_us)
     if one.cluster is not None:
         line["cluster"] = one.cluster
+    if one.verb == "OFFSET" and one.span is not None:
+        return line | {"ahead": one.span[0], "behind": one.span[1], "service": one.service, "object": one.object}
     if one.span is not None:
         line |= {"from": _spelled(one.span[0]), "to": _spelled(one.span[1]), "kind": one.object.kind}
         return line

@@ -14,8 +14,9 @@ from servers.pods import PODS, small
 class Standing:
     """A pod that nobody deletes while the node plays.
 
-    static: its sandbox holds an address of the node's range, and what the API shows is a mirror, removed and made again
-    with another UID now and then; else the pod shares the node's address.
+    static: its sandbox holds an address of the node's range, runs before the API hears of it, and what the API shows is
+    a mirror, removed and made again with another UID now and then; else the pod shares the node's address, and begins
+    when it has been created, as that of a DaemonSet does.
     """
 
     def __init__(self, node: Node, namespace: str, static: bool, random: Random) -> None:
@@ -31,16 +32,19 @@ class Standing:
         self._pod = Pod(draw(0, 0, 1, 1, 1), name, namespace, "", node.name, node.address)
 
     def start(self) -> None:
-        """The sandbox is there; the API hears of it later."""
+        """A static pod's sandbox is there; the API hears of it later."""
+        if self._static:
+            self._pod.address = self._node.range.take()
+            self._pod.held_since_us = time.time_ns() // 1000
+            self._begin()
+        self._node.after(self._random.uniform(0.1, 3), self._show)
+
+    def _begin(self) -> None:
         pod, now = self._pod, time.time()
         pod.see(now)
-        if self._static:
-            pod.address = self._node.range.take()
-            pod.held_since_us = time.time_ns() // 1000
         pod.shown = pod.address or pod.host
         pod.network(True, now)
         pod.begin(now)
-        self._node.after(self._random.uniform(0.1, 3), self._show)
 
     def _show(self) -> None:
         path = PODS.format(self._pod.namespace)
@@ -49,6 +53,8 @@ class Standing:
             self._node.after(AGAIN_SECONDS, self._show)
             return
         self._uids.append(json.loads(answer.body)["metadata"]["uid"])
+        if not self._pod.since:
+            self._begin()
         self._node.ask("PATCH", f"{path}/{self._pod.name}/status", {"status": self._pod.version()})
         if self._static:
             self._node.after(self._random.uniform(4, 15), self._renew)

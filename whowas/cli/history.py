@@ -48,9 +48,9 @@ def info(store: str, as_json: bool) -> None:
     screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
     for one in told.clusters:
         objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
-        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stand now")
+        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stood last")
         screen.print(f"  objects    {objects}")
-        for kind, low, high in one.watched:
+        for kind, low, high in sorted(one.watched):
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
         if one.gaps:
             screen.print(f"  gaps       {len(one.gaps):,} (whowas history gaps {clean(store)})")
