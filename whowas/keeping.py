@@ -94,6 +94,8 @@ class _Whole:
         self._path = path
         if os.path.realpath(path) == os.path.realpath(store):
             raise OutputError(f"cannot write '{path}': it is the store itself; give another file")
+        if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            raise OutputError(f"cannot write '{path}': a file of that name is put in place as a whole; give a file")
 
     def __enter__(self) -> Any:
         folder = os.path.dirname(os.path.abspath(self._path))
