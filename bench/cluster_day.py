@@ -71,8 +71,12 @@ def make_day(holds: int, slots: int, seed: int = 1) -> Day:
 
 
 def address(slot: int) -> str:
-    """Text of an address: 10.244.NODE.LAST."""
-    return f"10.244.{slot // PODS_PER_NODE}.{slot % PODS_PER_NODE + 10}"
+    """Text of an address: 10.244.NODE.LAST; from the 256th node on, 10.245 and up."""
+    return f"{_range(slot // PODS_PER_NODE)}.{slot % PODS_PER_NODE + 10}"
+
+
+def _range(node: int) -> str:
+    return f"10.{244 + node // 256}.{node % 256}"
 
 
 def node_address(number: int) -> str:
@@ -130,7 +134,7 @@ def _fixed(day: Day) -> Iterator[str]:
             f'{{"type":"ADDED","object":{{"kind":"Node","apiVersion":"v1","metadata":{{"name":"worker-{number}",'
             f'"uid":"{_uid(1, number)}","creationTimestamp":"{created}","resourceVersion":"{number + 1}",'
             f'"labels":{{"topology.kubernetes.io/zone":"{"abc"[number % 3]}"}}}},'
-            f'"spec":{{"podCIDR":"10.244.{number}.0/24","podCIDRs":["10.244.{number}.0/24"]}},'
+            f'"spec":{{"podCIDR":"{_range(number)}.0/24","podCIDRs":["{_range(number)}.0/24"]}},'
             f'"status":{{"addresses":[{{"type":"InternalIP","address":"{node_address(number)}"}}]}}}},'
             f'"received":"{moment}","cluster":"bench"}}\n'
         )

@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sections
+import sections_history
 from first_run import first_run
 from inputs import Inputs
 from measure import machine
@@ -26,7 +28,7 @@ from tables import show
 
 HERE = Path(__file__).resolve().parent
 FULL = Sizes(packets=4_000_000, conversations=100_000, holds=100_000, repeats=3)
-QUICK = Sizes(packets=400_000, conversations=10_000, holds=10_000, repeats=2, longer=4)
+QUICK = Sizes(400_000, 10_000, 10_000, 2, longer=4, million=50_000, listed=(2_000,), week=1_000, draw=False)
 SECTIONS: dict[str, Callable[[Bench], list[dict[str, Any]]]] = {
     "speed": sections.speed,
     "memory": sections.memory,
@@ -35,6 +37,10 @@ SECTIONS: dict[str, Callable[[Bench], list[dict[str, Any]]]] = {
     "gzip": sections.compressed,
     "growth": sections.growth,
     "first_run": first_run,
+    "store": sections_history.store,
+    "list": sections_history.listing,
+    "million": sections_history.million,
+    "week": sections_history.week,
 }
 
 
@@ -45,6 +51,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conversations", type=int, help="conversations in it (default 100,000)")
     parser.add_argument("--holds", type=int, help="pods of the history (default 100,000)")
     parser.add_argument("--repeats", type=int, help="turns of each program")
+    parser.add_argument("--million", type=int, help="holds of the large store (default 1,000,000)")
+    parser.add_argument("--week", type=int, help="pods a day of the simulated week (default 40,000)")
     parser.add_argument("--only", action="append", choices=sorted(SECTIONS), help="measure this section; repeatable")
     parser.add_argument("--folder", type=Path, help="make inputs here and keep them (default: a temporary folder)")
     return parser.parse_args()
@@ -52,13 +60,8 @@ def arguments() -> argparse.Namespace:
 
 def sizes(told: argparse.Namespace) -> Sizes:
     base = QUICK if told.quick else FULL
-    return Sizes(
-        packets=told.packets or base.packets,
-        conversations=told.conversations or base.conversations,
-        holds=told.holds or base.holds,
-        repeats=told.repeats or base.repeats,
-        longer=base.longer,
-    )
+    asked = {name: getattr(told, name) for name in ("packets", "conversations", "holds", "repeats", "million", "week")}
+    return replace(base, **{name: number for name, number in asked.items() if number})
 
 
 def say(words: str) -> None:

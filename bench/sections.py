@@ -36,6 +36,10 @@ class Sizes:
     holds: int
     repeats: int
     longer: int = 10
+    million: int = 1_000_000
+    listed: tuple[int, ...] = (10_000, 100_000)
+    week: int = 40_000
+    draw: bool = True
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Entities(Sequence[Entity]):
     def __init__(
         self, pods: Any, things: Sequence[ThingTrack], zones: dict[str, str], clocks: dict[str, Clock]
     ) -> None:
-        self._pods, self._things, self._zones, self._clocks = pods, things, zones, clocks
+        self._pods, self._things, self._zones, self._clocks = pods.select(self.COLUMNS), things, zones, clocks
         self._columns = [chunk(pods, name) for name in self.COLUMNS]
         self._kept: dict[int, Entity] = {}
 
@@ -172,13 +172,18 @@ class Versions(Sequence[Version]):
 
 
 class Holds(Sequence[Hold]):
-    """All holds, address by address, oldest first."""
+    """All holds, address by address, oldest first.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    Args: table: their columns. first: where each address begins. halves: (addresses, 2) of the addresses.
+    """
+
+    def __init__(self, table: Table, first: npt.NDArray[np.int64], halves: npt.NDArray[np.int64]) -> None:
+        self._bounds, self._kind, self._entity = table.bounds, table.kind, table.entity
+        self._conflict, self._source = table.conflict, table.source
+        self._first, self._halves = first, halves
 
     def __len__(self) -> int:
-        return int(self._table.kind.size)
+        return int(self._kind.size)
 
     @overload
     def __getitem__(self, row: int) -> Hold: ...
@@ -189,8 +194,10 @@ class Holds(Sequence[Hold]):
             return [self[one] for one in range(*row.indices(len(self)))]
         if row < 0 or row >= len(self):
             raise IndexError(row)
-        one = self._table
-        low, sure, end, high = one.bounds[row].tolist()
-        source = "" if one.source is None else one.source[int(row)].as_py()
-        ip = one.halves[row].astype(">i8").tobytes()
-        return Hold(ip, int(one.kind[row]), int(one.entity[row]), low, sure, end, high, bool(one.conflict[row]), source)
+        low, sure, end, high = self._bounds[row].tolist()
+        source = "" if self._source is None else self._source[int(row)].as_py()
+        address = np.searchsorted(self._first, row, side="right") - 1
+        ip = self._halves[address].astype(">i8").tobytes()
+        return Hold(
+            ip, int(self._kind[row]), int(self._entity[row]), low, sure, end, high, bool(self._conflict[row]), source
+        )

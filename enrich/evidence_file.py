@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -16,7 +17,12 @@ MAGIC = b"SQLite format 3\0"
 # "wwhs" in the header of the file, so that any tool can tell what it is.
 APPLICATION = 0x77776873
 NEWEST = 1
+FULL = "the disk is full; make room, nothing is lost meanwhile"
+CANNOT_SHARE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
 # Each entry leads from its number to the next. Nothing in it is ever edited.
+# Numbers of events, objects and blocks are never given twice: readers remember how far they have read, and blocks
+# name objects. `source` 0 is the recorder; its slices and its span go on, those of files stand. `rewritten` counts
+# what took something away or changed it, so that readers who only look at what is new know to look at all.
 MIGRATIONS: dict[int, str] = {
     0: """
 CREATE TABLE cluster(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -24,30 +30,35 @@ CREATE TABLE source(id INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT UNIQ
 CREATE TABLE cursor(cluster INTEGER, kind TEXT, version TEXT NOT NULL, received_us INTEGER NOT NULL,
   PRIMARY KEY(cluster, kind)) WITHOUT ROWID;
 CREATE TABLE span(id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, kind TEXT NOT NULL, gap INTEGER NOT NULL,
-  low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, source INTEGER);
-CREATE UNIQUE INDEX span_once ON span(cluster, kind, gap, low_us, source);
-CREATE TABLE object(id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, kind INTEGER NOT NULL, uid TEXT NOT NULL,
-  namespace TEXT NOT NULL, name TEXT NOT NULL, owner TEXT, gone_us INTEGER, block INTEGER, UNIQUE(uid, cluster));
+  low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, source INTEGER NOT NULL);
+CREATE INDEX span_once ON span(cluster, kind, low_us);
+CREATE TABLE object(id INTEGER PRIMARY KEY AUTOINCREMENT, cluster INTEGER NOT NULL, kind INTEGER NOT NULL,
+  uid TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, owner TEXT,
+  gone_us INTEGER, block INTEGER, UNIQUE(uid, cluster));
 CREATE INDEX object_open ON object(kind) WHERE block IS NULL;
 CREATE INDEX object_name ON object(name, namespace);
-CREATE TABLE event(id INTEGER PRIMARY KEY, object INTEGER NOT NULL, verb INTEGER NOT NULL, received_us INTEGER,
-  not_before_us INTEGER, version INTEGER, source INTEGER, body BLOB);
+CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, object INTEGER NOT NULL, verb INTEGER NOT NULL,
+  received_us INTEGER, not_before_us INTEGER, version INTEGER, source INTEGER, body BLOB);
 CREATE INDEX event_object ON event(object);
 CREATE TABLE address(ip BLOB, object INTEGER, PRIMARY KEY(ip, object)) WITHOUT ROWID;
-CREATE TABLE slice(uid TEXT, cluster INTEGER, service TEXT NOT NULL, pods TEXT NOT NULL,
-  PRIMARY KEY(uid, cluster)) WITHOUT ROWID;
-CREATE TABLE clock(cluster INTEGER, node TEXT, ahead_us INTEGER NOT NULL, behind_us INTEGER NOT NULL,
-  PRIMARY KEY(cluster, node)) WITHOUT ROWID;
-CREATE TABLE block(id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, objects INTEGER NOT NULL, events INTEGER NOT NULL,
-  low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, rules INTEGER NOT NULL, checksum BLOB NOT NULL,
-  evidence BLOB NOT NULL, derived BLOB NOT NULL);
+CREATE TABLE slice(uid TEXT, cluster INTEGER, source INTEGER, service TEXT NOT NULL, pods TEXT NOT NULL,
+  PRIMARY KEY(uid, cluster, source)) WITHOUT ROWID;
+CREATE TABLE clock(cluster INTEGER, node TEXT, proof INTEGER, ahead_us INTEGER NOT NULL, behind_us INTEGER NOT NULL,
+  PRIMARY KEY(cluster, node, proof)) WITHOUT ROWID;
+CREATE TABLE block(id INTEGER PRIMARY KEY AUTOINCREMENT, cluster INTEGER NOT NULL, objects INTEGER NOT NULL,
+  events INTEGER NOT NULL, low_us INTEGER NOT NULL, high_us INTEGER NOT NULL, rules INTEGER NOT NULL,
+  checksum BLOB NOT NULL, evidence BLOB NOT NULL, derived BLOB NOT NULL);
 CREATE TABLE dropped(block INTEGER, uid TEXT, PRIMARY KEY(block, uid)) WITHOUT ROWID;
+CREATE TABLE rewritten(times INTEGER NOT NULL);
+INSERT INTO rewritten VALUES(0);
 """,
 }
 
 
 def is_store(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is a database (of whowas or not)."""
+    """Say whether a file is a database (of whowas or not). A pipe is none, and is not looked into: it is read once."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as handle:
             return handle.read(len(MAGIC)) == MAGIC
@@ -56,13 +67,20 @@ def is_store(path: str | os.PathLike[str]) -> bool:
 
 
 class Lock:
-    """The right to write to a store: one process has it, and loses it when it ends, however it ends."""
+    """The right to write to a store: one process has it, and loses it when it ends, however it ends.
 
-    def __init__(self, path: str) -> None:
-        self._path = f"{path}.lock"
+    Raises: StoreError, before anything is made where no store can be. make: a store may be made.
+    """
+
+    def __init__(self, path: str, *, make: bool = True) -> None:
+        _refuse(path, there=not make)
+        # By whatever name a store is called, it has one lock.
+        self._path = f"{os.path.realpath(path)}.lock"
         try:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StoreBusyError(f"cannot write history '{path}': {FULL}") from None
             raise StoreError(
                 f"cannot write history '{path}': {error.strerror}; give a file in a folder you can write to"
             ) from None
@@ -75,12 +93,41 @@ class Lock:
                 f"cannot write history '{path}': process {who or 'unknown'} is writing to it; stop that one, "
                 "or give this one a file of its own"
             ) from None
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+        # On a full disk the lock is held without a name.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Let others write. The lock's file stays: removing it would let two hold it."""
         os.close(self._handle)
+
+
+def _refuse(path: str, *, there: bool) -> None:
+    """Refuse what cannot be a store, by its name and its first bytes. there: it must be there."""
+    if os.path.isdir(path):
+        raise StoreError(f"cannot open history '{path}': it is a folder; give the file in it")
+    if not os.path.exists(path):
+        if there:
+            raise StoreError(
+                f"cannot open history '{path}': no such file; record one with 'whowas watch --history {path}' or "
+                f"make one with 'whowas history import {path} FILE'"
+            )
+    elif os.path.getsize(path) and not is_store(path):
+        _check_readable(path)
+        raise StoreError(
+            f"cannot open history '{path}': it is no store; import it with 'whowas history import STORE {path}'"
+        )
+
+
+def _check_readable(path: str) -> None:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"cannot open history '{path}': {error.strerror}; check the rights on the file and its folder"
+        ) from None
 
 
 def open_database(path: str, *, write: bool) -> sqlite3.Connection:
@@ -88,17 +135,31 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
 
     Raises: StoreError.
     """
-    there = Path(path).exists()
-    if not there and not write:
-        raise StoreError(f"cannot read history '{path}': no such file; record one with 'whowas watch --history {path}'")
-    if there and os.path.getsize(path) and not is_store(path):
-        raise StoreError(f"cannot open history '{path}': it is no store; import it with 'whowas history import'")
+    _refuse(path, there=not write)
     with in_words(path, "open"):
-        mode = "rwc" if write else "ro"
-        database = sqlite3.connect(
-            f"{Path(path).absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-        )
+        if write:
+            return _connect(path, "mode=rwc", write=True)
+        try:
+            return _connect(path, "mode=ro", write=False)
+        except sqlite3.OperationalError as error:
+            # Where nothing may be written SQLite cannot keep an index of the log. Without a log it needs none.
+            if error.sqlite_errorname not in CANNOT_SHARE or _has_log(path):
+                raise
+            return _connect(path, "mode=ro&immutable=1", write=False)
+
+
+def _has_log(path: str) -> bool:
+    log = f"{path}-wal"
+    return os.path.exists(log) and os.path.getsize(log) > 0
+
+
+def _connect(path: str, how: str, *, write: bool) -> sqlite3.Connection:
+    where = f"{Path(path).absolute().as_uri()}?{how}"
+    database = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+    try:
         database.execute("PRAGMA busy_timeout = 5000")
+        # A foreign database is left as it is: its journal is changed only when it is known to be ours.
+        _check_owner(database, path, write)
         if write:
             # What the last moments before a power cut wrote may be lost, but never half of it: the cursor goes back
             # with the events, and the watch delivers them again.
@@ -106,31 +167,61 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA cache_size = -16384")
-        _check_version(database, path, write)
+        _lead(database, path, write)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
-def _check_version(database: sqlite3.Connection, path: str, write: bool) -> None:
-    """Refuse what is not ours or newer than we are; lead what is older forward."""
+def _check_owner(database: sqlite3.Connection, path: str, write: bool) -> None:
+    """Refuse what is not ours, or newer than we are."""
     application = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
     empty = not database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    if application != APPLICATION and not (empty and write):
+    if empty and not write:
+        raise StoreError(f"cannot read history '{path}': nothing was written to it yet; see 'whowas watch'")
+    if application != APPLICATION and not empty:
         raise StoreError(f"cannot open history '{path}': it is a database, but no history of whowas; give another file")
+    version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > NEWEST:
         raise StoreError(
             f"cannot open history '{path}': it has version {version}, this whowas knows up to {NEWEST}; update whowas"
         )
+
+
+def _lead(database: sqlite3.Connection, path: str, write: bool) -> None:
+    """Lead what is older forward."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
     if version < NEWEST and not write:
         raise StoreError(
             f"cannot read history '{path}': it has the older version {version}; lead it to version {NEWEST} with "
             f"'whowas history compact {path}'"
         )
     for number in range(version, NEWEST):
-        script = f"BEGIN IMMEDIATE; {MIGRATIONS[number]}"
         database.executescript(
-            f"{script} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number + 1}; COMMIT;"
+            f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA application_id = {APPLICATION}; "
+            f"PRAGMA user_version = {number + 1}; COMMIT;"
         )
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All that is written within, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        # SQLite may have taken it back itself, and a disk that does not answer says so in the first error.
+        if database.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+        raise
+
+
+def rewritten(database: sqlite3.Connection) -> None:
+    """Tell readers that what they have read is not what stands there now. Called within a transaction."""
+    database.execute("UPDATE rewritten SET times = times + 1")
 
 
 @contextlib.contextmanager
@@ -142,8 +233,8 @@ def in_words(path: str, what: str) -> Iterator[None]:
         text = str(error)
         name = getattr(error, "sqlite_errorname", "")
         say = f"cannot {what} history '{path}': "
-        if name.startswith("SQLITE_FULL") or "full" in text:
-            raise StoreBusyError(f"{say}the disk is full; make room, nothing is lost meanwhile") from error
+        if name.startswith("SQLITE_FULL"):
+            raise StoreBusyError(f"{say}{FULL}") from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise StoreBusyError(f"{say}another program holds it locked; it is tried again") from error
         if name.startswith("SQLITE_IOERR"):

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from enrich.evidence import KIND, KINDS, VERB, VERBS
+from enrich.kept import DERIVED, KIND, KINDS, OWNERS, POD, VERBS
+from enrich.memory import read_owner
 from enrich.objects import ClusterTrack, Owned
-from enrich.packing import ALL_EVENTS, NEWER, RULES, Stored, events_of, from_blob
-from whowas.observation import KubeObject, Meta, Observation, Owner
+from enrich.packing import ALL_EVENTS, NEWER, RULES, Stored, events_of, evidence_in, read_block
+from whowas.observation import KubeObject, Meta, Observation
 
 if TYPE_CHECKING:
     from enrich.tables import Batch
 
 DECODE = msgspec.json.Decoder(KubeObject)
-# Of these the history is derived; the others are evidence for people and policies.
-DERIVED = (KIND["Pod"], KIND["Service"], KIND["Node"])
-OWNERS = tuple(KIND[word] for word in ("ReplicaSet", "Job", "CronJob", "Deployment", "StatefulSet", "DaemonSet"))
 
 
 class Facts:
@@ -109,16 +107,16 @@ class Reading:
     def spans(self, tracks: dict[int, ClusterTrack]) -> None:
         """Fill in when somebody was looking, and when not, as the file says it now."""
         for track in tracks.values():
-            track.spans, track.gaps = {}, {}
-        for cluster, node, ahead, behind in self._database.execute(
-            "SELECT cluster, node, ahead_us, behind_us FROM clock"
+            track.spans, track.gaps, track.late = {}, {}, {}
+        for cluster, node, proof, *off in self._database.execute(
+            "SELECT cluster, node, proof, ahead_us, behind_us FROM clock"
         ):
-            tracks[cluster].clocks[node] = (ahead, behind)
-        for cluster, kind, gap, low, high in self._database.execute(
+            tracks[cluster].clocks[node, proof] = (off[0], off[1])
+        for cluster, kind, sort, low, high in self._database.execute(
             "SELECT cluster, kind, gap, low_us, high_us FROM span ORDER BY low_us"
         ):
             track = tracks[cluster]
-            (track.gaps if gap else track.spans).setdefault(kind, []).append((low, high))
+            (track.spans, track.gaps, track.late)[sort].setdefault(kind, []).append((low, high))
 
     def owners(self, cluster: int, track: ClusterTrack) -> None:
         """Fill in what stands between the track's pods and their workloads."""
@@ -130,7 +128,7 @@ class Reading:
                     "SELECT kind, name, owner FROM object WHERE uid = ? AND cluster = ?", (uid, cluster)
                 ).fetchone()
                 if found is not None and found[1] and found[0] in OWNERS:
-                    owner = _owner(found[2])
+                    owner = read_owner(found[2])
                     track.owners[uid] = Owned(KINDS[found[0]], found[1], owner)
                     if owner is not None:
                         further.add(owner.uid)
@@ -145,20 +143,20 @@ class Reading:
             dropped.setdefault(block, set()).add(uid)
         found = []
         blocks = self._database.execute(
-            "SELECT id, rules, derived FROM block WHERE cluster = ? ORDER BY id", (cluster,)
+            "SELECT id, rules, checksum, derived FROM block WHERE cluster = ? AND id > ? ORDER BY id", (cluster, after)
         )
-        for block, rules, derived in blocks:
-            if block <= after:
-                continue
-            batch = Batch.from_bytes(derived) if rules == RULES else self._anew(cluster, block)
+        for block, rules, check, derived in blocks:
+            if rules == RULES:
+                batch = read_block(block, Batch.from_bytes, derived, check[32:])
+            else:
+                batch = self._anew(cluster, block)
             found.append(batch.without(dropped[block]) if block in dropped else batch)
         return found
 
     def _anew(self, cluster: int, block: int) -> Batch:
         """Derive a block that other rules derived."""
-        blob = self._database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
-        events = from_blob(blob)
-        return derive_rows(self._database, cluster, sorted({one.object for one in events}), events)
+        events = evidence_in(self._database, block)
+        return derive_rows(self._database, cluster, list(dict.fromkeys(one.object for one in events)), events)
 
     def on_addresses(self, several: Iterable[bytes]) -> list[int]:
         """Return the rows of all objects that ever said one of these addresses was theirs."""
@@ -171,7 +169,7 @@ class Reading:
         """Return the rows of pods of a namespace whose names begin so."""
         rows = self._database.execute(
             "SELECT id FROM object WHERE kind = ? AND namespace = ? AND name >= ? AND name < ?",
-            (KIND["Pod"], namespace, begins, begins + "\U0010ffff"),
+            (POD, namespace, begins, begins + "\U0010ffff"),
         )
         return [row for (row,) in rows]
 
@@ -183,14 +181,16 @@ class Reading:
                 found.update(one.ip for one in pod.segments())
         return found
 
-    def of_uids(self, uids: Sequence[str]) -> list[Observation]:
-        """Return every observation of some objects, each in its order."""
+    def of_uids(self, uids: Sequence[str], cluster: str | None) -> list[Observation]:
+        """Return every observation of some objects, each in its order. cluster: None = of all clusters."""
         found: list[Observation] = []
+        blocks: dict[int, list[Stored]] = {}
         for uid in uids:
             rows = self._database.execute("SELECT id FROM object WHERE uid = ?", (uid,)).fetchall()
             for (row,) in rows:
-                facts, events = self._dossier(row, {})
-                found += observed(facts, events, self.sources)
+                facts, events = self._dossier(row, blocks)
+                if cluster in (None, facts.cluster):
+                    found += observed(facts, events, self.sources)
         return found
 
     def _dossier(self, row: int, blocks: dict[int, list[Stored]]) -> tuple[Facts, list[Stored]]:
@@ -202,8 +202,7 @@ class Reading:
         if block is None:
             return facts, list(events_of(self._database, [row]))
         if block not in blocks:
-            blob = self._database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
-            blocks[block] = from_blob(blob)
+            blocks[block] = evidence_in(self._database, block)
         return facts, [one for one in blocks[block] if one.object == row]
 
     def of_objects(self, rows: Sequence[int]) -> dict[int, ClusterTrack]:
@@ -220,36 +219,28 @@ class Reading:
             self.owners(cluster, track)
         return tracks
 
-    def observations(self, low_us: int, high_us: int) -> Iterator[Observation]:
-        """Yield all that is known of every object that stood at any time from low_us to high_us, object by object."""
-        packed: dict[int, list[int]] = {}
-        rows = self._database.execute(
-            "SELECT id, block FROM object WHERE gone_us IS NULL OR gone_us >= ? ORDER BY block, id", (low_us,)
-        ).fetchall()
-        for row, block in rows:
-            packed.setdefault(block or 0, []).append(row)
-        for block, members in packed.items():
-            wanted = set(members)
+    def observations(
+        self, low_us: int, high_us: int, also: Container[str] = (), never: Container[str] = ()
+    ) -> Iterator[Observation]:
+        """Yield all that is known of every object that stood at any time from low_us to high_us, object by object.
+
+        also: UIDs of those that may have held an address then, whenever they were seen. never: of those to leave out.
+        """
+        wanted: dict[int, dict[int, Facts]] = {}
+        rows = self._database.execute("SELECT id, cluster, uid, kind, block, gone_us FROM object ORDER BY block, id")
+        for row, cluster, uid, kind, block, gone in rows:
+            if uid in also or (uid not in never and (gone is None or gone >= low_us)):
+                wanted.setdefault(block or 0, {})[row] = Facts(uid, kind, self.clusters[cluster])
+        for block, members in wanted.items():
+            events: Iterable[Stored]
             if block:
-                blob = self._database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
-                events: Iterable[Stored] = (one for one in from_blob(blob) if one.object in wanted)
+                events = (one for one in evidence_in(self._database, block) if one.object in members)
             else:
                 events = events_of(self._database, members)
             for row, mine in groupby(events, key=lambda one: one.object):
-                uid, kind, cluster = self._database.execute(
-                    "SELECT uid, kind, cluster FROM object WHERE id = ?", (row,)
-                ).fetchone()
-                seen = observed(Facts(uid, kind, self.clusters[cluster]), mine, self.sources)
-                if (seen[0].received_us or seen[0].not_before_us) <= high_us:
+                seen = observed(members[row], mine, self.sources)
+                if members[row].uid in also or (seen[0].received_us or seen[0].not_before_us) <= high_us:
                     yield from seen
-
-
-def _owner(text: str | None) -> Owner | None:
-    """Read kind/uid/name."""
-    if not text:
-        return None
-    kind, uid, name = text.split("/", 2)
-    return Owner(kind, name, uid, True)
 
 
 def derive_rows(database: sqlite3.Connection, cluster: int, rows: Sequence[int], events: Sequence[Stored]) -> Batch:
@@ -260,14 +251,12 @@ def derive_rows(database: sqlite3.Connection, cluster: int, rows: Sequence[int],
     track = ClusterTrack(reading.clusters[cluster])
     facts = {}
     for row in rows:
-        uid, kind = database.execute("SELECT uid, kind FROM object WHERE id = ?", (row,)).fetchone()
-        if kind == KIND["Pod"]:
-            facts[row] = Facts(uid, kind, track.name)
+        found = database.execute("SELECT uid, kind FROM object WHERE id = ?", (row,)).fetchone()
+        # What was taken out of a block and forgotten since is in its evidence still.
+        if found is not None and found[1] == POD:
+            facts[row] = Facts(found[0], POD, track.name)
     for row, mine in groupby(events, key=lambda one: one.object):
         if row in facts:
             track.take_all(observed(facts[row], mine, reading.sources))
     reading.owners(cluster, track)
     return rows_of(track, list(track.pods), last=True)
-
-
-__all__ = ["VERB", "Facts", "Reading", "derive_rows", "observed"]

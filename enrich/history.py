@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from enrich.clocks import BY_PODS
 from enrich.entities import Entities, Holds, Versions
 from enrich.holds import (
     NODE,
@@ -177,14 +178,20 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
     Args: packed: pods of which no more will be heard, as they were derived before. last: the track is not needed
     any more: its pods leave memory as their columns come into it.
     """
-    tail = rows_of(track, list(track.pods), last=last)
-    batch = join([*packed, tail])
+    made = _laid_out(track, join([*packed, rows_of(track, list(track.pods), last=last)]))
+    # What was read, joined and sorted on the way is several times what is kept.
+    pa.default_memory_pool().release_unused()
+    return made
+
+
+def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
     zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
-    proven = [(node, *off) for node, off in track.clocks.items()]
-    proven += [(node, *off) for (_, node), off in track.leases.by_node.items()]
+    proven = [(*key, *off) for key, off in track.clocks.items()]
+    proven += [(node, proof, *off) for (_, node, proof), off in track.leases.by_node.items()]
     if _any_off(batch):
-        proven += zip(*(batch.pods[name].to_pylist() for name in ("node", "ahead", "behind")), strict=True)
+        off = (batch.pods[name].to_pylist() for name in ("node", "ahead", "behind"))
+        proven += [(node, BY_PODS, ahead, behind) for node, ahead, behind in zip(*off, strict=True)]
     clocks = node_clocks(proven)
     things = list(track.things.values())
     held = _both(
@@ -238,7 +245,7 @@ def arrange(
         name=name,
         entities=entities,
         versions=versions,
-        holds=Holds(held),
+        holds=Holds(held, first, halves),
         covered=covered,
         gaps=gaps,
         ranges=ranges,

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from enrich.clocks import BY_LEASE, BY_PODS
 from enrich.exclusion import exclude
 from enrich.objects import CATCHING_UP, SHOWN_WITHIN, ClusterTrack, ThingTrack
 from enrich.pods import PUBLISHED_WITHIN
-from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND
+from enrich.sights import AFTER_ALL, BEFORE_ALL, SECOND, UNSEEN
 from enrich.tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
 
 Words = npt.NDArray[np.int64]
@@ -24,6 +25,8 @@ Spans = list[tuple[int, int]]
 # Statuses have been seen to come 20 s late.
 QUIET = 25 * SECOND
 CLOCK_SLACK = 2 * SECOND
+# The quickest of some Leases is not on its way for longer.
+ON_THEIR_WAY = SECOND // 4
 # A watch has a bookmark about every minute: files that follow each other more closely are one recording, rotated.
 SAME_RECORDING = 90 * SECOND
 Clock = tuple[int, int]
@@ -100,21 +103,30 @@ def watched_until(seen: Words, covered: Spans) -> Words:
     return np.where(inside, highs[np.maximum(place, 0)], seen)
 
 
-def node_clocks(clocks: Iterable[tuple[str, int, int]]) -> dict[str, Clock]:
-    """Return by how much (us) the clocks of nodes are ahead and behind, where that is proven.
+def node_clocks(clocks: Iterable[tuple[str, int, int, int]]) -> dict[str, Clock]:
+    """Return by how much (us) the clocks of nodes are ahead and behind, beyond what is doubted of any clock.
 
-    Args: clocks: node, ahead, behind, as each pod on it proves. What is proven is the least that they are off,
-    so CLOCK_SLACK is added.
+    Args: clocks: node, proof (enrich.clocks), ahead, behind. What pods prove is the least that a clock is off, so
+    CLOCK_SLACK is added; Leases say it as it is, but for the time they were on their way.
     """
+    known: dict[tuple[str, int], Clock] = {}
+    for node, proof, ahead, behind in clocks:
+        before = known.get((node, proof), (0, 0))
+        known[node, proof] = (max(before[0], ahead), max(before[1], behind))
     found: dict[str, Clock] = {}
-    for node, ahead, behind in clocks:
-        if ahead or behind:
-            known = found.get(node, (0, 0))
-            found[node] = (
-                max(known[0], ahead + CLOCK_SLACK if ahead else 0),
-                max(known[1], behind + CLOCK_SLACK if behind else 0),
-            )
+    for node in {node for node, _ in known}:
+        least, measured = known.get((node, BY_PODS), (0, 0)), known.get((node, BY_LEASE))
+        off = [_off_by(least[side], None if measured is None else measured[side]) for side in (0, 1)]
+        if any(off):
+            found[node] = (off[0], off[1])
     return found
+
+
+def _off_by(least: int, measured: int | None) -> int:
+    """How far a clock may be off to one side."""
+    if measured is not None and measured + ON_THEIR_WAY >= least:
+        return max(0, measured + ON_THEIR_WAY - UNSEEN)
+    return least + CLOCK_SLACK if least else 0
 
 
 def heard(when: Words, late: Spans) -> Words:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from whowas.kernels import kernel
+from whowas.kernels import kernel, lean_kernel
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 
 CANDIDATES = 8
 EMPTY = -1
+# Fewer questions than one for so many addresses are not worth being put in order.
+SPARSE = 8
 
 
-@kernel
+@lean_kernel
 def mixed(high: int, low: int) -> np.int64:
     """Spread an address over the table."""
     x = np.uint64(high) ^ (np.uint64(low) * np.uint64(0x9E3779B97F4A7C15))
@@ -35,7 +37,7 @@ def fill_table(high: Words, low: Words, table: Indices) -> None:
         table[at] = row
 
 
-@kernel
+@lean_kernel
 def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> np.int64:
     """Return the row of an address, -1 when nobody ever held it."""
     mask = len(table) - 1
@@ -46,6 +48,24 @@ def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices)
             return np.int64(row)
         at = (at + 1) & mask
     return np.int64(-1)
+
+
+@kernel
+def _in_order(counts: Indices, addresses: int) -> Indices:
+    """Return the questions address by address: what is asked of one lies together in memory, and is fetched once."""
+    if len(counts) < addresses // SPARSE:
+        return np.arange(len(counts)).astype(np.int32)
+    place = np.zeros(addresses + 2, dtype=np.int32)
+    for query in range(len(counts)):
+        place[counts[query, 3] + 2] += 1
+    for row in range(1, len(place)):
+        place[row] += place[row - 1]
+    order = np.empty(len(counts), dtype=np.int32)
+    for query in range(len(counts)):
+        row = counts[query, 3] + 1
+        order[place[row]] = query
+        place[row] += 1
+    return order
 
 
 @kernel
@@ -73,9 +93,9 @@ def holders(
         certain (at most one is sure), other kinds, address row.
     """
     for query in range(len(times)):
-        time = times[query]
-        row = find_address(high[query], low[query], highs, lows, table)
-        counts[query, 3] = row
+        counts[query, 3] = find_address(high[query], low[query], highs, lows, table)
+    for query in _in_order(counts, len(highs)):
+        time, row = times[query], counts[query, 3]
         if row < 0:
             continue
         start, stop = first[row], first[row + 1]
@@ -90,7 +110,7 @@ def holders(
         _collect(query, time, skew, start, below, bounds, reach, kinds, found, counts)
 
 
-@kernel
+@lean_kernel
 def _collect(
     query: int,
     time: int,

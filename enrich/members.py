@@ -32,10 +32,11 @@ class Slices:
         meta = seen.object.metadata
         assert meta is not None
         known = self.by_uid.get(meta.uid)
-        service = (meta.labels or {}).get(SERVICE_NAME, "") if known is None else known[0]
+        before = known[0] if known else ""
+        service = (meta.labels or {}).get(SERVICE_NAME, before)
         old = known[1] if known else frozenset()
         targets = (one.targetRef for one in seen.object.endpoints or ())
-        now = frozenset(one.uid for one in targets if one is not None and one.uid)
+        now = frozenset(one.uid for one in targets if one is not None and one.uid and one.kind in (None, "Pod"))
         when = seen.received_us or seen.not_before_us
         if known is None:
             # It stood before we first looked: from its creation on, as far as anybody can tell.
@@ -45,11 +46,12 @@ class Slices:
             self.by_uid.pop(meta.uid, None)
         else:
             self.by_uid[meta.uid] = (service, now)
-        for pod in sorted(old - now):
-            if self._count(pod, service, -1) == 0:
-                yield pod, service, False, when
-        for pod in sorted(now - old):
-            if self._count(pod, service, 1) == 1:
+        moved = known is not None and service != before
+        for pod in sorted(old if moved else old - now):
+            if self._count(pod, before, -1) == 0 and before:
+                yield pod, before, False, when
+        for pod in sorted(now if moved else now - old):
+            if self._count(pod, service, 1) == 1 and service:
                 yield pod, service, True, when
 
     def _count(self, pod: str, service: str, step: int) -> int:

@@ -80,14 +80,19 @@ class ClusterTrack:
     late: dict[str, Spans] = field(default_factory=dict)
     recordings: list[list[int]] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
-    clocks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    clocks: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     leases: Clocks = field(default_factory=Clocks)
     _begun: bool = True
-    _bookmarked: bool = False
+    _bookmarked: set[str] = field(default_factory=set)
+    _heard: dict[str, int] = field(default_factory=dict)
+    _silent: dict[str, Spans] = field(default_factory=dict)
     _behind: dict[str, set[str]] = field(default_factory=dict)
 
     def observe(self, seen: Observation) -> None:
         """Take in one observation of a recording."""
+        if seen.verb == "OFFSET":
+            self.leases.offset(self.name, seen)
+            return
         if seen.span is not None:
             sort = {"GAP": self.gaps, "LATE": self.late}.get(seen.verb, self.spans)
             sort.setdefault(seen.object.kind, []).append(seen.span)
@@ -140,23 +145,34 @@ class ClusterTrack:
         received = seen.received_us
         # A list is a moment, not a watch.
         if received is not None and seen.verb != "LISTED":
-            self._bookmarked = self._bookmarked or seen.verb == "BOOKMARK"
+            self._silence(seen, received)
             if self._begun:
                 self._begun = False
                 self.recordings.append([received, received])
             now = self.recordings[-1]
             if received > now[1]:
-                # Where there are no bookmarks, silence is nothing out of the ordinary.
-                if self._bookmarked and received - now[1] > SILENT_MOST:
-                    self.late.setdefault("", []).append((now[1], received))
                 now[1] = received
             elif received < now[0]:
                 now[0] = received
 
+    def _silence(self, seen: Observation, received: int) -> None:
+        """Where a kind has bookmarks, a long silence is out of the ordinary; where it has none, it tells nothing."""
+        kind = seen.object.kind
+        before = self._heard.get(kind, received)
+        if received - before > SILENT_MOST:
+            self._silent.setdefault(kind, []).append((before, received))
+        self._heard[kind] = max(before, received)
+        if seen.verb == "BOOKMARK":
+            self._bookmarked.add(kind)
+        if kind in self._bookmarked and kind in self._silent:
+            self.late.setdefault(kind, []).extend(self._silent.pop(kind))
+
     def begin(self) -> None:
         """What follows is another recording."""
         self._begun = True
-        self._bookmarked = False
+        self._bookmarked.clear()
+        self._heard.clear()
+        self._silent.clear()
 
     def watched(self, kind: str) -> Spans:
         """Return when a kind was looked at; gaps not yet taken off."""

@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import zstandard
 
-from enrich.evidence_file import now_us
+from enrich.evidence_file import now_us, rewritten, transaction
+from whowas.errors import StoreError
 
 # Raise it when the derivation of pods' own bounds changes: older blocks are then derived anew when they are read.
 RULES = 1
 # Services and Nodes: few, and what is derived of them is not kept in blocks.
 STAYING = (2, 3)
 OBJECTS_MOST = 2048
+BYTES_MOST = 32 << 20
 HOUR = 3_600_000_000
+T = TypeVar("T")
 
 
 class Stored(NamedTuple):
@@ -70,11 +73,9 @@ def pack(database: sqlite3.Connection, *, settled_us: int = HOUR, budget_seconds
     """
     until = time.monotonic() + budget_seconds
     packed = 0
-    clusters = database.execute("SELECT id FROM cluster").fetchall()
-    for (cluster,) in clusters:
-        newest = database.execute("SELECT max(high_us) FROM span WHERE cluster = ? AND gap = 0", (cluster,)).fetchone()[
-            0
-        ]
+    for cluster, newest in database.execute(
+        "SELECT id, (SELECT max(high_us) FROM span WHERE cluster = cluster.id AND gap = 0) FROM cluster"
+    ).fetchall():
         horizon = (newest if newest is not None else now_us()) - settled_us
         while time.monotonic() < until:
             rows = database.execute(
@@ -84,52 +85,64 @@ def pack(database: sqlite3.Connection, *, settled_us: int = HOUR, budget_seconds
             ).fetchall()
             if not rows:
                 break
-            _block(database, cluster, rows)
-            packed += len(rows)
+            packed += _block(database, cluster, rows)
     return packed
 
 
-def _block(database: sqlite3.Connection, cluster: int, rows: list[tuple[int, int]]) -> None:
-    """Make one block of objects: (row, gone_us)."""
+def _block(database: sqlite3.Connection, cluster: int, rows: list[tuple[int, int]]) -> int:
+    """Make one block of objects: (row, gone_us); of as many as fit into memory. Returns: how many."""
     from enrich.evidence_read import derive_rows
 
-    rows.sort()
+    events: list[Stored] = []
+    weight, taken = 0, 0
+    for row, _ in rows:
+        mine = list(events_of(database, [row]))
+        events += mine
+        weight, taken = weight + sum(len(one.body or b"") for one in mine), taken + 1
+        if weight > BYTES_MOST:
+            break
+    rows = rows[:taken]
     numbers = [row for row, _ in rows]
-    events = list(events_of(database, numbers))
     derived = derive_rows(database, cluster, numbers, events).to_bytes()
     evidence = to_blob(events)
-    last = max(gone for _, gone in rows)
     moments = [one.received_us or one.not_before_us for one in events] or [rows[0][1]]
-    check = hashlib.sha256(evidence + derived).digest()
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    check = check_of(evidence) + check_of(derived)
+    told = (cluster, taken, len(events), min(moments), rows[-1][1], RULES, check, evidence, derived)
+    with transaction(database):
         made = database.execute(
             "INSERT INTO block(cluster, objects, events, low_us, high_us, rules, checksum, evidence, derived) "
             "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                cluster,
-                len(rows),
-                len(events),
-                min(moments),
-                last,
-                RULES,
-                check,
-                evidence,
-                derived,
-            ),
+            told,
         )
         database.executemany("UPDATE object SET block = ? WHERE id = ?", [(made.lastrowid, row) for row in numbers])
         database.executemany("DELETE FROM event WHERE object = ?", [(row,) for row in numbers])
-        database.execute("COMMIT")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
+    return taken
+
+
+def check_of(blob: bytes) -> bytes:
+    """Return the checksum of a part of a block; a block has that of its evidence, then that of what was derived."""
+    return hashlib.sha256(blob).digest()
+
+
+def evidence_in(database: sqlite3.Connection, block: int) -> list[Stored]:
+    """Return the events of a block. Raises: StoreError when it is damaged."""
+    found = database.execute("SELECT checksum, evidence FROM block WHERE id = ?", (block,)).fetchone()
+    return read_block(block, from_blob, found[1], found[0][:32]) if found else []
+
+
+def read_block(block: int, read: Callable[[bytes], T], blob: bytes, check: bytes) -> T:
+    """Read a part of a block. Raises: StoreError when it is damaged: half-true evidence makes false names."""
+    if check_of(blob) != check:
+        raise StoreError(
+            f"cannot read block {block} of the history: it is damaged; see 'whowas history verify', restore a copy"
+        )
+    return read(blob)
 
 
 def unpack(database: sqlite3.Connection, row: int, uid: str, block: int) -> None:
     """Put one object's events back into rows: more is said of it. Called within a transaction."""
-    blob = database.execute("SELECT evidence FROM block WHERE id = ?", (block,)).fetchone()[0]
-    mine = [one for one in from_blob(blob) if one.object == row]
+    mine = [one for one in evidence_in(database, block) if one.object == row]
     database.executemany(PUT_BACK, mine)
     database.execute("UPDATE object SET block = NULL WHERE id = ?", (row,))
     database.execute("INSERT OR IGNORE INTO dropped VALUES(?, ?)", (block, uid))
+    rewritten(database)

@@ -6,15 +6,17 @@ import gc
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
-from enrich.evidence import KINDS
 from enrich.evidence_file import in_words, open_database
 from enrich.evidence_read import Reading
-from enrich.history import DEFAULT, History, build
+from enrich.history import DEFAULT, ClusterHistory, History, build
+from enrich.kept import KINDS
 from enrich.objects import ClusterTrack
 from enrich.sights import address16
+from enrich.tables import Batch
 from whowas.observation import Observation
 
 
@@ -29,7 +31,12 @@ class StoredHistory:
         self.path = os.fspath(path)
         self._database = open_database(self.path, write=False)
         self.counts: Counter[str] = Counter()
-        self._load()
+        self._seen: _Mark | None = None
+        try:
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file; `history` stays usable."""
@@ -37,55 +44,72 @@ class StoredHistory:
 
     def refresh(self) -> bool:
         """Take in what was written since. Returns: whether there was anything new. Raises: StoreError."""
-        with in_words(self.path, "read"), _one_look(self._database):
+        with in_words(self.path, "read"), one_look(self._database):
             mark = self._mark()
             if mark == self._seen:
                 return False
-            if mark[2:4] != self._seen[2:4]:
-                self._load_all(mark)
+            before, self._seen = self._seen, None
+            # What was read half, because the disk did not answer, is read again as a whole the next time.
+            if before is not None and mark.rewritten == before.rewritten:
+                self._follow(before)
             else:
-                self._follow(mark)
+                self._load_all()
+            self._seen = mark
         return True
 
-    def _load(self) -> None:
-        with in_words(self.path, "read"), _one_look(self._database):
-            self._load_all(self._mark())
-
-    def _load_all(self, mark: tuple[int, ...]) -> None:
+    def _load_all(self) -> None:
         with _no_collecting():
             reading = Reading(self._database)
             self._tracks = reading.tracks()
             self.counts = Counter({KINDS[kind]: count for kind, count in reading.events.items()})
             self._packed = {row: reading.batches(row) for row in self._tracks}
-            self._arrange(mark)
+            self._arrange()
 
-    def _follow(self, mark: tuple[int, ...]) -> None:
+    def _follow(self, before: _Mark) -> None:
         with _no_collecting():
             reading = Reading(self._database)
             for row in reading.clusters:
                 track = self._tracks.setdefault(row, ClusterTrack(reading.clusters[row]))
-                for batch in reading.batches(row, self._seen[1]):
+                for batch in reading.batches(row, before.block):
                     self._packed.setdefault(row, []).append(batch)
                     for uid in batch.pods["uid"].to_pylist():
                         track.forget(uid)
             reading.spans(self._tracks)
-            reading.newer(self._seen[0], self._tracks)
-            self._arrange(mark)
+            reading.newer(before.event, self._tracks)
+            self._arrange()
 
-    def _arrange(self, mark: tuple[int, ...]) -> None:
-        clusters = {track.name: build(track, self._packed.get(row, ())) for row, track in self._tracks.items()}
-        self.history = History(clusters or {DEFAULT: build(ClusterTrack(DEFAULT))})
-        self._seen = mark
+    def _arrange(self) -> None:
+        clusters = {track.name: _built(track, self._packed.get(row, ())) for row, track in self._tracks.items()}
+        self.history = History(clusters or _nothing())
 
-    def _mark(self) -> tuple[int, ...]:
-        """What tells whether, and what, is new: events, blocks, taken out of blocks, pruned, spans."""
-        row = self._database.execute(
-            "SELECT (SELECT coalesce(max(id), 0) FROM event), (SELECT coalesce(max(id), 0) FROM block), "
-            "(SELECT count(*) FROM dropped), (SELECT coalesce(min(id), 0) FROM block), "
-            "(SELECT coalesce(sum(high_us - low_us + id), 0) FROM span), "
-            "(SELECT coalesce(sum(ahead_us + behind_us), 0) FROM clock)"
-        ).fetchone()
-        return tuple(row)
+    def _mark(self) -> _Mark:
+        """What tells whether, and what, is new. Of an unchanging file SQLite says that nothing was written."""
+        run = self._database.execute
+        last = dict(run("SELECT name, seq FROM sqlite_sequence"))
+        written = run("PRAGMA data_version").fetchone()[0]
+        return _Mark(
+            written, run("SELECT times FROM rewritten").fetchone()[0], last.get("event", 0), last.get("block", 0)
+        )
+
+
+class _Mark(NamedTuple):
+    """How far a store was read: commits by others, times it was rewritten, last event, last block."""
+
+    written: int
+    rewritten: int
+    event: int
+    block: int
+
+
+def _built(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = False) -> ClusterHistory:
+    if not track.pods and not packed:
+        # Where no pod was seen the clocks of nodes bound nothing.
+        track.clocks.clear()
+    return build(track, packed, last=last)
+
+
+def _nothing() -> dict[str, ClusterHistory]:
+    return {DEFAULT: build(ClusterTrack(DEFAULT))}
 
 
 Tracks = dict[int, ClusterTrack]
@@ -94,14 +118,13 @@ Tracks = dict[int, ClusterTrack]
 def history_of_address(path: str, address: str) -> History:
     """Return what a store knows of one address, without loading the rest. Raises: StoreError."""
     packed = address16(address) or b""
-    return _part(path, lambda reading: reading.of_objects(reading.on_addresses([packed]))) or History(
-        {DEFAULT: build(ClusterTrack(DEFAULT))}
-    )
+    return _part(path, lambda reading: reading.of_objects(reading.on_addresses([packed]))) or History(_nothing())
 
 
 def history_of_name(path: str, name: str) -> History | None:
     """Return what a store knows of `namespace/pod` (or its beginning); None when no pod is called so."""
-    namespace, _, begins = name.partition("/")
+    # What the command line could not decode is in no name.
+    namespace, _, begins = name.encode(errors="replace").decode().partition("/")
 
     def wanted(reading: Reading) -> Tracks | None:
         rows = reading.named(namespace, begins)
@@ -111,16 +134,18 @@ def history_of_name(path: str, name: str) -> History | None:
     return _part(path, wanted)
 
 
-def observations_of(path: str, uids: Iterable[str]) -> list[Observation]:
-    """Return every observation of some objects. Raises: StoreError."""
+def observations_of(path: str, uids: Iterable[str], cluster: str | None = None) -> list[Observation]:
+    """Return every observation of some objects, of one cluster or of all. Raises: StoreError."""
     with opened(path) as database:
-        return Reading(database).of_uids(list(uids))
+        return Reading(database).of_uids(list(uids), cluster)
 
 
 def _part(path: str, wanted: Callable[[Reading], Tracks | None]) -> History | None:
     with opened(path) as database, _no_collecting():
         tracks = wanted(Reading(database))
-        return None if tracks is None else History({one.name: build(one, last=True) for one in tracks.values()})
+        if tracks is None:
+            return None
+        return History({one.name: _built(one, last=True) for one in tracks.values()} or _nothing())
 
 
 @contextmanager
@@ -128,20 +153,22 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
     """One look at a store. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
-        with in_words(path, "read"), _one_look(database):
+        with in_words(path, "read"), one_look(database):
             yield database
     finally:
         database.close()
 
 
 @contextmanager
-def _one_look(database: sqlite3.Connection) -> Iterator[None]:
+def one_look(database: sqlite3.Connection) -> Iterator[None]:
     """Everything read within is as of one moment, however much is written meanwhile."""
     database.execute("BEGIN")
     try:
         yield
     finally:
-        database.execute("COMMIT")
+        # There is nothing to keep, and what went wrong has been said.
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
 
 
 @contextmanager

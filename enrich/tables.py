@@ -20,6 +20,7 @@ from enrich.pods import Labels, PodTrack
 from enrich.sights import BEFORE_ALL
 
 Words = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
 SEGMENTS = pa.schema(
     [
@@ -44,6 +45,8 @@ PODS = pa.schema(
 )
 VERSIONS = pa.schema([("since", pa.int64()), ("labels", pa.string()), ("services", pa.string())])
 SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services"), SEGMENTS: ()}
+# Threads for tables of two thousand rows cost more than they bring.
+ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 # A told that nobody told.
 NEVER = BEFORE_ALL
 
@@ -58,7 +61,10 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Pods, their holds (row of `pods` in `pod`) and their versions (as many a pod as `versions` says, in order)."""
+    """Pods, their holds (row of `pods` in `pod`) and their versions (as many a pod as `versions` says, in order).
+
+    What is in SHARED_OF is dictionary-encoded.
+    """
 
     pods: Any
     segments: Any
@@ -78,9 +84,9 @@ class Batch:
         """Read what to_bytes wrote. Raises: pyarrow.ArrowInvalid."""
         source = pa.BufferReader(blob)
         tables = []
-        for _ in range(3):
-            with pa.ipc.open_stream(source) as reader:
-                tables.append(reader.read_all())
+        for schema in (PODS, SEGMENTS, VERSIONS):
+            with pa.ipc.open_stream(source, options=ONE_THREAD) as reader:
+                tables.append(_shared(reader.read_all(), schema))
         return cls(*tables)
 
     def without(self, uids: set[str]) -> Batch:
@@ -108,12 +114,17 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 
 def _joined(parts: list[Any], schema: Any) -> Any:
-    whole = pa.concat_tables(parts) if parts else schema.empty_table()
+    whole = pa.concat_tables(parts) if parts else _shared(schema.empty_table(), schema)
+    return whole.combine_chunks()
+
+
+def _shared(table: Any, schema: Any) -> Any:
+    """Keep what is the same for many once. Blocks of before may not."""
     for name in SHARED_OF[schema]:
         place = schema.get_field_index(name)
-        if not pa.types.is_dictionary(whole.schema.field(place).type):
-            whole = whole.set_column(place, name, whole.column(place).combine_chunks().dictionary_encode())
-    return whole.combine_chunks()
+        if not pa.types.is_dictionary(table.schema.field(place).type):
+            table = table.set_column(place, name, table.column(place).dictionary_encode())
+    return table
 
 
 @dataclass
@@ -155,7 +166,7 @@ class Rows:
 
 def _table(columns: list[list[Any]], schema: Any) -> Any:
     arrays = [_array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return _shared(pa.Table.from_arrays(arrays, schema=schema), schema)
 
 
 def _array(column: list[Any], kind: Any) -> Any:
@@ -196,6 +207,6 @@ def chunk(table: Any, name: str) -> Any:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def codes(column: Any) -> tuple[Words, list[str]]:
+def codes(column: Any) -> tuple[Indices, list[str]]:
     """Return a shared column as numbers and the words they mean."""
-    return column.indices.to_numpy().astype(np.int64), column.dictionary.to_pylist()
+    return column.indices.to_numpy(), column.dictionary.to_pylist()

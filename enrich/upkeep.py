@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from enrich.evidence import KINDS, EvidenceStore
-from enrich.evidence_file import in_words
-from enrich.packing import from_blob, pack
+import msgspec
+
+from enrich.clocks import PROOFS
+from enrich.evidence import EvidenceStore
+from enrich.evidence_file import in_words, rewritten, transaction
+from enrich.evidence_read import DECODE
+from enrich.kept import DERIVED, KINDS, MEMBERS, SPANS, VERB, VERBS
+from enrich.memory import RECORDER
+from enrich.packing import HOUR, check_of, from_blob, pack
 from enrich.stored import opened
 from enrich.tables import Batch
-from whowas.observation import KubeObject, Observation
+from whowas.errors import StoreError
+from whowas.observation import KubeObject, Meta, Observation
 
 
 @dataclass(frozen=True)
@@ -76,40 +82,51 @@ def _cluster(database: sqlite3.Connection, row: int, name: str) -> ClusterFacts:
         {KINDS[kind]: count for kind, count in kinds},
         living,
         events,
-        [(kind, low, high) for kind, low, high, gap in spans if not gap],
-        [(kind, low, high) for kind, low, high, gap in spans if gap],
+        [(kind, low, high) for kind, low, high, sort in spans if sort == 0],
+        [(kind, low, high) for kind, low, high, sort in spans if sort == 1],
         cursors,
     )
 
 
 def problems(path: str) -> Iterator[str]:
-    """Yield what is not sound in a store: nothing when all is well. Raises: StoreError when it cannot be read."""
-    with opened(path) as database:
-        for (word,) in database.execute("PRAGMA integrity_check"):
-            if word != "ok":
-                yield f"the database: {word}"
-        counted: dict[int, int] = dict(
-            database.execute("SELECT block, count(*) FROM object WHERE block IS NOT NULL GROUP BY block")
-        )
-        dropped: dict[int, int] = dict(database.execute("SELECT block, count(*) FROM dropped GROUP BY block"))
-        blocks = database.execute("SELECT id, objects, events, checksum, evidence, derived FROM block")
-        for block, objects, events, check, evidence, derived in blocks:
-            why = _block_problem(events, check, evidence, derived)
-            if why:
-                yield f"block {block}: {why}"
-            if counted.pop(block, 0) + dropped.get(block, 0) != objects:
-                yield f"block {block}: some of its {objects} objects are missing"
-        for block in counted:
-            yield f"block {block}: it is missing, and objects point to it"
-        orphans = database.execute(
-            "SELECT count(*) FROM event WHERE object NOT IN (SELECT id FROM object WHERE block IS NULL)"
-        ).fetchone()[0]
-        if orphans:
-            yield f"{orphans} events belong to no object"
+    """Yield what is not sound in a store: nothing when all is well. Raises: StoreError when it is no store."""
+    try:
+        with opened(path) as database:
+            for (word,) in database.execute("PRAGMA integrity_check"):
+                if word != "ok":
+                    yield f"the database: {word}"
+            yield from _odd_blocks(database)
+            yield from _odd_events(database)
+    except StoreError as error:
+        # That it is damaged is the answer here, not a reason not to answer.
+        if not isinstance(error.__cause__, sqlite3.DatabaseError) or isinstance(
+            error.__cause__, sqlite3.OperationalError
+        ):
+            raise
+        yield f"the database: {error.__cause__}"
+
+
+def _odd_blocks(database: sqlite3.Connection) -> Iterator[str]:
+    """Name each block that is not what was written, or not all of it."""
+    counted: dict[int, int] = dict(
+        database.execute("SELECT block, count(*) FROM object WHERE block IS NOT NULL GROUP BY block")
+    )
+    dropped: dict[int, int] = dict(database.execute("SELECT block, count(*) FROM dropped GROUP BY block"))
+    for (block,) in database.execute("SELECT id FROM block").fetchall():
+        objects, *told = database.execute(
+            "SELECT objects, events, checksum, evidence, derived FROM block WHERE id = ?", (block,)
+        ).fetchone()
+        why = _block_problem(*told)
+        if why:
+            yield f"block {block}: {why}"
+        if counted.pop(block, 0) + dropped.get(block, 0) != objects:
+            yield f"block {block}: some of its {objects} objects are missing"
+    for block in counted:
+        yield f"block {block}: it is missing, and objects point to it"
 
 
 def _block_problem(events: int, check: bytes, evidence: bytes, derived: bytes) -> str:
-    if hashlib.sha256(evidence + derived).digest() != check:
+    if check_of(evidence) + check_of(derived) != check:
         return "its checksum does not fit"
     try:
         found = len(from_blob(evidence))
@@ -119,28 +136,56 @@ def _block_problem(events: int, check: bytes, evidence: bytes, derived: bytes) -
     return "" if found == events else f"it has {found} events instead of {events}"
 
 
+def _odd_events(database: sqlite3.Connection) -> Iterator[str]:
+    """Name each event that cannot be read, and count those that belong to nobody."""
+    for number, verb, body in database.execute("SELECT id, verb, body FROM event"):
+        if not 0 <= verb < len(VERBS):
+            yield f"event {number}: it has the unknown verb {verb}"
+        elif body is not None and VERBS[verb] not in MEMBERS:
+            try:
+                DECODE.decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                yield f"event {number}: it cannot be read: {error}"
+    orphans = database.execute(
+        "SELECT count(*) FROM event WHERE object NOT IN (SELECT id FROM object WHERE block IS NULL)"
+    ).fetchone()[0]
+    if orphans:
+        yield f"events of no object: {orphans:,}"
+
+
 def spans_within(database: sqlite3.Connection, names: dict[int, str], low: int, high: int) -> Iterator[Observation]:
-    """Yield when somebody was looking and when not, cut to low .. high (us)."""
-    for cluster, kind, gap, first, last in database.execute(
+    """Yield when somebody was looking and when not, cut to low .. high (us), and how far clocks are off."""
+    for cluster, kind, sort, first, last in database.execute(
         "SELECT cluster, kind, gap, low_us, high_us FROM span ORDER BY low_us"
     ):
         start, end = max(first, low), min(last, high)
         if start <= end:
-            verb = "GAP" if gap else "WATCHED"
-            yield Observation(verb, KubeObject(kind=kind), end, end, names[cluster], "", (start, end))
+            yield Observation(SPANS[sort], KubeObject(kind=kind), end, end, names[cluster], "", (start, end))
+    for cluster, node, proof, *off in database.execute("SELECT * FROM clock"):
+        thing = KubeObject(kind="Node", metadata=Meta(name=node))
+        yield Observation("OFFSET", thing, None, 0, names[cluster], "", (off[0], off[1]), PROOFS[proof])
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
     """Pack what is over and give room back. Returns: objects packed. Raises: StoreError."""
-    packed = 0
-    with EvidenceStore(path, write=True) as store, in_words(path, "compact"):
-        while count := pack(store.database, budget_seconds=1.0):
-            packed += count
-            if progress is not None:
-                progress(packed)
-        store.database.execute("VACUUM")
-        store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with EvidenceStore(path, write=True, make=False) as store, in_words(path, "compact"):
+        packed = _pack_all(store, progress)
+        _give_back(store)
     return packed
+
+
+def _pack_all(store: EvidenceStore, progress: Callable[[int], None] | None = None) -> int:
+    packed = 0
+    while count := pack(store.database, budget_seconds=1.0):
+        packed += count
+        if progress is not None:
+            progress(packed)
+    return packed
+
+
+def _give_back(store: EvidenceStore) -> None:
+    store.database.execute("VACUUM")
+    store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def prune(path: str, before_us: int) -> int:
@@ -148,30 +193,55 @@ def prune(path: str, before_us: int) -> int:
 
     Of the time before nothing is claimed any more: it counts as not watched. Raises: StoreError.
     """
-    compact(path)
-    with EvidenceStore(path, write=True) as store, in_words(path, "prune"):
-        database = store.database
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            database.execute(
-                "CREATE TEMP TABLE leaving AS SELECT id FROM object WHERE "
-                "block IN (SELECT id FROM block WHERE high_us < ?1) OR (gone_us < ?1 AND block IS NULL)",
-                (before_us,),
-            )
-            count = database.execute("SELECT count(*) FROM leaving").fetchone()[0]
-            database.execute("DELETE FROM address WHERE object IN (SELECT id FROM leaving)")
-            database.execute("DELETE FROM event WHERE object IN (SELECT id FROM leaving)")
-            database.execute("DELETE FROM object WHERE id IN (SELECT id FROM leaving)")
-            database.execute("DROP TABLE leaving")
-            database.execute(
-                "DELETE FROM dropped WHERE block IN (SELECT id FROM block WHERE high_us < ?)", (before_us,)
-            )
-            database.execute("DELETE FROM block WHERE high_us < ?", (before_us,))
-            database.execute("DELETE FROM span WHERE high_us < ?", (before_us,))
-            database.execute("UPDATE OR REPLACE span SET low_us = ?1 WHERE low_us < ?1", (before_us,))
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
-        database.execute("PRAGMA incremental_vacuum")
-    return int(count)
+    with EvidenceStore(path, write=True, make=False) as store, in_words(path, "prune"):
+        _pack_all(store)
+        count = forget(store, before_us)
+        _give_back(store)
+    return count
+
+
+def forget(store: EvidenceStore, before_us: int) -> int:
+    """As prune, in a store that is open for writing, without giving the room back. Returns: objects forgotten."""
+    # Containers of a pod deleted by force may go on for a while: what has just gone may hold its address still.
+    over = before_us - HOUR
+    with in_words(store.path, "prune"), transaction(store.database):
+        run = store.database.execute
+        run("CREATE TEMP TABLE leaving AS SELECT id FROM object WHERE block IN "
+            "(SELECT id FROM block WHERE high_us < ?1) OR (gone_us < ?1 AND block IS NULL)", (over,))  # fmt: skip
+        # Of what stands between pods that stay and their workloads the names are kept, and nothing else.
+        run("CREATE TEMP TABLE named AS SELECT DISTINCT json_extract(owner, '$[1]') AS uid, cluster FROM object "
+            "WHERE owner IS NOT NULL AND id NOT IN (SELECT id FROM leaving)")  # fmt: skip
+        run("CREATE TEMP TABLE staying AS SELECT id FROM object WHERE id IN (SELECT id FROM leaving) "
+            "AND (uid, cluster) IN (SELECT uid, cluster FROM named)")  # fmt: skip
+        count: int = run("SELECT (SELECT count(*) FROM leaving) - (SELECT count(*) FROM staying)").fetchone()[0]
+        for table in ("address", "event"):
+            run(f"DELETE FROM {table} WHERE object IN (SELECT id FROM leaving)")  # noqa: S608 - words of ours
+        run("UPDATE object SET block = NULL WHERE id IN (SELECT id FROM staying)")
+        run("DELETE FROM object WHERE id IN (SELECT id FROM leaving) AND id NOT IN (SELECT id FROM staying)")
+        run("DELETE FROM dropped WHERE block IN (SELECT id FROM block WHERE high_us < ?)", (over,))
+        run("DELETE FROM block WHERE high_us < ?", (over,))
+        run("DELETE FROM span WHERE high_us < ?", (before_us,))
+        run("UPDATE span SET low_us = ?1 WHERE low_us < ?1", (before_us,))
+        _keep_standing(store.database, before_us)
+        for table in ("leaving", "named", "staying"):
+            run(f"DROP TABLE {table}")
+        rewritten(store.database)
+    store.reread()
+    return count
+
+
+def _keep_standing(database: sqlite3.Connection, at: int) -> None:
+    """Say of what stood then that it did: that it was watched since it was last seen is forgotten with the time.
+
+    What stands, and was watched at that time, was shown by nobody to have gone before.
+    """
+    run = database.execute
+    for kind in DERIVED:
+        run("DELETE FROM event WHERE body IS NULL AND verb = ? AND received_us < ? AND object IN (SELECT id FROM "
+            "object WHERE kind = ? AND gone_us IS NULL AND block IS NULL)", (VERB["LISTED"], at, kind))  # fmt: skip
+        run("INSERT INTO event(object, verb, received_us, not_before_us) SELECT id, ?1, ?2, ?2 FROM object "
+            "WHERE kind = ?3 AND gone_us IS NULL AND block IS NULL AND (SELECT max(coalesce(received_us, "
+            "not_before_us)) FROM event WHERE object = object.id AND verb < ?4) < ?2 AND EXISTS(SELECT 1 FROM span "
+            "WHERE span.cluster = object.cluster AND span.kind = ?5 AND gap = 0 AND source = ?6 AND low_us = ?2) AND "
+            "NOT EXISTS(SELECT 1 FROM span WHERE span.cluster = object.cluster AND span.kind IN ('', ?5) AND gap = 1 "
+            "AND low_us <= ?2)", (VERB["LISTED"], at, kind, VERB["JOINED"], KINDS[kind], RECORDER))  # fmt: skip

@@ -31,6 +31,9 @@ def the_store(history: Paths) -> str | None:
     """Return the store among the paths, None for files of evidence. Raises: ConfigError for both at once."""
     paths = find_inputs(listed(history))
     stores = [path for path in paths if is_store(path)]
+    # In a folder a store has company of its own.
+    beside = {f"{path}{tail}" for path in stores for tail in ("-wal", "-shm", ".lock")}
+    paths = [path for path in paths if path not in beside]
     if stores and len(paths) > 1:
         other = next((path for path in paths if path != stores[0]), stores[0])
         raise ConfigError(
@@ -120,7 +123,7 @@ def evidence_of(uids: Iterable[str], history: Paths, cluster: str | None = None)
     if store is not None:
         from enrich.stored import observations_of
 
-        return observations_of(store, wanted)
+        return observations_of(store, wanted, cluster)
     paths = in_order(find_inputs(listed(history)))
     every = read_observations(paths, cluster, EvidenceReport())
     found: dict[str, list[Observation]] = {uid: [] for uid in wanted}

@@ -170,9 +170,10 @@ class Observation(NamedTuple):
             delivered), RELISTED (a list is complete: it showed everything of the kind there is at its
             `resourceVersion`), GAP (nobody looked from `span[0]` to `span[1]`), WATCHED (somebody looked from
             `span[0]` to `span[1]` without a break), LATE (what was written since `span[0]` was not told before
-            `span[1]`: nothing was lost, but nobody knows when it happened), START (what follows is another
-            recording: nobody knows what happened since the one before; with a span, the recording itself says
-            when somebody looked).
+            `span[1]`: nothing was lost, but nobody knows when it happened), OFFSET (the clock of the node
+            `metadata.name` is ahead and behind by `span`, in us, as `service`, "pods" or "lease", proves), START
+            (what follows is another recording: nobody knows what happened since the one before; with a span,
+            the recording itself says when somebody looked).
     received_us: when the collector had it, its clock; None when nobody wrote that down.
     not_before_us: a time at or before which the object cannot have had this state (its own newest
         time stamp, or received_us); 0 when nothing tells.

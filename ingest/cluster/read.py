@@ -25,6 +25,8 @@ KINDS = frozenset(
 VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "LISTED", "VANISHED"))
 SPANS = ("GAP", "WATCHED", "LATE")
 MEMBERS = ("JOINED", "LEFT")
+# Audit logs of several apiservers, answers of Prometheus to several questions.
+PARTS = (b"audit.k8s.io/v1", b'"resultType"')
 # Annotations are kept by name: they may hold secrets, and applied manifests as large as the object.
 ANNOTATIONS = frozenset(
     (
@@ -61,6 +63,8 @@ class Line(msgspec.Struct):
     items: list[KubeObject] | None = None
     service: str | None = None
     since: str | None = None
+    ahead: int | None = None
+    behind: int | None = None
 
 
 Shape = TypeVar("Shape")
@@ -106,6 +110,32 @@ def in_order(paths: Sequence[str]) -> list[str]:
     """
     # What can be read once only (standard input, a pipe) is not looked into, and comes last.
     return sorted(paths, key=lambda path: _first_receipt(path) if os.path.isfile(path) else 1 << 62)
+
+
+def together(paths: Sequence[str]) -> list[list[str]]:
+    """Return evidence files in the groups in which they must be read: logs and answers that tell one story."""
+    groups: list[list[str]] = []
+    parts: dict[bytes, list[str]] = {}
+    for path in paths:
+        mark = _mark(path)
+        if not mark:
+            groups.append([path])
+        elif mark in parts:
+            parts[mark].append(path)
+        else:
+            parts[mark] = [path]
+            groups.append(parts[mark])
+    return groups
+
+
+def _mark(path: str) -> bytes:
+    """What tells a part of a story; b"" for what stands alone."""
+    with open_input(path) as source:
+        try:
+            begins = source.read(LOOKED_AHEAD)
+        except BrokenInput:
+            return b""
+    return next((mark for mark in PARTS if mark in begins), b"")
 
 
 def _first_receipt(path: str) -> int:
@@ -279,9 +309,14 @@ def _meant(line: Line, source: str, cluster: str | None) -> Iterator[Observation
         if start is not None and end is not None:
             yield Observation(line.type, KubeObject(kind=line.kind or ""), end, end, named, source, (start, end))
     elif line.type in MEMBERS:
-        since = time_us(line.since) or received
+        since = time_us(line.since)
+        since = received if since is None else since
         if line.object is not None and line.service and since is not None:
             yield Observation(line.type, line.object, received, since, named, source, service=line.service)
+    elif line.type == "OFFSET":
+        if line.object is not None and line.ahead is not None and line.behind is not None:
+            off = (max(line.ahead, 0), max(line.behind, 0))
+            yield Observation("OFFSET", line.object, None, 0, named, source, off, line.service or "")
     elif line.type is not None:
         if line.object is not None and line.type in VERBS:
             yield _one(line, source, cluster)
@@ -302,7 +337,7 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     thing = allowed(line.object)
     if thing.kind == "Lease":
         return Observation("CLOCK", thing, received, received or 0, line.cluster or cluster, source)
-    low = received or time_us(line.since) or newest(thing)
+    low = time_us(line.since) or received or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 

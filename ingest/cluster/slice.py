@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, BinaryIO
 
 import msgspec
 import zstandard
 
 from whowas.errors import InputError
-from whowas.moments import rfc3339
-from whowas.observation import Observation
+from whowas.observation import EPOCH, Observation
 
 FORMAT = 1
 BEGIN, END = b'{"type":"SLICE"', b'{"type":"END"'
@@ -44,18 +44,25 @@ def as_line(one: Observation) -> dict[str, Any]:
     """Return an observation as a line of evidence."""
     line: dict[str, Any] = {"type": one.verb}
     if one.received_us is not None:
-        line["received"] = rfc3339(one.received_us)
+        line["received"] = _spelled(one.received_us)
     if one.cluster is not None:
         line["cluster"] = one.cluster
+    if one.verb == "OFFSET" and one.span is not None:
+        return line | {"ahead": one.span[0], "behind": one.span[1], "service": one.service, "object": one.object}
     if one.span is not None:
-        line |= {"from": rfc3339(one.span[0]), "to": rfc3339(one.span[1]), "kind": one.object.kind}
+        line |= {"from": _spelled(one.span[0]), "to": _spelled(one.span[1]), "kind": one.object.kind}
         return line
     if one.service:
-        line |= {"service": one.service, "since": rfc3339(one.not_before_us)}
-    elif one.received_us is None and one.not_before_us:
-        line["since"] = rfc3339(one.not_before_us)
+        line["service"] = one.service
+    if one.service or one.not_before_us != (one.received_us or 0):
+        line["since"] = _spelled(one.not_before_us)
     line["object"] = one.object
     return line
+
+
+def _spelled(us: int) -> str:
+    """RFC 3339, in years before 1000 too."""
+    return f"{(EPOCH + timedelta(microseconds=us)).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 class _End(msgspec.Struct):
@@ -82,8 +89,7 @@ class Seal:
         Raises: InputError for a slice of a format that a newer whowas wrote.
         """
         if raw.startswith(BEGIN):
-            self._begin(raw)
-            return ""
+            return self._begin(raw)
         if not self.open:
             return None
         if raw.startswith(END):
@@ -92,17 +98,20 @@ class Seal:
         self._lines += 1
         return None
 
-    def _begin(self, raw: bytes) -> None:
+    def _begin(self, raw: bytes) -> str:
+        odd = ""
         try:
             told = msgspec.json.decode(raw, type=_Begin).format
         except (msgspec.DecodeError, UnicodeDecodeError):
-            told = 0
+            # What follows is a slice still: its times of receipt do not say that somebody was looking.
+            told, odd = 0, "the beginning of the slice cannot be read"
         if told > FORMAT:
             raise InputError(
                 f"cannot read '{self._path}': it has slice format {told}, this whowas knows up to {FORMAT}; "
                 "update whowas"
             )
         self._check, self._lines, self.open = hashlib.sha256(raw + b"\n"), 0, True
+        return odd
 
     def _end(self, raw: bytes) -> str:
         self.open = False

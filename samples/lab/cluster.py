@@ -28,6 +28,7 @@ class Talker:
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._heard = threading.Condition()
         self.listening: list[dict[str, Any]] = []
+        self.calling: dict[str, dict[str, Any]] = {}
         self.accepted: dict[str, dict[str, Any]] = {}
         self.done: dict[str, dict[str, Any]] = {}
         self._reader = threading.Thread(target=self._listen, daemon=True)
@@ -42,6 +43,8 @@ class Talker:
                     self.listening.append(told)
                 elif "accepted" in told:
                     self.accepted.setdefault(told["accepted"].rstrip("."), told)
+                elif "calling" in told:
+                    self.calling[told["calling"]] = told
                 else:
                     self.done[told["done"]] = told
                 self._heard.notify_all()

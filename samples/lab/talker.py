@@ -102,6 +102,7 @@ def talk(told: dict[str, object]) -> None:
     sent = got = 0
     link.bind((str(told["from"]), 0))
     local = link.getsockname()[:2]  # asked now: a refused connection forgets its port
+    say(calling=told["token"], local=local)  # who ends before the talk does has said at least this
     try:
         link.connect((address, int(str(told["port"]))))
         sent, got = exchange(link, told)

@@ -5,6 +5,7 @@ All times are seconds since the epoch by the node's clock; what is published is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -50,10 +51,14 @@ class Life:
     tells_end: bool
 
 
-def draw(seed: int, number: int, nodes: int, workloads: int, mean_seconds: float) -> Life:
-    """Draw the life of a seed's pod. Two lives never share a random number: neither timing nor load changes them."""
+def draw(seed: int, number: int, nodes: int, workloads: int, mean_seconds: float, shapes: Sequence[str] = ()) -> Life:
+    """Draw the life of a seed's pod, of all shapes or of some.
+
+    Two lives never share a random number: neither timing nor load changes them.
+    """
     random = Random(f"{seed}/{number}")
-    shape = random.choices(list(SHAPES), list(SHAPES.values()))[0]
+    wanted = list(shapes) or list(SHAPES)
+    shape = random.choices(wanted, [SHAPES[one] for one in wanted])[0]
     runs = min(random.expovariate(1 / mean_seconds), 8 * mean_seconds)
     return Life(
         number=number,

@@ -12,6 +12,7 @@ from whowas.errors import ConfigError
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 DAYS = {"d": 86_400, "h": 3_600, "w": 604_800, "y": 31_557_600}
+LONGEST = 1000 * DAYS["y"]
 
 
 @click.group(short_help="Look after a recorded history.")
@@ -21,7 +22,6 @@ def command() -> None:
     \b
     Example:
       whowas history import cluster.whowas samples/overlay/history.jsonl.gz
-      whowas history info cluster.whowas
     """
 
 
@@ -48,9 +48,9 @@ def info(store: str, as_json: bool) -> None:
     screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
     for one in told.clusters:
         objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
-        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stand now")
+        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stood last")
         screen.print(f"  objects    {objects}")
-        for kind, low, high in one.watched:
+        for kind, low, high in sorted(one.watched):
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
         if one.gaps:
             screen.print(f"  gaps       {len(one.gaps):,} (whowas history gaps {clean(store)})")
@@ -155,7 +155,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
         done = import_files(store, files, cluster=cluster, report=report, progress=bars.history)
     if as_json:
         told = [{"path": one.path, "events": one.events, "known": one.events is None} for one in done]
-        print_json({"files": told} | report.to_json())
+        print_json({"imported": told} | report.to_json())
     else:
         screen = console()
         for one in done:
@@ -203,4 +203,9 @@ def _length(word: str) -> int:
     found = re.fullmatch(r"(\d{1,6})\s*([hdwy])", word.strip().lower())
     if not found:
         raise ConfigError(f"cannot keep '{word}': no length of time; write it like 36h, 90d, 12w or 2y")
-    return int(found[1]) * DAYS[found[2]]
+    length = int(found[1]) * DAYS[found[2]]
+    if length > LONGEST:
+        raise ConfigError(
+            f"cannot keep '{word}': that is longer than 1,000 years; leave pruning out to keep everything"
+        )
+    return length

@@ -67,7 +67,7 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
     elif isinstance(found, Answer):
         _print_answer(found, zone)
     else:
-        _print_holds(found, zone, what)
+        _print_holds(found, zone, what, report.whole())
     if told["explain"] and not told["as_json"]:
         _print_evidence(said, zone)
     say_unreadable(report.files)
@@ -149,7 +149,8 @@ def _print_answer(answer: Answer, zone: tzinfo) -> None:
 
     screen = console()
     named = answer.holder is not None or answer.confidence == "external"
-    verb = "was" if named else "may have been" if answer.candidates else "is not known"
+    nobody = "was nobody's" if answer.confidence == "none" else "is not known"
+    verb = "was" if named else "may have been" if answer.candidates else nobody
     screen.print(f"{answer.address} at {_moment(answer.at_us, zone, '')} {verb}")
     if answer.holder is not None:
         _print_holder(answer.holder, zone, screen)
@@ -184,10 +185,11 @@ def _print_holder(one: HoldView, zone: tzinfo, screen: Any) -> None:
     _line(screen, "to", end)
 
 
-def _print_holds(holds: list[HoldView], zone: tzinfo, what: str) -> None:
+def _print_holds(holds: list[HoldView], zone: tzinfo, what: str, whole: bool) -> None:
     screen = console()
     if not holds:
-        screen.print(f"{clean(what)}: no object of the history ever held it")
+        of = "of the history" if whole else "of what could be read"
+        screen.print(f"{clean(what)}: no object {of} ever held it")
         return
     rows = [(one.address, one.kind, clean(one.full_name()), clean(_owner(one)), *_span(one, zone)) for one in holds]
     heads = ("address", "kind", "name", "workload", "from", "to")
