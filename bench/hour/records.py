@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from enrich.evidence import KIND, VERBS, reduced
+from enrich.kept import KIND, VERBS, reduced
 from enrich.packing import ALL_EVENTS, Stored, from_blob
 from ingest.cluster import EvidenceReport, read_observations
 

@@ -84,7 +84,7 @@ def test_what_lies_in_a_gap_is_not_lost(tmp_path: Path) -> None:
     def forget(database: sqlite3.Connection) -> None:
         at = database.execute(f"SELECT received_us FROM event WHERE {ONE}").fetchone()[0]
         database.execute(f"DELETE FROM event WHERE {ONE}")
-        database.execute("INSERT INTO span(cluster, kind, gap, low_us, high_us) VALUES(1, 'Pod', 1, ?, ?)",
+        database.execute("INSERT INTO span(cluster, kind, gap, low_us, high_us, source) VALUES(1, 'Pod', 1, ?, ?, 0)",
                          (at - 1000, at + 1000))  # fmt: skip
 
     found = compared(tmp_path, forget)
