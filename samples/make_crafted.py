@@ -222,7 +222,9 @@ def history() -> bytes:
         pod.accepted(NODES[number - 1], created + 1)
         pod.running(held, created + 3, created + 5)
         recorder.listed(began, pod.now)
-    recorder.bookmarks(began + 120)
+    # An apiserver sends them each minute; a longer silence would say that the recording had stood still.
+    for minute in (60, 120):
+        recorder.bookmarks(began + minute)
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in recorder.lines()).encode()
 
 
