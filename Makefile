@@ -47,8 +47,9 @@ coverage: $(VENV)/.dev  ## Run every test and report branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
 
 .PHONY: servers
-servers:  ## Build a real Kubernetes control plane for the tests, once (some six minutes)
+servers:  ## Build a real Kubernetes control plane and fetch a Kafka broker for the tests, once (some seven minutes)
 	@$(PYTHON) tests/servers/build.py
+	@PYTHONPATH=tests $(PYTHON) -m servers.build_kafka
 
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)

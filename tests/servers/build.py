@@ -79,7 +79,7 @@ def build() -> Path:
     """Return the folder of the servers; build them first if nobody has. Raises: BuildError."""
     target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_suffix(".lock")):
+    with alone(target.with_suffix(".lock")):
         if not target.is_dir():
             with tempfile.TemporaryDirectory(dir=target.parent, prefix="making-") as making:
                 ready = Path(making) / "ready"
@@ -90,13 +90,13 @@ def build() -> Path:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Let one process at a time in; the others wait and find the work done."""
     with lock.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("another build runs; waiting for it")
+            say("another build runs; waiting for it")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
@@ -104,7 +104,7 @@ def _alone(lock: Path) -> Iterator[None]:
 def _compile(go: Path, target: Path) -> None:
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
     command = [str(go), "build", "-v", *FLAGS, "-o", f"{target}/", *PACKAGES.values()]
-    _say(f"building {', '.join(PACKAGES)} with {go}; some six minutes on two cores, once")
+    say(f"building {', '.join(PACKAGES)} with {go}; some six minutes on two cores, once")
     started = said = time.monotonic()
     lines: list[str] = []
     with subprocess.Popen(command, cwd=HERE, env=environment, stderr=subprocess.PIPE, text=True) as running:
@@ -113,7 +113,7 @@ def _compile(go: Path, target: Path) -> None:
             lines.append(line)
             if time.monotonic() - said > 10:
                 said = time.monotonic()
-                _say(f"{said - started:4.0f} s, {len(lines):,} packages, now {line.strip()}")
+                say(f"{said - started:4.0f} s, {len(lines):,} packages, now {line.strip()}")
     if running.returncode:
         raise BuildError(f"cannot build the servers: go build failed:\n{''.join(lines[-20:])}")
     (target / "server").rename(target / "etcd")  # what its package is called
@@ -123,7 +123,7 @@ def _compile(go: Path, target: Path) -> None:
     )  # fmt: skip
     stages = Path(kwok.stdout.strip()) / "kustomize" / "stage"
     (target / "stages.yaml").write_text("\n---\n".join((stages / f"{one}.yaml").read_text() for one in STAGES))
-    _say(f"built in {time.monotonic() - started:.0f} s")
+    say(f"built in {time.monotonic() - started:.0f} s")
 
 
 def _go() -> Path:
@@ -132,7 +132,7 @@ def _go() -> Path:
         return found
     ours = cache() / TOOLCHAIN
     if not ours.is_dir():
-        _say(f"no Go {'.'.join(map(str, LEAST_GO))} or newer: fetching {TOOLCHAIN}")
+        say(f"no Go {'.'.join(map(str, LEAST_GO))} or newer: fetching {TOOLCHAIN}")
         fetch_toolchain(ours)
     return ours / "bin" / "go"
 
@@ -193,7 +193,7 @@ def _unpack(archive: Path, target: Path, name: str) -> None:
             path.chmod(0o755)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(f"servers: {text}", file=sys.stderr, flush=True)
 
 

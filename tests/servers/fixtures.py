@@ -1,4 +1,4 @@
-"""Fixtures with a real control plane; a folder's conftest.py takes them by importing them."""
+"""Fixtures with a real control plane and a real broker; a folder's conftest.py takes them by importing them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from needs import need
+from servers import build_kafka
+from servers.broker import Broker
 from servers.control_plane import ControlPlane, missing
 
 
@@ -20,4 +22,13 @@ def servers_built() -> None:
 def control_plane(servers_built: None) -> Iterator[ControlPlane]:
     """etcd and kube-apiserver, shared by a module's tests. A test with wishes makes its own ControlPlane."""
     with ControlPlane() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A Kafka broker that all tests share; each makes topics and groups of its own."""
+    lacks = build_kafka.missing()
+    need(not lacks, lacks)
+    with Broker() as started:
         yield started
