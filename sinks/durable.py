@@ -51,6 +51,17 @@ def durable(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def renaming(folder: Path, *, alone: bool = False) -> Iterator[None]:
+    """Put files into their places below a folder while nobody exchanges its folders; `alone`: exchange them."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
 class Folder:
     """An output folder held by one run at a time.
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sinks.durable import LOCK, durable, refusal, sync_folder
+from sinks.durable import LOCK, durable, refusal, renaming, sync_folder
 from sinks.parquet import Place, encode, hive_folder, in_order, split
 from whowas.brokers import Partition
 from whowas.errors import OutputError
@@ -113,7 +113,7 @@ class RangeFiles:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mark = self._read(partition)
             if mark is not None:
-                self._into_place(partition, mark)
+                self._into_place(mark)
             shutil.rmtree(self._making(partition), ignore_errors=True)
         except BlockingIOError:
             os.close(handle)
@@ -151,7 +151,7 @@ class RangeFiles:
         mark = self._marks[one.partition]
         if mark is not None and mark.next > one.last:
             # Written, or the disk refused after the mark was replaced.
-            self._into_place(one.partition, mark)
+            self._into_place(mark)
             return
         if mark is not None and mark.next > one.first:
             raise ValueError(f"offsets {one.first} to {one.last} of {one.partition}: all before {mark.next} is written")
@@ -160,7 +160,7 @@ class RangeFiles:
         with durable(self._path(one.partition, "json")) as handle:
             handle.write(_encoded(one.partition, made))
         self._marks[one.partition] = made
-        self._into_place(one.partition, made)
+        self._into_place(made)
 
     def _make(self, one: Range) -> dict[str, str]:
         """Write the files of a range where no reader looks. Returns: their names, now and in the end."""
@@ -182,20 +182,19 @@ class RangeFiles:
         self.files_written += len(names)
         return names
 
-    def _into_place(self, partition: Partition, mark: _Mark) -> None:
+    def _into_place(self, mark: _Mark) -> None:
         """Rename what the mark names and is not renamed yet. May be repeated at any time."""
         folders = set()
         try:
-            for made, final in mark.files.items():
-                source, target = self._out / made, self._out / final
-                if source.exists():
-                    folders |= _make_folders(target.parent, self._out)
-                    os.replace(source, target)
-                    folders.add(target.parent)
-                elif not target.exists() and self._locks.get(partition) is not None:
-                    raise OutputError(f"cannot find '{target}', which was written: somebody removed it while we ran")
-            for folder in sorted(folders):
-                sync_folder(folder)
+            with renaming(self._out):
+                for made, final in mark.files.items():
+                    source, target = self._out / made, self._out / final
+                    if source.exists():
+                        folders |= _make_folders(target.parent, self._out)
+                        os.replace(source, target)
+                        folders.add(target.parent)
+                for folder in sorted(folders):
+                    sync_folder(folder)
         except OSError as error:
             raise refusal(self._out, error) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+import rows_to_write as made_up
 
 from sinks import durable
 from sinks.jsonl import JsonlSink, rows
@@ -24,11 +24,6 @@ from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.errors import OutputError, SchemaError
 from whowas.schema import flow_schema, named_schema
 
-spec = importlib.util.spec_from_file_location("rows_to_write", Path(__file__).with_name("rows_to_write.py"))
-assert spec is not None
-assert spec.loader is not None
-made_up = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(made_up)
 batch = made_up.batch
 
 
@@ -197,7 +192,7 @@ KILLED = textwrap.dedent("""
 def test_a_killed_run_leaves_nothing_that_a_reader_sees(tmp_path: Path, root: Path) -> None:
     """kill -9 between writing and renaming: finished files are whole, the temporary one is no data file."""
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).with_name("rows_to_write.py"))],
+        [sys.executable, "-c", KILLED, str(tmp_path), str(made_up.__file__)],
         stdout=subprocess.PIPE, cwd=root,
     ) as process:  # fmt: skip
         assert process.stdout is not None

@@ -24,6 +24,7 @@ COMMANDS = {
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
+    "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }
