@@ -17,6 +17,9 @@ from whowas.errors import ConfigError, MissingExtra
 Offsets = dict[Partition, int]
 # What one answer of the broker may hold, so that lag costs no memory.
 FETCH_BYTES = 16 << 20
+# How long the broker may keep an answer back: what else is asked on that connection waits behind it.
+FETCH_WAIT_MS = 100
+ASK_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,12 @@ class _KafkaPython:
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
         }
-        chosen = {"fetch_max_bytes": FETCH_BYTES, "bootstrap_timeout_ms": 5000, "reconnect_backoff_max_ms": 2000}
+        chosen = {
+            "fetch_max_bytes": FETCH_BYTES,
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
+            "bootstrap_timeout_ms": ASK_SECONDS * 1000,
+            "reconnect_backoff_max_ms": 2000,
+        }
         with self._in_words("reach the broker"):
             self._consumer = kafka.KafkaConsumer(**chosen | for_kafka_python(options, IN) | own)
             if wanted.topics:
@@ -173,9 +181,11 @@ class _KafkaPython:
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         asked = [self._kafka.TopicPartition(*one) for one in partitions]
+        if not asked:
+            return {}
         with self._in_words("ask Kafka what it keeps"):
-            first = self._consumer.beginning_offsets(asked, timeout_ms=5000)
-            end = self._consumer.end_offsets(asked, timeout_ms=5000)
+            first = self._consumer.beginning_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
+            end = self._consumer.end_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
         return {Partition(*one): (first[one], end[one]) for one in asked}
 
     def partitions(self, topic: str) -> list[Partition]:
@@ -200,7 +210,14 @@ class _Confluent:
             raise MissingExtra("confluent_kafka", "confluent") from error
         self._confluent = confluent_kafka
         self._trouble: Any = None
-        chosen = {"queued.max.messages.kbytes": FETCH_BYTES >> 10, "fetch.max.bytes": FETCH_BYTES}
+        self._admin: Any = None
+        self._options = options
+        chosen = {
+            "queued.max.messages.kbytes": FETCH_BYTES >> 10,
+            "fetch.max.bytes": FETCH_BYTES,
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "reconnect.backoff.max.ms": 2000,
+        }
         own = {
             "group.id": wanted.group,
             "auto.offset.reset": wanted.start,
@@ -239,6 +256,8 @@ class _Confluent:
             yield
         except self._confluent.KafkaException as error:
             raise self._error(verb, error.args[0]) from error
+        except TimeoutError as error:
+            raise BrokerError(_words(verb, "no answer")) from error
 
     def _error(self, verb: str, error: Any) -> BrokerError:
         code = self._confluent.KafkaError
@@ -300,16 +319,25 @@ class _Confluent:
             return {_partition(one): one.offset for one in self._consumer.committed(asked, 10) if one.offset >= 0}
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
+        if not partitions:
+            return {}
         with self._in_words("ask Kafka what it keeps"):
-            return {one: self._bounds(one) for one in partitions}
+            first, end = (self._offsets(partitions, word) for word in ("earliest", "latest"))
+        return {one: (first[one], end[one]) for one in partitions}
 
-    def _bounds(self, one: Partition) -> tuple[int, int]:
-        first, end = self._consumer.get_watermark_offsets(self._confluent.TopicPartition(*one), 5)
-        return first, end
+    def _offsets(self, partitions: Sequence[Partition], word: str) -> Offsets:
+        """Ask for all at once, on a connection of their own: the consumer asks one by one, behind its fetches."""
+        from confluent_kafka.admin import AdminClient, OffsetSpec
+
+        if self._admin is None:
+            self._admin = AdminClient({**self._options, "log_level": 0, "error_cb": lambda _: None})
+        asked = {self._confluent.TopicPartition(*one): getattr(OffsetSpec, word)() for one in partitions}
+        answers = self._admin.list_offsets(asked, request_timeout=ASK_SECONDS)
+        return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
 
     def partitions(self, topic: str) -> list[Partition]:
         with self._in_words("ask Kafka for its topics"):
-            found = self._consumer.list_topics(topic, 5).topics[topic]
+            found = self._consumer.list_topics(topic, ASK_SECONDS).topics[topic]
         if found.error is not None and found.error.code() != self._confluent.KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise self._error("ask Kafka for its topics", found.error)
         return [Partition(topic, number) for number in sorted(found.partitions)]

@@ -9,7 +9,6 @@ import os
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 from servers.broker import Broker
 from stream.conftest import Start

@@ -179,7 +179,6 @@ class Worker:
                     self._lanes[one] = Lane(one)
         if changes:
             self._paused = False
-            self._lag_due = 0.0
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
@@ -194,24 +193,29 @@ class Worker:
 
     def _claim(self, consumer: kafka_in.Consumer) -> None:
         """Take hold of the output of each new partition; its last owner may still be busy with it."""
-        for lane in self._lanes.values():
-            if not lane.claimed and self._troubles.may("claim"):
-                with self._troubles.trying("claim"):
-                    if self._outputs.parquet is None or self._outputs.parquet.claim(lane.partition):
-                        self._check_start(lane.partition, consumer)
-                        lane.claimed = True
+        wanted = [one for one in self._lanes.values() if not one.claimed]
+        if not wanted or not self._troubles.may("claim"):
+            return
+        with self._troubles.trying("claim"):
+            parquet = self._outputs.parquet
+            mine = [one for one in wanted if parquet is None or parquet.claim(one.partition)]
+            if mine:
+                self._check_start([one.partition for one in mine], consumer)
+            for one in mine:
+                one.claimed = True
 
-    def _check_start(self, partition: Partition, consumer: kafka_in.Consumer) -> None:
+    def _check_start(self, partitions: list[Partition], consumer: kafka_in.Consumer) -> None:
         """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
-        first, end = consumer.bounds([partition])[partition]
-        committed = consumer.committed([partition]).get(partition)
-        self.counts.expired[partition.topic] += max(first - committed, 0) if committed is not None else 0
-        written = self._outputs.written(partition)
-        if written > end:
-            raise ConfigError(
-                f"cannot go on with {partition}: its files go up to offset {written - 1}, but the topic ends at "
-                f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
-            )
+        bounds, committed = consumer.bounds(partitions), consumer.committed(partitions)
+        for one in partitions:
+            first, end = bounds[one]
+            self.counts.expired[one.topic] += max(first - committed.get(one, first), 0)
+            written = self._outputs.written(one)
+            if written > end:
+                raise ConfigError(
+                    f"cannot go on with {one}: its files go up to offset {written - 1}, but the topic ends at "
+                    f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
+                )
 
     # Records come.
 
