@@ -61,7 +61,7 @@ class RangeFiles:
     def __init__(self, out: str | Path, group: str) -> None:
         self._out = Path(out)
         self._group = group
-        self._home = self._out / HOME / quote(group, safe="")
+        self.home = self._out / HOME / quote(group, safe="")
         self._locks: dict[Partition, int] = {}
         self._marks: dict[Partition, _Mark | None] = {}
         self._shared: int | None = None
@@ -73,14 +73,14 @@ class RangeFiles:
         if self._out.exists() and not self._out.is_dir():
             raise OutputError(f"cannot write into '{self._out}': it is a file; name a folder")
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(parents=True, exist_ok=True)
             self._share()
-            with durable(self._home / f"probe-{os.getpid()}") as handle:
+            with durable(self.home / f"probe-{os.getpid()}") as handle:
                 handle.write(b"whowas")
-            (self._home / f"probe-{os.getpid()}").unlink()
+            (self.home / f"probe-{os.getpid()}").unlink()
         except OSError as error:
             raise refusal(self._out, error) from error
-        others = sorted(one.name for one in self._home.parent.iterdir() if one.is_dir() and one != self._home)
+        others = sorted(one.name for one in self.home.parent.iterdir() if one.is_dir() and one != self.home)
         if others:
             raise OutputError(
                 f"cannot write into '{self._out}': group '{others[0]}' writes there; one group has one folder"
@@ -105,7 +105,7 @@ class RangeFiles:
         if partition in self._locks:
             return True
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._path(partition, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise refusal(self._path(partition, "lock"), error) from error
@@ -214,10 +214,10 @@ class RangeFiles:
             ) from error
 
     def _path(self, partition: Partition, end: str) -> Path:
-        return self._home / f"{partition.topic}-{partition.number}.{end}"
+        return self.home / f"{partition.topic}-{partition.number}.{end}"
 
     def _making(self, partition: Partition) -> Path:
-        return self._home / f"{partition.topic}-{partition.number}.making"
+        return self.home / f"{partition.topic}-{partition.number}.making"
 
 
 def _encoded(partition: Partition, mark: _Mark) -> bytes:

@@ -30,13 +30,18 @@ class Partition(NamedTuple):
 class Piece(NamedTuple):
     """Records of one partition as they came, offsets rising. A record without a value has b"".
 
-    received_us: when the broker took each, or its maker made it, as the topic is configured; us since 1970.
+    received_us: when the broker took each, or its maker made it, as the topic is configured; us since 1970; empty where
+    nobody knows. flows: in place of values, a batch of flow_schema, which stands at one offset. origin: what the flows'
+    ids are made of beside the offset, where that is not the partition. format: of the values, where that is known.
     """
 
     partition: Partition
     values: list[bytes]
     offsets: list[int]
     received_us: list[int]
+    flows: Any = None
+    origin: str = ""
+    format: str | None = None
 
 
 class BrokerError(WhowasError):

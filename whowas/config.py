@@ -10,7 +10,7 @@ import os
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
@@ -27,7 +27,13 @@ def _said(meaning: str, default: Any = MISSING) -> Any:
 class Input:
     """What is read."""
 
-    topics: tuple[str, ...] = _said("Topics with flow records.")
+    topics: tuple[str, ...] = _said("Topics with flow records.", ())
+    folder: str | None = _said(
+        "In place of topics: a folder into which a sensor rotates captures or flow logs. Each is read once.", None
+    )
+    settled_seconds: float = _said(
+        "Of a folder: a capture, or what is compressed, counts as whole when nobody wrote to it for so long.", 10.0
+    )
     group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
     format: str = _said("Format of the records; `auto` tells it by the first ones of each topic.", "auto")
     start: Literal["earliest", "latest"] = _said("Where a new group begins.", "earliest")
@@ -128,8 +134,8 @@ class StreamConfig:
 
     path: str = field(metadata={"hidden": True})
     input: Input
-    kafka: Kafka
     history: HistorySettings
+    kafka: Kafka = field(default_factory=Kafka)
     naming: Naming = field(default_factory=Naming)
     parquet: ParquetOutput | None = None
     kafka_output: KafkaOutput | None = None
@@ -151,14 +157,36 @@ def load(path: str) -> StreamConfig:
     return config
 
 
+def of_folder(
+    folder: str, history: HistorySettings, out: str, told: Input, naming: Naming, listen: str
+) -> StreamConfig:
+    """Return the configuration of `whowas stream --files`: a folder in, Parquet out."""
+    return StreamConfig(
+        path="",
+        input=replace(told, folder=folder, group="files"),
+        history=history,
+        naming=naming,
+        parquet=ParquetOutput(out),
+        serving=Serving(listen),
+    )
+
+
 def _check(config: StreamConfig) -> None:
     """Refuse what contradicts itself."""
 
     def refuse(key: str, why: str) -> ConfigError:
         return ConfigError(f"cannot use '{config.path}': {key}: {why}")
 
-    if not config.input.topics:
-        raise refuse("input.topics", "there is none; name the topics to read")
+    if not config.input.topics and not config.input.folder:
+        raise refuse("input.topics", "there is none; name the topics to read, or a folder")
+    if config.input.topics and config.input.folder:
+        raise refuse("input", "topics and folder are both said; say one")
+    if config.input.folder and config.parquet is None:
+        raise refuse(
+            "parquet", "a folder is read into Parquet files, which keep what was read; write a table [parquet]"
+        )
+    if config.kafka_output is not None and config.kafka_output.delivery == "transactions" and config.input.folder:
+        raise refuse("kafka_output.delivery", "transactions need [input] topics; say at-least-once")
     if config.parquet is None and config.kafka_output is None:
         raise refuse("parquet, kafka_output", "there is no output; write a table [parquet] or [kafka_output]")
     if config.dead_letters.topic and config.dead_letters.folder:

@@ -24,30 +24,71 @@ STOP_SECONDS = 9.0
 
 
 @click.command(short_help="Name flow records from Kafka as they come.")
-@click.option("-c", "--config", required=True, metavar="FILE", help="whowas.toml; deploy/whowas.toml shows all of it.")
+@click.option("-c", "--config", metavar="FILE", help="whowas.toml; deploy/whowas.toml shows all of it.")
+@click.option("--files", metavar="DIR", help="Without a configuration: a folder of captures and flow logs.")
+@click.option("-H", "--history", metavar="STORE", help="With --files: who held which address when.")
+@click.option("-o", "--out", metavar="DIR", help="With --files: where named flows go, as Parquet.")
+@click.option("--cluster", metavar="NAME", help="With --files: which cluster of the history.")
+@click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else each tells by itself.")
+@click.option("--networks", metavar="FILE", help="With --files: names of outside ranges.")
+@click.option(
+    "--wait",
+    type=click.Choice(["final", "never"]),
+    default="final",
+    show_default=True,
+    help="With --files: name a flow when the history is known beyond it, or at once.",
+)
+@click.option(
+    "--settled",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --files: a capture nobody wrote to for so long is whole.",
+)
+@click.option(
+    "--listen", default="none", show_default=True, metavar="ADDRESS:PORT", help="With --files: probes, metrics."
+)
 @click.option("--check", is_flag=True, help="Try brokers, topics, rights, history and outputs; read nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
 @click.pass_context
-def command(ctx: click.Context, /, config: str, check: bool, as_json: bool) -> None:
+def command(ctx: click.Context, /, config: str | None, check: bool, as_json: bool, **told: Any) -> None:
     """Name flow records from Kafka as they come: to Parquet files, each record once, and to a Kafka topic.
 
     \b
     Example:
       whowas stream --config whowas.toml --check
       whowas stream --config whowas.toml
+      whowas stream --files /var/log/zeek --history cluster.db --out named
 
     A flow waits until the history is known beyond its end, and as long as it takes a new address to be published.
     Start as many workers as there is work: they share the partitions, and one that dies loses nothing. SIGHUP, or
     a change of the file, takes over names and networks; all else needs a restart.
 
+    --files reads a folder into which a sensor rotates captures or logs: each file once, over restarts, renames and
+    compression; a log as it grows, a capture when it is whole.
+
     Exit codes: 0 stopped and all that was named is delivered (with --check: all is well); 1 something named could not
     be delivered, it is read again at the next start (with --check: something is not well); 2 usage, configuration, or
     something that trying again cannot mend.
     """
-    from whowas.config import load
-
-    loaded = load(config)
+    loaded = _config(config, told)
     ctx.exit(_check(loaded, as_json) if check else _stream(loaded, as_json))
+
+
+def _config(path: str | None, told: dict[str, Any]) -> StreamConfig:
+    from whowas.config import HistorySettings, Input, Naming, load, of_folder
+
+    files, history, out = told["files"], told["history"], told["out"]
+    if (path is None) == (files is None):
+        raise click.UsageError("say --config FILE, or --files DIR with --history STORE and --out DIR")
+    if path is not None:
+        return load(path)
+    if history is None or out is None:
+        raise click.UsageError("cannot name files without a history and a place for the flows: say --history and --out")
+    given = Input(format=told["form"] or "auto", settled_seconds=told["settled"])
+    naming = Naming(wait=told["wait"], networks=told["networks"])
+    return of_folder(files, HistorySettings(history, told["cluster"]), out, given, naming, told["listen"])
 
 
 def _stream(config: StreamConfig, as_json: bool) -> int:

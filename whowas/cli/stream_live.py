@@ -24,6 +24,7 @@ def words(vitals: StreamVitals, rate: float) -> str:
         f"{vitals.held:,} held  lag {'-' if lag is None else f'{lag:,}'}  "
         f"history {'-' if behind is None else f'{behind:,.0f} s behind'}"
         + (f"  {refused:,} refused" if refused else "")
+        + (f"  {len(vitals.unread):,} files not read" if vitals.unread else "")
     )
 
 
@@ -45,7 +46,7 @@ class Lines:
     def show(self, vitals: StreamVitals, last: bool = False) -> None:
         """Take the state of now, print what is news."""
         rate = self._rate.of(vitals.counts.received.total())
-        now = (vitals.state, vitals.reason, tuple(vitals.unready()), vitals.counts.reloads)
+        now = (vitals.state, vitals.reason, tuple(vitals.unready()), vitals.counts.reloads, len(vitals.unread))
         changed = now != self._before and not last
         self._before = now
         if not (last or changed or time.monotonic() - self._said >= LINE_EVERY_SECONDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -29,7 +30,10 @@ class Check(NamedTuple):
 def checks(config: StreamConfig) -> Iterator[Check]:
     """Try each part by itself, so that one failure hides no other."""
     consumer: list[kafka_in.Consumer] = []
-    yield _try("broker", lambda: _broker(config, consumer))
+    if config.input.folder is not None:
+        yield _try("folder", lambda: _folder(config.input.folder or ""))
+    if config.input.folder is None or config.kafka_output is not None or config.dead_letters.topic:
+        yield _try("broker", lambda: _broker(config, consumer))
     for topic in config.input.topics:
         yield _try("topic", lambda topic=topic: _topic(config, consumer, topic))  # type: ignore[misc]
     yield _try("history", lambda: _history(config))
@@ -57,9 +61,16 @@ def _try(what: str, run: Callable[[], str]) -> Check:
 def _broker(config: StreamConfig, consumer: list[kafka_in.Consumer]) -> str:
     wanted = kafka_in.Subscription((), config.input.group)
     made = kafka_in.connect(config.kafka.client, config.kafka.options, wanted, NOBODY)
-    made.partitions(config.input.topics[0])
+    made.partitions((*config.input.topics, "whowas")[0])
     consumer.append(made)
     return f"{config.kafka.options['bootstrap.servers']} answers to {config.kafka.client}"
+
+
+def _folder(folder: str) -> str:
+    try:
+        return f"'{folder}': {len(os.listdir(folder)):,} entries"
+    except OSError as error:
+        raise ConfigError(f"cannot read folder '{folder}': {error.strerror}; see [input] folder") from None
 
 
 def _the(consumer: list[kafka_in.Consumer]) -> kafka_in.Consumer:

@@ -1,4 +1,4 @@
-"""Records to flows: a reader a topic, and nothing that a record holds stops the stream."""
+"""Records to flows: a reader a partition, and nothing that a record holds stops the stream."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from ingest.records import Ids, RecordOptions, reader_for
 from sinks.dead_letters import Letter
-from whowas.brokers import Piece
+from whowas.brokers import Partition, Piece
 from whowas.config import Input
 from whowas.errors import ConfigError, InputError
-from whowas.streaming.lanes import Chunk
+from whowas.streaming.lanes import Chunk, Words
 
 
 class Parsing:
@@ -25,18 +25,21 @@ class Parsing:
         self.refused: Counter[tuple[str, str]] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
         self._format = None if told.format == "auto" else told.format
-        self._options = _record_options(told)
+        self.options = _record_options(told)
         self._delay_us = int(publication_seconds * 1e6)
-        self._readers: dict[str, Any] = {}
+        self._readers: dict[Partition, Any] = {}
 
     def parse(self, piece: Piece) -> Chunk:
-        """Read one piece. Raises: InputError when nobody knows the format of a topic."""
+        """Read one piece. Raises: InputError when nobody knows the format of a partition."""
         topic = piece.partition.topic
-        if topic not in self._readers:
-            self._readers[topic] = self._reader(piece)
         numbers = np.array(piece.offsets, dtype=np.int64)
-        received = np.array(piece.received_us, dtype=np.int64)
-        parsed = self._readers[topic].read(piece.values, Ids(str(piece.partition), numbers), received)
+        if piece.flows is not None:
+            return self._read_already(piece, numbers)
+        if piece.partition not in self._readers:
+            self._readers[piece.partition] = self._reader(piece)
+        received = np.array(piece.received_us, dtype=np.int64) if piece.received_us else None
+        ids = Ids(piece.origin or str(piece.partition), numbers)
+        parsed = self._readers[piece.partition].read(piece.values, ids, received)
         letters = [
             Letter(piece.partition, piece.offsets[one.index], one.reason, piece.values[one.index])
             for one in parsed.refused
@@ -54,9 +57,20 @@ class Parsing:
             time.monotonic(),
         )
 
+    def forget(self, partition: Partition) -> None:
+        """Forget what the beginning of a partition has told about the rest."""
+        self._readers.pop(partition, None)
+
+    def _read_already(self, piece: Piece, numbers: Words) -> Chunk:
+        flows = piece.flows
+        offsets = np.full(flows.num_rows, numbers[0], dtype=np.int64)
+        return Chunk(
+            piece.offsets[0], piece.offsets[0], flows, offsets, (), 1, self._needed_us(flows), time.monotonic()
+        )
+
     def _reader(self, piece: Piece) -> Any:
         try:
-            return reader_for(self._format, piece.values, self._options)
+            return reader_for(self._format or piece.format, piece.values, self.options)
         except InputError as error:
             raise InputError(
                 f"cannot tell the format of topic '{piece.partition.topic}' by the records from offset "

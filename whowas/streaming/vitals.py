@@ -57,7 +57,7 @@ class StreamVitals:
 
     state: starting, reading, full (waits for the history or an output), stopped; or the step that fails: broker,
     poll, claim, send, output. reason: why, in words. held: rows in memory. undelivered: records that are named and not
-    durable yet.
+    durable yet. unread: of a folder, files that are not read, and why.
     """
 
     at_us: int
@@ -75,6 +75,7 @@ class StreamVitals:
     bytes: int
     delivery_seconds: Histogram
     undelivered: int = 0
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def unready(self) -> list[str]:
         """Return why flows do not come through as they should, in words; nothing when they do."""
@@ -127,6 +128,7 @@ class StreamVitals:
             "failures": counts.failures,
             "files": self.files,
             "bytes": self.bytes,
+            "unread": dict(sorted(self.unread.items())[:20]),
             "partitions": [
                 {"topic": one.partition.topic, "partition": one.partition.number, "claimed": one.claimed,
                  "lag": one.lag} for one in self.partitions

@@ -16,11 +16,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from ingest import kafka as kafka_in
+from ingest.folder import FolderConsumer, FolderOptions
+from ingest.places import Places
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
 from sinks.ranges import RangeFiles
 from whowas.brokers import Partition, Piece
-from whowas.config import StreamConfig, load
+from whowas.config import Input, StreamConfig, load
 from whowas.errors import ConfigError, WhowasError
 from whowas.metrics import Histogram
 from whowas.streaming.changes import changed
@@ -95,6 +97,7 @@ class Worker:
             bytes=parquet.bytes_written if parquet else 0,
             delivery_seconds=self._delivery_seconds,
             undelivered=self._undelivered_records(),
+            unread=dict(self._consumer.unknown) if isinstance(self._consumer, FolderConsumer) else {},
         )
 
     def _state(self) -> tuple[str, str]:
@@ -104,7 +107,8 @@ class Worker:
             return "stopped", ""
         if trouble is not None:
             return trouble
-        return ("full" if self._paused else "reading" if self._lanes else "starting"), ""
+        reading = self._lanes or isinstance(self._consumer, FolderConsumer)
+        return ("full" if self._paused else "reading" if reading else "starting"), ""
 
     # The loop.
 
@@ -143,11 +147,26 @@ class Worker:
 
     def _connect(self) -> kafka_in.Consumer:
         told = self._config
+        if told.input.folder is not None:
+            return self._open_folder(told.input)
         wanted = kafka_in.Subscription(told.input.topics, told.input.group, told.input.start)
         owning = kafka_in.Owning(
             lambda gained: self._changes.append(("gained", gained)), lambda lost: self._changes.append(("lost", lost))
         )
         return kafka_in.connect(told.kafka.client, told.kafka.options, wanted, owning)
+
+    def _open_folder(self, told: Input) -> kafka_in.Consumer:
+        assert told.folder is not None
+        assert self._outputs.parquet is not None
+        places = Places(self._outputs.parquet.home / "files.db")
+        form = None if told.format == "auto" else told.format
+        options = FolderOptions(told.folder, form, told.settled_seconds, told.start == "latest", self._parsing.options)
+        return FolderConsumer(
+            options,
+            places,
+            lambda gained: self._changes.append(("gained", gained)),
+            lambda lost: self._changes.append(("lost", lost)),
+        )
 
     def _round(self, consumer: kafka_in.Consumer) -> None:
         self._alive_at = time.monotonic()
@@ -188,6 +207,7 @@ class Worker:
             for chunk in lane.waiting:
                 self._provisional.pop(id(chunk), None)
         self._lags.pop(partition, None)
+        self._parsing.forget(partition)
         if self._outputs.parquet is not None:
             self._outputs.parquet.release(partition)
 
@@ -259,7 +279,7 @@ class Worker:
         """Take over names from the files as they are now; what cannot be read changes nothing, and is told."""
         assert self._knowledge is not None
         try:
-            naming = load(self._config.path).naming
+            naming = load(self._config.path).naming if self._config.path else self._config.naming
             self._knowledge.renew(naming)
         except WhowasError as error:
             self._knowledge.trouble = f"cannot reload: {error}"
@@ -359,7 +379,11 @@ class Worker:
 
     def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
-        if time.monotonic() < self._lag_due or not self._troubles.may("broker"):
+        if (
+            self._config.input.folder is not None
+            or time.monotonic() < self._lag_due
+            or not self._troubles.may("broker")
+        ):
             return
         self._lag_due = time.monotonic() + LAG_EVERY_SECONDS
         with self._troubles.trying("broker"):
