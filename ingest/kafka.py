@@ -5,13 +5,12 @@ Nothing is committed but by `commit`: what was polled and not committed is polle
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from whowas.brokers import IN, BrokerError, Partition, Piece, Value, for_kafka_python, refuse_ours
+from whowas.brokers import IN, BrokerError, Heard, Partition, Piece, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
 Offsets = dict[Partition, int]
@@ -85,9 +84,8 @@ class _KafkaPython:
             import kafka
         except ImportError as error:
             raise MissingExtra(str(error.name), "kafka") from error
-        # What it logs, poll raises or the state shows; at a broker that is down it logs without end.
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         self._kafka = kafka
+        self._heard = Heard("kafka")
         own = {
             "group_id": wanted.group,
             "auto_offset_reset": wanted.start,
@@ -125,7 +123,10 @@ class _KafkaPython:
         try:
             yield
         except (errors.KafkaError, OSError) as error:
-            raise BrokerError(_words(verb, error), not isinstance(error, self._lasting())) from error
+            why = f"{error}: {self._heard.reason}" if self._heard.reason else error
+            lasting = isinstance(error, self._lasting()) or self._heard.lasting()
+            self._heard.reason = ""
+            raise BrokerError(_words(verb, why), not lasting) from error
         except (AssertionError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
 
@@ -255,6 +256,9 @@ class _Confluent:
         try:
             yield
         except self._confluent.KafkaException as error:
+            if self._admin is not None:
+                self._admin.poll(0)  # which may tell why
+            self._raise_trouble()
             raise self._error(verb, error.args[0]) from error
         except TimeoutError as error:
             raise BrokerError(_words(verb, "no answer")) from error
@@ -326,21 +330,26 @@ class _Confluent:
         return {one: (first[one], end[one]) for one in partitions}
 
     def _offsets(self, partitions: Sequence[Partition], word: str) -> Offsets:
-        """Ask for all at once, on a connection of their own: the consumer asks one by one, behind its fetches."""
-        from confluent_kafka.admin import AdminClient, OffsetSpec
+        from confluent_kafka.admin import OffsetSpec
 
-        if self._admin is None:
-            self._admin = AdminClient({**self._options, "log_level": 0, "error_cb": lambda _: None})
         asked = {self._confluent.TopicPartition(*one): getattr(OffsetSpec, word)() for one in partitions}
-        answers = self._admin.list_offsets(asked, request_timeout=ASK_SECONDS)
+        answers = self._asking().list_offsets(asked, request_timeout=ASK_SECONDS)
         return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
 
     def partitions(self, topic: str) -> list[Partition]:
         with self._in_words("ask Kafka for its topics"):
-            found = self._consumer.list_topics(topic, ASK_SECONDS).topics[topic]
+            found = self._asking().list_topics(topic, ASK_SECONDS).topics[topic]
         if found.error is not None and found.error.code() != self._confluent.KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise self._error("ask Kafka for its topics", found.error)
         return [Partition(topic, number) for number in sorted(found.partitions)]
+
+    def _asking(self) -> Any:
+        """A client for questions, on a connection of its own: a consumer's wait behind its fetches."""
+        from confluent_kafka.admin import AdminClient
+
+        if self._admin is None:
+            self._admin = AdminClient({**self._options, "log_level": 0, "error_cb": self._noted})
+        return self._admin
 
     def membership(self) -> Any:
         return self._consumer.consumer_group_metadata()
