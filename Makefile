@@ -47,9 +47,10 @@ coverage: $(VENV)/.dev  ## Run every test and report branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
 
 .PHONY: servers
-servers:  ## Build a real Kubernetes control plane and fetch a Kafka broker for the tests, once (some seven minutes)
+servers:  ## Build a real Kubernetes control plane and goflow2, and fetch a Kafka broker, for the tests; once (some eight minutes)
 	@$(PYTHON) tests/servers/build.py
 	@PYTHONPATH=tests $(PYTHON) -m servers.build_kafka
+	@PYTHONPATH=tests $(PYTHON) -m servers.build_goflow2
 
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)

@@ -43,6 +43,7 @@ FLAGS = (
     "-ldflags",
     f"-s -w -X {_VERSION}Version=v1.36.3 -X {_VERSION}Major=1 -X {_VERSION}Minor=36",
 )
+SETTINGS = {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
 LEAST_GO = (1, 26)
 TOOLCHAIN = "go1.26.8"
 # What `go mod download -json golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64` verified and printed as Sum.
@@ -84,7 +85,7 @@ def build() -> Path:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix="making-") as making:
                 ready = Path(making) / "ready"
                 ready.mkdir()
-                _compile(_go(), ready)
+                _compile(go(), ready)
                 ready.rename(target)
     return target
 
@@ -101,10 +102,10 @@ def alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _compile(go: Path, target: Path) -> None:
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-    command = [str(go), "build", "-v", *FLAGS, "-o", f"{target}/", *PACKAGES.values()]
-    say(f"building {', '.join(PACKAGES)} with {go}; some six minutes on two cores, once")
+def _compile(compiler: Path, target: Path) -> None:
+    environment = {**os.environ, **SETTINGS}
+    command = [str(compiler), "build", "-v", *FLAGS, "-o", f"{target}/", *PACKAGES.values()]
+    say(f"building {', '.join(PACKAGES)} with {compiler}; some six minutes on two cores, once")
     started = said = time.monotonic()
     lines: list[str] = []
     with subprocess.Popen(command, cwd=HERE, env=environment, stderr=subprocess.PIPE, text=True) as running:
@@ -118,7 +119,7 @@ def _compile(go: Path, target: Path) -> None:
         raise BuildError(f"cannot build the servers: go build failed:\n{''.join(lines[-20:])}")
     (target / "server").rename(target / "etcd")  # what its package is called
     kwok = subprocess.run(
-        [str(go), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
+        [str(compiler), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
         cwd=HERE, env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     stages = Path(kwok.stdout.strip()) / "kustomize" / "stage"
@@ -126,7 +127,7 @@ def _compile(go: Path, target: Path) -> None:
     say(f"built in {time.monotonic() - started:.0f} s")
 
 
-def _go() -> Path:
+def go() -> Path:
     """Return a Go that is new enough: the machine's, one fetched before, or one fetched now."""
     if found := machine_go():
         return found
