@@ -19,6 +19,11 @@ from servers.build_goflow2 import program
 from servers.process import Server, free_port
 
 
+def exporter_missing() -> str:
+    """Return what an exporter lacks on this machine; nothing where there is one."""
+    return "" if shutil.which("softflowd") else "no softflowd: it is not installed"
+
+
 class Goflow2:
     """One collector that hands on at once what it decodes. Use it as a context manager."""
 
@@ -26,7 +31,8 @@ class Goflow2:
         """Args: form: goflow2's own word for what a Kafka value is, `json` or `bin`."""
         self.port, self._page = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="whowas-goflow2-"))
-        listen = ["-listen", f"netflow://127.0.0.1:{self.port}", "-addr", f"127.0.0.1:{self._page}"]
+        # One worker: with several, data is decoded before the template that came ahead of it, and is lost.
+        listen = ["-listen", f"netflow://127.0.0.1:{self.port}?count=1&workers=1", "-addr", f"127.0.0.1:{self._page}"]
         kafka = ["-transport", "kafka", "-transport.kafka.brokers", brokers, "-transport.kafka.topic", topic]
         command = [str(program()), *listen, *kafka, "-transport.kafka.flushfreq", "100ms", "-format", form]
         self.server = Server("goflow2", command, self.folder / "goflow2.log", self._answers)
