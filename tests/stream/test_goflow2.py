@@ -1,4 +1,4 @@
-"""NetFlow and IPFIX the whole way: softflowd reads a capture, exports to goflow2, that to Kafka, and whowas names it."""
+"""NetFlow and IPFIX the whole way: softflowd reads a capture, goflow2 sends it to Kafka, and whowas names it."""
 
 from __future__ import annotations
 
