@@ -134,7 +134,9 @@ def test_a_full_disk_loses_nothing(broker: Broker, topic: str, start: Start, tab
     wait_until(lambda: count(small / "named") == 3000, worker)
     assert worker.stop() == 0, worker.told()
     assert serials(small / "named") == dict.fromkeys(range(3000), 1)
-    assert "No space left on device; free space" in " ".join(worker.lines()[1]["reasons"] + worker.lines()[2]["reasons"])
+    assert "No space left on device; free space" in " ".join(
+        worker.lines()[1]["reasons"] + worker.lines()[2]["reasons"]
+    )
 
 
 def test_a_read_only_folder(config: Callable[[], Path], tables: Tables, small: Path) -> None:
