@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import Any
 
@@ -48,8 +48,10 @@ class Worker:
         self._reloading = threading.Event()
         self._ended = False
         self._troubles = Troubles()
+        self._reload_trouble = ""
         self._lanes: dict[Partition, Lane] = {}
-        self._changes: list[tuple[str, list[Partition]]] = []
+        # A client may call from a thread of its own: a deque is appended to and taken from in one step.
+        self._changes: deque[tuple[str, list[Partition]]] = deque()
         self._delivery: Delivery | None = None
         self._paused = False
         self._provisional: dict[int, Any] = {}
@@ -91,6 +93,7 @@ class Worker:
             partitions=tuple(LagVitals(one.partition, one.claimed, self._lags.get(one.partition)) for one in lanes),
             watermark_us=knowledge.watermark_us if knowledge else 0,
             history_trouble=knowledge.trouble if knowledge else "",
+            reload_trouble=self._reload_trouble,
             quiet_seconds=time.monotonic() - self._alive_at,
             files=parquet.files_written if parquet else 0,
             bytes=parquet.bytes_written if parquet else 0,
@@ -133,6 +136,9 @@ class Worker:
                 self._stopping.wait(0.1)
                 continue
             with self._troubles.trying("broker"):
+                if self._outputs.transactions:
+                    # Ends what a worker of this name left open, which would keep the offsets back.
+                    self._outputs.producer(transactional=True)
                 consumer = self._connect()
                 self._probed = [_first_partition(consumer, topic) for topic in self._config.input.topics][:1]
                 self._consumer = consumer
@@ -166,15 +172,14 @@ class Worker:
 
     def _rebalance(self) -> None:
         """Forget what is lost, before anything else is done: its next owner may have begun."""
-        changes, self._changes = self._changes, []
-        for word, partitions in changes:
+        while self._changes:
+            word, partitions = self._changes.popleft()
             self.counts.rebalances += 1
+            self._paused = False
             for one in partitions:
                 self._forget(one)
                 if word == "gained":
                     self._lanes[one] = Lane(one)
-        if changes:
-            self._paused = False
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
@@ -258,8 +263,9 @@ class Worker:
             naming = load(self._config.path).naming
             self._knowledge.renew(naming)
         except WhowasError as error:
-            self._knowledge.trouble = f"cannot reload: {error}"
+            self._reload_trouble = f"cannot reload: {error}"
             return
+        self._reload_trouble = ""
         self._config = replace(self._config, naming=replace(naming, wait=self._config.naming.wait))
         self.counts.reloads += 1
 
