@@ -66,7 +66,7 @@ class Process:
         return [json.loads(line) for line in self.told().splitlines() if line.startswith("{")]
 
 
-def wait_until(what: Callable[[], Any], worker: Process, seconds: float = 40) -> Any:
+def wait_until(what: Callable[[], Any], worker: Process, seconds: float = 120) -> Any:
     """Wait until something holds; fail with all that the worker printed when it does not, or when the worker ends."""
     until = time.monotonic() + seconds
     while not (found := what()):
