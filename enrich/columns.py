@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.answers import AT_NODE, EXTERNAL, SNAT
+from enrich.distinct import distinct_numbers, distinct_rows
 from enrich.entities import Entity
 from enrich.history import ClusterHistory
 from enrich.tables import HOST_POD, NODE, POD, SERVICE, Version
@@ -98,15 +99,15 @@ class NameTable:
         """Return each distinct answer once, with its candidates and a key, and which of them each row has."""
         found, inverse = self._pack(codes, holds, versions, why, labels)
         sets, own = _sets(candidates)
-        pairs, rows = np.unique(inverse.astype(np.int64) * (len(sets) + 1) + own, return_inverse=True)
+        pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
         answers = self._worded(found)
         told: list[tuple[Key, Answer]] = []
-        for pair in pairs.tolist():
+        for pair in pairs:
             one, several = divmod(pair, len(sets) + 1)
             key = (found[one], sets[several - 1].tobytes() if several else b"")
             listed = self._candidate_list(sets[several - 1]) if several else None
             told.append((key, answers[one] | {"candidates": listed}))
-        return told, rows.reshape(-1).astype(np.int32)
+        return told, rows
 
     def _pack(
         self,
@@ -120,8 +121,7 @@ class NameTable:
         # Hold and label never stand together.
         place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
         packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
-        distinct, inverse = np.unique(packed, return_inverse=True)
-        return distinct.tolist(), inverse.reshape(-1).astype(np.int32)
+        return distinct_numbers(packed)
 
     def _worded(self, distinct: list[int]) -> list[Answer]:
         """Return answers in words."""
@@ -171,8 +171,8 @@ def _sets(candidates: Indices) -> tuple[Indices, Indices]:
     rows = np.flatnonzero(candidates[:, 0] >= 0)
     if not len(rows):
         return candidates[:0], own
-    sets, inverse = np.unique(candidates[rows], axis=0, return_inverse=True)
-    own[rows] = inverse.reshape(-1) + 1
+    sets, inverse = distinct_rows(candidates[rows])
+    own[rows] = inverse + 1
     return sets, own
 
 

@@ -33,7 +33,6 @@ USUAL = (
 SUFFIX = "_whowas"
 # A list of more addresses is none that anybody reads.
 LIST_MOST = 64
-NOTHING = (None, UNSET, "", "-")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,9 @@ class Beside:
         for (_, answer), count in zip(answers.told, counts.tolist(), strict=True):
             answer["cluster"] = answers.cluster
             self.tally.answers[answer["confidence"]] += count
-        self.tally.named += len(np.unique(times))
+        asked = np.zeros(len(codes), dtype=bool)
+        asked[times] = True
+        self.tally.named += int(asked.sum())
         return Named(answers.told, *_handed_out(own, several, codes, answers.own), answers.age)
 
     def _rows(self, column: Sequence[Any]) -> tuple[Indices, dict[int, list[int]]]:
@@ -213,9 +214,9 @@ def _handed_out(
 
 def _present(values: Sequence[Any]) -> npt.NDArray[np.bool_]:
     """Say which values are there at all."""
-    if not any(nothing in values for nothing in NOTHING):
+    if UNSET not in values and None not in values:
         return np.ones(len(values), dtype=bool)
-    return np.array([value not in NOTHING for value in values], dtype=bool)
+    return np.array([value is not UNSET and value is not None for value in values], dtype=bool)
 
 
 def _taken(values: Sequence[Any], rows: Indices) -> Sequence[Any]:

@@ -28,12 +28,18 @@ class Kind:
     """A known log. addresses, times: names of its fields as people write them, dots between keys; best time first.
 
     need: so many of the addresses must be there for it to be this log, and not another with one field alike.
+    nested: a dot always means an object in an object; else it may also be part of a key.
     """
 
     name: str
     addresses: tuple[str, ...]
     times: tuple[Span, ...]
     need: int = 1
+    nested: bool = False
+
+    def paths(self, word: str) -> tuple[Path, ...]:
+        """Return the ways in which this log spells a field."""
+        return (tuple(word.split(".")),) if self.nested else spellings(word)
 
 
 # Of a flow, the span: the line may have been written long after, when the address was somebody else's.
@@ -51,12 +57,13 @@ KINDS: tuple[Kind, ...] = (
         ("id.orig_h", "id.resp_h", "tx_hosts", "rx_hosts"),
         (Span("ts", length="duration"), Span("ts")),
     ),
-    Kind("Hubble", ("flow.IP.source", "flow.IP.destination"), (Span("flow.time"), Span("time"))),
+    Kind("Hubble", ("flow.IP.source", "flow.IP.destination"), (Span("flow.time"), Span("time")), nested=True),
     Kind(
         "Suricata",
         ("src_ip", "dest_ip"),
         (Span("flow.start", "flow.end"), Span("netflow.start", "netflow.end"), Span("timestamp")),
         need=2,
+        nested=True,
     ),
     Kind(
         "ECS",
@@ -72,6 +79,7 @@ KINDS: tuple[Kind, ...] = (
         "GCP VPC flow log",
         ("jsonPayload.connection.src_ip", "jsonPayload.connection.dest_ip"),
         (Span("jsonPayload.start_time", "jsonPayload.end_time"),),
+        nested=True,
     ),
     Kind(
         "NetObserv",

@@ -13,14 +13,12 @@ from whowas.annotating.addresses import packed
 from whowas.annotating.beside import Beside, Choice, Named
 from whowas.annotating.clock import OK
 from whowas.annotating.kinds import KINDS, WORTH, Kind, Span, spellings, value_in, words_of
-from whowas.annotating.picking import UNSET, Picker
+from whowas.annotating.picking import UNSET, Block, Picker
 
 # A longer line is handed through as it is.
 LONGEST = 8 << 20
 # So many lines without a known address are looked into, to find fields that were not seen before.
 LOOKED_INTO = 10_000
-BREAK = b"\n"
-BOM = b"\xef\xbb\xbf"
 # Its fields are anybody's: only those that hold an address are taken.
 ANYBODYS = KINDS[-1]
 
@@ -34,6 +32,8 @@ class Fields:
         self._looked = 0
         self.addresses = list(choice.addresses)
         self.spans = [Span(choice.time)] if choice.time else []
+        # How each of them may be spelled out.
+        self.paths = {word: spellings(word) for word in (*choice.addresses, *filter(None, [choice.time]))}
         self.told = bool(choice.addresses) and bool(choice.time or choice.at_us is not None)
 
     def worth(self, line: bytes) -> bool:
@@ -75,6 +75,8 @@ class Fields:
             return False
         self.addresses += fresh
         self.spans += spans
+        for word in (*fresh, *(word for span in spans for word in words_of(span))):
+            self.paths[word] = tuple(dict.fromkeys((*self.paths.get(word, ()), *kind.paths(word))))
         if fresh:
             self._say(f"{kind.name}: addresses in {', '.join(fresh)}")
         return True
@@ -97,51 +99,39 @@ class Ndjson:
         self._without: list[bool] = []
         self._texts: list[dict[Any, bytes]] = []
         self._age = 0
-        self._mark = f'{choice.suffix}"'.encode()
 
     def take(self, data: bytes, last: bool) -> tuple[bytes, int]:
         """Return whole lines, annotated, and how many bytes they were. last: nothing more will come."""
-        cut = len(data) if last else data.rfind(BREAK) + 1
-        lines = data[:cut].split(BREAK)
-        # What stands behind the last line break is no line of its own, mostly.
-        rows = [row for row, line in enumerate(lines) if line and not line.isspace()]
-        if len(rows) == len(lines) - (not lines[-1]):
-            lines[: len(rows)] = self._lines(lines[: len(rows)])
-        else:
-            for row, line in zip(rows, self._lines([lines[row] for row in rows]), strict=True):
-                lines[row] = line
-        return BREAK.join(lines), cut
+        cut = len(data) if last else data.rfind(b"\n") + 1
+        if not cut:
+            return b"", 0
+        block = Block(data[:cut])
+        self._beside.tally.lines += block.size
+        picker = self._decoded(block) if block.size else None
+        if picker is not None:
+            named = self._named(picker, block.size)
+            return (self._written(block, named) if named.told else block.data), cut
+        # Nothing that is known stands in any line so far.
+        objects = [_is_object(line) for line in block.lines] if block.size else []
+        self._beside.tally.refuse("not a JSON object", objects.count(False))
+        self._beside.tally.without += objects.count(True)
+        return block.data, cut
 
-    def _lines(self, lines: list[bytes]) -> list[bytes]:
-        self._beside.tally.lines += len(lines)
-        if not lines:
-            return lines
-        bare = [line.removeprefix(BOM) for line in lines[:1]] + lines[1:]
-        picker = self._decoded(bare)
-        if picker is None:
-            # Nothing that is known stands in any line so far.
-            rows = [_is_object(line) for line in bare]
-            self._beside.tally.refuse("not a JSON object", rows.count(False))
-            self._beside.tally.without += rows.count(True)
-            return lines
-        named = self._named(picker, bare)
-        return self._written(lines, named)
-
-    def _decoded(self, lines: list[bytes]) -> Picker | None:
+    def _decoded(self, block: Block) -> Picker | None:
         """Decode; look for further fields in the first line and in those that have no address by those known."""
-        fresh = not self._fields.told and self._fields.look(lines[0])
+        fresh = not self._fields.told and self._fields.look(block.first())
         if self._picker is None or fresh:
             self._picker = self._new_picker()
-        while self._picker is None or self._missing(self._picker, lines):
-            poor = [line for row, line in enumerate(lines) if self._picker is None or self._without[row]]
+        while self._picker is None or self._missing(self._picker, block):
+            poor = [line for row, line in enumerate(block.lines) if self._picker is None or self._without[row]]
             if not any(self._fields.worth(line) and self._fields.look(line) for line in poor):
                 break
             self._picker = self._new_picker()
         return self._picker
 
-    def _missing(self, picker: Picker, lines: list[bytes]) -> bool:
+    def _missing(self, picker: Picker, block: Block) -> bool:
         """Decode, and say whether some line has no address by the fields known."""
-        picker.decode(lines)
+        picker.decode(block)
         columns = [picker.column(name) for name in self._fields.addresses]
         timed = bool(self._fields.spans) or self._choice.at_us is not None
         if timed and any(column.count(UNSET) == 0 for column in columns) and None not in picker.rows:
@@ -156,14 +146,13 @@ class Ndjson:
         fields = self._fields
         if not fields.addresses:
             return None
-        words = [*fields.addresses, *(word for span in fields.spans for word in words_of(span))]
-        paths = {word: spellings(word) for word in words}
+        paths = dict(fields.paths)
         paths |= {name + self._choice.suffix: ((name + self._choice.suffix,),) for name in fields.addresses}
         self._texts = [{} for _ in fields.addresses]
         return Picker(paths)
 
-    def _named(self, picker: Picker, lines: list[bytes]) -> Named:
-        size, tally = len(lines), self._beside.tally
+    def _named(self, picker: Picker, size: int) -> Named:
+        tally = self._beside.tally
         broken = np.array([row is None for row in picker.rows], dtype=bool)
         tally.refuse("not a JSON object", int(broken.sum()))
         again = self._already(picker)
@@ -182,23 +171,16 @@ class Ndjson:
     def _already(self, picker: Picker) -> Any:
         """Lines in which a name to be added stands already: adding it again would make two of it."""
         again = np.zeros(len(picker.rows), dtype=bool)
-        if self._mark in picker.text:
-            for name in self._fields.addresses:
-                again |= np.array([one is not UNSET for one in picker.column(name + self._choice.suffix)], dtype=bool)
+        for name in self._fields.addresses:
+            there = picker.column(name + self._choice.suffix)
+            if there.count(UNSET) < len(there):
+                again |= np.array([one is not UNSET for one in there], dtype=bool)
         return again
 
-    def _written(self, lines: list[bytes], named: Named) -> list[bytes]:
-        if not named.told:
-            return lines
+    def _written(self, block: Block, named: Named) -> bytes:
         if named.age != self._age:
             self._texts, self._age = [{} for _ in self._texts], named.age
-        pieces = [self._pieces(number, named) for number in range(len(named.own))]
-        added = pieces[0] if len(pieces) == 1 else list(map(b"".join, zip(*pieces, strict=True)))
-        # rindex: blanks may stand behind the brace.
-        return [
-            line if not add else line[:-1] + add + b"}" if line[-1:] == b"}" else _inserted(line, add)
-            for line, add in zip(lines, added, strict=True)
-        ]
+        return block.with_texts([self._pieces(number, named) for number in range(len(named.own))])
 
     def _pieces(self, number: int, named: Named) -> list[bytes]:
         """What goes into each line for one field."""
@@ -231,11 +213,6 @@ def as_json(answer: dict[str, Any], columns: tuple[str, ...]) -> bytes:
         if value or name == "confidence":
             told[name] = value
     return json.dumps(told, separators=(",", ":")).encode()
-
-
-def _inserted(line: bytes, add: bytes) -> bytes:
-    at = line.rindex(b"}")
-    return line[:at] + add + line[at:]
 
 
 def _is_object(line: bytes) -> bool:

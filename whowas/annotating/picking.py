@@ -8,10 +8,13 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from whowas.annotating.kinds import Path
 
 UNSET: Any = msgspec.UNSET
+BREAK, OPENS, CLOSES = b"\n{}"
+BOM = b"\xef\xbb\xbf"
 FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -39,6 +42,64 @@ def _node(paths: Iterable[Path]) -> _Node:
     return _Node(msgspec.defstruct("Fields", told, rename=names, gc=False), fields)
 
 
+class Block:
+    """Whole lines. regular: each begins and ends with a brace, and there is nothing else: no blank line, no mark.
+
+    A line that ends with a brace before one that begins with one: no object can reach over that. So many objects as
+    lines are then one on each.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        text = np.frombuffer(data, dtype=np.uint8)
+        ends = np.flatnonzero(text == BREAK)
+        self.size = len(ends)
+        self.regular = bool(
+            self.size
+            and ends[-1] == len(data) - 1
+            and text[0] == OPENS
+            and (text[ends - 1] == CLOSES).all()
+            and (text[ends[:-1] + 1] == OPENS).all()
+        )
+        self._lines: list[bytes] | None = None
+        self._all: list[bytes] = []
+        self._rows: list[int] = []
+        if not self.regular:
+            self._all = data.split(b"\n")
+            self._rows = [row for row, line in enumerate(self._all) if line and not line.isspace()]
+            self.size = len(self._rows)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines, without their ends and without blank ones."""
+        if self._lines is None:
+            if self.regular:
+                self._lines = self.data[:-1].split(b"\n")
+            else:
+                self._lines = [self._all[row].removeprefix(BOM) for row in self._rows]
+        return self._lines
+
+    def first(self) -> bytes:
+        """The first line."""
+        return self.data[: self.data.find(b"\n")] if self.regular else self.lines[0]
+
+    def with_texts(self, pieces: Sequence[Sequence[bytes]]) -> bytes:
+        """Return all bytes, texts put in before the last brace of each line. pieces: for each field, one a line."""
+        if not self.regular:
+            for row, texts in zip(self._rows, zip(*pieces, strict=True), strict=True):
+                if any(texts):
+                    line = self._all[row]
+                    at = line.rindex(b"}")
+                    self._all[row] = line[:at] + b"".join(texts) + line[at:]
+            return b"\n".join(self._all)
+        step = len(pieces) + 2
+        out: list[bytes] = [b"}\n"] * (self.size * step)
+        out[::step] = self.data.split(b"}\n")[:-1]
+        for number, column in enumerate(pieces, 1):
+            out[number::step] = column
+        return b"".join(out)
+
+
 class Picker:
     """Decodes some fields of JSON lines.
 
@@ -50,23 +111,21 @@ class Picker:
         self._top = _node(path for paths in words.values() for path in paths)
         self._decoder = msgspec.json.Decoder(self._top.type)
         self._known: dict[str, list[Any]] = {}
+        self._below: dict[Path, list[Any]] = {}
         self.rows: list[Any] = []
-        self.text = b""
 
-    def decode(self, lines: list[bytes]) -> None:
+    def decode(self, block: Block) -> None:
         """Decode a batch; a line that is no JSON object becomes None in `rows`."""
-        self._known = {}
-        self.text = text = b"\n".join(lines)
-        # A line that ends with a brace before one that begins with one: no object can reach over that. So many
-        # objects as lines are then one on each.
-        if text.count(b"}\n{") + text.count(b"}\r\n{") == len(lines) - 1:
+        self._known, self._below = {}, {}
+        if block.regular:
             try:
-                self.rows = self._decoder.decode_lines(text)
+                self.rows = self._decoder.decode_lines(block.data)
             except FAULTS:
                 self.rows = []
-            if len(self.rows) == len(lines):
+            # Several objects may stand in one line.
+            if len(self.rows) == block.size:
                 return
-        self.rows = [self._one(line) for line in lines]
+        self.rows = [self._one(line) for line in block.lines]
 
     def _one(self, line: bytes) -> Any:
         try:
@@ -85,18 +144,32 @@ class Picker:
         return self._known[word]
 
     def _values(self, path: Path) -> list[Any]:
-        node: _Node | None = self._top
-        values = self.rows
-        whole = None not in values
-        for key in path:
-            assert node is not None
-            kind, (name, below) = node.type, node.fields[key]
-            if whole:
-                values = list(map(attrgetter(name), values))
-            else:
-                values = [getattr(one, name) if type(one) is kind else UNSET for one in values]
-            node, whole = below, False
-        if node is None:
+        above = self.rows if len(path) == 1 else self._objects(path[:-1])
+        node = self._node_at(path[:-1])
+        name, below = node.fields[path[-1]]
+        if len(path) == 1 and None not in above:
+            values = list(map(attrgetter(name), above))
+        else:
+            kind = node.type
+            values = [getattr(one, name) if type(one) is kind else UNSET for one in above]
+        if below is None:
             return values
         # An object is no value of this field: what lies in it belongs to others.
-        return [UNSET if type(one) is node.type else one for one in values]
+        return [UNSET if type(one) is below.type else one for one in values]
+
+    def _objects(self, path: Path) -> list[Any]:
+        """What stands at a path that goes on, object or not; looked up once a batch."""
+        if path not in self._below:
+            above = self.rows if len(path) == 1 else self._objects(path[:-1])
+            node = self._node_at(path[:-1])
+            kind, name = node.type, node.fields[path[-1]][0]
+            self._below[path] = [getattr(one, name) if type(one) is kind else UNSET for one in above]
+        return self._below[path]
+
+    def _node_at(self, path: Path) -> _Node:
+        node = self._top
+        for key in path:
+            below = node.fields[key][1]
+            assert below is not None
+            node = below
+        return node
