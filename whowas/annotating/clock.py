@@ -41,6 +41,10 @@ NANO = pa.timestamp("ns")
 NANO_UTC = pa.timestamp("ns", tz="UTC")
 
 
+class Micros(int):
+    """A time that is microseconds since 1970 already."""
+
+
 @dataclass
 class Clock:
     """Reads times. unit: of numbers; None = by their magnitude. zone: of text without an offset; None = refused.
@@ -58,6 +62,8 @@ class Clock:
         found = None
         if types == {str}:
             found = self._texts(values)
+        elif types == {Micros}:
+            return np.array(values, dtype=np.int64), np.zeros(len(values), np.uint8)
         elif types and types <= {int, float}:
             with contextlib.suppress(OverflowError):
                 found = self._numbers(np.array(values, dtype=np.float64), values if types == {int} else None)
@@ -126,6 +132,8 @@ class Clock:
             return self._text(value.strip())
         if isinstance(value, datetime):
             return self._moment(value)
+        if isinstance(value, Micros):
+            return value, OK
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return 0, UNREADABLE if isinstance(value, (bool, list, dict, bytes)) else MISSING
         return self._number(value)

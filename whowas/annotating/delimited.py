@@ -76,20 +76,19 @@ class Columns:
     def _shown(self) -> str:
         return ", ".join(self.names[:30]) + (" …" if len(self.names) > 30 else "")
 
+    def named(self, get: Callable[[str], Sequence[Any]], size: int) -> Named:
+        """Return the answers of a batch. get: values of a column, `size` of them."""
+        if self._choice.at_us is None:
+            starts, ends, codes = self._beside.when(self.spans, get, size)
+        else:
+            starts = ends = np.full(size, self._choice.at_us, dtype=np.int64)
+            codes = np.full(size, OK, dtype=np.uint8)
+        return self._beside.name([get(name) for name in self.addresses], starts, ends, codes)
+
     def texts(self, rows: Sequence[Sequence[str]], write: Callable[[list[str]], str]) -> list[str]:
         """Return what stands behind each record. write: puts the cells of one field together."""
         places = {name: place for place, name in reversed(list(enumerate(self.names)))}
-
-        def get(word: str) -> list[str]:
-            place = places[word]
-            return [row[place] for row in rows]
-
-        if self._choice.at_us is None:
-            starts, ends, codes = self._beside.when(self.spans, get, len(rows))
-        else:
-            starts = ends = np.full(len(rows), self._choice.at_us, dtype=np.int64)
-            codes = np.full(len(rows), OK, dtype=np.uint8)
-        named = self._beside.name([get(name) for name in self.addresses], starts, ends, codes)
+        named = self.named(lambda word: [row[places[word]] for row in rows], len(rows))
         pieces = [self._pieces(number, named, write) for number in range(len(named.own))]
         return pieces[0] if len(pieces) == 1 else list(map("".join, zip(*pieces, strict=True)))
 
