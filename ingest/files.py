@@ -173,7 +173,11 @@ class Input:
         """
         found = self._first()
         while 0 < len(found) < limit and self._waiting():
-            more = self._first()
+            try:
+                more = self._first()
+            except BrokenInput:
+                # First what came before it; it comes again.
+                break
             if not more:
                 break
             found += more

@@ -66,7 +66,10 @@ class Columns:
         ]
         self.addresses = list(dict.fromkeys(self.addresses))
         if not self.addresses:
-            raise ConfigError(f"cannot tell which columns hold addresses: there are {self._shown()}; say --ip COLUMN")
+            raise ConfigError(
+                f"cannot tell which columns hold addresses: there are {self._shown()}; say --ip COLUMN, "
+                "or --format where this is no header"
+            )
         self.spans = [Span(choice.time)] if choice.time else _in_words(kind.times if kind else (), known)
         if not self.spans and choice.at_us is None:
             raise ConfigError(f"cannot tell which column holds the time: there are {self._shown()}; say --time COLUMN")

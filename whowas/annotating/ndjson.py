@@ -45,10 +45,7 @@ class Fields:
 
     def look(self, line: bytes) -> bool:
         """Look for fields of known logs in a line. Returns: whether there was one that was not known."""
-        try:
-            record = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
+        record = _object(line)
         if any(one is not ANYBODYS and self._fits(one, record) for one in self._kinds):
             return False
         kind = next((one for one in KINDS if self._fits(one, record)), None)
@@ -112,7 +109,7 @@ class Ndjson:
             named = self._named(picker, block.size)
             return (self._written(block, named) if named.told else block.data), cut
         # Nothing that is known stands in any line so far.
-        objects = [_is_object(line) for line in block.lines] if block.size else []
+        objects = [_object(line) is not None for line in block.lines] if block.size else []
         self._beside.tally.refuse("not a JSON object", objects.count(False))
         self._beside.tally.without += objects.count(True)
         return block.data, cut
@@ -215,11 +212,13 @@ def as_json(answer: dict[str, Any], columns: tuple[str, ...]) -> bytes:
     return json.dumps(told, separators=(",", ":")).encode()
 
 
-def _is_object(line: bytes) -> bool:
+def _object(line: bytes) -> Any:
+    """Return a line's object, whatever bytes are in its texts; None when it is none."""
     try:
-        return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        record = msgspec.json.decode(line.decode(errors="replace"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _spread(named: Named, rows: Any, size: int) -> Named:

@@ -169,7 +169,7 @@ def recognised(data: bytes) -> str:
     if head.startswith(b"[{") or head.startswith(b"[\n") or head == b"[":
         raise InputError("cannot annotate a JSON array: an object a line is wanted; make them with: jq -c '.[]'")
     lines = head.split(b"\n")
-    if 2 * sum(line.startswith(b"{") for line in lines if line) > sum(bool(line) for line in lines):
+    if head.startswith(b"{"):
         return "ndjson"
     if head.startswith(b"#") and any(line.startswith((b"#separator", b"#fields")) for line in lines):
         return "zeek"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,10 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
         except KeyboardInterrupt:
             _finish(run.done, report, told, file)
             raise
+        except BrokenPipeError:
+            # click would make an error of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)
     _finish(run.done, report, told, file)
     say_unreadable(report.files)
     ctx.exit(0 if run.done.whole() and report.whole() else 1)
