@@ -71,12 +71,12 @@ class Asker:
         if self._growing is not None and self._wait and len(ends):
             self._hold_until_known(self._growing, ends)
         judged = self._namer.judged(addresses, starts, ends)
-        if self._growing is not None and _open(judged) and self._look(self._growing):
+        if self._growing is not None and _open(judged) and self._look(self._growing, EVERY_SECONDS):
             judged = self._namer.judged(addresses, starts, ends)
         told, own = self._namer.answers(judged, starts)
         return Answers(told, own, self._age, self._namer.history.name)
 
-    def _look(self, growing: Growing, again_in: float = EVERY_SECONDS) -> bool:
+    def _look(self, growing: Growing, again_in: float) -> bool:
         """Look at the store again, if that is due. Returns: whether it had anything new."""
         began = time.monotonic()
         if began < self._next:
