@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,19 +96,19 @@ class NameTable:
         why: npt.NDArray[np.int8],
         labels: Indices,
         candidates: Indices,
-    ) -> tuple[list[tuple[Key, Answer]], Indices]:
-        """Return each distinct answer once, with its candidates and a key, and which of them each row has."""
+    ) -> tuple[list[Key], Indices]:
+        """Return a key for each distinct answer, and which of them each row has."""
         found, inverse = self._pack(codes, holds, versions, why, labels)
         sets, own = _sets(candidates)
         pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
-        answers = self._worded(found)
-        told: list[tuple[Key, Answer]] = []
-        for pair in pairs:
-            one, several = divmod(pair, len(sets) + 1)
-            key = (found[one], sets[several - 1].tobytes() if several else b"")
-            listed = self._candidate_list(sets[several - 1]) if several else None
-            told.append((key, answers[one] | {"candidates": listed}))
-        return told, rows
+        lists = [b"", *(one.tobytes() for one in sets)]
+        return [(found[pair // len(lists)], lists[pair % len(lists)]) for pair in pairs], rows
+
+    def answers(self, keys: Sequence[Key]) -> list[Answer]:
+        """Put keys that `distinct` gave into words: the names of TEXTS, labels, images and candidates."""
+        told = self._worded([packed for packed, _ in keys])
+        lists = [self._candidate_list(np.frombuffer(one, np.int32)) if one else None for _, one in keys]
+        return [answer | {"candidates": listed} for answer, listed in zip(told, lists, strict=True)]
 
     def _pack(
         self,

@@ -100,7 +100,8 @@ def ask(asker: Asker, seconds: float, ip: str = "10.244.1.9") -> str:
     beside = Beside(asker, Clock(), Tally())
     times, codes = beside.clock.read([us(seconds)])
     named = beside.name([[ip]], times, times, codes)
-    answer = named.told[0][1]
+    assert named.answers is not None
+    (answer,) = named.answers.words(named.answers.keys)
     return f"{answer['confidence']} {answer['pod'] or ''}".strip()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from enrich.answers import AFTER_HISTORY, TOO_FRESH, UNKNOWN, NamingOptions
+from enrich.columns import Answer, Key
 from enrich.ends import EndNamer, Judged
 from enrich.history import History
 from enrich.pods import PUBLISHED_WITHIN
 from whowas.errors import StoreBusyError
+from whowas.schema import CONFIDENCES
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
@@ -37,15 +40,17 @@ class Growing(Protocol):
 
 @dataclass
 class Answers:
-    """What a batch of addresses was. told: (key, answer) of each distinct one. own: (n,) which of them.
+    """What a batch of addresses was. keys: one for each distinct answer. own: (n,) which of them.
 
-    A key means the same answer as long as `age` stays the same.
+    words: puts keys into words: names of whowas.schema without src_ and dst_, and cluster. A key means the same answer
+    as long as `age` stays the same. counts: how many answers of each confidence, in the order of CONFIDENCES.
     """
 
-    told: list[tuple[Any, dict[str, Any]]]
+    keys: list[Key]
     own: Indices
+    words: Callable[[Sequence[Key]], list[Answer]]
     age: int
-    cluster: str
+    counts: list[int]
 
 
 class Asker:
@@ -73,8 +78,14 @@ class Asker:
         judged = self._namer.judged(addresses, starts, ends)
         if self._growing is not None and _open(judged) and self._look(self._growing, EVERY_SECONDS):
             judged = self._namer.judged(addresses, starts, ends)
-        told, own = self._namer.answers(judged, starts)
-        return Answers(told, own, self._age, self._namer.history.name)
+        keys, own = self._namer.keys(judged, starts)
+        counts = np.bincount(judged.verdicts.codes, minlength=len(CONFIDENCES)).tolist()
+        return Answers(keys, own, self._worded(self._namer), self._age, counts)
+
+    @staticmethod
+    def _worded(namer: EndNamer) -> Callable[[Sequence[Key]], list[Answer]]:
+        cluster = {"cluster": namer.history.name}
+        return lambda keys: [one | cluster for one in namer.names.answers(keys)]
 
     def _look(self, growing: Growing, again_in: float) -> bool:
         """Look at the store again, if that is due. Returns: whether it had anything new."""

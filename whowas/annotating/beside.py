@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
+from enrich.columns import Answer
 from whowas.annotating.addresses import ABSENT, UNREADABLE, Addresses
-from whowas.annotating.asking import Asker
+from whowas.annotating.asking import Answers, Asker
 from whowas.annotating.clock import MISSING, OK, REASONS, Clock, Codes, Words
 from whowas.annotating.kinds import Span
 from whowas.errors import ConfigError
@@ -20,6 +21,9 @@ from whowas.schema import CONFIDENCES
 
 Indices = npt.NDArray[np.int64]
 Get = Callable[[str], Sequence[Any]]
+T = TypeVar("T")
+# Answers whose texts are kept.
+TEXTS_KEPT = 1 << 17
 
 # What can stand beside an address: names of whowas.schema without src_ and dst_, in the order in which they are shown.
 COLUMNS = (
@@ -74,15 +78,32 @@ class Tally:
 
 @dataclass
 class Named:
-    """Answers of a batch. own: for each field the place in `told` of each row's answer, -1 = none.
+    """Answers of a batch. own: for each field the place in `answers.keys` of each row's answer, -1 = none.
 
-    several: for each field, rows that hold a list: a place for each of its members.
+    answers: None where nothing was asked. several: for each field, rows that hold a list: a place for each member.
     """
 
-    told: list[tuple[Any, dict[str, Any]]]
+    answers: Answers | None
     own: list[Indices]
     several: list[dict[int, list[int]]]
-    age: int
+
+
+class Texts(Generic[T]):
+    """Answers as a format writes them, each made once. write: makes the text of one answer."""
+
+    def __init__(self, write: Callable[[Answer], T]) -> None:
+        self._write = write
+        self._known: dict[Any, T] = {}
+        self._age = 0
+
+    def of(self, answers: Answers) -> list[T]:
+        """Return the text of each of the keys."""
+        if answers.age != self._age or len(self._known) > TEXTS_KEPT:
+            self._known, self._age = {}, answers.age
+        fresh = [key for key in answers.keys if key not in self._known]
+        for key, answer in zip(fresh, answers.words(fresh), strict=True):
+            self._known[key] = self._write(answer)
+        return [self._known[key] for key in answers.keys]
 
 
 class Beside:
@@ -127,17 +148,14 @@ class Beside:
         self._count(own, several, codes)
         queries, times = self._queries(own, several, codes)
         if not len(queries):
-            return Named([], [np.full(len(codes), -1, dtype=np.int64) for _ in own], [{} for _ in own], 0)
+            return Named(None, [np.full(len(codes), -1, dtype=np.int64) for _ in own], [{} for _ in own])
         table = self._addresses.table()
         answers = self._asker.ask(np.ascontiguousarray(table[queries]), starts[times], ends[times])
-        counts = np.bincount(answers.own, minlength=len(answers.told))
-        for (_, answer), count in zip(answers.told, counts.tolist(), strict=True):
-            answer["cluster"] = answers.cluster
-            self.tally.answers[answer["confidence"]] += count
+        self.tally.answers.update(dict(zip(CONFIDENCES, answers.counts, strict=True)))
         asked = np.zeros(len(codes), dtype=bool)
         asked[times] = True
         self.tally.named += int(asked.sum())
-        return Named(answers.told, *_handed_out(own, several, codes, answers.own), answers.age)
+        return Named(answers, *_handed_out(own, several, codes, answers.own))
 
     def _rows(self, column: Sequence[Any]) -> tuple[Indices, dict[int, list[int]]]:
         """Rows in the table of addresses; a record with a list has them apart."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whowas.annotating.beside import Beside, Choice, Named
+from whowas.annotating.beside import Beside, Choice, Named, Texts
 from whowas.annotating.clock import OK
 from whowas.annotating.kinds import Span, kind_of_columns
 from whowas.cells import harmless
@@ -51,8 +51,7 @@ class Columns:
         for one in self.added:
             if one in self.names:
                 raise ConfigError(f"cannot add column '{one}': there is one already; say another --suffix")
-        self._texts: list[dict[Any, str]] = [{} for _ in self.addresses]
-        self._age = 0
+        self._cells = Texts(lambda answer: [told(answer, name) for name in choice.columns])
 
     def _find(self, say: Say) -> None:
         choice = self._choice
@@ -92,21 +91,10 @@ class Columns:
         """Return what stands behind each record. write: puts the cells of one field together."""
         places = {name: place for place, name in reversed(list(enumerate(self.names)))}
         named = self.named(lambda word: [row[places[word]] for row in rows], len(rows))
-        pieces = [self._pieces(number, named, write) for number in range(len(named.own))]
+        cells = self._cells.of(named.answers) if named.answers is not None else []
+        texts = [*map(write, cells), write([""] * len(self._choice.columns))]
+        pieces = [[texts[one] for one in own.tolist()] for own in named.own]
         return pieces[0] if len(pieces) == 1 else list(map("".join, zip(*pieces, strict=True)))
-
-    def _pieces(self, number: int, named: Named, write: Callable[[list[str]], str]) -> list[str]:
-        if named.age != self._age and named.told:
-            self._texts, self._age = [{} for _ in self._texts], named.age
-        known, texts = self._texts[number], []
-        for key, answer in named.told:
-            if key not in known:
-                known[key] = write([told(answer, name) for name in self._choice.columns])
-            texts.append(known[key])
-        texts.append(write([""] * len(self._choice.columns)))
-        if len(known) > 1 << 16:
-            known.clear()
-        return [texts[one] for one in named.own[number].tolist()]
 
 
 def _in_words(spans: Sequence[Span], known: dict[str, str]) -> list[Span]:

@@ -69,10 +69,11 @@ def annotate(
 def _arrays(named: Named, choice: Choice) -> list[Any]:
     """One Arrow array for each column that is added, field by field."""
     made = []
+    answers = named.answers.words(named.answers.keys) if named.answers is not None else []
     for own in named.own:
         rows = pa.array(np.maximum(own, 0), mask=own < 0)
         for name in choice.columns:
-            words = [answer[name] if name in TYPES else answer[name] or None for _, answer in named.told]
+            words = [answer[name] if name in TYPES else answer[name] or None for answer in answers]
             if name in TYPES:
                 made.append(pa.array(words, TYPES[name]).take(rows))
                 continue

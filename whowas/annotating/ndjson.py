@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from whowas.annotating.addresses import packed
-from whowas.annotating.beside import Beside, Choice, Named
+from whowas.annotating.beside import Beside, Choice, Named, Texts
 from whowas.annotating.clock import OK
 from whowas.annotating.kinds import KINDS, WORTH, Kind, Span, spellings, value_in, words_of
 from whowas.annotating.picking import UNSET, Block, Picker
@@ -94,8 +94,7 @@ class Ndjson:
         self._fields = Fields(choice, say)
         self._picker: Picker | None = None
         self._without: list[bool] = []
-        self._texts: list[dict[Any, bytes]] = []
-        self._age = 0
+        self._texts = Texts(lambda answer: as_json(answer, choice.columns))
 
     def take(self, data: bytes, last: bool) -> tuple[bytes, int]:
         """Return whole lines, annotated, and how many bytes they were. last: nothing more will come."""
@@ -107,7 +106,7 @@ class Ndjson:
         picker = self._decoded(block) if block.size else None
         if picker is not None:
             named = self._named(picker, block.size)
-            return (self._written(block, named) if named.told else block.data), cut
+            return (self._written(block, named) if named.answers is not None else block.data), cut
         # Nothing that is known stands in any line so far.
         objects = [_object(line) is not None for line in block.lines] if block.size else []
         self._beside.tally.refuse("not a JSON object", objects.count(False))
@@ -145,7 +144,6 @@ class Ndjson:
             return None
         paths = dict(fields.paths)
         paths |= {name + self._choice.suffix: ((name + self._choice.suffix,),) for name in fields.addresses}
-        self._texts = [{} for _ in fields.addresses]
         return Picker(paths)
 
     def _named(self, picker: Picker, size: int) -> Named:
@@ -175,28 +173,20 @@ class Ndjson:
         return again
 
     def _written(self, block: Block, named: Named) -> bytes:
-        if named.age != self._age:
-            self._texts, self._age = [{} for _ in self._texts], named.age
-        return block.with_texts([self._pieces(number, named) for number in range(len(named.own))])
+        assert named.answers is not None
+        texts = self._texts.of(named.answers)
+        return block.with_texts([self._pieces(number, named, texts) for number in range(len(named.own))])
 
-    def _pieces(self, number: int, named: Named) -> list[bytes]:
+    def _pieces(self, number: int, named: Named, texts: list[bytes]) -> list[bytes]:
         """What goes into each line for one field."""
-        known, name = self._texts[number], self._fields.addresses[number]
-        head = f",{json.dumps(name + self._choice.suffix)}:".encode()
-        texts = []
-        for key, answer in named.told:
-            text = known.get(key)
-            if text is None:
-                text = known[key] = head + as_json(answer, self._choice.columns)
-            texts.append(text)
-        texts.append(b"")
-        found = [texts[one] for one in named.own[number].tolist()]
+        head = f",{json.dumps(self._fields.addresses[number] + self._choice.suffix)}:".encode()
+        # The last one stands for -1.
+        whole = [*(head + text for text in texts), b""]
+        found = [whole[one] for one in named.own[number].tolist()]
         for row, members in named.several[number].items():
             if any(one >= 0 for one in members):
-                inner = b",".join(texts[one][len(head) :] or b"null" for one in members)
+                inner = b",".join(texts[one] if one >= 0 else b"null" for one in members)
                 found[row] = head + b"[" + inner + b"]"
-        if len(known) > LOOKED_INTO:
-            known.clear()
         return found
 
 
@@ -205,11 +195,10 @@ def as_json(answer: dict[str, Any], columns: tuple[str, ...]) -> bytes:
     told = {}
     for name in columns:
         value = answer[name]
-        if name == "labels" and value is not None:
-            value = dict(value)
         if value or name == "confidence":
-            told[name] = value
-    return json.dumps(told, separators=(",", ":")).encode()
+            told[name] = dict(value) if name == "labels" else value
+    text = msgspec.json.encode(told)
+    return text if text.isascii() else json.dumps(told, separators=(",", ":")).encode()
 
 
 def _object(line: bytes) -> Any:
@@ -229,4 +218,4 @@ def _spread(named: Named, rows: Any, size: int) -> Named:
         whole[rows] = column
         own.append(whole)
     several = [{int(rows[row]): members for row, members in lists.items()} for lists in named.several]
-    return Named(named.told, own, several, named.age)
+    return Named(named.answers, own, several)
