@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -82,6 +83,8 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     with open_input(file) as source:
         asker = _asker(history, told, report)
         sys.stdout.flush()
+        # The history is here to stay: without this the collector walks its objects between the lines.
+        gc.freeze()
         run = Run(asker, choice, form, clock, write_all(sys.stdout.fileno()), _sayer(quiet))
         try:
             run.annotate(source)

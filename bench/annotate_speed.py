@@ -1,6 +1,6 @@
 """Lines a core-second: alerts of some 400 bytes with two addresses each get names, beside two other ways to do it.
 
-    python bench/annotate.py [--lines 400000] [--pods 2000] [--holds 20000] [--json]
+    python bench/annotate_speed.py [--lines 400000] [--pods 2000] [--holds 20000] [--json]
 
 Both peers know the present state only, one name an address: what a cluster says at the end of the day. One is twenty
 lines of Python (json, a dict), one is jq with that dict. Whole programs, user and system time, one core each, output to
@@ -79,7 +79,7 @@ def ways(folder: Path, log: Path) -> dict[str, str]:
     found = {
         "whowas annotate": f"exec {whowas} {log}",
         "whowas annotate, from a pipe": f"cat {log} | {whowas} -",
-        "Python: json and a dict": f"exec {python} {HERE / 'annotate.py'} --peer {log} {names}",
+        "Python: json and a dict": f"exec {python} {HERE / 'annotate_speed.py'} --peer {log} {names}",
     }
     if shutil.which("jq"):
         found["jq and a dict"] = f"exec jq -c --slurpfile pods {names} {shlex.quote(JQ)} {log}"
