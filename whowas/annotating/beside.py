@@ -50,6 +50,9 @@ class Choice:
     suffix: str = SUFFIX
 
     def __post_init__(self) -> None:
+        # Told twice is told once.
+        object.__setattr__(self, "addresses", tuple(dict.fromkeys(self.addresses)))
+        object.__setattr__(self, "columns", tuple(dict.fromkeys(self.columns)))
         for name in self.columns:
             if name not in COLUMNS:
                 raise ConfigError(f"cannot add column '{name}': there is none; say some of {','.join(COLUMNS)}")
@@ -169,7 +172,7 @@ class Beside:
         for row, value in odd.items():
             if isinstance(value, list) and len(value) <= LIST_MOST:
                 lists[row] = self._addresses.rows([one if isinstance(one, str) else 0 for one in value]).tolist()
-            else:
+            elif isinstance(value, list):
                 rows[row] = UNREADABLE
         return rows, lists
 

@@ -37,6 +37,7 @@ LIMITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (math.inf, "ns"))
 # A date alone is no moment: shortest is 2026-11-20T10:15.
 SHORTEST = 16
 FARTHEST = 1 << 62
+NUMBER = r"^\d+(\.\d*)?$"
 NANO = pa.timestamp("ns")
 NANO_UTC = pa.timestamp("ns", tz="UTC")
 
@@ -87,6 +88,8 @@ class Clock:
         try:
             texts = pa.array(values, pa.string())
             if first.replace(".", "", 1).isdigit():
+                if not pc.all(pc.match_substring_regex(texts, NUMBER)).as_py():
+                    return None
                 whole = texts.cast(pa.int64()).to_pylist() if "." not in first else None
                 return self._numbers(texts.cast(pa.float64()).to_numpy(zero_copy_only=False), whole)
             if pc.min(pc.binary_length(texts)).as_py() < SHORTEST:
