@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whowas.annotating.clock import MISSING, NO_ZONE, OK, TWICE, UNREADABLE, Clock, Micros
+from whowas.annotating.clock import MISSING, NO_ZONE, OK, TWICE, UNREADABLE, Clock
 from whowas.moments import rfc3339, zone_of
 
 US = 1_795_250_376_123_456
@@ -34,7 +34,6 @@ US = 1_795_250_376_123_456
         (US * 1000 + 999, US),
         (str(US * 1000 + 999), US),
         (0, 0),
-        (Micros(US), US),
     ],
 )
 def test_a_time_is_read_alone_and_among_others(value: Any, us: int) -> None:

@@ -14,13 +14,14 @@ from msgspec import UNSET
 from enrich.columns import Answer
 from whowas.annotating.addresses import ABSENT, UNREADABLE, Addresses
 from whowas.annotating.asking import Answers, Asker
-from whowas.annotating.clock import MISSING, OK, REASONS, Clock, Codes, Words
+from whowas.annotating.clock import MISSING, OK, REASONS, Clock, Codes, Moments, Words
 from whowas.annotating.kinds import Span
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
 
 Indices = npt.NDArray[np.int64]
-Get = Callable[[str], Sequence[Any]]
+Column = Sequence[Any] | Moments
+Get = Callable[[str], Column]
 T = TypeVar("T")
 # Answers whose texts are kept.
 TEXTS_KEPT = 1 << 17
@@ -140,7 +141,7 @@ class Beside:
                 break
         return starts, ends, codes
 
-    def name(self, values: Sequence[Sequence[Any]], starts: Words, ends: Words, codes: Codes) -> Named:
+    def name(self, values: Sequence[Column], starts: Words, ends: Words, codes: Codes) -> Named:
         """Name every address of records whose time is known. values: for each field, one value a record."""
         self._addresses.new_batch()
         own, several = [], []
@@ -160,8 +161,10 @@ class Beside:
         self.tally.named += int(asked.sum())
         return Named(answers, *_handed_out(own, several, codes, answers.own))
 
-    def _rows(self, column: Sequence[Any]) -> tuple[Indices, dict[int, list[int]]]:
+    def _rows(self, column: Column) -> tuple[Indices, dict[int, list[int]]]:
         """Rows in the table of addresses; a record with a list has them apart."""
+        if isinstance(column, Moments):
+            return np.where(column.there, UNREADABLE, ABSENT), {}
         try:
             return self._addresses.rows(column), {}
         except TypeError:
@@ -233,14 +236,18 @@ def _handed_out(
     return found, found_lists
 
 
-def _present(values: Sequence[Any]) -> npt.NDArray[np.bool_]:
+def _present(values: Column) -> npt.NDArray[np.bool_]:
     """Say which values are there at all."""
+    if isinstance(values, Moments):
+        return values.there
     if UNSET not in values and None not in values:
         return np.ones(len(values), dtype=bool)
     return np.array([value is not UNSET and value is not None for value in values], dtype=bool)
 
 
-def _taken(values: Sequence[Any], rows: Indices) -> Sequence[Any]:
+def _taken(values: Column, rows: Indices) -> Column:
+    if isinstance(values, Moments):
+        return values.taken(rows)
     return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
 
 

@@ -42,8 +42,16 @@ NANO = pa.timestamp("ns")
 NANO_UTC = pa.timestamp("ns", tz="UTC")
 
 
-class Micros(int):
-    """A time that is microseconds since 1970 already."""
+@dataclass(frozen=True)
+class Moments:
+    """Times that are microseconds since 1970 already. there: which of them are times at all."""
+
+    us: Words
+    there: npt.NDArray[np.bool_]
+
+    def taken(self, rows: npt.NDArray[np.int64]) -> Moments:
+        """Return some of them."""
+        return Moments(self.us[rows], self.there[rows])
 
 
 @dataclass
@@ -57,21 +65,23 @@ class Clock:
     zone: tzinfo | None = None
     seen: Counter[str] = field(default_factory=Counter)
 
-    def read(self, values: Sequence[Any]) -> tuple[Words, Codes]:
+    def read(self, values: Sequence[Any] | Moments) -> tuple[Words, Codes]:
         """Return us since 1970 of each value, and OK or why not. None and "" are MISSING."""
+        if isinstance(values, Moments):
+            return values.us, np.where(values.there, OK, MISSING).astype(np.uint8)
         types = set(map(type, values))
         found = None
         if types == {str}:
             found = self._texts(values)
-        elif types == {Micros}:
-            return np.array(values, dtype=np.int64), np.zeros(len(values), np.uint8)
         elif types and types <= {int, float}:
             with contextlib.suppress(OverflowError):
                 found = self._numbers(np.array(values, dtype=np.float64), values if types == {int} else None)
         return self._each(values) if found is None else found
 
-    def lengths(self, values: Sequence[Any]) -> Words:
+    def lengths(self, values: Sequence[Any] | Moments) -> Words:
         """Return lengths in seconds as us; 0 for what is none."""
+        if isinstance(values, Moments):
+            return np.zeros(len(values.us), dtype=np.int64)
         told = np.zeros(len(values), dtype=np.int64)
         for row, value in enumerate(values):
             try:
@@ -135,8 +145,6 @@ class Clock:
             return self._text(value.strip())
         if isinstance(value, datetime):
             return self._moment(value)
-        if isinstance(value, Micros):
-            return value, OK
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return 0, UNREADABLE if isinstance(value, (bool, list, dict, bytes)) else MISSING
         return self._number(value)

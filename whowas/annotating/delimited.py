@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whowas.annotating.beside import Beside, Choice, Named, Texts
+from whowas.annotating.beside import Beside, Choice, Get, Named, Texts
 from whowas.annotating.clock import OK
 from whowas.annotating.kinds import Span, kind_of_columns
 from whowas.cells import harmless
@@ -78,7 +78,7 @@ class Columns:
     def _shown(self) -> str:
         return ", ".join(self.names[:30]) + (" …" if len(self.names) > 30 else "")
 
-    def named(self, get: Callable[[str], Sequence[Any]], size: int) -> Named:
+    def named(self, get: Get, size: int) -> Named:
         """Return the answers of a batch. get: values of a column, `size` of them."""
         if self._choice.at_us is None:
             starts, ends, codes = self._beside.when(self.spans, get, size)

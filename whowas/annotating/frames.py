@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from enrich import History, NamingOptions, load_networks
 from whowas.annotating.asking import Asker
-from whowas.annotating.beside import SUFFIX, USUAL, Beside, Choice, Named, Tally
-from whowas.annotating.clock import Clock, Micros
+from whowas.annotating.beside import SUFFIX, USUAL, Beside, Choice, Column, Named, Tally
+from whowas.annotating.clock import Clock, Moments
 from whowas.annotating.delimited import Columns
 from whowas.asking import Paths, load_history
 from whowas.errors import ConfigError, UnreadableWarning
@@ -116,7 +116,7 @@ class _Kind:
         """Return the number of rows."""
         return len(self._frame) if self._room in ("pandas", "polars") else int(self._frame.num_rows)
 
-    def values(self, name: str, clock: Clock) -> Sequence[Any]:
+    def values(self, name: str, clock: Clock) -> Column:
         """Return a column as values that addresses and times are read from."""
         column = self._column(name)
         if isinstance(column, list):
@@ -166,7 +166,7 @@ def _whole(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _moments(column: Any, name: str, clock: Clock) -> Sequence[Any]:
+def _moments(column: Any, name: str, clock: Clock) -> Column:
     """Timestamps as microseconds. Without a zone they are refused, or read in the one that was told."""
     if column.type.tz is None:
         if clock.zone is None:
@@ -180,4 +180,5 @@ def _moments(column: Any, name: str, clock: Clock) -> Sequence[Any]:
             naive: list[Any] = column.cast(pa.timestamp("us"), safe=False).to_pylist()
             return naive
     us = column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64())
-    return [None if value is None else Micros(value) for value in us.to_pylist()]
+    there = us.is_valid().to_numpy(zero_copy_only=False)
+    return Moments(pc.fill_null(us, 0).to_numpy(), there)
