@@ -27,7 +27,8 @@ TEXTS = (
 )  # fmt: skip
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
-Key = tuple[int, bytes]
+# One number for an answer; where it has candidates, with the rows of their holds.
+Key = int | tuple[int, bytes]
 
 
 class NameTable:
@@ -100,14 +101,19 @@ class NameTable:
         """Return a key for each distinct answer, and which of them each row has."""
         found, inverse = self._pack(codes, holds, versions, why, labels)
         sets, own = _sets(candidates)
+        if not len(sets):
+            return list(found), inverse
         pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
         lists = [b"", *(one.tobytes() for one in sets)]
-        return [(found[pair // len(lists)], lists[pair % len(lists)]) for pair in pairs], rows
+        parts = (divmod(pair, len(lists)) for pair in pairs)
+        return [(found[one], lists[several]) if several else found[one] for one, several in parts], rows
 
     def answers(self, keys: Sequence[Key]) -> list[Answer]:
         """Put keys that `distinct` gave into words: the names of TEXTS, labels, images and candidates."""
-        told = self._worded([packed for packed, _ in keys])
-        lists = [self._candidate_list(np.frombuffer(one, np.int32)) if one else None for _, one in keys]
+        told = self._worded([key if isinstance(key, int) else key[0] for key in keys])
+        lists = [
+            None if isinstance(key, int) else self._candidate_list(np.frombuffer(key[1], np.int32)) for key in keys
+        ]
         return [answer | {"candidates": listed} for answer, listed in zip(told, lists, strict=True)]
 
     def _pack(

@@ -144,26 +144,31 @@ class Picker:
         return self._known[word]
 
     def _values(self, path: Path) -> list[Any]:
-        above = self.rows if len(path) == 1 else self._objects(path[:-1])
         node = self._node_at(path[:-1])
         name, below = node.fields[path[-1]]
-        if len(path) == 1 and None not in above:
-            values = list(map(attrgetter(name), above))
-        else:
-            kind = node.type
-            values = [getattr(one, name) if type(one) is kind else UNSET for one in above]
+        values = self._under(path[:-1], node, name)
         if below is None:
             return values
         # An object is no value of this field: what lies in it belongs to others.
         return [UNSET if type(one) is below.type else one for one in values]
 
+    def _under(self, path: Path, node: _Node, name: str) -> list[Any]:
+        """What each row has under an attribute of the object at a path; UNSET where it has no such object."""
+        above = self._objects(path)
+        if not path and None not in above:
+            return list(map(attrgetter(name), above))
+        if path and above.count(UNSET) == len(above):
+            return above
+        kind = node.type
+        return [getattr(one, name) if type(one) is kind else UNSET for one in above]
+
     def _objects(self, path: Path) -> list[Any]:
         """What stands at a path that goes on, object or not; looked up once a batch."""
+        if not path:
+            return self.rows
         if path not in self._below:
-            above = self.rows if len(path) == 1 else self._objects(path[:-1])
             node = self._node_at(path[:-1])
-            kind, name = node.type, node.fields[path[-1]][0]
-            self._below[path] = [getattr(one, name) if type(one) is kind else UNSET for one in above]
+            self._below[path] = self._under(path[:-1], node, node.fields[path[-1]][0])
         return self._below[path]
 
     def _node_at(self, path: Path) -> _Node:
