@@ -40,9 +40,7 @@ def test_kills_lose_nothing_and_double_nothing(broker: Broker, topic: str, start
         produce(broker, topic, map(record, range(number * FLOWS // KILLS, (number + 1) * FLOWS // KILLS)))
         if rng.random() < 0.7:
             # Into the middle of writing; else at any time, so that starts are hit too.
-            until = time.monotonic() + 10
-            while count(named) == before and time.monotonic() < until:
-                time.sleep(0.01)
+            wait_until(lambda before=before: count(named) > before, worker)  # type: ignore[misc]
             time.sleep(rng.uniform(0, 0.3))
         else:
             time.sleep(rng.uniform(0, 2))
