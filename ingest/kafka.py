@@ -5,6 +5,7 @@ Nothing is committed but by `commit`: what was polled and not committed is polle
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ class Consumer(Protocol):
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Undo pause."""
 
-    def commit(self, offsets: Offsets) -> None:
-        """Say which record of each partition is wanted next; on return the broker knows."""
+    def commit(self, offsets: Offsets) -> bool:
+        """Say which record of each partition is wanted next. Returns: whether the broker knows; else ask again."""
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         """Return what was committed, where anything was."""
@@ -151,7 +152,7 @@ class _KafkaPython:
                 Partition(*one),
                 [record.value or b"" for record in records],
                 [record.offset for record in records],
-                [record.timestamp * 1000 for record in records],
+                [_us(record.timestamp) for record in records],
             )
             for one, records in found.items()
         ]
@@ -166,13 +167,12 @@ class _KafkaPython:
     def resume(self, partitions: Iterable[Partition]) -> None:
         self._consumer.resume(*self._theirs(partitions))
 
-    def commit(self, offsets: Offsets) -> None:
-        told = {self._kafka.TopicPartition(*one): self._offset(offset) for one, offset in offsets.items()}
+    def commit(self, offsets: Offsets) -> bool:
+        kafka = self._kafka
+        told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
         with self._in_words("commit to Kafka"):
-            self._consumer.commit(told, timeout_ms=10_000)
-
-    def _offset(self, offset: int) -> Any:
-        return self._kafka.OffsetAndMetadata(offset, "", -1)
+            self._consumer.commit(told, timeout_ms=3000)
+        return True
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         with self._in_words("ask Kafka what was committed"):
@@ -201,6 +201,15 @@ class _KafkaPython:
             self._consumer.close(autocommit=False, timeout_ms=2000)
 
 
+@dataclass
+class _Committing:
+    """Offsets on their way to the broker, and what it said."""
+
+    offsets: Offsets
+    answered: bool = False
+    error: Any = None
+
+
 class _Confluent:
     """confluent-kafka: librdkafka, which fetches in threads of its own."""
 
@@ -212,6 +221,7 @@ class _Confluent:
         self._confluent = confluent_kafka
         self._trouble: Any = None
         self._admin: Any = None
+        self._committing: _Committing | None = None
         self._options = options
         chosen = {
             "queued.max.messages.kbytes": FETCH_BYTES >> 10,
@@ -228,6 +238,7 @@ class _Confluent:
             "allow.auto.create.topics": False,
             "log_level": 0,
             "error_cb": self._noted,
+            "on_commit": self._committed,
         }
         with self._in_words("reach the broker"):
             try:
@@ -283,7 +294,7 @@ class _Confluent:
             values, offsets, received_us = found.setdefault((one.topic(), one.partition()), ([], [], []))
             values.append(one.value() or b"")
             offsets.append(one.offset())
-            received_us.append(one.timestamp()[1] * 1000)
+            received_us.append(_us(one.timestamp()[1]))
         if not messages:
             self._raise_trouble()
         return [Piece(Partition(*where), *told) for where, told in found.items()]
@@ -310,12 +321,25 @@ class _Confluent:
         with self._in_words("go on reading"):
             self._consumer.resume(self._theirs(partitions))
 
-    def commit(self, offsets: Offsets) -> None:
-        told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
-        with self._in_words("commit to Kafka"):
-            for one in self._consumer.commit(offsets=told, asynchronous=False):
-                if one.error is not None:
-                    raise self._error("commit to Kafka", one.error)
+    def commit(self, offsets: Offsets) -> bool:
+        """Sent now, answered in `poll`: librdkafka's other way waits for a broker that is down, and we with it."""
+        if self._committing is None:
+            self._committing = _Committing(offsets)
+            told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
+            with self._in_words("commit to Kafka"):
+                self._consumer.commit(offsets=told, asynchronous=True)
+        if not self._committing.answered:
+            return False
+        before, self._committing = self._committing, None
+        if before.error is not None:
+            raise self._error("commit to Kafka", before.error)
+        # A partition may have been lost in between: then less is asked than was answered.
+        return offsets.items() <= before.offsets.items()
+
+    def _committed(self, error: Any, partitions: Any) -> None:
+        if self._committing is not None:
+            self._committing.error = error or next((one.error for one in partitions if one.error is not None), None)
+            self._committing.answered = True
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]
@@ -330,9 +354,10 @@ class _Confluent:
         return {one: (first[one], end[one]) for one in partitions}
 
     def _offsets(self, partitions: Sequence[Partition], word: str) -> Offsets:
-        from confluent_kafka.admin import OffsetSpec
+        from confluent_kafka import admin
 
-        asked = {self._confluent.TopicPartition(*one): getattr(OffsetSpec, word)() for one in partitions}
+        spec: Any = vars(admin)["OffsetSpec"]
+        asked = {self._confluent.TopicPartition(*one): getattr(spec, word)() for one in partitions}
         answers = self._asking().list_offsets(asked, request_timeout=ASK_SECONDS)
         return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
 
@@ -348,7 +373,8 @@ class _Confluent:
         from confluent_kafka.admin import AdminClient
 
         if self._admin is None:
-            self._admin = AdminClient({**self._options, "log_level": 0, "error_cb": self._noted})
+            quiet: dict[str, Any] = {"log_level": 0, "error_cb": self._noted}
+            self._admin = AdminClient({**self._options, **quiet})
         return self._admin
 
     def membership(self) -> Any:
@@ -357,6 +383,11 @@ class _Confluent:
     def close(self) -> None:
         with self._in_words("leave Kafka"):
             self._consumer.close()
+
+
+def _us(timestamp_ms: int) -> int:
+    """Records of an old format have no time: then it is now."""
+    return timestamp_ms * 1000 if timestamp_ms > 0 else time.time_ns() // 1000
 
 
 def _partition(one: Any) -> Partition:

@@ -56,7 +56,7 @@ class BrokerError(WhowasError):
 class Heard(logging.Handler):
     """What a client only logs: kafka-python raises that it got no connection, and logs that the password is wrong.
 
-    Everything else that it logs is left aside: what matters it raises, and of a broker that is down it logs without end.
+    All else that it logs is left aside: what matters it raises, and of a broker that is down it logs without end.
     """
 
     WORDS = ("SaslAuthenticationFailed", "SASL", "SSL")

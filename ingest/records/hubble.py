@@ -41,6 +41,8 @@ def flag_bits(text: str) -> int:
         told = json.loads(text)
     except (ValueError, RecursionError):
         return NONE
+    if not isinstance(told, dict):
+        return NONE
     return sum(FLAGS[name] for name, value in told.items() if value is True and name in FLAGS)
 
 

@@ -90,7 +90,7 @@ class Goflow2ProtobufReader(_ProtobufReader):
     def knows(sample: Sample) -> bool:
         """Say whether this is the format's own spelling: a kind of exporter, times, and two addresses."""
         values = Values.of(sample.values[:4])
-        if not len(values):
+        if sample.is_text:
             return False
         framed = unframe(values)
         told = read_messages(values.data, framed.starts, framed.ends, MessagePlan(GOFLOW2))
@@ -146,6 +146,8 @@ class NetObservProtobufReader(_ProtobufReader):
     def knows(sample: Sample) -> bool:
         """Say whether this is the format's own spelling: an Ethernet type of IP, a time, and two addresses."""
         values = Values.of(sample.values[:4])
+        if sample.is_text:
+            return False
         told = read_messages(values.data, values.starts, values.ends, MessagePlan(PBFLOW))
         ip = np.isin(told.numbers("eth_protocol").values, (0x0800, 0x86DD))
         ends = [told.told(f"{side}_ipv4") | told.told(f"{side}_ipv6") for side in ("src", "dst")]

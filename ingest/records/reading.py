@@ -77,7 +77,7 @@ class RecordOptions:
 
         try:
             ZoneInfo(self.timezone)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
                 f"cannot use timezone '{self.timezone}': not in the time zone database; say one like Europe/Paris"
             ) from error

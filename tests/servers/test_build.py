@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from needs import need
-from servers import build
+from servers import build, build_kafka
 
 
 def test_a_module_has_the_checksum_that_go_gives_it() -> None:
@@ -31,3 +31,18 @@ def test_a_go_that_is_not_the_pinned_one_is_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(build.BuildError, match="its checksum is not the pinned one"):
         build.fetch_toolchain(tmp_path / build.TOOLCHAIN)
     assert [one.name for one in tmp_path.iterdir()] == ["proxy"]
+
+
+def test_jars_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(build.BuildError, match=r"not the pinned ones: .*kafka-server-4.1.0.jar"):
+        build_kafka.verify(tmp_path)
+    found = build_kafka.built()
+    need(found, "Kafka is not fetched (make servers)")
+    assert found is not None
+    build_kafka.verify(found)
+    for path in found.glob("*.jar"):
+        (tmp_path / path.name).symlink_to(path)
+    build_kafka.verify(tmp_path)
+    (tmp_path / "another.jar").write_bytes(b"")
+    with pytest.raises(build.BuildError, match="not the pinned ones: another.jar"):
+        build_kafka.verify(tmp_path)

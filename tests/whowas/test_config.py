@@ -74,7 +74,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, error: str) -> None:
 def test_secrets_come_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE", "first")
     (tmp_path / "two").write_text("second\n")
-    text = LEAST.replace('"b:1"', f'"b:1"\nsasl.username = {{ env = "ONE" }}\nsasl.password = {{ file = "{tmp_path}/two" }}')
+    text = LEAST.replace(
+        '"b:1"', f'"b:1"\nsasl.username = {{ env = "ONE" }}\nsasl.password = {{ file = "{tmp_path}/two" }}'
+    )
     assert loaded(tmp_path, text).kafka.options == {
         "bootstrap.servers": "b:1", "sasl.username": "first", "sasl.password": "second",
     }  # fmt: skip
@@ -105,7 +107,7 @@ def test_every_translated_option_is_one_of_the_client() -> None:
 def test_what_whowas_sets_itself_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"'group.id': say \[input\] group"):
         refuse_ours({"bootstrap.servers": "b:1", "group.id": "x"})
-    with pytest.raises(ConfigError, match="'bootstrap.servers' is not said"):
+    with pytest.raises(ConfigError, match="bootstrap"):
         refuse_ours({})
 
 

@@ -98,7 +98,7 @@ class Outputs:
 
 
 class Delivery:
-    """Some lots on their way out. `go_on` until it says that it is done; after an error, again, later."""
+    """Some lots on their way out: `write`, then `commit`, each until it is done; after an error, again, later."""
 
     def __init__(self, outputs: Outputs, lots: Sequence[Lot]) -> None:
         self.lots = {one.partition: one for one in lots}
@@ -108,6 +108,7 @@ class Delivery:
         self._lettered: set[Partition] = set()
         self._written: set[Partition] = set()
         self._ranges: dict[Partition, Range] = {}
+        self._unsure = False
 
     def forget(self, partition: Partition) -> Lot | None:
         """Leave out a partition that now belongs to somebody else, who reads it again."""
@@ -121,19 +122,22 @@ class Delivery:
         """Return what is to be committed."""
         return {one.partition: one.next for one in self.lots.values()}
 
-    def go_on(self, consumer: Consumer) -> bool:
-        """Do what is left, in the order above. Returns: whether all is done. Raises: OutputError, BrokerError."""
+    def write(self) -> bool:
+        """Do what is left of steps 1 to 3. Returns: whether they are done. Raises: OutputError, BrokerError."""
         for lot in self.lots.values():
             self._letters(lot)  # 1
         for lot in self.lots.values():
             self._parquet(lot)  # 2
-        if not self._outputs.acknowledged():  # 3
-            return False
+        return self._outputs.acknowledged()  # 3
+
+    def commit(self, consumer: Consumer) -> bool:
+        """Do step 4 or 5, after the others. Returns: whether the broker has confirmed it. Raises: BrokerError."""
+        if not self.lots:
+            return True
         if self._outputs.transactions:
             self._transaction(consumer)  # 4
-        elif self.lots:
-            consumer.commit(self.offsets())  # 5
-        return True
+            return True
+        return consumer.commit(self.offsets())  # 5
 
     def _letters(self, lot: Lot) -> None:
         written = self._outputs.written(lot.partition)
@@ -161,6 +165,9 @@ class Delivery:
         topic = self._outputs.topic
         assert topic is not None
         producer = self._outputs.producer(transactional=True)
+        if self._unsure and self._was_committed(consumer):
+            return
+        self._unsure = True
         try:
             producer.begin()
             for lot in self.lots.values():
@@ -170,6 +177,11 @@ class Delivery:
         except BaseException:
             self._take_back(producer)
             raise
+
+    def _was_committed(self, consumer: Consumer) -> bool:
+        """Whether a transaction that failed was committed after all: its offsets, which went with it, tell."""
+        committed = consumer.committed(list(self.lots))
+        return all(committed.get(one, -1) >= offset for one, offset in self.offsets().items())
 
     def _take_back(self, producer: Producer) -> None:
         try:

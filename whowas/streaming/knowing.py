@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.stored import StoredHistory
 from whowas.asking import load_history, the_store
 from whowas.config import HistorySettings, Naming
 from whowas.errors import StoreError
+from whowas.schema import flow_schema, named_schema
 
 # Following costs time: never more than this part of it.
 SHARE = 0.2
@@ -61,14 +66,23 @@ class Knowledge:
         self._due = time.monotonic() + max(self._told.refresh_seconds, took / SHARE)
         return news
 
-    def name(self, flows: Any) -> Any:
-        """Return the flows with names, rows in the same order."""
-        return self.namer.name(flows)
+    def name(self, batches: Sequence[Any]) -> list[Any]:
+        """Return batches of flows with names, rows in the same order; named together, for a batch has its price."""
+        if len(batches) == 1 and batches[0].num_rows:
+            return [self.namer.name(batches[0])]
+        whole = pa.Table.from_batches(batches, schema=flow_schema()).unify_dictionaries().combine_chunks()
+        named = self.namer.name(whole.to_batches()[0]) if whole.num_rows else _none()
+        ends = list(itertools.accumulate(one.num_rows for one in batches))
+        return [named.slice(end - one.num_rows, one.num_rows) for one, end in zip(batches, ends, strict=True)]
 
     def close(self) -> None:
         """Let go of the store."""
         if self._stored is not None:
             self._stored.close()
+
+
+def _none() -> Any:
+    return pa.RecordBatch.from_pylist([], schema=named_schema())
 
 
 def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:

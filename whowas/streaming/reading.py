@@ -1,21 +1,27 @@
-"""Records to flows: a reader a partition, and nothing that a record holds stops the stream."""
+"""Records to flows: a reader a topic, and nothing that a record holds stops the stream."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.records import Ids, RecordOptions, reader_for
+from ingest.records import Ids, Parsed, RecordOptions, reader_for
 from sinks.dead_letters import Letter
 from whowas.brokers import Partition, Piece
 from whowas.config import Input
 from whowas.errors import ConfigError, InputError
-from whowas.streaming.lanes import Chunk, Words
+from whowas.streaming.lanes import Chunk
+
+# Offsets below, the partition above: a partition with more records than that would take centuries to fill.
+OFFSET_BITS = 44
+
+_Kin = tuple[str, int]
 
 
 class Parsing:
@@ -27,33 +33,56 @@ class Parsing:
         self._format = None if told.format == "auto" else told.format
         self.options = _record_options(told)
         self._delay_us = int(publication_seconds * 1e6)
-        self._readers: dict[Partition, Any] = {}
+        self._readers: dict[_Kin, Any] = {}
 
-    def parse(self, piece: Piece) -> Chunk:
-        """Read one piece. Raises: InputError when nobody knows the format of a partition."""
-        topic = piece.partition.topic
-        numbers = np.array(piece.offsets, dtype=np.int64)
-        if piece.flows is not None:
-            return self._read_already(piece, numbers)
-        if piece.partition not in self._readers:
-            self._readers[piece.partition] = self._reader(piece)
-        received = np.array(piece.received_us, dtype=np.int64) if piece.received_us else None
-        ids = Ids(piece.origin or str(piece.partition), numbers)
-        parsed = self._readers[piece.partition].read(piece.values, ids, received)
-        letters = [
-            Letter(piece.partition, piece.offsets[one.index], one.reason, piece.values[one.index])
-            for one in parsed.refused
-        ]
+    def parse(self, pieces: Sequence[Piece]) -> list[Chunk]:
+        """Read pieces that were polled together, those of a topic in one go. Returns: a chunk a piece, as they came.
+
+        Raises: InputError when nobody knows the format of a topic.
+        """
+        chunks: dict[int, Chunk] = {}
+        together: dict[_Kin, list[int]] = {}
+        for place, one in enumerate(pieces):
+            if one.flows is None:
+                together.setdefault(_kin(one), []).append(place)
+            else:
+                chunks[place] = self._read_already(one)
+        for kin, places in together.items():
+            chunks |= zip(places, self._of_kin(kin, [pieces[place] for place in places]), strict=True)
+        return [chunks[place] for place in range(len(pieces))]
+
+    def _of_kin(self, kin: _Kin, pieces: list[Piece]) -> list[Chunk]:
+        if kin not in self._readers:
+            self._readers[kin] = self._reader(pieces[0])
+        values = [value for one in pieces for value in one.values]
+        numbers = np.concatenate([_numbers(one) for one in pieces])
+        told = [us for one in pieces for us in one.received_us]
+        received = np.array(told, dtype=np.int64) if told else None
+        topic = kin[0]
+        parsed = self._readers[kin].read(values, Ids(pieces[0].origin or topic, numbers), received)
         self.refused.update((topic, one.reason) for one in parsed.refused)
         self.skipped.update((topic, one.reason) for one in parsed.skipped)
+        starts = np.cumsum([0, *(len(one.offsets) for one in pieces)])
+        return [self._chunk(one, int(start), parsed) for one, start in zip(pieces, starts[:-1], strict=True)]
+
+    def _chunk(self, piece: Piece, start: int, parsed: Parsed) -> Chunk:
+        """What of a batch came of one piece; `start`: the place of its first value among all."""
+        end = start + len(piece.offsets)
+        low, high = np.searchsorted(parsed.rows, (start, end))  # a reader keeps the order of values
+        flows = parsed.flows.slice(low, high - low)
+        letters = [
+            Letter(piece.partition, piece.offsets[one.index - start], one.reason, piece.values[one.index - start])
+            for one in parsed.refused
+            if start <= one.index < end
+        ]
         return Chunk(
             piece.offsets[0],
             piece.offsets[-1],
-            parsed.flows,
-            numbers[parsed.rows],
+            flows,
+            np.array(piece.offsets, dtype=np.int64)[parsed.rows[low:high] - start],
             letters,
             len(piece.offsets),
-            self._needed_us(parsed.flows),
+            self._needed_us(flows),
             time.monotonic(),
         )
 
@@ -61,9 +90,9 @@ class Parsing:
         """Forget what the beginning of a partition has told about the rest."""
         self._readers.pop(partition, None)
 
-    def _read_already(self, piece: Piece, numbers: Words) -> Chunk:
+    def _read_already(self, piece: Piece) -> Chunk:
         flows = piece.flows
-        offsets = np.full(flows.num_rows, numbers[0], dtype=np.int64)
+        offsets = np.full(flows.num_rows, piece.offsets[0], dtype=np.int64)
         return Chunk(
             piece.offsets[0], piece.offsets[0], flows, offsets, (), 1, self._needed_us(flows), time.monotonic()
         )
@@ -86,6 +115,17 @@ class Parsing:
             return 0
         last = pc.max(pc.cast(flows["end_time"], pa.int64())).as_py()
         return min(int(last), time.time_ns() // 1000) + self._delay_us
+
+
+def _numbers(piece: Piece) -> Any:
+    """A number for each record's place in its topic: the same place gives the same flow_id, whatever came beside it."""
+    offsets = np.array(piece.offsets, dtype=np.int64)
+    return offsets if piece.origin else offsets | (piece.partition.number << OFFSET_BITS)
+
+
+def _kin(piece: Piece) -> _Kin:
+    """What one reader reads: a topic, or one file of a folder, which may have a header of its own."""
+    return piece.partition if piece.origin else (piece.partition.topic, -1)
 
 
 def _record_options(told: Input) -> RecordOptions:
