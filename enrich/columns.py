@@ -25,6 +25,7 @@ TEXTS = (
 )  # fmt: skip
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
+Key = tuple[int, bytes]
 
 
 class NameTable:
@@ -76,22 +77,60 @@ class NameTable:
         candidates: Indices,
     ) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end. All arrays have one row a flow."""
-        # An answer is one number: hold and label never stand together.
-        place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
-        packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
-        distinct, inverse = np.unique(packed, return_inverse=True)
-        if len(self._answers) > ANSWERS_CACHED:
-            self._answers.clear()
-        fresh = [one for one in distinct.tolist() if one not in self._answers]
-        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
-        self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
-        answers = [self._answers.get(one) or self._say(one) for one in distinct.tolist()]
-        indices = pa.array(inverse.reshape(-1).astype(np.int32))
+        distinct, inverse = self._pack(codes, holds, versions, why, labels)
+        answers = self._worded(distinct)
+        indices = pa.array(inverse)
         made = {f"{side}_{name}": _texts([one[name] for one in answers], indices) for name in TEXTS}
         made[f"{side}_labels"] = pa.array([one["labels"] for one in answers], type=LABELS).take(indices)
         made[f"{side}_images"] = pa.array([one["images"] for one in answers], type=pa.list_(pa.string())).take(indices)
         made[f"{side}_candidates"] = self._candidate_column(candidates)
         return made
+
+    def distinct(
+        self,
+        codes: npt.NDArray[np.int8],
+        holds: Indices,
+        versions: Indices,
+        why: npt.NDArray[np.int8],
+        labels: Indices,
+        candidates: Indices,
+    ) -> tuple[list[tuple[Key, Answer]], Indices]:
+        """Return each distinct answer once, with its candidates and a key, and which of them each row has."""
+        found, inverse = self._pack(codes, holds, versions, why, labels)
+        sets, own = _sets(candidates)
+        pairs, rows = np.unique(inverse.astype(np.int64) * (len(sets) + 1) + own, return_inverse=True)
+        answers = self._worded(found)
+        told: list[tuple[Key, Answer]] = []
+        for pair in pairs.tolist():
+            one, several = divmod(pair, len(sets) + 1)
+            key = (found[one], sets[several - 1].tobytes() if several else b"")
+            listed = self._candidate_list(sets[several - 1]) if several else None
+            told.append((key, answers[one] | {"candidates": listed}))
+        return told, rows.reshape(-1).astype(np.int32)
+
+    def _pack(
+        self,
+        codes: npt.NDArray[np.int8],
+        holds: Indices,
+        versions: Indices,
+        why: npt.NDArray[np.int8],
+        labels: Indices,
+    ) -> tuple[list[int], Indices]:
+        """Return the distinct answers, each as one number, and which of them each row has."""
+        # Hold and label never stand together.
+        place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
+        packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
+        distinct, inverse = np.unique(packed, return_inverse=True)
+        return distinct.tolist(), inverse.reshape(-1).astype(np.int32)
+
+    def _worded(self, distinct: list[int]) -> list[Answer]:
+        """Return answers in words."""
+        if len(self._answers) > ANSWERS_CACHED:
+            self._answers.clear()
+        fresh = [one for one in distinct if one not in self._answers]
+        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
+        self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
+        return [self._answers.get(one) or self._say(one) for one in distinct]
 
     def _say(self, packed: int) -> Answer:
         """Put one answer into words, and remember it."""
@@ -112,16 +151,10 @@ class NameTable:
         return answer
 
     def _candidate_column(self, candidates: Indices) -> Any:
-        rows = np.flatnonzero(candidates[:, 0] >= 0)
-        indices = np.zeros(len(candidates), dtype=np.int32)
-        missing = np.ones(len(candidates), dtype=bool)
-        lists: list[list[dict[str, Any]]] = []
-        if len(rows):
-            sets, inverse = np.unique(candidates[rows], axis=0, return_inverse=True)
-            lists = [self._candidate_list(one) for one in sets]
-            indices[rows] = inverse.reshape(-1)
-            missing[rows] = False
-        return pa.array(lists, type=pa.list_(CANDIDATE)).take(pa.array(indices, mask=missing))
+        sets, own = _sets(candidates)
+        lists = [self._candidate_list(one) for one in sets]
+        indices = pa.array(np.maximum(own - 1, 0), mask=own == 0)
+        return pa.array(lists, type=pa.list_(CANDIDATE)).take(indices)
 
     def _candidate_list(self, holds: Indices) -> list[dict[str, Any]]:
         key = holds.tobytes()
@@ -130,6 +163,17 @@ class NameTable:
                 self._candidates.clear()
             self._candidates[key] = [candidate(self._history, int(row)) for row in holds if row >= 0]
         return self._candidates[key]
+
+
+def _sets(candidates: Indices) -> tuple[Indices, Indices]:
+    """Return the distinct sets of candidates, and for each row 1 + the number of its own; 0 = it has none."""
+    own = np.zeros(len(candidates), dtype=np.int32)
+    rows = np.flatnonzero(candidates[:, 0] >= 0)
+    if not len(rows):
+        return candidates[:0], own
+    sets, inverse = np.unique(candidates[rows], axis=0, return_inverse=True)
+    own[rows] = inverse.reshape(-1) + 1
+    return sets, own
 
 
 def candidate(history: ClusterHistory, row: int) -> dict[str, Any]:
