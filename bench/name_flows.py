@@ -35,12 +35,12 @@ Numbers = Any
 
 
 def traffic(rows: int, batches: int, pairs: str, seed: int = 1) -> Iterator[Any]:
-    """Yield batches of whowas.schema.flow_schema, about noon. pairs: how ends are drawn, uniform or zipf."""
+    """Yield batches of whowas.schema.flow_schema, some minutes past noon. pairs: how ends are drawn, uniform or zipf."""
     random = np.random.default_rng(seed)
     words = [address(slot) for slot in range(SLOTS)]
     words += [f"{one >> 8 & 255 | 96}.{one & 255}.7.9" for one in random.permutation(1 << 13)[:ELSEWHERE]]
     order = random.permutation(SLOTS)
-    began = DAY_START_US + DAY_US // 2
+    began = DAY_START_US + DAY_US // 2 + 600_000_000
     for number in range(batches):
         ends = began + (number * rows + np.sort(random.integers(0, rows, rows))) * 1_000_000 // FLOWS_A_SECOND
         starts = ends - random.exponential(2e6, rows).astype(np.int64)
@@ -127,12 +127,11 @@ class Clock:
         return made
 
 
-def once(known: Any, flows: list[Any], out: Path) -> dict[str, float]:
+def once(namer: Any, flows: list[Any], out: Path) -> dict[str, float]:
     """Name and write all batches. Returns: microseconds a flow, by step; bytes a flow."""
-    from enrich import Namer
     from sinks.parquet import ParquetSink
 
-    clock, namer, sink = Clock(), Namer(known), ParquetSink(out, "bench")
+    clock, sink = Clock(), ParquetSink(out, "bench")
     sink.check()
     for one in flows:
         named = clock("name", namer.name, one)
@@ -144,10 +143,19 @@ def once(known: Any, flows: list[Any], out: Path) -> dict[str, float]:
     return told | {"bytes_a_flow": sink.bytes_written / rows}
 
 
-def best(known: Any, flows: list[Any], folder: Path, turns: int) -> dict[str, float]:
-    """The quickest of some turns, after one that warms up."""
-    found = [once(known, flows, folder / f"out-{turn}") for turn in range(turns + 1)]
-    return min(found[1:], key=lambda one: one["name_and_write"])
+def turns(known: Any, flows: list[Any], folder: Path, count: int, profile: bool) -> dict[str, Any]:
+    """The first turn of a namer, to which every name is new, and the quickest of `count` that follow."""
+    from enrich import Namer
+
+    once(Namer(known), flows[:1], folder / "compiles")
+    namer = Namer(known)
+    first = once(namer, flows, folder / "first")
+    after = [once(namer, flows, folder / f"out-{turn}") for turn in range(count)]
+    if profile:
+        with cProfile.Profile() as told:
+            once(namer, flows, folder / "profile")
+        pstats.Stats(told, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+    return {"names_all_new": first, "after_that": min(after, key=lambda one: one["name_and_write"])}
 
 
 def main() -> None:
@@ -166,17 +174,9 @@ def main() -> None:
             for rows in told.rows or (32_768, 131_072):
                 flows = list(traffic(rows, told.batches, pairs))
                 folder = Path(name) / f"{pairs}-{rows}"
-                if told.profile:
-                    _profile(lambda flows=flows, folder=folder: once(known, flows, folder / "profile"))
-                one = best(known, flows, folder, told.turns)
+                one = turns(known, flows, folder, told.turns, told.profile)
                 found.append({"pairs": pairs, "rows_a_batch": rows, "microseconds_a_flow": one})
                 print(json.dumps(found[-1]), flush=True)
-
-
-def _profile(work: Callable[[], Any]) -> None:
-    with cProfile.Profile() as profile:
-        work()
-    pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(40)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from enrich.answers import AT_NODE, EXTERNAL, SNAT
 from enrich.entities import Entity
 from enrich.history import ClusterHistory
 from enrich.tables import HOST_POD, NODE, POD, SERVICE, Version
+from enrich.word_columns import Remembered, pointed
 from enrich.words import candidate_reason, reason
 from whowas.schema import CANDIDATE, CONFIDENCES, LABELS
 
@@ -23,6 +24,7 @@ TEXTS = (
     "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",
     "zone", "service_account", "spiffe_id",
 )  # fmt: skip
+NESTED = {"labels": LABELS, "images": pa.list_(pa.string())}
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
 Key = tuple[int, bytes]
@@ -34,11 +36,19 @@ class NameTable:
     def __init__(self, history: ClusterHistory) -> None:
         self._history = history
         self._answers: dict[int, Answer] = {}
+        self._forget()
         self._candidates: dict[bytes, list[dict[str, Any]]] = {}
         self._labels: dict[tuple[str, str], int] = {}
         self._label_list: list[tuple[str, str]] = []
         self._holds_of: dict[int, list[int]] = {}
         self._node_of = np.append(history.entities.nodes(), np.int32(-1))
+
+    def _forget(self) -> None:
+        """Begin anew with what makes columns. _rows: of _numbers, by answer: a number of a word for each column."""
+        self._rows: dict[int, int] = {}
+        self._words = {name: Remembered(pa.string()) for name in TEXTS}
+        self._words |= {name: Remembered(kind) for name, kind in NESTED.items()}
+        self._numbers = np.empty((1024, len(self._words)), dtype=np.int32)
 
     def label(self, what: str, name: str) -> int:
         """Return a small number for what an address outside the holds is."""
@@ -78,13 +88,29 @@ class NameTable:
     ) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end. All arrays have one row a flow."""
         distinct, inverse = self._pack(codes, holds, versions, why, labels)
-        answers = self._worded(distinct)
-        indices = pa.array(inverse)
-        made = {f"{side}_{name}": _texts([one[name] for one in answers], indices) for name in TEXTS}
-        made[f"{side}_labels"] = pa.array([one["labels"] for one in answers], type=LABELS).take(indices)
-        made[f"{side}_images"] = pa.array([one["images"] for one in answers], type=pa.list_(pa.string())).take(indices)
+        rows = self._numbered(distinct)
+        numbers = self._numbers[rows]
+        made = {
+            f"{side}_{name}": words.column(numbers[:, place], inverse)
+            for place, (name, words) in enumerate(self._words.items())
+        }
         made[f"{side}_candidates"] = self._candidate_column(candidates)
         return made
+
+    def _numbered(self, distinct: list[int]) -> list[int]:
+        """Return the row of each answer in `_numbers`."""
+        if len(self._rows) > ANSWERS_CACHED:
+            self._forget()
+        fresh = [one for one in distinct if one not in self._rows]
+        if len(self._rows) + len(fresh) > len(self._numbers):
+            more = np.empty((len(self._rows) + len(fresh), len(self._words)), dtype=np.int32)
+            self._numbers = np.concatenate([self._numbers, more])
+        self._fetch(fresh)
+        for one in fresh:
+            answer = self._say(one)
+            self._numbers[len(self._rows)] = [words.number(answer[name]) for name, words in self._words.items()]
+            self._rows[one] = len(self._rows)
+        return [self._rows[one] for one in distinct]
 
     def distinct(
         self,
@@ -120,20 +146,25 @@ class NameTable:
         # Hold and label never stand together.
         place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
         packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
-        distinct, inverse = np.unique(packed, return_inverse=True)
-        return distinct.tolist(), inverse.reshape(-1).astype(np.int32)
+        found = pa.array(packed).dictionary_encode()
+        return found.dictionary.to_pylist(), found.indices.to_numpy()
 
     def _worded(self, distinct: list[int]) -> list[Answer]:
         """Return answers in words."""
         if len(self._answers) > ANSWERS_CACHED:
             self._answers.clear()
         fresh = [one for one in distinct if one not in self._answers]
-        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
+        self._fetch(fresh)
+        self._answers |= {one: self._say(one) for one in fresh}
+        return [self._answers[one] for one in distinct]
+
+    def _fetch(self, packed: list[int]) -> None:
+        """Make the entities of several answers at once."""
+        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in packed], dtype=np.int64)
         self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
-        return [self._answers.get(one) or self._say(one) for one in distinct]
 
     def _say(self, packed: int) -> Answer:
-        """Put one answer into words, and remember it."""
+        """Put one answer into words."""
         place, version = (packed >> 38) - (1 << 20), ((packed >> 10) & ((1 << 28) - 1)) - 1
         code, why = (packed >> 5) & 31, packed & 31
         row = place - 1 if place > 0 else -1
@@ -147,14 +178,12 @@ class NameTable:
                 answer["kind"] = "node"
         elif code == EXTERNAL:
             answer |= {"kind": "external", "workload": network or None}
-        self._answers[packed] = answer
         return answer
 
     def _candidate_column(self, candidates: Indices) -> Any:
         sets, own = _sets(candidates)
         lists = [self._candidate_list(one) for one in sets]
-        indices = pa.array(np.maximum(own - 1, 0), mask=own == 0)
-        return pa.array(lists, type=pa.list_(CANDIDATE)).take(indices)
+        return pointed(own - 1, pa.array(lists, type=pa.list_(CANDIDATE)))
 
     def _candidate_list(self, holds: Indices) -> list[dict[str, Any]]:
         key = holds.tobytes()
@@ -209,9 +238,3 @@ def describe(one: Entity, version: Version) -> Answer:
         "labels": list(version.labels),
         "images": list(one.images),
     }
-
-
-def _texts(words: list[str | None], indices: Any) -> Any:
-    """A dictionary column: distinct words once, rows pointing at them."""
-    encoded = pa.array(words, type=pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)
