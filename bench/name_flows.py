@@ -35,7 +35,7 @@ Numbers = Any
 
 
 def traffic(rows: int, batches: int, pairs: str, seed: int = 1) -> Iterator[Any]:
-    """Yield batches of whowas.schema.flow_schema, some minutes past noon. pairs: how ends are drawn, uniform or zipf."""
+    """Yield batches of whowas.schema.flow_schema, past noon. pairs: how ends are drawn, uniform or zipf."""
     random = np.random.default_rng(seed)
     words = [address(slot) for slot in range(SLOTS)]
     words += [f"{one >> 8 & 255 | 96}.{one & 255}.7.9" for one in random.permutation(1 << 13)[:ELSEWHERE]]

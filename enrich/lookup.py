@@ -14,6 +14,8 @@ CANDIDATES = 8
 EMPTY = -1
 # Fewer questions than one for so many addresses are not worth being put in order.
 SPARSE = 8
+# So few holds lie in the processor's own memory.
+SMALL = 1 << 15
 
 
 @lean_kernel
@@ -27,33 +29,33 @@ def mixed(high: int, low: int) -> np.int64:
 
 
 @kernel
-def fill_table(high: Words, low: Words, table: Indices) -> None:
+def fill_table(pairs: Words, table: Indices) -> None:
     """Enter every distinct address; the table is a power of two, at most half full."""
     mask = len(table) - 1
-    for row in range(len(high)):
-        at = mixed(high[row], low[row]) & mask
+    for row in range(len(pairs)):
+        at = mixed(pairs[row, 0], pairs[row, 1]) & mask
         while table[at] != EMPTY:
             at = (at + 1) & mask
         table[at] = row
 
 
 @lean_kernel
-def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> np.int64:
-    """Return the row of an address, -1 when nobody ever held it."""
+def find_address(high: int, low: int, pairs: Words, table: Indices) -> np.int64:
+    """Return the row of a pair, -1 when it is not there."""
     mask = len(table) - 1
     at = mixed(high, low) & mask
     while table[at] != EMPTY:
         row = table[at]
-        if highs[row] == high and lows[row] == low:
+        if pairs[row, 0] == high and pairs[row, 1] == low:
             return np.int64(row)
         at = (at + 1) & mask
     return np.int64(-1)
 
 
 @kernel
-def _in_order(counts: Indices, addresses: int) -> Indices:
+def _in_order(counts: Indices, addresses: int, holds: int) -> Indices:
     """Return the questions address by address: what is asked of one lies together in memory, and is fetched once."""
-    if len(counts) < addresses // SPARSE:
+    if len(counts) < addresses // SPARSE or holds < SMALL:
         return np.arange(len(counts)).astype(np.int32)
     place = np.zeros(addresses + 2, dtype=np.int32)
     for query in range(len(counts)):
@@ -70,14 +72,13 @@ def _in_order(counts: Indices, addresses: int) -> Indices:
 
 @kernel
 def holders(
-    high: Words,
-    low: Words,
+    asked: Words,
     times: Words,
     skew: int,
-    highs: Words,
-    lows: Words,
+    pairs: Words,
     table: Indices,
     first: Words,
+    starts: Words,
     bounds: Words,
     reach: Words,
     kinds: Indices,
@@ -86,15 +87,16 @@ def holders(
 ) -> None:
     """Find who may have held each address at each time.
 
-    Args: high, low, times: n queries. skew: us by which each time may be off. first: CSR of holds by address.
-        bounds: (holds, 4) start_min, start_max, end_min, end_max, by address then start_min.
+    Args: asked: (n, 2) addresses as the machine reads their 16 bytes, as in pairs. times: (n,). skew: us by which each
+        time may be off. first: CSR of holds by address. bounds: (holds, 4) start_min, start_max, end_min, end_max, by
+        address then start_min. starts: start_min once more, close together, so that a search touches little memory.
         reach: the largest end_max up to each hold of its address, so that the way back can stop.
     Fills: found (n, CANDIDATES): hold rows, certain ones first. counts (n, 4): rows of pods possible, rows
         certain (at most one is sure), other kinds, address row.
     """
     for query in range(len(times)):
-        counts[query, 3] = find_address(high[query], low[query], highs, lows, table)
-    for query in _in_order(counts, len(highs)):
+        counts[query, 3] = find_address(asked[query, 0], asked[query, 1], pairs, table)
+    for query in _in_order(counts, len(pairs), len(starts)):
         time, row = times[query], counts[query, 3]
         if row < 0:
             continue
@@ -103,7 +105,7 @@ def holders(
         below, above = start, stop
         while below < above:
             middle = (below + above) // 2
-            if bounds[middle, 0] <= time + skew:
+            if starts[middle] <= time + skew:
                 below = middle + 1
             else:
                 above = middle

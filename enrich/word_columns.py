@@ -8,10 +8,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Indices = npt.NDArray[np.int32]
 # With more words than so many for each that is meant, to sort the few is quicker than to mark them among all.
 SPARSE = 16
+
+
+class Pointers:
+    """Which of m answers each of n rows has. Nulls of columns that lack them alike are worked out once.
+
+    Args: rows: (n,) int32.
+    """
+
+    def __init__(self, rows: Indices) -> None:
+        self._rows = pa.array(rows)
+        self._validities: dict[bytes, Any] = {}
+
+    def taken(self, values: Indices) -> Any:
+        """Return an Arrow array of the value of each row. Args: values: (m,) int32, -1 = null."""
+        missing = values < 0
+        if not missing.any():
+            return pc.take(pa.array(values), self._rows, boundscheck=False)
+        key = missing.tobytes()
+        if key not in self._validities:
+            there = pc.take(pa.array(~missing), self._rows, boundscheck=False)
+            self._validities[key] = there.buffers()[1]
+        found = pc.take(pa.array(np.maximum(values, 0)), self._rows, boundscheck=False)
+        return pa.Array.from_buffers(pa.int32(), len(found), [self._validities[key], found.buffers()[1]])
 
 
 class Remembered:
@@ -26,6 +50,9 @@ class Remembered:
         self._fresh: list[Any] = []
         self._parts: list[Any] = []
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def number(self, word: Any) -> int:
         """Return the number of a word; -1 for None."""
         if word is None:
@@ -37,13 +64,10 @@ class Remembered:
             self._fresh.append(word)
         return found
 
-    def column(self, numbers: Indices, rows: Indices) -> Any:
-        """Return a dictionary array.
-
-        Args: numbers: (m,) of words, -1 = null. rows: (n,) which of these each row has.
-        """
-        used, local = _used(numbers, len(self._numbers))
-        return pointed(local[rows], self._words(used))
+    def column(self, numbers: Indices, rows: Pointers) -> Any:
+        """Return a dictionary array. Args: numbers: (m,) of words, -1 = null. rows: which of these each row has."""
+        used, local = marked(numbers, len(self._numbers))
+        return pa.DictionaryArray.from_arrays(rows.taken(local), self._words(used), safe=False)
 
     def _words(self, numbers: Any) -> Any:
         if self._fresh:
@@ -64,8 +88,8 @@ class Remembered:
             self._parts[-1] = pa.concat_arrays([self._parts[-1], last])
 
 
-def _used(numbers: Indices, words: int) -> tuple[Any, Indices]:
-    """Return which numbers there are, in order, and for each of `numbers` its place among them; -1 stays."""
+def marked(numbers: Indices, words: int) -> tuple[Any, Indices]:
+    """Return which numbers (below `words`) there are, in order, and the place of each among them; -1 stays."""
     if words > SPARSE * len(numbers):
         used, local = np.unique(numbers, return_inverse=True)
         empty = int(len(used) > 0 and used[0] < 0)
@@ -80,10 +104,4 @@ def _used(numbers: Indices, words: int) -> tuple[Any, Indices]:
 
 def pointed(indices: Indices, words: Any) -> Any:
     """Return a dictionary array of rows that point at words; -1 = null."""
-    missing = indices < 0
-    validity = None
-    if missing.any():
-        validity = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-        indices = np.maximum(indices, 0)
-    found = pa.Array.from_buffers(pa.int32(), len(indices), [validity, pa.py_buffer(np.ascontiguousarray(indices))])
-    return pa.DictionaryArray.from_arrays(found, words)
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from enrich.answers import (
     AFTER_HISTORY,
@@ -32,6 +32,7 @@ from enrich.answers import (
 from enrich.history import ClusterHistory
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_1_US, YEAR_10000_US, DAY_US = -62_135_596_800_000_000, 253_402_300_800_000_000, 86_400_000_000
 
 BLIND = {
     IN_GAP: "the history has a gap at that time",
@@ -46,10 +47,11 @@ def clock(us: int | None, other: str = "?") -> str:
     """Time of day in UTC, milliseconds."""
     if us is None:
         return other
-    try:
-        return (EPOCH + timedelta(microseconds=us)).strftime("%H:%M:%S.%f")[:-3]
-    except OverflowError:
+    # What neither datetime nor people have: before year 1, past year 9999.
+    if not YEAR_1_US <= us < YEAR_10000_US:
         return other
+    seconds, fraction = divmod(us % DAY_US, 1_000_000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction // 1000:03d}"
 
 
 def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str = "") -> str:

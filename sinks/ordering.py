@@ -23,8 +23,10 @@ def in_order(batches: Sequence[Any]) -> Any:
     names = [name for name in batches[0].schema.names if name != "cluster"]
     columns = {name: _joined([one[name] for one in batches]) for name in names}
     order = _order(columns["start_time"], columns["flow_id"])
-    made = columns.values() if order is None else [_taken(one, order) for one in columns.values()]
-    return pa.table(list(made), names=names)
+    if order is not None:
+        taking = _Taking(order)
+        columns = {name: taking.take(one) for name, one in columns.items()}
+    return pa.table(columns)
 
 
 def _order(starts: Any, ids: Any) -> Any:
@@ -43,10 +45,28 @@ def _order(starts: Any, ids: Any) -> Any:
     return pa.array(order)
 
 
-def _taken(column: Any, order: Any) -> Any:
-    if column.null_count == len(column):
-        return column
-    return pc.take(column, order, boundscheck=False)
+class _Taking:
+    """Puts columns in order. Nulls of columns that lack them alike are moved once."""
+
+    def __init__(self, order: Any) -> None:
+        self._order = order
+        self._moved: dict[bytes, Any] = {}
+
+    def take(self, column: Any) -> Any:
+        """Return a column in order."""
+        if column.null_count == len(column):
+            return column
+        if not (pa.types.is_dictionary(column.type) and column.null_count and column.offset == 0):
+            return pc.take(column, self._order, boundscheck=False)
+        validity, data = column.indices.buffers()
+        bare = pa.Array.from_buffers(pa.int32(), len(column), [None, data])
+        data = pc.take(bare, self._order, boundscheck=False).buffers()[1]
+        key = validity.to_pybytes()
+        if key not in self._moved:
+            there = pa.Array.from_buffers(pa.bool_(), len(column), [None, validity])
+            self._moved[key] = pc.take(there, self._order, boundscheck=False).buffers()[1]
+        indices = pa.Array.from_buffers(pa.int32(), len(column), [self._moved[key], data])
+        return pa.DictionaryArray.from_arrays(indices, column.dictionary, safe=False)
 
 
 def _joined(parts: list[Any]) -> Any:

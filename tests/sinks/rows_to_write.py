@@ -51,7 +51,7 @@ def batch(rows: int, seed: int, clusters: tuple[str, ...] = ("demo",)) -> Any:
 
 
 def _array(values: list[Any], kind: Any) -> Any:
-    """Arrow makes no dictionaries of maps and lists by itself; here each row has a word of its own, and one is spare."""
+    """Arrow makes no dictionaries of maps and lists by itself; here each row has its own word, and one is spare."""
     if not (pa.types.is_dictionary(kind) and is_nested(kind)):
         return pa.array(values, type=kind)
     rows = pa.array([None if value is None else row for row, value in enumerate(values)], pa.int32())
