@@ -20,18 +20,22 @@ FEW = (
     "dst_port", "dst_nat_port", "protocol_number", "tcp_flags", "tcp_flags_out", "tcp_flags_in", "vni",
 )  # fmt: skip
 ORDER = [("start_time", "ascending"), ("flow_id", "ascending")]
-ARROW_SCHEMA = b"ARROW:schema"
 
 
 def spread(table: Any) -> Any:
     """Turn dictionaries of maps and lists into maps and lists of dictionaries, which Parquet has words for.
 
-    The schema for readers stands in the metadata: to them they are maps and lists of text.
+    Readers are told another schema (`footer`): to them they are maps and lists of text.
     """
-    told = base64.b64encode(plain(table.slice(0, 0)).schema.remove_metadata().serialize())
-    metadata = {**(table.schema.metadata or {}), ARROW_SCHEMA: told}
     columns = [_spread(one) if is_nested(one.type) else one for one in table.columns]
-    return pa.table(columns, names=table.schema.names, metadata=metadata)
+    return pa.table(columns, names=table.schema.names)
+
+
+def footer(table: Any) -> dict[str, str]:
+    """Return the table's metadata, and its schema as Arrow's readers look for it."""
+    told = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    schema = plain(table.slice(0, 0)).schema.with_metadata(table.schema.metadata)
+    return told | {"ARROW:schema": base64.b64encode(schema.serialize()).decode()}
 
 
 def _spread(column: Any) -> Any:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.durable import Folder, durable
-from sinks.encoding import spread, writer_options
+from sinks.encoding import footer, spread, writer_options
 from sinks.ordering import in_order, some
 from whowas.schema import check, named_schema
 
@@ -123,6 +123,7 @@ def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
     made = spread(table)
     with pq.ParquetWriter(handle, made.schema, **writer_options(made)) as writer:
         writer.write_table(made, row_group_size=row_group_rows)
+        writer.add_key_value_metadata(footer(table))
 
 
 def _civil(days: int) -> str:
