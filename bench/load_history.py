@@ -22,7 +22,7 @@ import pyarrow as pa  # noqa: E402
 
 AT_ONCE, TURNS = 100_000, 20
 ARRAYS = (
-    "bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "starts", "pairs", "table", "version_first",
+    "bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "pairs", "table", "version_first",
     "version_since",
 )  # fmt: skip
 
@@ -41,7 +41,8 @@ def peak_mb() -> float:
 def own_bytes(history: Any) -> int:
     """Bytes of the arrays of a history."""
     columns = [one.nbytes for one in history.entities._columns] + [history.holds._source.nbytes]
-    return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns)
+    index = sum(one.nbytes for one in history.index)
+    return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns) + index
 
 
 def timed(work: Any) -> float:

@@ -28,6 +28,7 @@ from enrich.holds import (
     starts_of,
     thing_holds,
 )
+from enrich.index import Index, index_of
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack
 from enrich.rows import rows_of
@@ -71,7 +72,7 @@ class ClusterHistory:
     entity_of: Indices
     first: Words
     reach: Words
-    starts: Words
+    index: Index
     pairs: Words
     table: Indices
     version_first: Words
@@ -93,8 +94,8 @@ class ClusterHistory:
 
     def _holders(self, asked: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
         holders(
-            asked, times, skew_us, self.pairs, self.table, self.first, self.starts, self.bounds, self.reach,
-            self.kinds, found, counts,
+            asked, times, skew_us, self.pairs, self.table, self.first, self.index.coarse, self.index.scale, self.bounds,
+            self.reach, self.index.marks, found, counts,
         )  # fmt: skip
 
     def versions_at(self, entities: Indices, times: Words) -> Indices:
@@ -258,7 +259,7 @@ def arrange(
         entity_of=held.entity,
         first=first,
         reach=reach,
-        starts=np.ascontiguousarray(held.bounds[:, 0]),
+        index=index_of(held.bounds[:, 0], reach, held.kind, first),
         pairs=pairs,
         table=table,
         version_first=np.append(0, np.cumsum(counts)).astype(np.int64),
