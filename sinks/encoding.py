@@ -41,6 +41,8 @@ def footer(table: Any) -> dict[str, str]:
 def _spread(column: Any) -> Any:
     if not pa.types.is_dictionary(column.type):
         return column
+    if column.num_chunks > 1:
+        return pa.chunked_array([chunk.dictionary.take(chunk.indices) for chunk in column.chunks])
     words = column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
     words = _coded(words.take(pa.array(np.arange(len(words)))))
     if column.null_count == len(column):
@@ -94,8 +96,8 @@ def _is_number(kind: Any) -> bool:
 
 
 def _paths(path: str, kind: Any) -> list[str]:
-    """Parquet paths of the words in a column."""
-    if pa.types.is_dictionary(kind):
+    """Parquet paths of the words in a column: all but ids, of which each is another."""
+    if pa.types.is_dictionary(kind) or (pa.types.is_string(kind) and "." in path):
         return [path]
     if pa.types.is_map(kind):
         return [*_paths(f"{path}.key_value.key", kind.key_type), *_paths(f"{path}.key_value.value", kind.item_type)]

@@ -73,6 +73,20 @@ def test_no_value_changes_on_the_way(tmp_path: Path) -> None:
     assert rows(file.read()) == wanted
 
 
+def test_a_table_that_was_read_can_be_written_again(tmp_path: Path) -> None:
+    """Plain maps, several chunks, dictionaries of their own: whoever joins files has such tables."""
+    first, second = (written(tmp_path / f"{seed}.parquet", batch(70, seed)).read() for seed in (1, 2))
+    coded = pa.Table.from_batches([batch(70, seed).drop_columns(["cluster"]) for seed in (1, 2)])
+    for table in (pa.concat_tables([first, second]).unify_dictionaries(), coded):
+        with (tmp_path / "again.parquet").open("wb") as handle:
+            encode(handle, table)
+        again = pq.ParquetFile(tmp_path / "again.parquet")
+        assert rows(again.read()) == rows(pa.concat_tables([first, second]))
+        found = [again.metadata.row_group(0).column(place) for place in range(again.metadata.num_columns)]
+        labels = [one for one in found if one.path_in_schema.startswith("src_labels")]
+        assert all(one.has_dictionary_page for one in labels)
+
+
 def test_duckdb_reads_what_we_wrote(tmp_path: Path) -> None:
     flows = batch(60, 3)
     written(tmp_path / "a.parquet", flows)
