@@ -1,7 +1,8 @@
 """What each choice in a Parquet file costs: python bench/parquet_options.py [--turns 12]
 
 One batch of named flows is written with one option changed at a time, in turns; processor time and bytes a flow, the
-best of all turns, as JSON. Then DuckDB asks many such files for an address that is in none, with bloom filters and without.
+best of all turns, as JSON. Then DuckDB asks many such files for an address that is in none, with bloom filters and
+without.
 """
 
 from __future__ import annotations
