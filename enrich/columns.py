@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.answers import AT_NODE, EXTERNAL, SNAT
+from enrich.distinct import distinct_numbers, distinct_rows
 from enrich.entities import Entity
 from enrich.history import ClusterHistory
 from enrich.networks import What
@@ -29,7 +31,8 @@ TEXTS = (
 NESTED = {"labels": LABELS, "images": pa.list_(pa.string())}
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
-Key = tuple[int, bytes]
+# One number for an answer; where it has candidates, with the rows of their holds.
+Key = int | tuple[int, bytes]
 Candidates = tuple[Words, Indices]
 """Rows that have candidates, and for each (m, 8) holds, -1 = none."""
 
@@ -39,7 +42,6 @@ class NameTable:
 
     Args: outside: what addresses are that nobody held, by label. before: the table of an older history. Its answers
     are not taken over, for what was true then may not be now, but the words they were made of are.
-
     """
 
     def __init__(self, history: ClusterHistory, outside: list[What], before: NameTable | None) -> None:
@@ -137,20 +139,24 @@ class NameTable:
         why: npt.NDArray[np.int8],
         labels: Indices,
         candidates: Candidates,
-    ) -> tuple[list[tuple[Key, Answer]], Indices]:
-        """Return each distinct answer once, with its candidates and a key, and which of them each row has."""
-        coded = pa.array(self._pack(codes, holds, versions, why, labels)).dictionary_encode()
-        found, inverse = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+    ) -> tuple[list[Key], Indices]:
+        """Return a key for each distinct answer, and which of them each row has."""
+        found, inverse = distinct_numbers(self._pack(codes, holds, versions, why, labels))
         sets, own = _sets(candidates, len(codes))
-        pairs, rows = np.unique(inverse.astype(np.int64) * (len(sets) + 1) + own, return_inverse=True)
-        answers = self._worded(found)
-        told: list[tuple[Key, Answer]] = []
-        for pair in pairs.tolist():
-            one, several = divmod(pair, len(sets) + 1)
-            key = (found[one], sets[several - 1].tobytes() if several else b"")
-            listed = self._candidate_list(sets[several - 1]) if several else None
-            told.append((key, answers[one] | {"candidates": listed}))
-        return told, rows.reshape(-1).astype(np.int32)
+        if not len(sets):
+            return list(found), inverse
+        pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
+        lists = [b"", *(one.tobytes() for one in sets)]
+        parts = (divmod(pair, len(lists)) for pair in pairs)
+        return [(found[one], lists[several]) if several else found[one] for one, several in parts], rows
+
+    def answers(self, keys: Sequence[Key]) -> list[Answer]:
+        """Put keys that `distinct` gave into words: the names of TEXTS, labels, images and candidates."""
+        told = self._worded([key if isinstance(key, int) else key[0] for key in keys])
+        lists = [
+            None if isinstance(key, int) else self._candidate_list(np.frombuffer(key[1], np.int32)) for key in keys
+        ]
+        return [answer | {"candidates": listed} for answer, listed in zip(told, lists, strict=True)]
 
     def _pack(
         self,
@@ -217,8 +223,8 @@ def _sets(candidates: Candidates, size: int) -> tuple[Indices, Indices]:
     own = np.zeros(size, dtype=np.int32)
     if not len(rows):
         return several, own
-    sets, inverse = np.unique(several, axis=0, return_inverse=True)
-    own[rows] = inverse.reshape(-1) + 1
+    sets, inverse = distinct_rows(several)
+    own[rows] = inverse + 1
     return sets, own
 
 

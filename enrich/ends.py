@@ -23,7 +23,7 @@ from enrich.answers import (
     Verdicts,
     judge,
 )
-from enrich.columns import Answer, Candidates, Key, NameTable
+from enrich.columns import Candidates, Key, NameTable
 from enrich.history import ClusterHistory
 from enrich.networks import Outside, Ranges
 from whowas.schema import CONFIDENCES
@@ -84,9 +84,11 @@ class EndNamer:
         verdicts = told.verdicts
         return self.names.columns(side, verdicts.codes, holds, versions, verdicts.why, told.labels, candidates)
 
-    def answers(self, told: Judged, starts: Words) -> tuple[list[tuple[Key, Answer]], Indices]:
-        """Return the distinct answers, each with a key that means the same answer for as long as this namer lives,
-        and for each row which of them is its own."""
+    def keys(self, told: Judged, starts: Words) -> tuple[list[Key], Indices]:
+        """Return a key for each distinct answer, and which of them each row has; `names.answers` puts keys into words.
+
+        A key means the same answer for as long as this namer lives.
+        """
         holds, versions, candidates = self._worded(told.verdicts, starts)
         return self.names.distinct(told.verdicts.codes, holds, versions, told.verdicts.why, told.labels, candidates)
 

@@ -32,7 +32,8 @@ from enrich.answers import (
 from enrich.history import ClusterHistory
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEAR_1_US, YEAR_10000_US, DAY_US = -62_135_596_800_000_000, 253_402_300_800_000_000, 86_400_000_000
+# Years 1 to 9999, as datetime knows them.
+FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_800_000_000
 
 BLIND = {
     IN_GAP: "the history has a gap at that time",
@@ -45,13 +46,11 @@ BLIND = {
 
 def clock(us: int | None, other: str = "?") -> str:
     """Time of day in UTC, milliseconds."""
-    if us is None:
+    if us is None or not FIRST_US <= us < LAST_US:
         return other
-    # What neither datetime nor people have: before year 1, past year 9999.
-    if not YEAR_1_US <= us < YEAR_10000_US:
-        return other
-    seconds, fraction = divmod(us % DAY_US, 1_000_000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction // 1000:03d}"
+    seconds, milliseconds = divmod(us // 1000, 1000)
+    hours, seconds = divmod(seconds % 86_400, 3600)
+    return f"{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}"
 
 
 def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str = "") -> str:

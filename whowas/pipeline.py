@@ -22,17 +22,13 @@ from sinks.jsonl import JsonlSink
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.asking import Paths, listed, load_history
-from whowas.errors import ConfigError
+from whowas.errors import ConfigError, UnreadableWarning
 from whowas.moments import rfc3339
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
 FORMATS = ("parquet", "jsonl")
 EXISTING = ("refuse", "append", "replace")
-
-
-class UnreadableWarning(UserWarning):
-    """Part of an input could not be read; what could was delivered."""
 
 
 @dataclass(frozen=True)
