@@ -219,10 +219,11 @@ class FolderConsumer:
         """Undo pause."""
         self._paused.difference_update(partitions)
 
-    def commit(self, offsets: dict[Partition, int]) -> None:
-        """Keep up to where files are delivered. Raises: OutputError."""
+    def commit(self, offsets: dict[Partition, int]) -> bool:
+        """Keep up to where files are delivered. Returns: True, for then it is kept. Raises: OutputError."""
         for partition, following in offsets.items():
             self._places.keep(partition.number, following)
+        return True
 
     def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return up to where files are delivered."""

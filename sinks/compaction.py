@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from sinks.durable import LOCK, TEMPORARY, durable, refusal, renaming, sync_folder
 from sinks.parquet import encode
 from whowas.errors import OutputError
-from whowas.schema import named_schema
+from whowas.schema import table_schema
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 MERGED, STORY = "whowas-merged", "merged.json"
@@ -188,7 +188,7 @@ class Compaction:
             return None
         try:
             with pq.ParquetFile(path) as file:
-                known = named_schema()
+                known = table_schema()
                 if all(name in known.names for name in file.schema_arrow.names):
                     return int(file.metadata.num_rows)
         except (pa.ArrowException, OSError):
@@ -200,7 +200,7 @@ class Compaction:
     def _merge(self, group: Sequence[Path], new: Path) -> Path:
         tables = [pq.ParquetFile(path).read().replace_schema_metadata(None) for path in group]
         table = pa.concat_tables(tables, promote_options="default")
-        wanted = [one for one in named_schema() if one.name in table.column_names]
+        wanted = [one for one in table_schema() if one.name in table.column_names]
         table = table.select([one.name for one in wanted]).cast(pa.schema(wanted)).unify_dictionaries()
         columns = [column.combine_chunks() for column in table.columns]
         order = pc.sort_indices(table, sort_keys=ORDER)

@@ -27,7 +27,7 @@ from sinks.parquet import ParquetOptions, ParquetSink
 from sinks.ranges import Range, RangeFiles
 from whowas.brokers import Partition
 from whowas.errors import OutputError
-from whowas.schema import named_schema
+from whowas.schema import table_schema
 
 AT_ONCE = CompactionOptions(settled_seconds=0)
 FLOWS = Partition("flows", 0)
@@ -77,7 +77,7 @@ def test_types_are_those_of_the_schema(tmp_path: Path) -> None:
     with Compaction(out, AT_ONCE) as compaction:
         compaction.run()
     got = pq.ParquetFile(files_of(out)[0]).schema_arrow
-    assert got.equals(pa.schema([one for one in named_schema() if one.name != "cluster"]))
+    assert got.equals(pa.schema([one for one in table_schema() if one.name != "cluster"]))
 
 
 def test_a_merged_file_has_no_more_rows_than_asked(tmp_path: Path) -> None:

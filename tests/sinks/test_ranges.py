@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -11,17 +10,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import rows_to_write as made_up
 
 from sinks.parquet import ParquetOptions, ParquetSink
 from sinks.ranges import HOME, Range, RangeFiles
 from whowas.brokers import Partition
 from whowas.errors import OutputError
-
-spec = importlib.util.spec_from_file_location("rows_to_write", Path(__file__).with_name("rows_to_write.py"))
-assert spec is not None
-assert spec.loader is not None
-made_up = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(made_up)
 
 PART = Partition("flows", 3)
 FLOWS = made_up.batch(60, seed=1)

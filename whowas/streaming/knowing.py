@@ -40,8 +40,8 @@ class Knowledge:
         self.options = naming_options(told, naming)
         self._use(self._history)
 
-    def _use(self, history: History) -> None:
-        self.namer = Namer(history, self.options)
+    def _use(self, history: History, before: Namer | None = None) -> None:
+        self.namer = Namer(history, self.options, before=before)
         self._history = history
         self.watermark_us = self.namer.history.known_until
 
@@ -59,7 +59,7 @@ class Knowledge:
             news = self._stored.refresh()
             self.trouble = ""
             if news:
-                self._use(self._stored.history)
+                self._use(self._stored.history, self.namer)
         except StoreError as error:
             self.trouble, news = str(error), False
         took = time.monotonic() - began

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from sinks.dead_letters import Letter
 from sinks.jsonl import rows
+from whowas.schema import plain
 
 # An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.
 ARROW_ROWS, ARROW_BYTES = 1000, 900_000
@@ -48,6 +49,7 @@ def _halved(part: Any, revision: int | None) -> Iterator[Message]:
 
 
 def _encoded(part: Any, revision: int | None) -> bytes:
+    part = plain(part)
     if revision is not None:
         part = part.append_column("revision", pa.array([revision] * part.num_rows, pa.int32()))
     # Of the whole batch's words only those that these rows use.
