@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from enrich.clocks import PROOFS
+from enrich.clocks import proven
 from enrich.evidence import EvidenceStore
 from enrich.evidence_file import in_words, rewritten, transaction
 from enrich.evidence_read import DECODE
 from enrich.kept import DERIVED, KINDS, MEMBERS, SPANS, VERB, VERBS
 from enrich.memory import RECORDER
+from enrich.outbox import end_epoch
 from enrich.packing import HOUR, check_of, from_blob, pack
 from enrich.stored import opened
 from enrich.tables import Batch
 from whowas.errors import StoreError
-from whowas.observation import KubeObject, Meta, Observation
+from whowas.observation import KubeObject, Observation
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,7 @@ def spans_within(database: sqlite3.Connection, names: dict[int, str], low: int, 
         if start <= end:
             yield Observation(SPANS[sort], KubeObject(kind=kind), end, end, names[cluster], "", (start, end))
     for cluster, node, proof, *off in database.execute("SELECT * FROM clock"):
-        thing = KubeObject(kind="Node", metadata=Meta(name=node))
-        yield Observation("OFFSET", thing, None, 0, names[cluster], "", (off[0], off[1]), PROOFS[proof])
+        yield proven(names[cluster], node, proof, off[0], off[1])
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
@@ -226,6 +226,8 @@ def forget(store: EvidenceStore, before_us: int) -> int:
         for table in ("leaving", "named", "staying"):
             run(f"DROP TABLE {table}")
         rewritten(store.database)
+        # A topic forgets it too: by a snapshot of what is left.
+        end_epoch(store.database)
     store.reread()
     return count
 
