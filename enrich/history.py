@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from enrich.holds import (
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack
 from enrich.rows import rows_of
+from enrich.sights import BEFORE_ALL
 from enrich.tables import Batch, join
 from whowas.errors import ConfigError
 from whowas.observation import Observation
@@ -54,7 +55,11 @@ class Found:
 
 @dataclass(frozen=True)
 class ClusterHistory:
-    """One cluster. Arrays are aligned: holds sorted by address, then start_min."""
+    """One cluster. Arrays are aligned: holds sorted by address, then start_min.
+
+    known_until: us; up to here, as far as it was watched, everything that happened to any kind that names has been
+    told. Nobody knows yet what came after.
+    """
 
     name: str
     entities: Entities
@@ -76,6 +81,7 @@ class ClusterHistory:
     table: Indices
     version_first: Words
     version_since: Words
+    known_until: int = BEFORE_ALL
 
     def lookup(self, addresses: npt.NDArray[np.uint8], times: Words, skew_us: int = 0) -> Found:
         """Return who may have held each address at each time.
@@ -203,7 +209,10 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
             node_ports.setdefault(port, []).append(entity)
     ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
     entities = Entities(batch.pods, things, zones, clocks)
-    return arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, node_ports)
+    made = arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, node_ports)
+    # A kind that nobody watches (rights that were not given) keeps nothing waiting; pods always do.
+    ends = [spans[-1][1] for spans in covered.values() if spans] if covered[POD] else [BEFORE_ALL]
+    return replace(made, known_until=min(ends))
 
 
 def _any_off(batch: Batch) -> bool:

@@ -20,7 +20,8 @@ def refusal(what: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write '{what}': {error.strerror or error}; free space or choose another folder")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder last."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -43,7 +44,7 @@ def durable(path: Path) -> Iterator[BinaryIO]:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise refusal(path, error) from error
     finally:

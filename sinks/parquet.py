@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import numpy as np
@@ -23,6 +23,9 @@ from whowas.schema import check, named_schema
 BLOOMED = ("src_ip", "dst_ip", "src_ip16", "dst_ip16", "src_pod_uid", "dst_pod_uid")
 NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
 HOUR_US = 3_600_000_000
+
+Place = tuple[str, int]
+"""Cluster as a folder name, and hours since 1970: what a file's rows have in common."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class ParquetSink:
         self._out = Path(out)
         self._run = run
         self._folder = Folder(self._out, "*.parquet", run, self._options.existing)
-        self._waiting: dict[tuple[str, int], _Partition] = {}
+        self._waiting: dict[Place, _Partition] = {}
         self._held = 0
         self._claimed = False
 
@@ -67,7 +70,7 @@ class ParquetSink:
     def write(self, flows: Any) -> None:
         """Sort the rows of a batch into their partitions; write the fullest when too much is held."""
         check(flows, named_schema())
-        for key, part in _split(flows):
+        for key, part in split(flows):
             waiting = self._waiting.setdefault(key, _Partition())
             waiting.batches.append(part)
             waiting.rows += part.num_rows
@@ -75,22 +78,18 @@ class ParquetSink:
         while self._held > self._options.rows_held:
             self._write_out(max(self._waiting, key=lambda key: (self._waiting[key].rows, key)))
 
-    def _write_out(self, key: tuple[str, int]) -> None:
+    def _write_out(self, key: Place) -> None:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
-        table = _sorted(partition.batches)
+        table = in_order(partition.batches)
         path = self._path(key)
-        with durable(path) as handle, pq.ParquetWriter(handle, table.schema, **_writer_options(table)) as writer:
-            writer.write_table(table, row_group_size=self._options.row_group_rows)
+        with durable(path) as handle:
+            encode(handle, table, self._options.row_group_rows)
         self.files.append(str(path))
         self.bytes_written += path.stat().st_size
 
-    def _path(self, key: tuple[str, int]) -> Path:
-        cluster, hour = key
-        day, of_day = divmod(hour, 24)
-        date = _civil(day)
-        folder = self._out / f"cluster={cluster}" / f"event_day={date}" / f"event_hour={of_day:02d}"
-        return folder / f"whowas-{self._run}-{len(self.files):05d}.parquet"
+    def _path(self, key: Place) -> Path:
+        return self._out / hive_folder(key) / f"whowas-{self._run}-{len(self.files):05d}.parquet"
 
     def flush(self) -> None:
         """Write all that waits; on return it is on disk under its final name."""
@@ -112,12 +111,24 @@ class ParquetSink:
             self._claimed = False
 
 
+def hive_folder(place: Place) -> Path:
+    """Return the folder of a cluster and hour, below the output's."""
+    day, of_day = divmod(place[1], 24)
+    return Path(f"cluster={place[0]}", f"event_day={_civil(day)}", f"event_hour={of_day:02d}")
+
+
+def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
+    """Write a table of `in_order` as a Parquet file."""
+    with pq.ParquetWriter(handle, table.schema, **_writer_options(table)) as writer:
+        writer.write_table(table, row_group_size=row_group_rows)
+
+
 def _civil(days: int) -> str:
     """Days since 1970 as YYYYMMDD. Hostile clocks reach past year 9999, where datetime ends."""
     return str(np.datetime64(days, "D")).replace("-", "")
 
 
-def _split(flows: Any) -> list[tuple[tuple[str, int], Any]]:
+def split(flows: Any) -> list[tuple[Place, Any]]:
     """Cut a batch by cluster and hour of start_time, rows of a part in their order."""
     starts = pc.cast(flows["start_time"], pa.int64()).to_numpy()
     hours = pa.array(np.floor_divide(starts, HOUR_US))
@@ -139,7 +150,7 @@ def _folder_name(cluster: str) -> str:
     return cluster.replace(".", "%2E") if set(cluster) == {"."} else quote(cluster, safe=" ._-")
 
 
-def _sorted(batches: list[Any]) -> Any:
+def in_order(batches: list[Any]) -> Any:
     """One table without its partition column, by start_time; ties by flow_id, so that order is a fact."""
     table = pa.Table.from_batches(batches).drop_columns(["cluster"]).unify_dictionaries()
     order = pc.sort_indices(table, sort_keys=[("start_time", "ascending"), ("flow_id", "ascending")])

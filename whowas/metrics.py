@@ -1,9 +1,9 @@
-"""Every metric of the recorder, declared once. Labels are clusters, kinds and words, never an address or a pod."""
+"""Every metric, declared once. Labels are clusters, kinds, topics and words, never an address or a pod."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from whowas.errors import MissingExtra
@@ -19,9 +19,12 @@ class Metric(NamedTuple):
 
 
 STREAM = ("cluster", "kind")
-METRICS = (
+SHARED = (
     Metric("whowas_build_info", "gauge", ("version",), "Always 1; the version is its label."),
     Metric("whowas_ready", "gauge", (), "1 when /readyz is green."),
+)
+METRICS = (
+    *SHARED,
     Metric(
         "whowas_received_total", "counter", (*STREAM, "verb"), "Observations received; see verbs in observation.py."
     ),
@@ -40,6 +43,33 @@ METRICS = (
     Metric("whowas_store_state", "gauge", ("state",), "1 for the state that the store is in."),
     Metric("whowas_store_failures_total", "counter", (), "Writes that failed and were tried again."),
     Metric("whowas_store_write_seconds", "histogram", (), "Time that one transaction took until it was durable."),
+)
+STREAM_METRICS = (
+    *SHARED,
+    Metric("whowas_stream_state", "gauge", ("state",), "1 for the state that the stream is in."),
+    Metric("whowas_stream_received_total", "counter", ("topic",), "Records read from Kafka."),
+    Metric("whowas_stream_delivered_total", "counter", ("topic",), "Records done with: durable in every output."),
+    Metric("whowas_stream_forgotten_total", "counter", ("topic",), "Records given back with their partition."),
+    Metric("whowas_stream_repeated_total", "counter", ("topic",), "Flows that came again and were in Parquet already."),
+    Metric("whowas_stream_expired_total", "counter", ("topic",), "Records that Kafka deleted before they were read."),
+    Metric("whowas_stream_refused_total", "counter", ("topic", "reason"), "Records that could not be read."),
+    Metric("whowas_stream_skipped_total", "counter", ("topic", "reason"), "Well-formed records that carry no flow."),
+    Metric("whowas_stream_flows_total", "counter", (), "Flows named."),
+    Metric("whowas_stream_ends_total", "counter", ("confidence",), "Ends of flows, by how sure their names are."),
+    Metric("whowas_stream_late_total", "counter", (), "Flows named before the history was known far enough."),
+    Metric("whowas_stream_revised_total", "counter", (), "Provisional answers that were replaced."),
+    Metric("whowas_stream_rebalances_total", "counter", (), "Times that partitions came or went."),
+    Metric("whowas_stream_reloads_total", "counter", (), "Times that the configuration was read again."),
+    Metric("whowas_stream_deliveries_total", "counter", (), "Deliveries finished."),
+    Metric("whowas_stream_failures_total", "counter", (), "Steps that failed and were tried again."),
+    Metric("whowas_stream_held_rows", "gauge", (), "Rows in memory."),
+    Metric("whowas_stream_held_records", "gauge", (), "Records in memory, read and not delivered."),
+    Metric("whowas_stream_held_capacity", "gauge", (), "Rows at which reading waits."),
+    Metric("whowas_stream_lag_records", "gauge", ("topic", "partition"), "Records in Kafka that are not committed."),
+    Metric("whowas_stream_history_behind_seconds", "gauge", (), "How far the history's knowledge is behind now."),
+    Metric("whowas_stream_files_total", "counter", (), "Parquet files written."),
+    Metric("whowas_stream_bytes_total", "counter", (), "Bytes of Parquet files written."),
+    Metric("whowas_stream_delivery_seconds", "histogram", (), "Time that a delivery took until it was durable."),
 )
 PAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -78,16 +108,17 @@ class Sample(NamedTuple):
 class _Collector:
     """Reads the values when somebody asks: they stand in one place only."""
 
-    def __init__(self, read: Callable[[], Iterable[Sample]], families: Any) -> None:
+    def __init__(self, read: Callable[[], Iterable[Sample]], metrics: Sequence[Metric], families: Any) -> None:
         self._read = read
+        self._metrics = metrics
         self._families = families
 
     def collect(self) -> Iterator[Any]:
         """Yield every declared metric with what was read."""
-        found: dict[str, list[Sample]] = {one.name: [] for one in METRICS}
+        found: dict[str, list[Sample]] = {one.name: [] for one in self._metrics}
         for sample in self._read():
             found[sample.name].append(sample)
-        for one in METRICS:
+        for one in self._metrics:
             yield self._family(one, found[one.name])
 
     def _family(self, one: Metric, samples: list[Sample]) -> Any:
@@ -105,17 +136,20 @@ class _Collector:
         return family
 
 
-def exposition(read: Callable[[], Iterable[Sample]]) -> Callable[[], bytes]:
+def exposition(
+    read: Callable[[], Iterable[Sample]], metrics: Sequence[Metric] = METRICS, extra: str = "watch"
+) -> Callable[[], bytes]:
     """Return what makes the page: our metrics, read when asked for, and the process's own figures.
 
+    Args: extra: which extra of whowas brings prometheus-client.
     Raises: MissingExtra where prometheus-client is not installed.
     Source: the Prometheus text format, version 0.0.4.
     """
     try:
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, metrics_core
     except ImportError as error:
-        raise MissingExtra("prometheus_client", "watch") from error
+        raise MissingExtra("prometheus_client", extra) from error
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Collector(read, metrics_core))
+    registry.register(_Collector(read, metrics, metrics_core))
     return lambda: generate_latest(registry)

@@ -23,6 +23,7 @@ COMMANDS = {
     "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
+    "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }

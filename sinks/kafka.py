@@ -1,0 +1,215 @@
+"""Messages to Kafka, through either client: idempotent, or in transactions with the offsets they were made from.
+
+No other module writes to Kafka. A client tries again by itself for as long as it takes: nothing is given up because a
+broker is down.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from whowas.brokers import OUT, BrokerError, Partition, Value, for_kafka_python, refuse_ours
+from whowas.errors import ConfigError, MissingExtra
+
+Message = tuple[bytes | None, bytes]
+# So many messages wait for their acknowledgement; then sending waits.
+UNANSWERED = 50_000
+# Longer than any outage; the largest that both clients take.
+FOR_EVER_MS = 2_147_483_647
+
+
+class Producer(Protocol):
+    """Sends messages. Every method raises BrokerError; `passing` says whether to try again."""
+
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        """Take (key, value) messages; waits while too many are unanswered."""
+
+    def flush(self, seconds: float) -> bool:
+        """Return whether everything sent is acknowledged. Raises: BrokerError when a message was refused."""
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+
+    def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
+        """Commit what was sent since `begin`, and the offsets it was made from, or neither."""
+
+    def abort(self) -> None:
+        """Take back what was sent since `begin`."""
+
+    def close(self) -> None:
+        """Let go; what is not acknowledged may or may not arrive."""
+
+
+def connect(client: str, options: Mapping[str, Value], transactional_id: str | None = None) -> Producer:
+    """Make a producer through one of whowas.brokers.CLIENTS. Raises: ConfigError, MissingExtra, BrokerError."""
+    refuse_ours(options)
+    made: Callable[..., Producer] = _Confluent if client == "confluent" else _KafkaPython
+    return made(options, transactional_id)
+
+
+class _KafkaPython:
+    """kafka-python 3."""
+
+    def __init__(self, options: Mapping[str, Value], transactional_id: str | None) -> None:
+        try:
+            import crc32c  # noqa: F401 - without it kafka-python computes checksums eight times slower
+            import kafka
+        except ImportError as error:
+            raise MissingExtra(str(error.name), "kafka") from error
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        self._kafka = kafka
+        self._waiting: list[Any] = []
+        chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000}
+        own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
+               "delivery_timeout_ms": FOR_EVER_MS, "allow_auto_create_topics": False}  # fmt: skip
+        with self._in_words("reach the broker"):
+            self._producer = kafka.KafkaProducer(**chosen | for_kafka_python(options, OUT) | own)
+            if transactional_id is not None:
+                self._producer.init_transactions()
+
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        errors = self._kafka.errors
+        lasting = (
+            errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.ProducerFencedError,
+            errors.InvalidTopicError, errors.KafkaConfigurationError, errors.MessageSizeTooLargeError,
+        )  # fmt: skip
+        try:
+            yield
+        except (errors.KafkaError, OSError) as error:
+            raise BrokerError(_words(verb, error), not isinstance(error, lasting)) from error
+        except (AssertionError, TypeError, ValueError) as error:
+            raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
+
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        with self._in_words("write to Kafka"):
+            for key, value in messages:
+                self._waiting.append(self._producer.send(topic, value=value, key=key))
+        if len(self._waiting) > UNANSWERED:
+            self.flush(30)
+
+    def flush(self, seconds: float) -> bool:
+        with self._in_words("write to Kafka"):
+            try:
+                self._producer.flush(timeout=seconds)
+            except self._kafka.errors.KafkaTimeoutError:
+                return False
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if one.failed():
+                with self._in_words("write to Kafka"):
+                    raise one.exception
+        return True
+
+    def begin(self) -> None:
+        with self._in_words("begin a transaction"):
+            self._producer.begin_transaction()
+
+    def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
+        kafka = self._kafka
+        told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
+        with self._in_words("commit a transaction"):
+            self._producer.send_offsets_to_transaction(told, membership)
+            self._producer.commit_transaction()
+        self._waiting.clear()
+
+    def abort(self) -> None:
+        self._waiting.clear()
+        with self._in_words("abort a transaction"):
+            self._producer.abort_transaction()
+
+    def close(self) -> None:
+        with self._in_words("leave Kafka"):
+            self._producer.close(timeout=2)
+
+
+class _Confluent:
+    """confluent-kafka."""
+
+    def __init__(self, options: Mapping[str, Value], transactional_id: str | None) -> None:
+        try:
+            import confluent_kafka
+        except ImportError as error:
+            raise MissingExtra("confluent_kafka", "confluent") from error
+        self._confluent = confluent_kafka
+        self._refused: Any = None
+        chosen = {"linger.ms": 20}
+        own = {"enable.idempotence": True, "acks": "all", "log_level": 0, "allow.auto.create.topics": False}
+        if transactional_id is None:
+            own["message.timeout.ms"] = 0
+        else:
+            own["transactional.id"] = transactional_id
+        try:
+            self._producer = confluent_kafka.Producer({**chosen, **options, **own})
+        except confluent_kafka.KafkaException as error:
+            raise ConfigError(
+                f"cannot configure confluent-kafka: {error.args[0].str()}; see [kafka.options]"
+            ) from error
+        if transactional_id is not None:
+            with self._in_words("reach the broker"):
+                self._producer.init_transactions(30)
+
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except self._confluent.KafkaException as error:
+            raise self._error(verb, error.args[0]) from error
+
+    def _error(self, verb: str, error: Any) -> BrokerError:
+        code = self._confluent.KafkaError
+        lasting = (
+            code._AUTHENTICATION, code.SASL_AUTHENTICATION_FAILED, code.TOPIC_AUTHORIZATION_FAILED,
+            code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, code._FENCED, code.TOPIC_EXCEPTION, code.MSG_SIZE_TOO_LARGE,
+        )  # fmt: skip
+        return BrokerError(_words(verb, error.str()), error.code() not in lasting and not error.fatal())
+
+    def _answered(self, error: Any, _message: Any) -> None:
+        if error is not None and self._refused is None:
+            self._refused = error
+
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        with self._in_words("write to Kafka"):
+            for key, value in messages:
+                while True:
+                    try:
+                        self._producer.produce(topic, value, key, on_delivery=self._answered)
+                        break
+                    except BufferError:
+                        self._producer.poll(0.1)
+            self._producer.poll(0)
+        if len(self._producer) > UNANSWERED:
+            self.flush(30)
+
+    def flush(self, seconds: float) -> bool:
+        with self._in_words("write to Kafka"):
+            left = self._producer.flush(seconds)
+        error, self._refused = self._refused, None
+        if error is not None:
+            raise self._error("write to Kafka", error)
+        return bool(left == 0)
+
+    def begin(self) -> None:
+        with self._in_words("begin a transaction"):
+            self._producer.begin_transaction()
+
+    def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
+        told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
+        with self._in_words("commit a transaction"):
+            self._producer.send_offsets_to_transaction(told, membership, 30)
+            self._producer.commit_transaction(30)
+
+    def abort(self) -> None:
+        self._refused = None
+        with self._in_words("abort a transaction"):
+            self._producer.abort_transaction(30)
+
+    def close(self) -> None:
+        self._producer.flush(2)
+
+
+def _words(verb: str, error: object) -> str:
+    return f"cannot {verb}: {error}; check bootstrap.servers, the broker, the topic, and the rights of this user"

@@ -1,0 +1,91 @@
+"""How a stream shows itself: one live line on a terminal, log lines or JSON lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from whowas.cli.live import LINE_EVERY_SECONDS, Rate
+from whowas.cli.show import clean, console
+
+if TYPE_CHECKING:
+    from whowas.streaming import StreamVitals
+
+
+def words(vitals: StreamVitals, rate: float) -> str:
+    """The facts of one moment in a line."""
+    lag, behind, refused = vitals.lag(), vitals.behind_seconds(), vitals.counts.refused.total()
+    return (
+        f"{vitals.state}  {rate:,.0f} records/s  {vitals.counts.delivered.total():,} delivered  "
+        f"{vitals.held:,} held  lag {'-' if lag is None else f'{lag:,}'}  "
+        f"history {'-' if behind is None else f'{behind:,.0f} s behind'}"
+        + (f"  {refused:,} refused" if refused else "")
+    )
+
+
+class Lines:
+    """A line at each change of state, and one a minute: text on standard error, or JSON on standard output."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._before: object = None
+        self._said = 0.0
+        self._rate = Rate()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing is held."""
+
+    def show(self, vitals: StreamVitals, last: bool = False) -> None:
+        """Take the state of now, print what is news."""
+        rate = self._rate.of(vitals.counts.received.total())
+        now = (vitals.state, vitals.reason, tuple(vitals.unready()), vitals.counts.reloads)
+        changed = now != self._before and not last
+        self._before = now
+        if not (last or changed or time.monotonic() - self._said >= LINE_EVERY_SECONDS):
+            return
+        self._said = time.monotonic()
+        if self._as_json:
+            why = "end" if last else "change" if changed else "minute"
+            told = {"line": why, "records_per_second": round(rate, 1), **vitals.to_json()}
+            click.echo(json.dumps(told, ensure_ascii=False))
+        elif not last:
+            reasons = "; ".join(vitals.unready())
+            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            click.echo(f"{moment} {clean(words(vitals, rate) + (f'  {reasons}' if reasons else ''))}", err=True)
+
+
+class LiveLine:
+    """One line that is drawn over itself, for a person at a terminal; below it what is not well."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._rate = Rate()
+        self._live = Live(console=console(err=True), auto_refresh=False, transient=True)
+
+    def __enter__(self) -> LiveLine:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def show(self, vitals: StreamVitals, last: bool = False) -> None:
+        """Draw the state of now."""
+        from rich.text import Text
+
+        if last:
+            return
+        reasons = vitals.unready()
+        line = Text("● ", style="red" if reasons else "green")
+        line.append(words(vitals, self._rate.of(vitals.counts.received.total())), style="default")
+        for reason in reasons:
+            line.append(f"\n  {clean(reason)}", style="yellow")
+        self._live.update(line, refresh=True)

@@ -1,0 +1,109 @@
+"""`whowas stream --check`: everything that a stream needs, tried before the first read. No record is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ingest import kafka as kafka_in
+from sinks import kafka as kafka_out
+from sinks.dead_letters import DeadLetterFiles
+from sinks.ranges import RangeFiles
+from whowas.config import StreamConfig
+from whowas.errors import ConfigError, WhowasError
+from whowas.moments import spell
+from whowas.streaming.knowing import Knowledge
+
+# Joins no group: what is asked here must not make workers share their partitions anew.
+NOBODY = kafka_in.Owning(lambda _: None, lambda _: None)
+
+
+class Check(NamedTuple):
+    """One thing that was tried."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def checks(config: StreamConfig) -> Iterator[Check]:
+    """Try each part by itself, so that one failure hides no other."""
+    consumer: list[kafka_in.Consumer] = []
+    yield _try("broker", lambda: _broker(config, consumer))
+    for topic in config.input.topics:
+        yield _try("topic", lambda topic=topic: _topic(config, consumer, topic))  # type: ignore[misc]
+    yield _try("history", lambda: _history(config))
+    parquet, letters = config.parquet, config.dead_letters
+    if parquet is not None:
+        yield _try("parquet", lambda: _parquet(parquet.folder, config.input.group))
+    out = config.kafka_output
+    if out is not None:
+        yield _try("output", lambda: _written(config, consumer, out.topic))
+    if letters.topic:
+        yield _try("letters", lambda: _written(config, consumer, letters.topic or ""))
+    if letters.folder:
+        yield _try("letters", lambda: _letters(letters.folder or ""))
+    for one in consumer:
+        one.close()
+
+
+def _try(what: str, run: Callable[[], str]) -> Check:
+    try:
+        return Check(what, True, run())
+    except WhowasError as error:
+        return Check(what, False, str(error))
+
+
+def _broker(config: StreamConfig, consumer: list[kafka_in.Consumer]) -> str:
+    wanted = kafka_in.Subscription((), config.input.group)
+    made = kafka_in.connect(config.kafka.client, config.kafka.options, wanted, NOBODY)
+    made.partitions(config.input.topics[0])
+    consumer.append(made)
+    return f"{config.kafka.options['bootstrap.servers']} answers to {config.kafka.client}"
+
+
+def _the(consumer: list[kafka_in.Consumer]) -> kafka_in.Consumer:
+    if not consumer:
+        raise ConfigError("not tried: the broker does not answer")
+    return consumer[0]
+
+
+def _topic(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) -> str:
+    partitions = _the(consumer).partitions(topic)
+    if not partitions:
+        raise ConfigError(f"cannot read topic '{topic}': the broker has no such topic; create it, or see [input]")
+    bounds, committed = _the(consumer).bounds(partitions), _the(consumer).committed(partitions)
+    first = {one: low if config.input.start == "earliest" else high for one, (low, high) in bounds.items()}
+    waiting = sum(bounds[one][1] - committed.get(one, first[one]) for one in partitions)
+    return f"'{topic}': {len(partitions)} partitions, {waiting:,} records for group '{config.input.group}'"
+
+
+def _history(config: StreamConfig) -> str:
+    known = Knowledge(config.history, config.naming)
+    known.close()
+    until = spell(known.watermark_us, digits=0) if known.watermark_us > 0 else "nothing"
+    return f"'{config.history.path}': cluster {known.namer.history.name}, known until {until}"
+
+
+def _parquet(folder: str, group: str) -> str:
+    files = RangeFiles(folder, group)
+    try:
+        files.check()
+    finally:
+        files.close()
+    return f"'{folder}' can be written"
+
+
+def _letters(folder: str) -> str:
+    DeadLetterFiles(folder).check()
+    return f"'{folder}' can be written"
+
+
+def _written(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) -> str:
+    """Whether a topic to write to is there; whether we may, only a message would tell, and readers would see it."""
+    partitions = _the(consumer).partitions(topic)
+    if not partitions:
+        raise ConfigError(f"cannot write to topic '{topic}': the broker has no such topic; create it")
+    out = config.kafka_output
+    kafka_out.connect(config.kafka.client, {**config.kafka.options, **(out.options if out else {})}).close()
+    return f"'{topic}': {len(partitions)} partitions"

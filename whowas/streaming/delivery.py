@@ -1,0 +1,179 @@
+"""What is done with named flows, in the one order in which nothing is lost and nothing doubled.
+
+For the lots of one delivery, each of which is a range of offsets of one partition:
+
+1. dead letters: on disk, or sent;
+2. Parquet: each lot's files are on disk and its mark replaced (sinks/ranges.py); what the mark covered already,
+   because the group had not heard of it, is left out;
+3. Kafka, at least once: everything sent, dead letters too, is acknowledged by every replica in sync;
+4. Kafka, in transactions: flows and offsets are committed together; else
+5. offsets: committed to the consumer group.
+
+Killed before 5 (or 4), the group reads the lots again: Parquet leaves out what its mark covers, Kafka gets the same
+messages with the same keys, or the transaction was never seen. Whatever step fails is tried again, and no later one
+begins before it is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ingest.kafka import Consumer
+from sinks.dead_letters import DeadLetterFiles
+from sinks.kafka import Producer
+from sinks.ranges import Range, RangeFiles
+from whowas.brokers import BrokerError, Partition
+from whowas.config import KafkaOutput
+from whowas.streaming.lanes import Lot
+from whowas.streaming.messages import dead_letters, messages
+
+ACKNOWLEDGED_SECONDS = 2.0
+
+
+class Outputs:
+    """Where named flows and dead letters go. What is None is not asked for."""
+
+    def __init__(
+        self,
+        parquet: RangeFiles | None,
+        topic: KafkaOutput | None,
+        letter_files: DeadLetterFiles | None,
+        letter_topic: str | None,
+        producer: Callable[[str | None], Producer],
+        transactional_id: str,
+    ) -> None:
+        self.parquet = parquet
+        self.topic = topic
+        self.letter_files = letter_files
+        self.letter_topic = letter_topic
+        self._transactional_id = transactional_id
+        self._connect = producer
+        self._producers: dict[str | None, Producer] = {}
+
+    @property
+    def transactions(self) -> bool:
+        """Whether flows and offsets are committed together."""
+        return self.topic is not None and self.topic.delivery == "transactions"
+
+    def producer(self, transactional: bool) -> Producer:
+        """Return the producer, made when it is first needed or after it was given up. Raises: BrokerError."""
+        name = self._transactional_id if transactional else None
+        if name not in self._producers:
+            self._producers[name] = self._connect(name)
+        return self._producers[name]
+
+    def renew(self, transactional: bool) -> None:
+        """Give up a producer that cannot go on."""
+        old = self._producers.pop(self._transactional_id if transactional else None, None)
+        if old is not None:
+            with suppress(BrokerError):
+                old.close()
+
+    def send(self, flows: Any, revision: int | None) -> None:
+        """Send flows now, where that is allowed: not in transactions. Raises: BrokerError."""
+        if self.topic is not None and not self.transactions and flows.num_rows:
+            made = messages(flows, self.topic.format, revision)
+            self.producer(transactional=False).send(self.topic.topic, made)
+
+    def acknowledged(self) -> bool:
+        """Return whether all that was sent has arrived. Raises: BrokerError."""
+        plain = self._producers.get(None)
+        return plain is None or plain.flush(ACKNOWLEDGED_SECONDS)
+
+    def written(self, partition: Partition) -> int:
+        """Return the offset before which Parquet has everything; 0 where it has nothing."""
+        return (self.parquet.next(partition) or 0) if self.parquet is not None else 0
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for one in list(self._producers.values()):
+            with suppress(BrokerError):
+                one.close()
+        if self.parquet is not None:
+            self.parquet.close()
+
+
+class Delivery:
+    """Some lots on their way out. `go_on` until it says that it is done; after an error, again, later."""
+
+    def __init__(self, outputs: Outputs, lots: Sequence[Lot]) -> None:
+        self.lots = {one.partition: one for one in lots}
+        self.began = time.monotonic()
+        self.repeated: Counter[str] = Counter()
+        self._outputs = outputs
+        self._lettered: set[Partition] = set()
+        self._written: set[Partition] = set()
+        self._ranges: dict[Partition, Range] = {}
+
+    def forget(self, partition: Partition) -> Lot | None:
+        """Leave out a partition that now belongs to somebody else, who reads it again."""
+        return self.lots.pop(partition, None)
+
+    def weight(self) -> int:
+        """Return what it counts against the bound on memory."""
+        return sum(one.weight() for one in self.lots.values())
+
+    def offsets(self) -> dict[Partition, int]:
+        """Return what is to be committed."""
+        return {one.partition: one.next for one in self.lots.values()}
+
+    def go_on(self, consumer: Consumer) -> bool:
+        """Do what is left, in the order above. Returns: whether all is done. Raises: OutputError, BrokerError."""
+        for lot in self.lots.values():
+            self._letters(lot)  # 1
+        for lot in self.lots.values():
+            self._parquet(lot)  # 2
+        if not self._outputs.acknowledged():  # 3
+            return False
+        if self._outputs.transactions:
+            self._transaction(consumer)  # 4
+        elif self.lots:
+            consumer.commit(self.offsets())  # 5
+        return True
+
+    def _letters(self, lot: Lot) -> None:
+        written = self._outputs.written(lot.partition)
+        letters = [one for one in lot.letters() if one.offset >= written]
+        if lot.partition in self._lettered or not letters:
+            return
+        if self._outputs.letter_files is not None:
+            self._outputs.letter_files.write(letters)
+        elif self._outputs.letter_topic is not None:
+            self._outputs.producer(transactional=False).send(self._outputs.letter_topic, dead_letters(letters))
+        self._lettered.add(lot.partition)
+
+    def _parquet(self, lot: Lot) -> None:
+        if self._outputs.parquet is not None and lot.partition not in self._written:
+            # Cut once: what a failed try has written is not what came again.
+            if lot.partition not in self._ranges:
+                self._ranges[lot.partition] = lot.range(self._outputs.written(lot.partition))
+            new = self._ranges[lot.partition]
+            self._outputs.parquet.write(new)
+            self._written.add(lot.partition)
+            self.repeated[lot.partition.topic] += lot.rows() - sum(batch.num_rows for batch in new.batches)
+
+    def _transaction(self, consumer: Consumer) -> None:
+        """All flows and offsets, or nothing: after a failure the whole transaction is made again."""
+        topic = self._outputs.topic
+        assert topic is not None
+        producer = self._outputs.producer(transactional=True)
+        try:
+            producer.begin()
+            for lot in self.lots.values():
+                for part in lot.parts:
+                    producer.send(topic.topic, messages(part.flows, topic.format, None))
+            producer.commit(self.offsets(), consumer.membership())
+        except BaseException:
+            self._take_back(producer)
+            raise
+
+    def _take_back(self, producer: Producer) -> None:
+        try:
+            producer.abort()
+        except BrokerError:
+            # It cannot even do that: a new one of the same name does it when it begins.
+            self._outputs.renew(transactional=True)

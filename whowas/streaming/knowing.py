@@ -1,0 +1,85 @@
+"""The history as a worker follows it: what is known, up to when, and the namer made of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from enrich import History, Namer, NamingOptions, load_networks
+from enrich.stored import StoredHistory
+from whowas.asking import load_history, the_store
+from whowas.config import HistorySettings, Naming
+from whowas.errors import StoreError
+
+# Following costs time: never more than this part of it.
+SHARE = 0.2
+
+
+class Knowledge:
+    """Who held what, as of the last look. `watermark_us`: up to here everything that happened has been told.
+
+    Raises: WhowasError when it cannot be read at the start; later the last state stays, and `trouble` says why.
+    """
+
+    def __init__(self, told: HistorySettings, naming: Naming) -> None:
+        self._told = told
+        self._stored: StoredHistory | None = None
+        store = the_store(told.path)
+        if store is not None:
+            self._stored = StoredHistory(store)
+            self._history = self._stored.history
+        else:
+            self._history = load_history(told.path, cluster=told.cluster)
+        self._due = time.monotonic() + told.refresh_seconds
+        self.trouble = ""
+        self.options = naming_options(told, naming)
+        self._use(self._history)
+
+    def _use(self, history: History) -> None:
+        self.namer = Namer(history, self.options)
+        self._history = history
+        self.watermark_us = self.namer.history.known_until
+
+    def renew(self, naming: Naming) -> None:
+        """Name by other networks, VNIs or skew from now on. Raises: ConfigError; nothing has changed then."""
+        self.options = naming_options(self._told, naming)
+        self._use(self._history)
+
+    def refresh(self) -> bool:
+        """Look for news when it is time to. Returns: whether there was any."""
+        if self._stored is None or time.monotonic() < self._due:
+            return False
+        began = time.monotonic()
+        try:
+            news = self._stored.refresh()
+            self.trouble = ""
+            if news:
+                self._use(self._stored.history)
+        except StoreError as error:
+            self.trouble, news = str(error), False
+        took = time.monotonic() - began
+        self._due = time.monotonic() + max(self._told.refresh_seconds, took / SHARE)
+        return news
+
+    def name(self, flows: Any) -> Any:
+        """Return the flows with names, rows in the same order."""
+        return self.namer.name(flows)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._stored is not None:
+            self._stored.close()
+
+
+def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:
+    """Return how to name. Raises: ConfigError.
+
+    In a stream nobody can take back what was called certain before a second VNI came up: unless the cluster's VNIs
+    are said, no name inside a tunnel is certain.
+    """
+    return NamingOptions(
+        cluster=told.cluster,
+        networks=load_networks(naming.networks) if naming.networks else (),
+        vnis=naming.vnis or "several",
+        sensor_skew_seconds=naming.sensor_skew_seconds,
+    )

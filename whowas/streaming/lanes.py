@@ -1,0 +1,116 @@
+"""What a worker holds of one partition: chunks that wait to be named, and named ones that wait to be written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sinks.dead_letters import Letter
+from sinks.ranges import Range
+from whowas.brokers import Partition
+
+Words = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Records of one partition as they were polled together.
+
+    first, last: offsets, both ends counted, of the records and of those that were passed over. flows: a batch of
+    flow_schema. offsets: (flows,) the record each flow came from. letters: what could not be read. records: how many
+    records. needed_us: up to here the history must be known before the flows are final. polled: time.monotonic().
+    """
+
+    first: int
+    last: int
+    flows: Any
+    offsets: Words
+    letters: Sequence[Letter]
+    records: int
+    needed_us: int
+    polled: float
+
+    def weight(self) -> int:
+        """Return what it counts against the bound on memory."""
+        return int(self.flows.num_rows) + len(self.letters) + 1
+
+
+@dataclass(frozen=True)
+class Named:
+    """A chunk after naming."""
+
+    chunk: Chunk
+    flows: Any
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What is written of a partition at once: chunks that follow one another."""
+
+    partition: Partition
+    parts: Sequence[Named]
+
+    @property
+    def next(self) -> int:
+        """The offset that comes after it."""
+        return self.parts[-1].chunk.last + 1
+
+    def rows(self) -> int:
+        """Return how many named flows it has."""
+        return sum(one.flows.num_rows for one in self.parts)
+
+    def records(self) -> int:
+        """Return of how many records it was made."""
+        return sum(one.chunk.records for one in self.parts)
+
+    def weight(self) -> int:
+        """Return what it counts against the bound on memory."""
+        return sum(one.chunk.weight() for one in self.parts)
+
+    def letters(self) -> list[Letter]:
+        """Return the records that could not be read, in their order."""
+        return [letter for one in self.parts for letter in one.chunk.letters]
+
+    def range(self, written: int) -> Range:
+        """Return what of it is not written yet, as the Parquet output takes it. written: all before it is."""
+        first = max(self.parts[0].chunk.first, min(written, self.next))
+        return Range(self.partition, first, self.next - 1, [_behind(one, written) for one in self.parts])
+
+
+def _behind(part: Named, offset: int) -> Any:
+    """The flows of records at or behind an offset."""
+    if part.chunk.first >= offset:
+        return part.flows
+    return part.flows.filter(pa.array(part.chunk.offsets >= offset))
+
+
+@dataclass
+class Lane:
+    """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named."""
+
+    partition: Partition
+    claimed: bool = False
+    next: int = -1
+    waiting: deque[Chunk] = field(default_factory=deque)
+    ready: list[Named] = field(default_factory=list)
+
+    def weight(self) -> int:
+        """Return what it counts against the bound on memory."""
+        return sum(one.weight() for one in self.waiting) + sum(one.chunk.weight() for one in self.ready)
+
+    def records(self) -> int:
+        """Return how many records are held and would be read again."""
+        return sum(one.records for one in self.waiting) + sum(one.chunk.records for one in self.ready)
+
+    def take_ready(self) -> Lot | None:
+        """Take what is named, as one lot."""
+        if not self.ready:
+            return None
+        parts, self.ready = self.ready, []
+        return Lot(self.partition, parts)

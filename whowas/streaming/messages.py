@@ -1,0 +1,57 @@
+"""Named flows as Kafka messages: JSON, one a flow, or Arrow IPC, one a batch. The key is stable: a repeat is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.dead_letters import Letter
+from sinks.jsonl import rows
+
+# A message of Arrow holds so many flows at most: it must stay below the broker's message.max.bytes.
+ARROW_ROWS = 1000
+Message = tuple[bytes | None, bytes]
+
+
+def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
+    """Yield (key, value). revision: 0 provisional, 1 the answer that replaces it; None where answers are final."""
+    if form == "arrow":
+        yield from _arrow(flows, revision)
+        return
+    extra = {} if revision is None else {"revision": revision}
+    shown = flows.select([name for name in flows.schema.names if flows[name].null_count < flows.num_rows])
+    for row in rows(shown):
+        told = {name: value for name, value in row.items() if value is not None} | extra
+        yield row["flow_id"].encode(), json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:
+    """IPC streams of some rows each, keyed by a digest of the flow ids within."""
+    for start in range(0, flows.num_rows, ARROW_ROWS):
+        part = flows.slice(start, ARROW_ROWS)
+        key = hashlib.sha256("".join(part["flow_id"].to_pylist()).encode()).hexdigest()[:32]
+        if revision is not None:
+            part = part.append_column("revision", pa.array([revision] * part.num_rows, pa.int32()))
+        # Of the whole batch's words only those that these rows use.
+        part = pa.RecordBatch.from_arrays([_own_words(one) for one in part.columns], schema=part.schema)
+        buffer = pa.BufferOutputStream()
+        with pa.ipc.new_stream(buffer, part.schema) as writer:
+            writer.write_batch(part)
+        yield key.encode(), buffer.getvalue().to_pybytes()
+
+
+def _own_words(column: Any) -> Any:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    return pc.cast(column, column.type.value_type).dictionary_encode()
+
+
+def dead_letters(letters: list[Letter]) -> Iterator[Message]:
+    """Yield a message a letter: the value as it came, its place and the reason as JSON in the key."""
+    for one in letters:
+        yield json.dumps(one.place(), ensure_ascii=False).encode(), one.value

@@ -1,0 +1,438 @@
+"""The loop of one worker: poll, read, wait for knowledge, name, deliver; and what happens when something fails.
+
+Everything runs in one thread, so that what is held belongs to one place. Other threads may ask for `vitals`, `stop`
+and `reload`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pyarrow.compute as pc
+
+from ingest import kafka as kafka_in
+from sinks import kafka as kafka_out
+from sinks.dead_letters import DeadLetterFiles
+from sinks.ranges import RangeFiles
+from whowas.brokers import Partition, Piece
+from whowas.config import StreamConfig, load
+from whowas.errors import ConfigError, WhowasError
+from whowas.metrics import Histogram
+from whowas.streaming.changes import changed
+from whowas.streaming.delivery import Delivery, Outputs
+from whowas.streaming.knowing import Knowledge
+from whowas.streaming.lanes import Chunk, Lane, Named
+from whowas.streaming.reading import Parsing
+from whowas.streaming.troubles import Troubles
+from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
+
+POLL_SECONDS = 0.1
+POLL_MOST = 20_000
+LAG_EVERY_SECONDS = 5.0
+RELOAD_EVERY_SECONDS = 2.0
+STOP_SECONDS = 5.0
+
+
+class Worker:
+    """One member of the consumer group. `run` returns when `stop` was called; everything it raises is final."""
+
+    def __init__(self, config: StreamConfig) -> None:
+        self.counts = Counts()
+        self._config = config
+        self._stopping = threading.Event()
+        self._reloading = threading.Event()
+        self._ended = False
+        self._troubles = Troubles()
+        self._lanes: dict[Partition, Lane] = {}
+        self._changes: list[tuple[str, list[Partition]]] = []
+        self._delivery: Delivery | None = None
+        self._paused = False
+        self._provisional: dict[int, Any] = {}
+        self._lags: dict[Partition, int] = {}
+        self._lag_due = self._delivered_at = 0.0
+        self._alive_at = time.monotonic()
+        self._delivery_seconds = Histogram()
+        self._parsing = Parsing(config.input, config.naming.publication_seconds)
+        self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
+        self._knowledge: Knowledge | None = None
+        self._outputs = _outputs(config)
+        self._consumer: kafka_in.Consumer | None = None
+        self._files_seen, self._looked_at = _versions(config), time.monotonic()
+
+    # What other threads may call.
+
+    def stop(self) -> None:
+        """Deliver what is named, leave the group, return from `run`."""
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the configuration again; names change from the next flow on, nothing else does."""
+        self._reloading.set()
+
+    def vitals(self) -> StreamVitals:
+        """Return how it goes."""
+        lanes, parquet, knowledge = list(self._lanes.values()), self._outputs.parquet, self._knowledge
+        state, reason = self._state()
+        self.counts.failures = self._troubles.failures
+        return StreamVitals(
+            at_us=time.time_ns() // 1000,
+            state=state,
+            reason=reason,
+            counts=self.counts,
+            held=self._held(),
+            held_records=self._held_records(),
+            capacity=self._config.naming.held_rows,
+            partitions=tuple(LagVitals(one.partition, one.claimed, self._lags.get(one.partition)) for one in lanes),
+            watermark_us=knowledge.watermark_us if knowledge else 0,
+            history_trouble=knowledge.trouble if knowledge else "",
+            quiet_seconds=time.monotonic() - self._alive_at,
+            files=parquet.files_written if parquet else 0,
+            bytes=parquet.bytes_written if parquet else 0,
+            delivery_seconds=self._delivery_seconds,
+            undelivered=self._undelivered_records(),
+        )
+
+    def _state(self) -> tuple[str, str]:
+        """One word, and why."""
+        trouble = self._troubles.first()
+        if self._ended:
+            return "stopped", ""
+        if trouble is not None:
+            return trouble
+        return ("full" if self._paused else "reading" if self._lanes else "starting"), ""
+
+    # The loop.
+
+    def run(self) -> None:
+        """Read until `stop`. Raises: WhowasError for what trying again cannot mend."""
+        try:
+            self._begin()
+            while self._consumer is not None and not self._stopping.is_set():
+                self._round(self._consumer)
+            self._finish()
+        finally:
+            self._ended = True
+            self._let_go()
+
+    def _begin(self) -> None:
+        """Refuse what cannot work, then wait for a broker for as long as it takes."""
+        self._knowledge = Knowledge(self._config.history, self._config.naming)
+        if self._outputs.parquet is not None:
+            self._outputs.parquet.check()
+        if self._outputs.letter_files is not None:
+            self._outputs.letter_files.check()
+        while self._consumer is None and not self._stopping.is_set():
+            self._alive_at = time.monotonic()
+            if not self._troubles.may("broker"):
+                self._stopping.wait(0.1)
+                continue
+            with self._troubles.trying("broker"):
+                consumer = self._connect()
+                missing = [topic for topic in self._config.input.topics if not consumer.partitions(topic)]
+                if missing:
+                    consumer.close()
+                    raise ConfigError(
+                        f"cannot read topic '{missing[0]}': the broker has no such topic; create it, or see [input]"
+                    )
+                self._consumer = consumer
+
+    def _connect(self) -> kafka_in.Consumer:
+        told = self._config
+        wanted = kafka_in.Subscription(told.input.topics, told.input.group, told.input.start)
+        owning = kafka_in.Owning(
+            lambda gained: self._changes.append(("gained", gained)), lambda lost: self._changes.append(("lost", lost))
+        )
+        return kafka_in.connect(told.kafka.client, told.kafka.options, wanted, owning)
+
+    def _round(self, consumer: kafka_in.Consumer) -> None:
+        self._alive_at = time.monotonic()
+        pieces: list[Piece] = []
+        with self._troubles.trying("poll"):
+            pieces = consumer.poll(POLL_SECONDS, POLL_MOST)
+        self._rebalance()
+        self._claim(consumer)
+        for piece in pieces:
+            self._take(piece)
+        self._look()
+        self._name_all()
+        self._deliver(consumer)
+        self._pace(consumer)
+        self._ask_lag(consumer)
+        if not self._troubles.may("poll"):
+            self._stopping.wait(POLL_SECONDS)
+
+    # Partitions come and go.
+
+    def _rebalance(self) -> None:
+        """Forget what is lost, before anything else is done: its next owner may have begun."""
+        changes, self._changes = self._changes, []
+        for word, partitions in changes:
+            self.counts.rebalances += 1
+            for one in partitions:
+                self._forget(one)
+                if word == "gained":
+                    self._lanes[one] = Lane(one)
+        if changes:
+            self._paused = False
+            self._lag_due = 0.0
+
+    def _forget(self, partition: Partition) -> None:
+        lane = self._lanes.pop(partition, None)
+        lot = self._delivery.forget(partition) if self._delivery is not None else None
+        if lane is not None:
+            self.counts.forgotten[partition.topic] += lane.records() + (lot.records() if lot else 0)
+            for chunk in lane.waiting:
+                self._provisional.pop(id(chunk), None)
+        self._lags.pop(partition, None)
+        if self._outputs.parquet is not None:
+            self._outputs.parquet.release(partition)
+
+    def _claim(self, consumer: kafka_in.Consumer) -> None:
+        """Take hold of the output of each new partition; its last owner may still be busy with it."""
+        for lane in self._lanes.values():
+            if not lane.claimed and self._troubles.may("claim"):
+                with self._troubles.trying("claim"):
+                    if self._outputs.parquet is None or self._outputs.parquet.claim(lane.partition):
+                        self._check_start(lane.partition, consumer)
+                        lane.claimed = True
+
+    def _check_start(self, partition: Partition, consumer: kafka_in.Consumer) -> None:
+        """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
+        first, end = consumer.bounds([partition])[partition]
+        committed = consumer.committed([partition]).get(partition)
+        self.counts.expired[partition.topic] += max(first - committed, 0) if committed is not None else 0
+        written = self._outputs.written(partition)
+        if written > end:
+            raise ConfigError(
+                f"cannot go on with {partition}: its files go up to offset {written - 1}, but the topic ends at "
+                f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
+            )
+
+    # Records come.
+
+    def _take(self, piece: Piece) -> None:
+        """Read what is new of a piece. What came for a partition that is no longer ours is nobody's loss."""
+        lane = self._lanes.get(piece.partition)
+        if lane is None or not piece.offsets:
+            return
+        piece = _behind(piece, lane.next)
+        if not piece.offsets:
+            return
+        self.counts.received[piece.partition.topic] += len(piece.offsets)
+        lane.next = piece.offsets[-1] + 1
+        chunk = self._parsing.parse(piece)
+        if self._config.naming.wait == "provisional":
+            self._say_provisionally(chunk)
+        lane.waiting.append(chunk)
+
+    def _say_provisionally(self, chunk: Chunk) -> None:
+        assert self._knowledge is not None
+        if chunk.flows.num_rows and chunk.needed_us > self._knowledge.watermark_us:
+            named = self._knowledge.name(chunk.flows)
+            self._provisional[id(chunk)] = named
+            with self._troubles.trying("send"):
+                self._outputs.send(named, revision=0)
+
+    def _look(self) -> None:
+        """See whether the history has grown or the configuration has changed."""
+        assert self._knowledge is not None
+        self._knowledge.refresh()
+        if time.monotonic() - self._looked_at > RELOAD_EVERY_SECONDS:
+            self._looked_at, versions = time.monotonic(), _versions(self._config)
+            if versions != self._files_seen:
+                self._files_seen = versions
+                self._reloading.set()
+        if self._reloading.is_set():
+            self._reloading.clear()
+            self._reload()
+
+    def _reload(self) -> None:
+        """Take over names from the files as they are now; what cannot be read changes nothing, and is told."""
+        assert self._knowledge is not None
+        try:
+            naming = load(self._config.path).naming
+            self._knowledge.renew(naming)
+        except WhowasError as error:
+            self._knowledge.trouble = f"cannot reload: {error}"
+            return
+        self._config = replace(self._config, naming=replace(naming, wait=self._config.naming.wait))
+        self.counts.reloads += 1
+
+    # Flows are named.
+
+    def _name_all(self) -> None:
+        for lane in self._lanes.values():
+            while lane.claimed and lane.waiting and self._troubles.may("send") and self._may_name(lane.waiting[0]):
+                with self._troubles.trying("send"):
+                    self._name(lane)
+
+    def _may_name(self, chunk: Chunk) -> bool:
+        if self._config.naming.wait == "never" or self._final(chunk):
+            return True
+        return time.monotonic() - chunk.polled > self._config.naming.max_wait_seconds
+
+    def _final(self, chunk: Chunk) -> bool:
+        """Whether nothing that may still become known can change the names."""
+        assert self._knowledge is not None
+        return not chunk.flows.num_rows or chunk.needed_us <= self._knowledge.watermark_us
+
+    def _name(self, lane: Lane) -> None:
+        """Name the first chunk that waits. It leaves the queue only when it has been sent where it is sent at once."""
+        assert self._knowledge is not None
+        chunk = lane.waiting[0]
+        named = self._knowledge.name(chunk.flows)
+        before = self._provisional.get(id(chunk))
+        if self._config.naming.wait != "provisional":
+            self._outputs.send(named, revision=None)
+        elif before is None:
+            self._outputs.send(named, revision=0)
+        else:
+            news = changed(before, named)
+            self._outputs.send(news, revision=1)
+            self.counts.revised += news.num_rows
+        self._provisional.pop(id(chunk), None)
+        lane.waiting.popleft()
+        lane.ready.append(Named(chunk, named))
+        self.counts.flows += named.num_rows
+        self.counts.late += 0 if self._final(chunk) else named.num_rows
+        _count_confidence(self.counts.confidence, named)
+
+    # Named flows are delivered.
+
+    def _deliver(self, consumer: kafka_in.Consumer) -> None:
+        if self._delivery is None and self._due():
+            lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
+            self._delivery = Delivery(self._outputs, lots) if lots else None
+            self._delivered_at = time.monotonic()
+        if self._delivery is not None and self._troubles.may("output"):
+            with self._troubles.trying("output"):
+                if self._delivery.go_on(consumer):
+                    self._done(self._delivery)
+
+    def _due(self) -> bool:
+        ready = sum(one.chunk.weight() for lane in self._lanes.values() for one in lane.ready)
+        parquet = self._config.parquet
+        seconds, rows = (parquet.flush_seconds, parquet.flush_rows) if parquet else (1.0, 50_000)
+        full = self._held() >= self._config.naming.held_rows
+        return ready > 0 and (full or ready >= rows or time.monotonic() - self._delivered_at > seconds)
+
+    def _done(self, delivery: Delivery) -> None:
+        for lot in delivery.lots.values():
+            self.counts.delivered[lot.partition.topic] += lot.records()
+        self.counts.repeated.update(delivery.repeated)
+        self.counts.deliveries += 1
+        self._delivery_seconds.add(time.monotonic() - delivery.began)
+        self._delivery = None
+
+    def _held(self) -> int:
+        waiting = sum(one.weight() for one in list(self._lanes.values()))
+        return waiting + (self._delivery.weight() if self._delivery else 0)
+
+    def _held_records(self) -> int:
+        waiting = sum(chunk.records for lane in list(self._lanes.values()) for chunk in list(lane.waiting))
+        return waiting + self._undelivered_records()
+
+    def _undelivered_records(self) -> int:
+        delivery = self._delivery
+        ready = sum(one.chunk.records for lane in list(self._lanes.values()) for one in list(lane.ready))
+        return ready + (sum(lot.records() for lot in list(delivery.lots.values())) if delivery else 0)
+
+    def _pace(self, consumer: kafka_in.Consumer) -> None:
+        """Stop reading while too much is held: Kafka keeps the rest. Polling goes on, or the group gives us up."""
+        held, most = self._held(), self._config.naming.held_rows
+        if held >= most:
+            # Again each time: a partition that came meanwhile would run on.
+            consumer.pause(list(self._lanes))
+            self._paused = True
+        elif self._paused and held < most * 0.8:
+            consumer.resume(list(self._lanes))
+            self._paused = False
+
+    def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
+        """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
+        if time.monotonic() < self._lag_due or not self._troubles.may("broker"):
+            return
+        self._lag_due = time.monotonic() + LAG_EVERY_SECONDS
+        with self._troubles.trying("broker"):
+            for one, (_, end) in consumer.bounds(list(self._lanes)).items():
+                self._lags[one] = max(end - self._undelivered(self._lanes[one], end), 0)
+
+    def _undelivered(self, lane: Lane, end: int) -> int:
+        """The first offset that is not done with; the end where nothing was read yet."""
+        lot = self._delivery.lots.get(lane.partition) if self._delivery else None
+        parts = [*(lot.parts if lot else ()), *lane.ready]
+        chunks = [one.chunk for one in parts[:1]] or [one for one, _ in zip(lane.waiting, range(1), strict=False)]
+        return chunks[0].first if chunks else lane.next if lane.next >= 0 else end
+
+    # The end.
+
+    def _finish(self) -> None:
+        """Deliver what is named; what is not is read again by whoever comes next."""
+        until = time.monotonic() + STOP_SECONDS
+        while self._consumer is not None and time.monotonic() < until:
+            if self._delivery is None:
+                lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
+                if not lots:
+                    return
+                self._delivery = Delivery(self._outputs, lots)
+            with self._troubles.trying("output"):
+                if self._delivery.go_on(self._consumer):
+                    self._done(self._delivery)
+            if not self._troubles.may("output"):
+                time.sleep(0.1)
+
+    def _let_go(self) -> None:
+        if self._consumer is not None:
+            with self._troubles.trying("broker"):
+                self._consumer.close()
+        self._outputs.close()
+        if self._knowledge is not None:
+            self._knowledge.close()
+
+
+def _behind(piece: Piece, offset: int) -> Piece:
+    """What of a piece lies at or behind an offset."""
+    if not piece.offsets or piece.offsets[0] >= offset:
+        return piece
+    cut = next((place for place, one in enumerate(piece.offsets) if one >= offset), len(piece.offsets))
+    return Piece(piece.partition, piece.values[cut:], piece.offsets[cut:], piece.received_us[cut:])
+
+
+def _count_confidence(counts: Counter[str], named: Any) -> None:
+    for side in ("src", "dst"):
+        for one in pc.value_counts(named[f"{side}_confidence"]).to_pylist():
+            counts[one["values"] or "unknown"] += one["counts"]
+
+
+def _outputs(config: StreamConfig) -> Outputs:
+    out, letters = config.kafka_output, config.dead_letters
+    options = {**config.kafka.options, **(out.options if out else {})}
+    name = (out.transactional_id if out else None) or f"whowas-{config.input.group}-{os.uname().nodename}"
+
+    def producer(transactional_id: str | None) -> kafka_out.Producer:
+        return kafka_out.connect(config.kafka.client, options, transactional_id)
+
+    return Outputs(
+        RangeFiles(config.parquet.folder, config.input.group) if config.parquet else None,
+        out,
+        DeadLetterFiles(letters.folder) if letters.folder else None,
+        letters.topic,
+        producer,
+        name,
+    )
+
+
+def _versions(config: StreamConfig) -> list[int]:
+    """What tells that a file was changed."""
+    found = []
+    for path in (config.path, config.naming.networks):
+        try:
+            found.append(os.stat(path).st_mtime_ns if path else 0)
+        except OSError:
+            found.append(0)
+    return found
