@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from whowas.errors import StoreBusyError, StoreError
+from whowas.errors import StoreBusyError, StoreError, StoreTakenError
 
 MAGIC = b"SQLite format 3\0"
 # "wwhs" in the header of the file, so that any tool can tell what it is.
@@ -103,7 +103,7 @@ class Lock:
         except OSError:
             who = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
             os.close(self._handle)
-            raise StoreError(
+            raise StoreTakenError(
                 f"cannot write history '{path}': process {who or 'unknown'} is writing to it; stop that one, "
                 "or give this one a file of its own"
             ) from None

@@ -99,6 +99,17 @@ class Outbox:
             self._bytes = None
             self.put(list(spans_within(self._database, names, -EVER, EVER)))
 
+    def goes_on(self) -> bool:
+        """Say whether an epoch is open."""
+        with in_words(self._path, "read"):
+            return open_epoch(self._database) is not None
+
+    def size(self) -> tuple[int, int]:
+        """Return how many messages wait, and their bytes."""
+        with in_words(self._path, "read"):
+            found = self._database.execute(f"SELECT count(*), {SIZE} FROM outbox").fetchone()  # noqa: S608
+        return int(found[0]), int(found[1])
+
     def put(self, effects: Sequence[Observation]) -> None:
         """Add what a transaction changed. Called within it."""
         now = open_epoch(self._database)
@@ -212,12 +223,14 @@ SIZE = "coalesce(sum(length(value)), 0)"
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a publisher is to send: rows of the outbox in order. ended: epochs that the topic may forget, with sizes."""
+    """What a publisher is to send: rows of the outbox in order. ended: epochs that the topic may forget, with the
+    numbers of their messages, of the snapshot and live.
+    """
 
     store: str
     epoch: Epoch | None
     rows: list[tuple[int, bytes]]
-    ended: list[tuple[int, int]]
+    ended: list[tuple[int, int, int]]
 
 
 class OutboxReader:
@@ -237,16 +250,10 @@ class OutboxReader:
             run = self._database.execute
             store = run("SELECT store FROM identity").fetchone()[0]
             now = open_epoch(self._database)
-            ended = run("SELECT epoch, snapshot + live FROM publishing WHERE ended = 1 ORDER BY epoch").fetchall()
+            ended = run("SELECT epoch, snapshot, live FROM publishing WHERE ended = 1 ORDER BY epoch").fetchall()
             if now is None:
                 return Waiting(store, None, [], ended)
             row = after[1] if after[0] == now.epoch else 0
             limit = EVER if now.whole else LIVE
             found = run("SELECT id, value FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (row, limit, most))
             return Waiting(store, now, found.fetchall(), ended)
-
-    def size(self) -> tuple[int, int]:
-        """Return how many messages wait, and their bytes."""
-        with in_words(self._path, "read"):
-            found = self._database.execute(f"SELECT count(*), {SIZE} FROM outbox").fetchone()  # noqa: S608
-        return int(found[0]), int(found[1])

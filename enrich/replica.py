@@ -142,7 +142,9 @@ class ReplicaStore:
 
 def _origins(database: sqlite3.Connection) -> list[Origin]:
     found = database.execute("SELECT store, source, epoch, number, live, lost FROM origin ORDER BY store").fetchall()
-    return [Origin(*row[:4], bool(row[4]), row[5]) for row in found]
+    return [
+        Origin(store, source, epoch, number, bool(live), lost) for store, source, epoch, number, live, lost in found
+    ]
 
 
 def position(path: str) -> Position | None:
@@ -153,6 +155,6 @@ def position(path: str) -> Position | None:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'replica'").fetchone():
                 return None
             found = database.execute("SELECT topic, next FROM replica").fetchone()
-            return Position(*found, tuple(_origins(database))) if found else None
+            return Position(found[0], found[1], tuple(_origins(database))) if found else None
     finally:
         database.close()

@@ -6,8 +6,8 @@ import sqlite3
 
 import msgspec
 
-from enrich.kept import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
 from enrich.clocks import proven
+from enrich.kept import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
 from enrich.memory import RECORDER, Cursor, Known, Memory, Standing, write_owner
 from enrich.sights import SECOND
 from whowas.observation import KubeObject, Meta, Observation

@@ -33,7 +33,9 @@ class _First(msgspec.Struct):
 
 def to_messages(observations: Sequence[Observation]) -> list[bytes]:
     """Return observations as messages. A line that alone is too large for a broker's taste is a message of its own."""
-    lines, found, size = [], [], 0
+    lines: list[bytes] = []
+    found: list[bytes] = []
+    size = 0
     for one in observations:
         line = msgspec.json.encode(as_line(one))
         if lines and size + len(line) > RAW_MOST:
