@@ -139,16 +139,25 @@ class StreamConfig:
 
 def load(path: str) -> StreamConfig:
     """Read and check a configuration file. Raises: ConfigError naming file and key."""
+    config: StreamConfig = _Reader(path).table(StreamConfig, _tables(path), "", {"path": path})
+    _check(config)
+    return config
+
+
+def load_kafka(path: str) -> Kafka:
+    """Read how Kafka is reached from a configuration file, whatever else stands in it. Raises: ConfigError."""
+    kafka: Kafka = _Reader(path).table(Kafka, _tables(path).get("kafka", {}), "kafka")
+    return kafka
+
+
+def _tables(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as handle:
-            told = tomllib.load(handle)
+            return tomllib.load(handle)
     except OSError as error:
         raise ConfigError(f"cannot read configuration '{path}': {error.strerror}; see deploy/whowas.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read configuration '{path}': {error}; see deploy/whowas.toml") from error
-    config: StreamConfig = _Reader(path).table(StreamConfig, told, "", {"path": path})
-    _check(config)
-    return config
 
 
 def _check(config: StreamConfig) -> None:

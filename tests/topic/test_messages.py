@@ -42,7 +42,8 @@ SPECS = st.builds(
     containers=st.none() | st.lists(st.builds(Container, image=SOME, ports=PORTS), max_size=2),
 )  # fmt: skip
 STATUSES = st.builds(
-    Status, phase=SOME, podIP=SOME, startTime=SOME, podIPs=st.none() | st.lists(st.builds(Address, ip=TEXT), max_size=2),
+    Status, phase=SOME, podIP=SOME, startTime=SOME,
+    podIPs=st.none() | st.lists(st.builds(Address, ip=TEXT), max_size=2),
     conditions=st.none() | st.lists(st.builds(Condition, type=TEXT, status=SOME, lastTransitionTime=SOME), max_size=2),
 )  # fmt: skip
 THINGS = st.builds(
