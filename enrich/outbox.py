@@ -123,15 +123,17 @@ class Outbox:
             self._bytes = None
             return
         self._insert(LIVE + now.live, messages)
+        self._bytes = self._waiting() + sum(map(len, messages))
         self._database.execute("UPDATE publishing SET live = live + ? WHERE ended = 0", (len(messages),))
 
     def _insert(self, last: int, messages: list[bytes]) -> None:
         self._database.executemany("INSERT INTO outbox VALUES(?, ?)", enumerate(messages, last + 1))
-        self._bytes = self._waiting() + sum(map(len, messages))
 
     def _waiting(self) -> int:
+        """Bytes of the live messages: what waits of the snapshot is bounded, and stands in the store anyway."""
         if self._bytes is None:
-            self._bytes = int(self._database.execute(f"SELECT {SIZE} FROM outbox").fetchone()[0])  # noqa: S608
+            words = f"SELECT {SIZE} FROM outbox WHERE id > ?"  # noqa: S608 - words of ours
+            self._bytes = int(self._database.execute(words, (LIVE,)).fetchone()[0])
         return self._bytes
 
     def taken_back(self) -> None:
@@ -257,3 +259,10 @@ class OutboxReader:
             limit = EVER if now.whole else LIVE
             found = run("SELECT id, value FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (row, limit, most))
             return Waiting(store, now, found.fetchall(), ended)
+
+    def value(self, now: Epoch, number: int) -> bytes | None:
+        """Return a message that waits, by its number in an epoch; None for one that does not."""
+        row = number if number <= now.snapshot else LIVE + number - now.snapshot
+        with in_words(self._path, "read"):
+            found = self._database.execute("SELECT value FROM outbox WHERE id = ?", (row,)).fetchone()
+        return bytes(found[0]) if found else None

@@ -74,9 +74,9 @@ class ReplicaStore:
             )
         if found is None:
             with in_words(path, "write"):
-                run("INSERT INTO replica VALUES(?, 0)", (topic,))
+                run("INSERT INTO replica VALUES(?, 0, x'')", (topic,))
         with in_words(path, "read"):
-            self.next = int(run("SELECT next FROM replica").fetchone()[0])
+            self.next, self.key = run("SELECT next, key FROM replica").fetchone()
             self.origins = {one.store: one for one in _origins(self._store.database)}
 
     def close(self) -> None:
@@ -103,27 +103,30 @@ class ReplicaStore:
         row = (one.store, one.source, one.epoch, one.number, one.live, one.lost)
         self._store.database.execute("REPLACE INTO origin VALUES(?, ?, ?, ?, ?, ?)", row)
 
-    def take(self, origin: Origin, observations: Sequence[Observation], offset: int) -> int:
+    def take(self, origin: Origin, observations: Sequence[Observation], offset: int, key: bytes) -> int:
         """Take in what an origin told, which has come to `origin`'s number with it. Returns: events that were new.
 
-        offset: what is read next, kept in the same transaction.
+        offset, key: what is read next, and the key of what lies before it, kept in the same transaction.
         """
 
-        def beside(database: sqlite3.Connection) -> None:
+        def beside(_: sqlite3.Connection) -> None:
             self._keep(origin)
-            database.execute("UPDATE replica SET next = ?", (offset,))
+            self._come_to(offset, key)
 
         written = self._store.write(observations, source=origin.source, beside=beside)
-        self.next = offset
+        self.next, self.key = offset, key
         return written.events
 
-    def skip(self, offset: int) -> None:
+    def skip(self, offset: int, key: bytes) -> None:
         """Nothing of what comes before an offset is wanted any more."""
         with in_words(self._store.path, "write"), transaction(self._store.database):
             for one in self.origins.values():
                 self._keep(one)
-            self._store.database.execute("UPDATE replica SET next = ?", (offset,))
-        self.next = offset
+            self._come_to(offset, key)
+        self.next, self.key = offset, key
+
+    def _come_to(self, offset: int, key: bytes) -> None:
+        self._store.database.execute("UPDATE replica SET next = ?, key = ?", (offset, key))
 
     def forget(self, keep: Callable[[Origin], int]) -> None:
         """Forget all evidence, to read the topic from its beginning. keep: an origin's epoch to wait for, 0 = any."""
@@ -134,9 +137,9 @@ class ReplicaStore:
             for one in self.origins.values():
                 one.epoch, one.number, one.live, one.lost = keep(one), 0, False, ""
                 self._keep(one)
-            run("UPDATE replica SET next = 0")
+            self._come_to(0, b"")
             rewritten(self._store.database)
-        self.next = 0
+        self.next, self.key = 0, b""
         self._store.reread()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
+from enrich.evidence import Cursor
 from enrich.outbox import OutboxReader
 from ingest.cluster.messages import to_messages
 from whowas.evidence_topic import Publisher, PublisherVitals, Replica, TopicSettings
@@ -30,12 +31,13 @@ class Teller:
 
     def __init__(self, path: Path, settings: TopicSettings, most: int = 1 << 30, resend: bool = False) -> None:
         self.path = path
+        self.cursors: dict[str, dict[str, Cursor]] = {}
         self.mailbox = Mailbox(8000)
         self.publisher = Publisher(str(path), settings, resend=resend)
         self.writer = Writer(str(path), self.mailbox, QUICK, Outlet(to_messages, self.publisher.tend, most))
 
     def __enter__(self) -> Teller:
-        self.writer.start([])
+        self.cursors = self.writer.start(["c"])
         self.publisher.start()
         return self
 

@@ -79,7 +79,7 @@ def tell(path: Path, told: Iterator[bytes], seed: int = 1, name: str = "one") ->
     for offset, message in enumerate(told, 1):
         origin = replica.origin(name)
         origin.number += 1
-        replica.take(origin, from_message(message, "", Counter()), offset)
+        replica.take(origin, from_message(message, "", Counter()), offset, b"")
         step = dice.random()
         if step < 0.1:
             replica.close()

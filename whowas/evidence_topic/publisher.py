@@ -17,7 +17,7 @@ from typing import Any
 
 from enrich.outbox import LIVE, Outbox, OutboxReader, Waiting
 from enrich.replica import Message
-from ingest.kafka_log import open_log
+from ingest.kafka_log import Log, open_log
 from sinks import kafka, kafka_topics
 from whowas.brokers import BrokerError
 from whowas.errors import ConfigError, WhowasError
@@ -32,6 +32,8 @@ STEP_SECONDS = 0.1
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
 # A read that brings nothing for so long has come to the end.
 QUIET_SECONDS = 5.0
+# Epoch, number, value.
+Newest = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Publisher:
         self._look_at_topic()
         reader, producer = OutboxReader(self._path), kafka.connect(told.client, told.options)
         try:
-            self._compare(reader.look(most=1))
+            self._compare(reader)
             self._connected = True
             self._say("publishing")
             while self._send(reader, producer) or not self._leave.is_set():
@@ -195,11 +197,12 @@ class Publisher:
             else ""
         )
 
-    def _compare(self, found: Waiting) -> None:
+    def _compare(self, reader: OutboxReader) -> None:
         """See whether the topic has what it acknowledged, and nothing that this store does not know of.
 
         Otherwise it was made anew, or this store is an older copy of itself: all is told anew.
         """
+        found = reader.look(most=1)
         now = found.epoch
         if now is None or self._anew is not None:
             return
@@ -207,11 +210,17 @@ class Publisher:
         if acknowledged == 0:
             return
         newest = self._newest(found.store)
-        if newest is None or newest[0] != now.epoch or not acknowledged <= newest[1] <= now.last:
-            self._anew = newest[0] if newest else 0
+        if newest is None:
+            self._anew = 0
+            return
+        epoch, number, value = newest
+        # What came after the last that was acknowledged is in the outbox still, to the byte.
+        ours = number == acknowledged or (number > acknowledged and reader.value(now, number) == value)
+        if epoch != now.epoch or not ours:
+            self._anew = epoch
 
-    def _newest(self, store: str) -> tuple[int, int] | None:
-        """Return epoch and number of the newest message that the topic has of a store."""
+    def _newest(self, store: str) -> Newest | None:
+        """Return the newest message that the topic has of a store."""
         told = self._settings
         log = open_log(told.client, told.options, told.topic)
         try:
@@ -250,11 +259,14 @@ class Publisher:
 
     def _deliver(self, producer: kafka.Producer, messages: Sequence[kafka.Message]) -> None:
         """Send, and wait for as long as it takes. Raises: BrokerError."""
+        # While it is not known whether anything arrives no epoch is begun.
+        self._connected = False
         producer.send(self._settings.topic, messages)
         while not producer.flush(FLUSH_SECONDS):
             self._say("failing", f"the broker has not answered for {FLUSH_SECONDS:.0f} s; it is tried on")
             if self._leave.is_set():
                 raise BrokerError("cannot send the rest of the outbox: the broker does not answer; it is sent later")
+        self._connected = True
         self._say("publishing")
 
     def _erase(self, producer: kafka.Producer, found: Waiting) -> None:
@@ -270,16 +282,16 @@ class Publisher:
             self._erased.append(epoch)
 
 
-def _newest_of(log: Any, end: int, store: str) -> tuple[int, int] | None:
-    """Read up to an offset. Returns: the newest place of a store among what was read."""
-    found: tuple[int, int] | None = None
+def _newest_of(log: Log, end: int, store: str) -> Newest | None:
+    """Read up to an offset. Returns: the newest message of a store among what was read."""
+    found: Newest | None = None
     until = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < until:
         for record in log.read(0.5, 500):
             until = time.monotonic() + QUIET_SECONDS
             place = message_of(record.key) if record.value else None
             if place is not None and place.store == store:
-                found = max(found or (0, 0), (place.epoch, place.number))
+                found = max(found or (0, 0, b""), (place.epoch, place.number, record.value))
             if record.offset >= end - 1:
                 return found
     return found

@@ -25,6 +25,7 @@ READ_SECONDS = 0.5
 EDGES_SECONDS = 5.0
 MAINTAIN_SECONDS, MAINTAIN_EVERY = 0.2, 10.0
 TAKEN_SECONDS = 2.0
+QUIET_SECONDS = 5.0
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
 
 
@@ -182,12 +183,24 @@ class Replica:
         return first
 
     def _seek(self, log: Log, store: ReplicaStore) -> None:
-        """Go on where the replica is; forget everything when the topic is not the one that was read."""
+        """Go on where the replica is; forget everything when the topic is shorter than what was read of it."""
         first = self._edges(log)
         if store.next > self._end:
             self._rebuild(store, lambda _: 0)
             self._target = self._end
+        if store.next > first and not self._still_there(log, store):
+            # Another topic of the name, or what we read last was compacted away: what is known comes as repeats.
+            store.skip(0, b"")
         log.seek(max(store.next, first))
+
+    def _still_there(self, log: Log, store: ReplicaStore) -> bool:
+        """Say whether what was read last lies where it lay."""
+        log.seek(store.next - 1)
+        until = time.monotonic() + QUIET_SECONDS
+        while time.monotonic() < until:
+            for record in log.read(READ_SECONDS, 1):
+                return (record.offset, record.key) == (store.next - 1, store.key)
+        return False
 
     def _rebuild(self, store: ReplicaStore, keep: Callable[[Origin], int]) -> None:
         self._rebuilt += 1
@@ -225,7 +238,7 @@ class Replica:
                 self._foreign += 1
             elif record.value:
                 self._one(store, pending, place, record)
-            pending.offset = record.offset + 1
+            pending.offset, pending.key = record.offset + 1, record.key
             if len(pending.observations) >= OBSERVATIONS_AT_ONCE:
                 self._events += pending.write()
         self._events += pending.write()
@@ -270,7 +283,7 @@ class Replica:
         """Messages are missing: look for them from the beginning, once. Raises: _Begun, when that is worth it."""
         if (origin.store, origin.epoch) not in self._reread:
             self._reread.add((origin.store, origin.epoch))
-            store.skip(0)
+            store.skip(0, b"")
             raise _Begun
         origin.lost = (
             f"messages {origin.number + 1:,} to {place.number - 1:,} of store {origin.store} are not in the topic any "
@@ -285,15 +298,15 @@ class _Pending:
         self._store = store
         self.origin: Origin | None = None
         self.observations: list[Observation] = []
-        self.offset = store.next
+        self.offset, self.key = store.next, store.key
 
     def write(self) -> int:
         """Make it durable. Returns: events that said something new."""
         events = 0
         if self.origin is not None and self.observations:
-            events = self._store.take(self.origin, self.observations, self.offset)
+            events = self._store.take(self.origin, self.observations, self.offset, self.key)
         elif self.offset != self._store.next:
-            self._store.skip(self.offset)
+            self._store.skip(self.offset, self.key)
         self.origin, self.observations = None, []
         return events
 

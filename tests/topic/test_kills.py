@@ -1,0 +1,90 @@
+"""The one who tells, the one who is told and the broker are killed at any moment: nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from servers.broker import Broker
+from store.streams import fresh_view
+from store.written import numbered
+from topic.processes import TOTAL
+from topic.teller import caught_up
+from topic.telling import events
+
+from enrich.evidence import EvidenceStore
+from enrich.replica import position
+from whowas.evidence_topic import TopicSettings
+
+KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
+
+
+class Process(NamedTuple):
+    """A process that can be killed and started again, with what it says."""
+
+    words: list[str]
+    log: Path
+
+    def start(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"PYTHONPATH": f"tests:{os.getcwd()}"}
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "topic.processes", *self.words]
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+
+@pytest.fixture
+def own_broker(servers_built: None) -> Iterator[Broker]:
+    with Broker() as started:
+        yield started
+
+
+def test_kills_lose_nothing_and_double_nothing(own_broker: Broker, client: str, root: Path, tmp_path: Path) -> None:
+    settings = TopicSettings("evidence", client, own_broker.options())
+    told = json.dumps({"topic": settings.topic, "client": client, "options": dict(settings.options)})
+    store, copy = tmp_path / "store", tmp_path / "copy"
+    both = [Process(["tell", str(store), told], tmp_path / "tell.log"),
+            Process(["keep", str(copy), told], tmp_path / "keep.log")]  # fmt: skip
+    dice, running = random.Random(client), [one.start() for one in both]
+    steps = set()
+    try:
+        for number in range(2 * KILLS):
+            time.sleep(dice.uniform(0.5, 2.5))
+            which = dice.randrange(2)
+            assert running[which].poll() is None, both[which].log.read_text()[-2000:]
+            running[which].kill()
+            running[which].wait()
+            if number % KILLS == KILLS // 2:
+                own_broker.server.kill()
+                own_broker.server.start(60)
+            steps.add(progress(copy))
+            running[which] = both[which].start()
+        until = time.monotonic() + 120
+        while "told" not in both[0].log.read_text():
+            assert time.monotonic() < until, both[0].log.read_text()[-2000:]
+            time.sleep(0.1)
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+    caught_up(copy, settings)
+    assert len(steps) > KILLS / 2, "the runs that were killed had got somewhere"
+    with EvidenceStore(tmp_path / "single", write=True) as single:
+        single.write(numbered(TOTAL))
+    assert events(copy) == events(store) == events(tmp_path / "single")
+    assert fresh_view(copy) == fresh_view(store) == fresh_view(tmp_path / "single")
+
+
+def progress(path: Path) -> int:
+    """How many messages a replica has taken in."""
+    if not path.exists():
+        return 0
+    now = position(str(path))
+    return now.next if now else 0
