@@ -12,7 +12,7 @@ from topic.teller import Teller
 
 from whowas.evidence_topic import Replica, TopicSettings
 
-TOTAL = 6000
+TOTAL = 12_000
 
 
 def tell(path: str, settings: TopicSettings) -> None:

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,18 +53,19 @@ def test_kills_lose_nothing_and_double_nothing(own_broker: Broker, client: str, 
     both = [Process(["tell", str(store), told], tmp_path / "tell.log"),
             Process(["keep", str(copy), told], tmp_path / "keep.log")]  # fmt: skip
     dice, running = random.Random(client), [one.start() for one in both]
+    progress = (lambda: written(store)), (lambda: taken_in(copy))
     steps = set()
     try:
         for number in range(2 * KILLS):
-            time.sleep(dice.uniform(0.5, 2.5))
             which = dice.randrange(2)
+            live_a_while(progress[which], dice)
             assert running[which].poll() is None, both[which].log.read_text()[-2000:]
             running[which].kill()
             running[which].wait()
             if number % KILLS == KILLS // 2:
                 own_broker.server.kill()
                 own_broker.server.start(60)
-            steps.add(progress(copy))
+            steps.add((taken_in(copy), written(store)))
             running[which] = both[which].start()
         until = time.monotonic() + 120
         while "told" not in both[0].log.read_text():
@@ -82,7 +83,27 @@ def test_kills_lose_nothing_and_double_nothing(own_broker: Broker, client: str, 
     assert fresh_view(copy) == fresh_view(store) == fresh_view(tmp_path / "single")
 
 
-def progress(path: Path) -> int:
+def live_a_while(progress: Callable[[], int], dice: random.Random) -> None:
+    """Until it has got further and some time more, so that work is hit; or any time, so that starts are."""
+    began, until = progress(), time.monotonic() + 8
+    if dice.random() < 0.7:
+        while progress() == began and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(dice.uniform(0, 0.6))
+    else:
+        time.sleep(dice.uniform(0, 3))
+
+
+def written(path: Path) -> int:
+    """How many observations are in the store of the one who tells."""
+    if not path.exists():
+        return 0
+    with EvidenceStore(path) as store:
+        found = store.cursors("c").get("Pod")
+    return int(found.version) if found else 0
+
+
+def taken_in(path: Path) -> int:
     """How many messages a replica has taken in."""
     if not path.exists():
         return 0
