@@ -27,7 +27,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED) = range(14)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER) = range(15)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from enrich.answers import (
     LIKELY,
     NODE_PORT,
     OTHER_VNI,
+    OUTER,
     RENEWED,
     SEVERAL_VNIS,
     SNAT,
@@ -37,6 +38,7 @@ from whowas.schema import check, flow_schema, named_schema
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
 TUNNEL_PORTS = (4789, 8472, 6081)
 
 
@@ -78,8 +80,9 @@ class Namer:
         starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
         sides = [self._end(flows, side, starts, ends) for side in ("src", "dst")]
         self._networks(flows, sides)
-        self._accepting(sides[1], flows["protocol"], starts)
-        self._masqueraded(sides[0], sides[1])
+        outer = _outer(flows["encapsulated"], sides)
+        self._accepting(sides[1], flows["protocol"], starts, outer)
+        self._masqueraded(sides[0], sides[1], outer)
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
         for one in sides:
             columns |= self._columns(one, starts)
@@ -161,10 +164,10 @@ class Namer:
             odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
             one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
 
-    def _accepting(self, end: _End, protocol: Any, starts: Words) -> None:
+    def _accepting(self, end: _End, protocol: Any, starts: Words, outer: Flags) -> None:
         """A node's port can be a Service's node port, or the port of one host-network pod."""
         verdicts = end.verdicts
-        rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0))
+        rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0) & ~outer)
         cache: dict[tuple[bytes, int, str, tuple[int, ...]], tuple[int, int, int]] = {}
         protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
         for row in rows:
@@ -187,10 +190,10 @@ class Namer:
         fits = by_port(self.history, members, port, protocol)
         return (LIKELY, fits, BY_PORT) if fits >= 0 else (AT_NODE, node, 0)
 
-    def _masqueraded(self, src: _End, dst: _End) -> None:
+    def _masqueraded(self, src: _End, dst: _End, outer: Flags) -> None:
         """A node that opens a connection to anything beyond itself may speak for a pod."""
         verdicts = src.verdicts
-        rows = np.flatnonzero(verdicts.codes == AT_NODE)
+        rows = np.flatnonzero((verdicts.codes == AT_NODE) & ~outer)
         rows = rows[~np.isin(dst.ports[rows], TUNNEL_PORTS)]
         if len(rows):
             mine = self._names.nodes_of(verdicts.holds[rows])
@@ -220,6 +223,15 @@ def _addresses(column: Any) -> npt.NDArray[np.uint8]:
     """The 16-byte addresses of a column as (n, 16), without a copy."""
     data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
     return data[column.offset * 16 : (column.offset + len(column)) * 16].reshape(-1, 16)
+
+
+def _outer(encapsulated: Any, sides: list[_End]) -> Flags:
+    """Flows whose ends are tunnel ends. The node's own kernel speaks there: no pod, no Service, no masquerade."""
+    outer: Flags = pc.fill_null(encapsulated, False).to_numpy(zero_copy_only=False)
+    if outer.any():
+        for one in sides:
+            one.verdicts.why[outer & (one.verdicts.codes == AT_NODE)] = OUTER
+    return outer
 
 
 def _constant(word: str, size: int) -> Any:

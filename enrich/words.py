@@ -22,6 +22,7 @@ from enrich.answers import (
     NONE,
     NOT_WATCHED,
     OTHER_VNI,
+    OUTER,
     RENEWED,
     SEVERAL_VNIS,
     SNAT,
@@ -69,7 +70,9 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
     if code == SNAT:
         return "a node's address: masqueraded pods may stand behind it, the pod is not known"
     if code == AT_NODE:
-        return "a node's address"
+        return (
+            "a node's address, outside a tunnel: who spoke inside is not told" if why == OUTER else "a node's address"
+        )
     if code == AT_SERVICE:
         if why == NODE_PORT:
             return "a node port of the service"

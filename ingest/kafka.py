@@ -5,18 +5,20 @@ Nothing is committed but by `commit`: what was polled and not committed is polle
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from whowas.brokers import IN, BrokerError, Partition, Piece, Value, for_kafka_python, refuse_ours
+from whowas.brokers import IN, BrokerError, Heard, Partition, Piece, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
 Offsets = dict[Partition, int]
 # What one answer of the broker may hold, so that lag costs no memory.
 FETCH_BYTES = 16 << 20
+# How long the broker may keep an answer back: what else is asked on that connection waits behind it.
+FETCH_WAIT_MS = 100
+ASK_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Consumer(Protocol):
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Undo pause."""
 
-    def commit(self, offsets: Offsets) -> None:
-        """Say which record of each partition is wanted next; on return the broker knows."""
+    def commit(self, offsets: Offsets) -> bool:
+        """Say which record of each partition is wanted next. Returns: whether the broker knows; else ask again."""
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         """Return what was committed, where anything was."""
@@ -85,9 +87,8 @@ class _KafkaPython:
             import kafka
         except ImportError as error:
             raise MissingExtra(str(error.name), "kafka") from error
-        # What it logs, poll raises or the state shows; at a broker that is down it logs without end.
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         self._kafka = kafka
+        self._heard = Heard("kafka")
         own = {
             "group_id": wanted.group,
             "auto_offset_reset": wanted.start,
@@ -95,7 +96,12 @@ class _KafkaPython:
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
         }
-        chosen = {"fetch_max_bytes": FETCH_BYTES, "bootstrap_timeout_ms": 5000, "reconnect_backoff_max_ms": 2000}
+        chosen = {
+            "fetch_max_bytes": FETCH_BYTES,
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
+            "bootstrap_timeout_ms": ASK_SECONDS * 1000,
+            "reconnect_backoff_max_ms": 2000,
+        }
         with self._in_words("reach the broker"):
             self._consumer = kafka.KafkaConsumer(**chosen | for_kafka_python(options, IN) | own)
             if wanted.topics:
@@ -120,7 +126,10 @@ class _KafkaPython:
         try:
             yield
         except (errors.KafkaError, OSError) as error:
-            raise BrokerError(_words(verb, error), not isinstance(error, self._lasting())) from error
+            why = f"{error}: {self._heard.reason}" if self._heard.reason else error
+            lasting = isinstance(error, self._lasting()) or self._heard.lasting()
+            self._heard.reason = ""
+            raise BrokerError(_words(verb, why), not lasting) from error
         except (AssertionError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
 
@@ -160,13 +169,12 @@ class _KafkaPython:
     def resume(self, partitions: Iterable[Partition]) -> None:
         self._consumer.resume(*self._theirs(partitions))
 
-    def commit(self, offsets: Offsets) -> None:
-        told = {self._kafka.TopicPartition(*one): self._offset(offset) for one, offset in offsets.items()}
+    def commit(self, offsets: Offsets) -> bool:
+        kafka = self._kafka
+        told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
         with self._in_words("commit to Kafka"):
-            self._consumer.commit(told, timeout_ms=10_000)
-
-    def _offset(self, offset: int) -> Any:
-        return self._kafka.OffsetAndMetadata(offset, "", -1)
+            self._consumer.commit(told, timeout_ms=3000)
+        return True
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         with self._in_words("ask Kafka what was committed"):
@@ -176,9 +184,11 @@ class _KafkaPython:
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         asked = [self._kafka.TopicPartition(*one) for one in partitions]
+        if not asked:
+            return {}
         with self._in_words("ask Kafka what it keeps"):
-            first = self._consumer.beginning_offsets(asked, timeout_ms=5000)
-            end = self._consumer.end_offsets(asked, timeout_ms=5000)
+            first = self._consumer.beginning_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
+            end = self._consumer.end_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
         return {Partition(*one): (first[one], end[one]) for one in asked}
 
     def partitions(self, topic: str) -> list[Partition]:
@@ -193,6 +203,15 @@ class _KafkaPython:
             self._consumer.close(autocommit=False, timeout_ms=2000)
 
 
+@dataclass
+class _Committing:
+    """Offsets on their way to the broker, and what it said."""
+
+    offsets: Offsets
+    answered: bool = False
+    error: Any = None
+
+
 class _Confluent:
     """confluent-kafka: librdkafka, which fetches in threads of its own."""
 
@@ -203,7 +222,15 @@ class _Confluent:
             raise MissingExtra("confluent_kafka", "confluent") from error
         self._confluent = confluent_kafka
         self._trouble: Any = None
-        chosen = {"queued.max.messages.kbytes": FETCH_BYTES >> 10, "fetch.max.bytes": FETCH_BYTES}
+        self._admin: Any = None
+        self._committing: _Committing | None = None
+        self._options = options
+        chosen = {
+            "queued.max.messages.kbytes": FETCH_BYTES >> 10,
+            "fetch.max.bytes": FETCH_BYTES,
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "reconnect.backoff.max.ms": 2000,
+        }
         own = {
             "group.id": wanted.group,
             "auto.offset.reset": wanted.start,
@@ -213,6 +240,7 @@ class _Confluent:
             "allow.auto.create.topics": False,
             "log_level": 0,
             "error_cb": self._noted,
+            "on_commit": self._committed,
         }
         with self._in_words("reach the broker"):
             try:
@@ -241,7 +269,12 @@ class _Confluent:
         try:
             yield
         except self._confluent.KafkaException as error:
+            if self._admin is not None:
+                self._admin.poll(0)  # which may tell why
+            self._raise_trouble()
             raise self._error(verb, error.args[0]) from error
+        except TimeoutError as error:
+            raise BrokerError(_words(verb, "no answer")) from error
 
     def _error(self, verb: str, error: Any) -> BrokerError:
         code = self._confluent.KafkaError
@@ -290,12 +323,25 @@ class _Confluent:
         with self._in_words("go on reading"):
             self._consumer.resume(self._theirs(partitions))
 
-    def commit(self, offsets: Offsets) -> None:
-        told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
-        with self._in_words("commit to Kafka"):
-            for one in self._consumer.commit(offsets=told, asynchronous=False):
-                if one.error is not None:
-                    raise self._error("commit to Kafka", one.error)
+    def commit(self, offsets: Offsets) -> bool:
+        """Sent now, answered in `poll`: librdkafka's other way waits for a broker that is down, and we with it."""
+        if self._committing is None:
+            self._committing = _Committing(offsets)
+            told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
+            with self._in_words("commit to Kafka"):
+                self._consumer.commit(offsets=told, asynchronous=True)
+        if not self._committing.answered:
+            return False
+        before, self._committing = self._committing, None
+        if before.error is not None:
+            raise self._error("commit to Kafka", before.error)
+        # A partition may have been lost in between: then less is asked than was answered.
+        return offsets.items() <= before.offsets.items()
+
+    def _committed(self, error: Any, partitions: Any) -> None:
+        if self._committing is not None:
+            self._committing.error = error or next((one.error for one in partitions if one.error is not None), None)
+            self._committing.answered = True
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]
@@ -303,19 +349,35 @@ class _Confluent:
             return {_partition(one): one.offset for one in self._consumer.committed(asked, 10) if one.offset >= 0}
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
+        if not partitions:
+            return {}
         with self._in_words("ask Kafka what it keeps"):
-            return {one: self._bounds(one) for one in partitions}
+            first, end = (self._offsets(partitions, word) for word in ("earliest", "latest"))
+        return {one: (first[one], end[one]) for one in partitions}
 
-    def _bounds(self, one: Partition) -> tuple[int, int]:
-        first, end = self._consumer.get_watermark_offsets(self._confluent.TopicPartition(*one), 5)
-        return first, end
+    def _offsets(self, partitions: Sequence[Partition], word: str) -> Offsets:
+        from confluent_kafka import admin
+
+        spec: Any = vars(admin)["OffsetSpec"]
+        asked = {self._confluent.TopicPartition(*one): getattr(spec, word)() for one in partitions}
+        answers = self._asking().list_offsets(asked, request_timeout=ASK_SECONDS)
+        return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
 
     def partitions(self, topic: str) -> list[Partition]:
         with self._in_words("ask Kafka for its topics"):
-            found = self._consumer.list_topics(topic, 5).topics[topic]
+            found = self._asking().list_topics(topic, ASK_SECONDS).topics[topic]
         if found.error is not None and found.error.code() != self._confluent.KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise self._error("ask Kafka for its topics", found.error)
         return [Partition(topic, number) for number in sorted(found.partitions)]
+
+    def _asking(self) -> Any:
+        """A client for questions, on a connection of its own: a consumer's wait behind its fetches."""
+        from confluent_kafka.admin import AdminClient
+
+        if self._admin is None:
+            quiet: dict[str, Any] = {"log_level": 0, "error_cb": self._noted}
+            self._admin = AdminClient({**self._options, **quiet})
+        return self._admin
 
     def membership(self) -> Any:
         return self._consumer.consumer_group_metadata()

@@ -6,12 +6,11 @@ broker is down.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from whowas.brokers import OUT, BrokerError, Partition, Value, for_kafka_python, refuse_ours
+from whowas.brokers import OUT, BrokerError, Heard, Partition, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
 # (key, value); without a value it deletes what had the key.
@@ -60,8 +59,8 @@ class _KafkaPython:
             import kafka
         except ImportError as error:
             raise MissingExtra(str(error.name), "kafka") from error
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         self._kafka = kafka
+        self._heard = Heard("kafka")
         self._waiting: list[Any] = []
         chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000}
         own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
@@ -81,7 +80,10 @@ class _KafkaPython:
         try:
             yield
         except (errors.KafkaError, OSError) as error:
-            raise BrokerError(_words(verb, error), not isinstance(error, lasting)) from error
+            why = f"{error}: {self._heard.reason}" if self._heard.reason else error
+            passing = not isinstance(error, lasting) and not self._heard.lasting()
+            self._heard.reason = ""
+            raise BrokerError(_words(verb, why), passing) from error
         except (AssertionError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
 

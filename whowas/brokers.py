@@ -8,6 +8,7 @@ kafka-python 3.
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -45,6 +46,32 @@ class BrokerError(WhowasError):
     def __init__(self, message: str, passing: bool = True) -> None:
         super().__init__(message)
         self.passing = passing
+
+
+class Heard(logging.Handler):
+    """What a client only logs: kafka-python raises that it got no connection, and logs that the password is wrong.
+
+    All else that it logs is left aside: what matters it raises, and of a broker that is down it logs without end.
+    """
+
+    WORDS = ("SaslAuthenticationFailed", "SASL", "SSL")
+
+    def __init__(self, logger: str) -> None:
+        super().__init__(logging.WARNING)
+        self.reason = ""
+        theirs = logging.getLogger(logger)
+        theirs.propagate = False
+        theirs.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the last line about who is trusted."""
+        text = record.getMessage()
+        if not self.lasting() and any(word in text for word in self.WORDS):
+            self.reason = text.partition(": ")[2] or text
+
+    def lasting(self) -> bool:
+        """Return whether the broker knows us and does not let us in."""
+        return "SaslAuthenticationFailed" in self.reason
 
 
 # These decide whether anything is lost or doubled: whowas sets them.

@@ -21,7 +21,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Every file that holds a kernel or a number that kernels are compiled with; a test compares with what is there.
-SOURCES = ("whowas/kernels.py", "ingest/packets/*.py", "enrich/lookup.py", "enrich/exclusion.py")
+SOURCES = (
+    "whowas/kernels.py",
+    "ingest/packets/*.py",
+    "ingest/records/scan_*.py",
+    "enrich/lookup.py",
+    "enrich/exclusion.py",
+)
 
 
 def _fingerprint() -> str:

@@ -34,7 +34,10 @@ CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "exter
 
 KINDS = ("pod", "service", "node", "external")
 END_REASONS = ("fin", "rst", "idle_timeout", "active_timeout", "end_of_capture", "table_full")
-INITIATOR_BASES = ("syn", "first_packet")
+INITIATOR_BASES = ("syn", "first_packet", "record", "sender")
+DIRECTIONALITIES = ("bi", "uni")
+COUNTER_LAYERS = ("L2", "L3", "L4")
+TIME_BASES = ("packet", "uptime", "export", "window", "receive")
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class Column:
 def _end(side: str, other: str) -> list[Column]:
     """The addresses of one end, as the capture or record gives them."""
     role = "opened" if side == "src" else "accepted"
+    uni = "sent" if side == "src" else "was sent to"
     return [
-        Column(f"{side}_ip", WORD, "", f"Address of the end that {role} the conversation, as text"),
+        Column(f"{side}_ip", WORD, "", f"Address of the end that {role} the conversation (uni: that {uni}), as text"),
         Column(f"{side}_ip16", ADDRESS, "16 bytes, IPv4 as ::ffff:a.b.c.d", f"{side}_ip for range conditions"),
         Column(f"{side}_port", pa.uint16(), "", f"Port of {side}_ip; null where the protocol has none"),
         Column(f"{side}_mac", WORD, "", f"Innermost Ethernet address next to {side}_ip; null without Ethernet"),
@@ -87,28 +91,47 @@ def _name(side: str) -> list[Column]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("flow_id", pa.string(), "32 hex digits", "Stable id: the same input gives the same id"),
-    Column("start_time", TIME, "us, UTC", "Time of the first packet"),
-    Column("end_time", TIME, "us, UTC", "Time of the last packet"),
+    Column("start_time", TIME, "us, UTC", "Time of the first packet, as well as time_basis can tell"),
+    Column("end_time", TIME, "us, UTC", "Time of the last packet, as well as time_basis can tell"),
     Column("received_time", TIME, "us, UTC", "When a collector received the record; null for captures"),
+    Column(
+        "time_basis",
+        WORD,
+        "",
+        "What the times are: of packets, by the exporter's uptime, of the export, of a window of counting, of receipt",
+    ),
     Column("cluster", WORD, "", "Name of the cluster whose history named the flow", "enrich"),
     *_end("src", "dst_ip"),
     *_end("dst", "src_ip"),
     Column("protocol", WORD, "", "tcp, udp, icmp, icmpv6, sctp; else the IANA number as text"),
     Column("protocol_number", pa.uint8(), "", "IANA protocol number"),
+    Column("bytes_out", pa.int64(), "bytes of counter_layer", "From src to dst, not scaled by sampling_rate"),
+    Column("bytes_in", pa.int64(), "bytes of counter_layer", "From dst to src; null where the record is uni"),
+    Column("packets_out", pa.int64(), "packets", "From src to dst, not scaled by sampling_rate"),
+    Column("packets_in", pa.int64(), "packets", "From dst to src; null where the record is uni"),
     Column(
-        "bytes_out", pa.int64(), "bytes, IP layer", "From src to dst, by the IP header: snap length does not matter"
+        "directionality", WORD, "", "bi: one row for both directions; uni: src to dst alone, the answer is another row"
     ),
-    Column("bytes_in", pa.int64(), "bytes, IP layer", "From dst to src"),
-    Column("packets_out", pa.int64(), "packets", "From src to dst"),
-    Column("packets_in", pa.int64(), "packets", "From dst to src"),
+    Column(
+        "counter_layer", WORD, "", "What bytes count: L2 frames, L3 IP packets (captures), L4 payload; null if not told"
+    ),
+    Column("sampling_rate", pa.int64(), "packets for each one counted", "1 = all were counted, 0 = not known"),
     Column("tcp_flags", pa.uint16(), "bits", "Union of the TCP flags of both directions; null unless TCP"),
     Column("tcp_flags_out", pa.uint16(), "bits", "TCP flags from src to dst"),
     Column("tcp_flags_in", pa.uint16(), "bits", "TCP flags from dst to src"),
-    Column("initiator_basis", WORD, "", "Why src is src: syn (it sent the SYN) or first_packet"),
+    Column(
+        "initiator_basis",
+        WORD,
+        "",
+        "Why src is src: syn (it sent the SYN), first_packet, record (its word), sender (uni)",
+    ),
     Column("direction", WORD, "", "internal, inbound, outbound, external as the cluster sees it", "enrich"),
     Column("vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels"),
     Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
     Column("tunnels", WORD, "", "Chain of tunnels, outermost first, joined by '>'; null without"),
+    Column(
+        "encapsulated", pa.bool_(), "", "Both ends are outer addresses of a tunnel that was not opened: named as nodes"
+    ),
     Column("outer_src_ip", WORD, "", "Outermost source address; null outside tunnels"),
     Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),
     *_name("src"),

@@ -41,7 +41,7 @@ class Summary:
             found = np.bincount(column.indices.to_numpy(), minlength=len(column.dictionary))
             for word, count in zip(column.dictionary.to_pylist(), found.tolist(), strict=True):
                 counts[word] += count
-        sizes = pc.add(named["bytes_out"], named["bytes_in"]).to_numpy()
+        sizes = sum(pc.fill_null(named[name], 0).to_numpy() for name in ("bytes_out", "bytes_in"))
         self.bytes += int(sizes.sum())
         self.packets += int(pc.sum(named["packets_out"]).as_py() or 0) + int(pc.sum(named["packets_in"]).as_py() or 0)
         if named.num_rows:

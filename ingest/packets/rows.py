@@ -63,6 +63,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         **_counts(rows, ends, is_b),
         **_network(rows, cold, is_b),
         **_words(rows, cold, observers, formats),
+        **_same(len(rows)),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]
@@ -149,6 +150,17 @@ def _words(rows: Words, cold: Words, observers: list[str], formats: list[str]) -
         "observer": dictionary(cold[:, t.PLACE], pa.array(observers, pa.string())),
         "source_format": dictionary(cold[:, t.PLACE], pa.array(formats, pa.string())),
     }  # fmt: skip
+
+
+def _same(number: int) -> dict[str, Any]:
+    """What is the same for every conversation of a capture."""
+    words = {"directionality": "bi", "counter_layer": "L3", "time_basis": "packet"}
+    zeros = np.zeros(number, dtype=np.int32)
+    return {
+        **{name: dictionary(zeros, pa.array([word])) for name, word in words.items()},
+        "sampling_rate": numbers(np.ones(number, dtype=np.int64), pa.int64()),
+        "encapsulated": pa.array(np.zeros(number, dtype=np.bool_)),
+    }
 
 
 def _flow_ids(rows: Words, cold: Words, observers: list[str]) -> Any:

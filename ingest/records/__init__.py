@@ -1,1 +1,9 @@
-"""Flow logs to flows, one module a format. Nothing here yet: captures come first."""
+"""Flow logs to flows: bytes in, record batches of whowas.schema.flow_schema out. One module a format.
+
+scan_*.py are the kernels, fields.py makes columns of what they find, draft.py checks and builds the batch.
+"""
+
+from ingest.records.reading import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values
+from ingest.records.recognise import FORMATS, reader_for
+
+__all__ = ["FORMATS", "Ids", "Parsed", "RecordOptions", "RecordReader", "Refusal", "Values", "reader_for"]

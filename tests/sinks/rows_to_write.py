@@ -35,6 +35,8 @@ def _value(kind: Any, dice: random.Random) -> Any:
         return {kind.field(i).name: _value(kind.field(i).type, dice) for i in range(kind.num_fields)}
     if pa.types.is_list(kind):
         return dice.choice([None, [], [_value(kind.value_type, dice) for _ in range(2)]])
+    if pa.types.is_boolean(kind):
+        return dice.choice([None, False, True])
     return dice.choice([None, 0, dice.randrange(200)])
 
 

@@ -32,7 +32,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which pods hold 10.0.0.9 and 10.0.0.1, watched for three hours from T0."""
     path = tmp_path_factory.mktemp("history") / "h.db"
     with EvidenceStore(path, write=True) as store:
-        store.write([seen("ADDED", thing("web", version=1), 0), seen("ADDED", thing("db", version=2, ip="10.0.0.1"), 0)])
+        pods = thing("web", version=1), thing("db", version=2, ip="10.0.0.1")
+        store.write([seen("ADDED", one, 0) for one in pods])
         for kind in ("Pod", "Service", "Node"):
             about = KubeObject(kind, Meta(resourceVersion="3"))
             store.write([seen("BOOKMARK", about, 0.5), seen("BOOKMARK", about, 3 * 3600)])

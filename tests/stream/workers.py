@@ -16,7 +16,7 @@ from typing import Any
 from servers.process import free_port
 
 # Short sessions: a worker that is killed keeps its partitions for so long.
-SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+SESSION = {"session.timeout.ms": 1200, "heartbeat.interval.ms": 300}
 
 
 def write_config(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:

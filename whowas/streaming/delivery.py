@@ -98,7 +98,7 @@ class Outputs:
 
 
 class Delivery:
-    """Some lots on their way out. `go_on` until it says that it is done; after an error, again, later."""
+    """Some lots on their way out: `write`, then `commit`, each until it is done; after an error, again, later."""
 
     def __init__(self, outputs: Outputs, lots: Sequence[Lot]) -> None:
         self.lots = {one.partition: one for one in lots}
@@ -121,19 +121,22 @@ class Delivery:
         """Return what is to be committed."""
         return {one.partition: one.next for one in self.lots.values()}
 
-    def go_on(self, consumer: Consumer) -> bool:
-        """Do what is left, in the order above. Returns: whether all is done. Raises: OutputError, BrokerError."""
+    def write(self) -> bool:
+        """Do what is left of steps 1 to 3. Returns: whether they are done. Raises: OutputError, BrokerError."""
         for lot in self.lots.values():
             self._letters(lot)  # 1
         for lot in self.lots.values():
             self._parquet(lot)  # 2
-        if not self._outputs.acknowledged():  # 3
-            return False
+        return self._outputs.acknowledged()  # 3
+
+    def commit(self, consumer: Consumer) -> bool:
+        """Do step 4 or 5, after the others. Returns: whether the broker has confirmed it. Raises: BrokerError."""
+        if not self.lots:
+            return True
         if self._outputs.transactions:
             self._transaction(consumer)  # 4
-        elif self.lots:
-            consumer.commit(self.offsets())  # 5
-        return True
+            return True
+        return consumer.commit(self.offsets())  # 5
 
     def _letters(self, lot: Lot) -> None:
         written = self._outputs.written(lot.partition)

@@ -54,6 +54,7 @@ class Worker:
         self._paused = False
         self._provisional: dict[int, Any] = {}
         self._lags: dict[Partition, int] = {}
+        self._probed: list[Partition] = []
         self._lag_due = self._delivered_at = 0.0
         self._alive_at = time.monotonic()
         self._delivery_seconds = Histogram()
@@ -133,12 +134,7 @@ class Worker:
                 continue
             with self._troubles.trying("broker"):
                 consumer = self._connect()
-                missing = [topic for topic in self._config.input.topics if not consumer.partitions(topic)]
-                if missing:
-                    consumer.close()
-                    raise ConfigError(
-                        f"cannot read topic '{missing[0]}': the broker has no such topic; create it, or see [input]"
-                    )
+                self._probed = [_first_partition(consumer, topic) for topic in self._config.input.topics][:1]
                 self._consumer = consumer
 
     def _connect(self) -> kafka_in.Consumer:
@@ -179,7 +175,6 @@ class Worker:
                     self._lanes[one] = Lane(one)
         if changes:
             self._paused = False
-            self._lag_due = 0.0
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
@@ -194,24 +189,29 @@ class Worker:
 
     def _claim(self, consumer: kafka_in.Consumer) -> None:
         """Take hold of the output of each new partition; its last owner may still be busy with it."""
-        for lane in self._lanes.values():
-            if not lane.claimed and self._troubles.may("claim"):
-                with self._troubles.trying("claim"):
-                    if self._outputs.parquet is None or self._outputs.parquet.claim(lane.partition):
-                        self._check_start(lane.partition, consumer)
-                        lane.claimed = True
+        wanted = [one for one in self._lanes.values() if not one.claimed]
+        if not wanted or not self._troubles.may("claim"):
+            return
+        with self._troubles.trying("claim"):
+            parquet = self._outputs.parquet
+            mine = [one for one in wanted if parquet is None or parquet.claim(one.partition)]
+            if mine:
+                self._check_start([one.partition for one in mine], consumer)
+            for one in mine:
+                one.claimed = True
 
-    def _check_start(self, partition: Partition, consumer: kafka_in.Consumer) -> None:
+    def _check_start(self, partitions: list[Partition], consumer: kafka_in.Consumer) -> None:
         """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
-        first, end = consumer.bounds([partition])[partition]
-        committed = consumer.committed([partition]).get(partition)
-        self.counts.expired[partition.topic] += max(first - committed, 0) if committed is not None else 0
-        written = self._outputs.written(partition)
-        if written > end:
-            raise ConfigError(
-                f"cannot go on with {partition}: its files go up to offset {written - 1}, but the topic ends at "
-                f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
-            )
+        bounds, committed = consumer.bounds(partitions), consumer.committed(partitions)
+        for one in partitions:
+            first, end = bounds[one]
+            self.counts.expired[one.topic] += max(first - committed.get(one, first), 0)
+            written = self._outputs.written(one)
+            if written > end:
+                raise ConfigError(
+                    f"cannot go on with {one}: its files go up to offset {written - 1}, but the topic ends at "
+                    f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
+                )
 
     # Records come.
 
@@ -309,10 +309,19 @@ class Worker:
             lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
             self._delivery = Delivery(self._outputs, lots) if lots else None
             self._delivered_at = time.monotonic()
-        if self._delivery is not None and self._troubles.may("output"):
-            with self._troubles.trying("output"):
-                if self._delivery.go_on(consumer):
-                    self._done(self._delivery)
+        self._push(consumer)
+
+    def _push(self, consumer: kafka_in.Consumer) -> None:
+        """Go on with the delivery, where it is not to wait after a failure."""
+        delivery, written = self._delivery, False
+        if delivery is None or not self._troubles.may("output"):
+            return
+        with self._troubles.trying("output"):
+            written = delivery.write()
+        if written and self._troubles.may("commit"):
+            with self._troubles.trying("commit"):
+                if delivery.commit(consumer):
+                    self._done(delivery)
 
     def _due(self) -> bool:
         ready = sum(one.chunk.weight() for lane in self._lanes.values() for one in lane.ready)
@@ -359,8 +368,10 @@ class Worker:
             return
         self._lag_due = time.monotonic() + LAG_EVERY_SECONDS
         with self._troubles.trying("broker"):
-            for one, (_, end) in consumer.bounds(list(self._lanes)).items():
-                self._lags[one] = max(end - self._undelivered(self._lanes[one], end), 0)
+            # Without partitions the broker is asked too: it may be why there are none.
+            for one, (_, end) in consumer.bounds(list(self._lanes) or self._probed).items():
+                if one in self._lanes:
+                    self._lags[one] = max(end - self._undelivered(self._lanes[one], end), 0)
 
     def _undelivered(self, lane: Lane, end: int) -> int:
         """The first offset that is not done with; the end where nothing was read yet."""
@@ -380,11 +391,12 @@ class Worker:
                 if not lots:
                     return
                 self._delivery = Delivery(self._outputs, lots)
-            with self._troubles.trying("output"):
-                if self._delivery.go_on(self._consumer):
-                    self._done(self._delivery)
-            if not self._troubles.may("output"):
-                time.sleep(0.1)
+            self._push(self._consumer)
+            if self._delivery is not None:
+                # Nothing is taken of what this brings; answers to commits come with it.
+                with self._troubles.trying("poll"):
+                    self._consumer.poll(POLL_SECONDS, 1)
+                self._rebalance()
 
     def _let_go(self) -> None:
         if self._consumer is not None:
@@ -393,6 +405,15 @@ class Worker:
         self._outputs.close()
         if self._knowledge is not None:
             self._knowledge.close()
+
+
+def _first_partition(consumer: kafka_in.Consumer, topic: str) -> Partition:
+    """Return a partition of a topic. Raises: ConfigError where there is no such topic."""
+    found = consumer.partitions(topic)
+    if not found:
+        consumer.close()
+        raise ConfigError(f"cannot read topic '{topic}': the broker has no such topic; create it, or see [input]")
+    return found[0]
 
 
 def _behind(piece: Piece, offset: int) -> Piece:

@@ -1,0 +1,135 @@
+"""Named flows on a topic: at least once with stable keys, in transactions, provisional and revised. On both clients."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from servers.broker import Broker
+from store.written import T0, seen, thing
+from stream.conftest import Start
+from stream.flow_records import consume, count, produce, record
+from stream.workers import wait_until
+
+from enrich.evidence import EvidenceStore
+from whowas.observation import KubeObject, Meta
+from whowas.schema import named_schema
+
+Tables = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def out(broker: Broker, topic: str) -> str:
+    return broker.create(f"named-{topic}", 2)
+
+
+def test_json_beside_parquet(
+    broker: Broker, topic: str, out: str, start: Start, tables: Tables, tmp_path: Path
+) -> None:
+    tables["kafka_output"] = {"topic": out}
+    produce(broker, topic, map(record, range(500)))
+    worker = start()
+    found = [json.loads(one.value()) | {"key": one.key().decode()} for one in consume(broker, out, 500)]
+    wait_until(lambda: count(tmp_path / "named") == 500, worker)
+    assert worker.stop() == 0, worker.told()
+    assert Counter(one["bytes_out"] for one in found) == dict.fromkeys(range(500), 1)
+    assert all(one["key"] == one["flow_id"] for one in found)
+    assert {one["dst_pod"] for one in found} == {"web"}
+    assert "revision" not in found[0]
+
+
+def test_arrow(broker: Broker, topic: str, out: str, start: Start, tables: Tables) -> None:
+    tables["kafka_output"] = {"topic": out, "format": "arrow"}
+    del tables["parquet"]
+    produce(broker, topic, map(record, range(2500)))
+    worker = start()
+    rows: Counter[int] = Counter()
+    while rows.total() < 2500:
+        for one in consume(broker, out, 3, 5)[:]:
+            table = pa.ipc.open_stream(one.value()).read_all()
+            assert table.schema.equals(named_schema())
+            rows.update(table["bytes_out"].to_pylist())
+        break
+    wait_until(lambda: sum(broker.committed(f"group-{topic}", topic, 3)) == 2500, worker)
+    assert worker.stop() == 0, worker.told()
+
+
+def test_kills_repeat_messages_under_the_same_key(
+    broker: Broker, topic: str, out: str, start: Start, tables: Tables
+) -> None:
+    tables["kafka_output"] = {"topic": out}
+    del tables["parquet"]
+    worker, rng = start(), random.Random(3)
+    for turn in range(4):
+        produce(broker, topic, map(record, range(turn * 1000, turn * 1000 + 1000)))
+        time.sleep(rng.uniform(1, 4))
+        worker.kill()
+        worker = start()
+    wait_until(lambda: sum(broker.committed(f"group-{topic}", topic, 3)) == 4000, worker)
+    assert worker.stop() == 0, worker.told()
+    keys: dict[int, set[bytes]] = {}
+    for one in consume(broker, out, 100_000, 3):
+        keys.setdefault(json.loads(one.value())["bytes_out"], set()).add(one.key())
+    assert sorted(keys) == list(range(4000))
+    assert all(len(one) == 1 for one in keys.values())
+
+
+def test_kills_in_transactions_repeat_nothing(
+    broker: Broker, topic: str, out: str, start: Start, tables: Tables
+) -> None:
+    tables["kafka_output"] = {"topic": out, "delivery": "transactions", "options": {}}
+    del tables["kafka_output"]["options"]
+    del tables["parquet"]
+    worker, rng = start(), random.Random(4)
+    for turn in range(5):
+        produce(broker, topic, map(record, range(turn * 1000, turn * 1000 + 1000)))
+        time.sleep(rng.uniform(1, 4))
+        worker.kill()
+        worker = start()
+    wait_until(lambda: sum(max(one, 0) for one in broker.committed(f"group-{topic}", topic, 3)) == 5000, worker)
+    assert worker.stop() == 0, worker.told()
+    found = Counter(json.loads(one.value())["bytes_out"] for one in consume(broker, out, 100_000, 3))
+    assert found == dict.fromkeys(range(5000), 1)
+
+
+def test_provisional_answers_are_revised(
+    broker: Broker, topic: str, out: str, start: Start, tables: Tables, tmp_path: Path
+) -> None:
+    """At first nobody knows who holds 10.0.0.9; when the history has it, only those answers come again."""
+    path = tmp_path / "h.db"
+
+    def bookmarks(store: EvidenceStore, at_seconds: float) -> None:
+        for kind in ("Pod", "Service", "Node"):
+            store.write([seen("BOOKMARK", KubeObject(kind, Meta(resourceVersion="9")), at_seconds)])
+
+    with EvidenceStore(path, write=True) as store:
+        bookmarks(store, 0.5)
+        bookmarks(store, 10)
+        tables["history"]["path"] = str(path)
+        tables["history"]["refresh_seconds"] = 0.2
+        tables["naming"]["wait"] = "provisional"
+        tables["kafka_output"] = {"topic": out}
+        at = T0 / 1e6 + 20
+        values = [record(number, at) for number in range(10)]
+        values += [record(number, at).replace(b"10.0.0.9", b"8.8.8.8").replace(b'"10.0.0.', b'"8.8.4.')
+                   for number in range(10, 15)]  # fmt: skip
+        produce(broker, topic, values)
+        worker = start()
+        first = consume(broker, out, 15)
+        assert {json.loads(one.value())["revision"] for one in first} == {0}
+        assert not count(tmp_path / "named"), "Parquet waits for what is final"
+        store.write([seen("ADDED", thing("web", version=8), 15)])
+        bookmarks(store, 100)
+        wait_until(lambda: count(tmp_path / "named") == 15, worker)
+    assert worker.stop() == 0, worker.told()
+    after = [json.loads(one.value()) for one in consume(broker, out, 100, 3)]
+    revised = [one for one in after if one["revision"] == 1]
+    assert sorted(one["bytes_out"] for one in revised) == list(range(10))
+    assert {one["dst_pod"] for one in revised} == {"web"}
+    assert worker.lines()[-1]["revised"] == 10
