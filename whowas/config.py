@@ -59,6 +59,11 @@ class HistorySettings:
     """Who held which address when."""
 
     path: str = _said("The store that `whowas watch` writes (followed as it grows), or evidence files.")
+    topic: str | None = _said(
+        "A topic that `whowas watch --to-kafka` fills; `path` is then the replica that workers of this machine keep "
+        "of it, made where there is none.",
+        None,
+    )
     cluster: str | None = _said("Which cluster of the history, where it has several.", None)
     refresh_seconds: float = _said("How often a store is looked at for news.", 2.0)
 

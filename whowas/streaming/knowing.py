@@ -8,8 +8,9 @@ from typing import Any
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.stored import StoredHistory
 from whowas.asking import load_history, the_store
-from whowas.config import HistorySettings, Naming
+from whowas.config import HistorySettings, Kafka, Naming
 from whowas.errors import StoreError
+from whowas.evidence_topic import Replica, TopicSettings
 
 # Following costs time: never more than this part of it.
 SHARE = 0.2
@@ -21,8 +22,9 @@ class Knowledge:
     Raises: WhowasError when it cannot be read at the start; later the last state stays, and `trouble` says why.
     """
 
-    def __init__(self, told: HistorySettings, naming: Naming) -> None:
+    def __init__(self, told: HistorySettings, naming: Naming, replica: Replica | None = None) -> None:
         self._told = told
+        self._replica = replica
         self._stored: StoredHistory | None = None
         store = the_store(told.path)
         if store is not None:
@@ -50,6 +52,11 @@ class Knowledge:
         if self._stored is None or time.monotonic() < self._due:
             return False
         began = time.monotonic()
+        # A replica that reads everything anew knows less for a while; what was known up to here stays true.
+        lacks = self._replica.unready() if self._replica is not None else []
+        if lacks:
+            self.trouble, self._due = "; ".join(lacks), began + self._told.refresh_seconds
+            return False
         try:
             news = self._stored.refresh()
             self.trouble = ""
@@ -69,6 +76,13 @@ class Knowledge:
         """Let go of the store."""
         if self._stored is not None:
             self._stored.close()
+
+
+def replica_of(told: HistorySettings, kafka: Kafka) -> Replica | None:
+    """Return what keeps the history's file, where it comes from a topic."""
+    if told.topic is None:
+        return None
+    return Replica(told.path, TopicSettings(told.topic, kafka.client, kafka.options))
 
 
 def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from whowas.brokers import Partition
+from whowas.evidence_topic import ReplicaVitals
 from whowas.metrics import Histogram, Sample
 from whowas.moments import rfc3339
 
@@ -75,6 +76,7 @@ class StreamVitals:
     bytes: int
     delivery_seconds: Histogram
     undelivered: int = 0
+    replica: ReplicaVitals | None = None
 
     def unready(self) -> list[str]:
         """Return why flows do not come through as they should, in words; nothing when they do."""
@@ -123,6 +125,7 @@ class StreamVitals:
             "held_rows": self.held,
             "lag": self.lag(),
             "history_known_until": rfc3339(self.watermark_us) if self.watermark_us > 0 else None,
+            "replica": None if self.replica is None else vars(self.replica),
             "rebalances": counts.rebalances,
             "failures": counts.failures,
             "files": self.files,
@@ -161,6 +164,8 @@ class StreamVitals:
         yield Sample("whowas_stream_files_total", (), self.files)
         yield Sample("whowas_stream_bytes_total", (), self.bytes)
         yield Sample("whowas_stream_delivery_seconds", (), self.delivery_seconds)
+        if self.replica is not None:
+            yield from self.replica.samples()
 
 
 def _by_reason(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
