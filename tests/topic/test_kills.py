@@ -56,13 +56,13 @@ def test_kills_lose_nothing_and_double_nothing(own_broker: Broker, client: str, 
     progress = (lambda: written(store)), (lambda: taken_in(copy))
     steps = set()
     try:
-        for number in range(2 * KILLS):
+        for number in range(KILLS):
             which = dice.randrange(2)
             live_a_while(progress[which], dice)
             assert running[which].poll() is None, both[which].log.read_text()[-2000:]
             running[which].kill()
             running[which].wait()
-            if number % KILLS == KILLS // 2:
+            if number == KILLS // 2:
                 own_broker.server.kill()
                 own_broker.server.start(60)
             steps.add((taken_in(copy), written(store)))
@@ -76,7 +76,7 @@ def test_kills_lose_nothing_and_double_nothing(own_broker: Broker, client: str, 
             one.kill()
             one.wait()
     caught_up(copy, settings)
-    assert len(steps) > KILLS / 2, "the runs that were killed had got somewhere"
+    assert len(steps) > KILLS / 3, "the runs that were killed had got somewhere"
     with EvidenceStore(tmp_path / "single", write=True) as single:
         single.write(numbered(TOTAL))
     assert events(copy) == events(store) == events(tmp_path / "single")
