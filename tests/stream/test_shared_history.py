@@ -42,7 +42,7 @@ def test_workers_name_by_what_the_topic_tells(
         time.sleep(2)
         assert not count(tmp_path / "named"), "the history is not known far enough"
         teller.tell(bookmarks(60))
-        wait_until(lambda: count(tmp_path / "named") == 100, early)
+        wait_until(lambda: count(tmp_path / "named") == 100, early, 120)
         wait_until(lambda: any(line["replica"]["state"] in ("shared", "reading") for line in late.lines()), late)
     for worker in (late, early):
         assert worker.stop() == 0, worker.told()
