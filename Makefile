@@ -92,9 +92,10 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
-soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder killed a hundred times (fifteen minutes), then an hour of kills on a real control plane (MINUTES=60)
+soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a stream killed a hundred times, then an hour of kills on a real control plane (MINUTES=60)
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
+	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/stream/test_delivery.py -k kills
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 clean:  ## Remove what was made

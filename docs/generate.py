@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
+from typing import Any
 
 import click
 from click.testing import CliRunner
 
 from whowas.cli import COMMANDS, group
-from whowas.metrics import METRICS
+from whowas.config import (
+    DeadLetters,
+    HistorySettings,
+    Input,
+    Kafka,
+    KafkaOutput,
+    Naming,
+    ParquetOutput,
+    Serving,
+)
+from whowas.metrics import METRICS, STREAM_METRICS, Metric
 
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMA_HEAD = """# Columns of a named flow
@@ -25,20 +39,62 @@ Made by `make docs` from the command line itself.
 Exit codes of every command: 0 done; 1 done, but something was unreadable (it is listed); 2 usage or
 configuration; 130 stopped by Ctrl-C or SIGTERM (finished files stay valid, nothing half-written is left).
 """
-METRICS_HEAD = """# Metrics of the recorder
+METRICS_HEAD = """# Metrics
 
-Made by `make docs` from `whowas/metrics.py`. `whowas watch` serves them at `/metrics` (`--listen`), with the process's
-own (`process_resident_memory_bytes` and the like). `kind` is a kind of Kubernetes object; no label is ever an address
-or a pod. received = written + dropped, once the queue is empty.
+Made by `make docs` from `whowas/metrics.py`. Served at `/metrics`, with the process's own
+(`process_resident_memory_bytes` and the like). No label is ever an address or a pod.
 
-| metric | form | labels | meaning |
-|---|---|---|---|
+## The recorder
+
+`whowas watch --listen`. `kind` is a kind of Kubernetes object. received = written + dropped, once the queue is empty.
+
 """
+STREAM_METRICS_HEAD = """
+## The stream
+
+`[serving] listen` of `whowas stream`. In records: received = delivered + forgotten + held.
+
+"""
+METRICS_TABLE = "| metric | form | labels | meaning |\n|---|---|---|---|\n"
+CONFIG_HEAD = """# whowas.toml
+
+Made by `make docs` from `whowas/config.py`. `deploy/whowas.toml` is a file to begin with. A key that is not here is
+refused, with the file and the key.
+"""
+TABLES = {
+    "input": Input,
+    "kafka": Kafka,
+    "history": HistorySettings,
+    "naming": Naming,
+    "parquet": ParquetOutput,
+    "kafka_output": KafkaOutput,
+    "dead_letters": DeadLetters,
+    "serving": Serving,
+}
 
 
 def _metrics() -> str:
-    rows = (f"| `{one.name}` | {one.form} | {', '.join(one.labels) or '-'} | {one.meaning} |\n" for one in METRICS)
-    return METRICS_HEAD + "".join(rows)
+    return METRICS_HEAD + _metric_table(METRICS) + STREAM_METRICS_HEAD + _metric_table(STREAM_METRICS)
+
+
+def _metric_table(metrics: Sequence[Metric]) -> str:
+    rows = (f"| `{one.name}` | {one.form} | {', '.join(one.labels) or '-'} | {one.meaning} |\n" for one in metrics)
+    return METRICS_TABLE + "".join(rows)
+
+
+def _config() -> str:
+    told = [CONFIG_HEAD]
+    for name, kind in TABLES.items():
+        told.append(f"## [{name}]\n\n{kind.__doc__}\n\n| key | default | meaning |\n|---|---|---|")
+        told[-1] += "".join(f"\n| `{one.name}` | {_default(one)} | {one.metadata['meaning']} |" for one in fields(kind))
+        told[-1] += "\n"
+    return "\n".join(told)
+
+
+def _default(one: Field[Any]) -> str:
+    if one.default is MISSING:
+        return "none" if one.default_factory is not MISSING else "must be said"
+    return "none" if one.default is None else f"`{json.dumps(one.default)}`"
 
 
 def _run(*words: str) -> str:
@@ -55,7 +111,7 @@ def pages() -> dict[str, str]:
         assert isinstance(group.get_command(click.Context(group), name), click.Command)
         cli.append(f"## whowas {name}\n\n```\n{_run(name, '--help').rstrip()}\n```\n")
     schema = SCHEMA_HEAD + _run("schema", "--markdown")
-    return {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics()}
+    return {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics(), "stream-toml.md": _config()}
 
 
 def main() -> None:

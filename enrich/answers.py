@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from enrich.distinct import distinct_rows
 from enrich.history import ClusterHistory, Found
 from enrich.holds import HOST_POD, NODE, POD, SERVICE
 from enrich.lookup import CANDIDATES
@@ -142,8 +143,7 @@ def _judge_others(
     rows = np.flatnonzero(found.counts[:, 2] > 0)
     if not len(rows):
         return
-    sets, inverse = np.unique(found.holds[rows], axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    sets, inverse = distinct_rows(found.holds[rows])
     for number, one in enumerate(sets):
         mine = rows[inverse == number]
         members = [int(row) for row in one if row >= 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.answers import AT_NODE, EXTERNAL, SNAT
+from enrich.distinct import distinct_numbers, distinct_rows
 from enrich.entities import Entity
 from enrich.history import ClusterHistory
 from enrich.tables import HOST_POD, NODE, POD, SERVICE, Version
@@ -25,6 +27,8 @@ TEXTS = (
 )  # fmt: skip
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
+# One number for an answer; where it has candidates, with the rows of their holds.
+Key = int | tuple[int, bytes]
 
 
 class NameTable:
@@ -76,22 +80,64 @@ class NameTable:
         candidates: Indices,
     ) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end. All arrays have one row a flow."""
-        # An answer is one number: hold and label never stand together.
-        place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
-        packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
-        distinct, inverse = np.unique(packed, return_inverse=True)
-        if len(self._answers) > ANSWERS_CACHED:
-            self._answers.clear()
-        fresh = [one for one in distinct.tolist() if one not in self._answers]
-        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
-        self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
-        answers = [self._answers.get(one) or self._say(one) for one in distinct.tolist()]
-        indices = pa.array(inverse.reshape(-1).astype(np.int32))
+        distinct, inverse = self._pack(codes, holds, versions, why, labels)
+        answers = self._worded(distinct)
+        indices = pa.array(inverse)
         made = {f"{side}_{name}": _texts([one[name] for one in answers], indices) for name in TEXTS}
         made[f"{side}_labels"] = pa.array([one["labels"] for one in answers], type=LABELS).take(indices)
         made[f"{side}_images"] = pa.array([one["images"] for one in answers], type=pa.list_(pa.string())).take(indices)
         made[f"{side}_candidates"] = self._candidate_column(candidates)
         return made
+
+    def distinct(
+        self,
+        codes: npt.NDArray[np.int8],
+        holds: Indices,
+        versions: Indices,
+        why: npt.NDArray[np.int8],
+        labels: Indices,
+        candidates: Indices,
+    ) -> tuple[list[Key], Indices]:
+        """Return a key for each distinct answer, and which of them each row has."""
+        found, inverse = self._pack(codes, holds, versions, why, labels)
+        sets, own = _sets(candidates)
+        if not len(sets):
+            return list(found), inverse
+        pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
+        lists = [b"", *(one.tobytes() for one in sets)]
+        parts = (divmod(pair, len(lists)) for pair in pairs)
+        return [(found[one], lists[several]) if several else found[one] for one, several in parts], rows
+
+    def answers(self, keys: Sequence[Key]) -> list[Answer]:
+        """Put keys that `distinct` gave into words: the names of TEXTS, labels, images and candidates."""
+        told = self._worded([key if isinstance(key, int) else key[0] for key in keys])
+        lists = [
+            None if isinstance(key, int) else self._candidate_list(np.frombuffer(key[1], np.int32)) for key in keys
+        ]
+        return [answer | {"candidates": listed} for answer, listed in zip(told, lists, strict=True)]
+
+    def _pack(
+        self,
+        codes: npt.NDArray[np.int8],
+        holds: Indices,
+        versions: Indices,
+        why: npt.NDArray[np.int8],
+        labels: Indices,
+    ) -> tuple[list[int], Indices]:
+        """Return the distinct answers, each as one number, and which of them each row has."""
+        # Hold and label never stand together.
+        place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
+        packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
+        return distinct_numbers(packed)
+
+    def _worded(self, distinct: list[int]) -> list[Answer]:
+        """Return answers in words."""
+        if len(self._answers) > ANSWERS_CACHED:
+            self._answers.clear()
+        fresh = [one for one in distinct if one not in self._answers]
+        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
+        self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
+        return [self._answers.get(one) or self._say(one) for one in distinct]
 
     def _say(self, packed: int) -> Answer:
         """Put one answer into words, and remember it."""
@@ -112,16 +158,10 @@ class NameTable:
         return answer
 
     def _candidate_column(self, candidates: Indices) -> Any:
-        rows = np.flatnonzero(candidates[:, 0] >= 0)
-        indices = np.zeros(len(candidates), dtype=np.int32)
-        missing = np.ones(len(candidates), dtype=bool)
-        lists: list[list[dict[str, Any]]] = []
-        if len(rows):
-            sets, inverse = np.unique(candidates[rows], axis=0, return_inverse=True)
-            lists = [self._candidate_list(one) for one in sets]
-            indices[rows] = inverse.reshape(-1)
-            missing[rows] = False
-        return pa.array(lists, type=pa.list_(CANDIDATE)).take(pa.array(indices, mask=missing))
+        sets, own = _sets(candidates)
+        lists = [self._candidate_list(one) for one in sets]
+        indices = pa.array(np.maximum(own - 1, 0), mask=own == 0)
+        return pa.array(lists, type=pa.list_(CANDIDATE)).take(indices)
 
     def _candidate_list(self, holds: Indices) -> list[dict[str, Any]]:
         key = holds.tobytes()
@@ -130,6 +170,17 @@ class NameTable:
                 self._candidates.clear()
             self._candidates[key] = [candidate(self._history, int(row)) for row in holds if row >= 0]
         return self._candidates[key]
+
+
+def _sets(candidates: Indices) -> tuple[Indices, Indices]:
+    """Return the distinct sets of candidates, and for each row 1 + the number of its own; 0 = it has none."""
+    own = np.zeros(len(candidates), dtype=np.int32)
+    rows = np.flatnonzero(candidates[:, 0] >= 0)
+    if not len(rows):
+        return candidates[:0], own
+    sets, inverse = distinct_rows(candidates[rows])
+    own[rows] = inverse + 1
+    return sets, own
 
 
 def candidate(history: ClusterHistory, row: int) -> dict[str, Any]:

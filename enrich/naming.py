@@ -15,29 +15,24 @@ from enrich.answers import (
     AT_NODE,
     AT_SERVICE,
     BY_PORT,
-    CHANGED,
     EXACT,
     EXTERNAL,
     LIKELY,
     NODE_PORT,
     OTHER_VNI,
     OUTER,
-    RENEWED,
     SEVERAL_VNIS,
     SNAT,
     UNKNOWN,
     NamingOptions,
     Verdicts,
     by_port,
-    judge,
 )
-from enrich.columns import NameTable
+from enrich.ends import EndNamer, Judged
 from enrich.history import ClusterHistory, History
-from enrich.networks import Ranges
 from whowas.schema import check, flow_schema, named_schema
 
 Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 TUNNEL_PORTS = (4789, 8472, 6081)
 
@@ -47,10 +42,9 @@ class _End:
     """One end of a batch of flows."""
 
     side: str
-    addresses: npt.NDArray[np.uint8]
     ports: Words
     verdicts: Verdicts
-    labels: Indices
+    told: Judged
 
 
 class SecondNetworkError(Exception):
@@ -68,11 +62,10 @@ class Namer:
     def __init__(self, history: History, options: NamingOptions | None = None, *, again: bool = False) -> None:
         self.options = options or NamingOptions()
         self.history: ClusterHistory = history.cluster(self.options.cluster)
-        self._ranges = Ranges(self.options.networks, self.history.ranges)
-        self._skew = int(self.options.sensor_skew_seconds * 1e6)
+        self._ends = EndNamer(self.history, self.options)
+        self._names = self._ends.names
         self._vnis: set[int] = set()
         self._again = again
-        self._names = NameTable(self.history)
 
     def name(self, flows: Any) -> Any:
         """Return the batch with every column of named_schema, rows in the same order."""
@@ -85,57 +78,15 @@ class Namer:
         self._masqueraded(sides[0], sides[1], outer)
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
         for one in sides:
-            columns |= self._columns(one, starts)
+            columns |= self._ends.columns(one.side, one.told, starts)
         arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
         return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
 
     def _end(self, flows: Any, side: str, starts: Words, ends: Words) -> _End:
         """Judge one end at the flows' starts, then look again at the ends of those whose hold may be over."""
-        addresses = _addresses(flows[f"{side}_ip16"])
-        verdicts = judge(self.history, addresses, starts, self._skew)
-        self._check_ends(addresses, ends, verdicts)
-        inside = np.zeros(len(starts), dtype=np.int32)
-        self._outside(addresses, verdicts, inside)
+        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), starts, ends)
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
-        return _End(side, addresses, ports, verdicts, inside)
-
-    def _check_ends(self, addresses: npt.NDArray[np.uint8], ends: Words, verdicts: Verdicts) -> None:
-        """Where somebody else held the address by the end of the flow, either may be meant: both are told."""
-        named = (verdicts.codes == EXACT) | (verdicts.codes == LIKELY)
-        rows = np.flatnonzero(named)
-        rows = rows[self.history.bounds[verdicts.holds[rows], 2] <= ends[rows] + self._skew]
-        if not len(rows):
-            return
-        later = judge(self.history, np.ascontiguousarray(addresses[rows]), ends[rows], self._skew)
-        other = (later.holds >= 0) & (later.holds != verdicts.holds[rows]) & (later.codes <= LIKELY)
-        same = self.history.entity_of[later.holds] == self.history.entity_of[verdicts.holds[rows]]
-        # The same pod again, in another sandbox: one name, but in between it may have been somebody else's.
-        again = rows[other & same]
-        verdicts.codes[again], verdicts.why[again] = LIKELY, RENEWED
-        other &= ~same
-        changed = rows[other]
-        verdicts.codes[changed], verdicts.why[changed] = AMBIGUOUS, CHANGED
-        verdicts.found.holds[changed, 0] = verdicts.holds[changed]
-        verdicts.found.holds[changed, 1] = later.holds[other]
-        verdicts.found.holds[changed, 2:] = -1
-
-    def _outside(self, addresses: npt.NDArray[np.uint8], verdicts: Verdicts, inside: Indices) -> None:
-        """Tell addresses outside the cluster from those that nobody held. Judged once an address."""
-        rows = np.flatnonzero(verdicts.found.counts[:, :3].sum(axis=1) == 0)
-        if not len(rows):
-            return
-        encoded = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), len(rows), [None, pa.py_buffer(np.ascontiguousarray(addresses[rows]))]
-        ).dictionary_encode()
-        index = encoded.indices.to_numpy()
-        seen = np.zeros(len(encoded.dictionary), dtype=bool)
-        seen[index] |= verdicts.found.counts[rows, 3] >= 0
-        whats = [self._ranges.what(address) for address in encoded.dictionary.to_pylist()]
-        outer = np.array([what == "external" for what, _ in whats], dtype=bool) & ~seen
-        labels = np.array([self._names.label(what, name) for what, name in whats], dtype=np.int32)
-        verdicts.codes[rows[outer[index]]] = EXTERNAL
-        verdicts.why[rows[outer[index]]] = 0
-        inside[rows] = labels[index]
+        return _End(side, ports, told.verdicts, told)
 
     def _networks(self, flows: Any, sides: list[_End]) -> None:
         """An address inside a tunnel is the cluster's only in the cluster's networks."""
@@ -199,19 +150,6 @@ class Namer:
             mine = self._names.nodes_of(verdicts.holds[rows])
             beyond = mine != self._names.nodes_of(dst.verdicts.holds[rows])
             verdicts.codes[rows[beyond]] = SNAT
-
-    def _columns(self, end: _End, starts: Words) -> dict[str, Any]:
-        verdicts = end.verdicts
-        named = np.isin(verdicts.codes, (EXACT, LIKELY, AT_NODE, AT_SERVICE, SNAT))
-        holds = np.where(named, verdicts.holds, -1).astype(np.int32)
-        entities = self.history.entity_of[holds] if len(self.history.holds) else np.full(len(holds), -1, np.int32)
-        entities = np.where(holds >= 0, entities, -1).astype(np.int32)
-        versions = self.history.versions_at(entities, starts)
-        found = verdicts.found
-        listed = (verdicts.codes == AMBIGUOUS) | (verdicts.codes == UNKNOWN)
-        listed |= ((verdicts.codes == AT_NODE) | (verdicts.codes == SNAT)) & (found.counts[:, 2] > 1)
-        candidates = np.where(listed[:, None], found.holds, -1)
-        return self._names.columns(end.side, verdicts.codes, holds, versions, verdicts.why, end.labels, candidates)
 
 
 def _times(column: Any) -> Words:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from enrich.answers import (
     AFTER_HISTORY,
@@ -33,6 +33,8 @@ from enrich.answers import (
 from enrich.history import ClusterHistory
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Years 1 to 9999, as datetime knows them.
+FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_800_000_000
 
 BLIND = {
     IN_GAP: "the history has a gap at that time",
@@ -45,12 +47,11 @@ BLIND = {
 
 def clock(us: int | None, other: str = "?") -> str:
     """Time of day in UTC, milliseconds."""
-    if us is None:
+    if us is None or not FIRST_US <= us < LAST_US:
         return other
-    try:
-        return (EPOCH + timedelta(microseconds=us)).strftime("%H:%M:%S.%f")[:-3]
-    except OverflowError:
-        return other
+    seconds, milliseconds = divmod(us // 1000, 1000)
+    hours, seconds = divmod(seconds % 86_400, 3600)
+    return f"{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}"
 
 
 def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str = "") -> str:

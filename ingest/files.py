@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import select
 import sys
 import zlib
 from collections.abc import Callable, Iterable
@@ -76,10 +77,15 @@ class Input:
         self._fault: str | None = None
         self._ended = False
 
+    def _now(self, limit: int) -> bytes:
+        """Read what is there, at least a byte unless the input has ended. Raises: OSError."""
+        read = getattr(self._raw, "read1", self._raw.read)
+        return read(limit) or b""
+
     def _fill(self, count: int) -> bytes:
         """Read `count` bytes unless the input ends: pipes give less than asked for."""
         head = b""
-        while len(head) < count and (more := self._raw.read(count - len(head))):
+        while any(magic.startswith(head[:count]) for magic, _ in MAGICS) and (more := self._now(count - len(head))):
             head += more
         self.consumed = len(head)
         return head
@@ -89,11 +95,11 @@ class Input:
             head, self._head = self._head, b""
             return head
         try:
-            data = self._raw.read(CHUNK)
+            data = self._now(CHUNK)
         except OSError as error:
             raise BrokenInput(self.path, self.offset, error.strerror or str(error)) from error
         self.consumed += len(data)
-        return data or b""
+        return data
 
     def _expand(self, data: bytes) -> None:
         """Decompress `data` into the ready buffer, following members that stand one behind another."""
@@ -159,6 +165,46 @@ class Input:
         buffer = bytearray(count)
         got = self.readinto(memoryview(buffer))
         return bytes(buffer[:got])
+
+    def some(self, limit: int) -> bytes:
+        """Return what is there, without waiting for more: 1 to about `limit` bytes, none at the end.
+
+        Of what comes in faster than it is read, as much as the limit allows. Raises: BrokenInput.
+        """
+        found = self._first()
+        while 0 < len(found) < limit and self._waiting():
+            try:
+                more = self._first()
+            except BrokenInput:
+                # First what came before it; it comes again.
+                break
+            if not more:
+                break
+            found += more
+        return found
+
+    def _first(self) -> bytes:
+        """Return some bytes, waiting for the first. Raises: BrokenInput."""
+        if self._codec is None:
+            data = self._stored()
+        else:
+            while not self._ready and not self._ended and self._fault is None:
+                self._advance()
+            if not self._ready and self._fault is not None:
+                raise BrokenInput(self.path, self.offset, self._fault)
+            data = bytes(self._ready)
+            self._ready.clear()
+        self.offset += len(data)
+        return data
+
+    def _waiting(self) -> bool:
+        """Say whether there is more to be read at once: of a file always, of a pipe what was written by now."""
+        if self._ended or self._fault is not None:
+            return False
+        try:
+            return bool(select.select([self._raw], [], [], 0)[0])
+        except (OSError, ValueError):
+            return False
 
     def close(self) -> None:
         """Give the file back; standard input stays open."""

@@ -5,6 +5,7 @@ Nothing is committed but by `commit`: what was polled and not committed is polle
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ class _KafkaPython:
                 Partition(*one),
                 [record.value or b"" for record in records],
                 [record.offset for record in records],
-                [record.timestamp * 1000 for record in records],
+                [_us(record.timestamp) for record in records],
             )
             for one, records in found.items()
         ]
@@ -296,7 +297,7 @@ class _Confluent:
             values, offsets, received_us = found.setdefault((one.topic(), one.partition()), ([], [], []))
             values.append(one.value() or b"")
             offsets.append(one.offset())
-            received_us.append(one.timestamp()[1] * 1000)
+            received_us.append(_us(one.timestamp()[1]))
         if not messages:
             self._raise_trouble()
         return [Piece(Partition(*where), *told) for where, told in found.items()]
@@ -385,6 +386,11 @@ class _Confluent:
     def close(self) -> None:
         with self._in_words("leave Kafka"):
             self._consumer.close()
+
+
+def _us(timestamp_ms: int) -> int:
+    """Records of an old format have no time: then it is now."""
+    return timestamp_ms * 1000 if timestamp_ms > 0 else time.time_ns() // 1000
 
 
 def _partition(one: Any) -> Partition:

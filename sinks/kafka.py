@@ -28,7 +28,10 @@ class Producer(Protocol):
         """Take (key, value) messages; waits while too many are unanswered."""
 
     def flush(self, seconds: float) -> bool:
-        """Return whether everything sent is acknowledged. Raises: BrokerError when a message was refused."""
+        """Return whether everything sent is acknowledged. Raises: BrokerError when a message was refused.
+
+        It never passes then: who goes on after it would lose the message, who begins anew sends it again.
+        """
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -62,7 +65,8 @@ class _KafkaPython:
         self._kafka = kafka
         self._heard = Heard("kafka")
         self._waiting: list[Any] = []
-        chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000}
+        chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000,
+                  "max_block_ms": 5000}  # fmt: skip
         own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
                "delivery_timeout_ms": FOR_EVER_MS, "allow_auto_create_topics": False}  # fmt: skip
         with self._in_words("reach the broker"):
@@ -103,8 +107,7 @@ class _KafkaPython:
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             if one.failed():
-                with self._in_words("write to Kafka"):
-                    raise one.exception
+                raise BrokerError(_words("write to Kafka", one.exception), passing=False)
         return True
 
     def begin(self) -> None:
@@ -192,7 +195,7 @@ class _Confluent:
             left = self._producer.flush(seconds)
         error, self._refused = self._refused, None
         if error is not None:
-            raise self._error("write to Kafka", error)
+            raise BrokerError(_words("write to Kafka", error.str()), passing=False)
         return bool(left == 0)
 
     def begin(self) -> None:

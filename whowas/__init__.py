@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from whowas.annotating.frames import annotate
     from whowas.asking import load_history, who
     from whowas.pipeline import replay
 
-__all__ = ["__version__", "load_history", "replay", "who"]
+__all__ = ["__version__", "annotate", "load_history", "replay", "who"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from whowas import asking
 
         return getattr(asking, name)
+    if name == "annotate":
+        from whowas.annotating.frames import annotate
+
+        return annotate
     if name == "replay":
         from whowas.pipeline import replay
 

@@ -116,7 +116,7 @@ class KafkaOutput:
 class DeadLetters:
     """Where records go that cannot be read, with reason, topic, partition and offset. Say `topic` or `folder`."""
 
-    topic: str | None = _said("A topic: the value as it came, the rest in headers of the JSON key.", None)
+    topic: str | None = _said("A topic: the value as it came, its place and the reason as JSON in the key.", None)
     folder: str | None = _said("A folder: JSON lines, the value in base64.", None)
 
 

@@ -61,3 +61,7 @@ class StoreBusyError(StoreError):
     """Somebody else holds the file for the moment, or the disk is full: nothing was written, nothing is lost."""
 
     passing = True
+
+
+class UnreadableWarning(UserWarning):
+    """Part of an input could not be read; what could was delivered."""

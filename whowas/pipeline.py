@@ -17,22 +17,21 @@ from enrich import History, Namer, NamingOptions, load_networks
 from enrich.naming import SecondNetworkError
 from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
-from ingest.packets import CaptureSource, PacketOptions, Progress
+from ingest.inputs import MixedSource
+from ingest.packets import PacketOptions
+from ingest.progress import Progress
+from ingest.records import RecordFiles
 from sinks.jsonl import JsonlSink
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.asking import Paths, listed, load_history
-from whowas.errors import ConfigError
+from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.moments import rfc3339
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.summary import Summary, as_json
 
 FORMATS = ("parquet", "jsonl")
 EXISTING = ("refuse", "append", "replace")
-
-
-class UnreadableWarning(UserWarning):
-    """Part of an input could not be read; what could was delivered."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,7 @@ class Choices:
     format: str = "parquet"
     existing: str = "refuse"
     packets: PacketOptions = field(default_factory=PacketOptions)
+    records: RecordFiles = field(default_factory=RecordFiles)
     naming: NamingOptions = field(default_factory=NamingOptions)
 
 
@@ -132,9 +132,15 @@ def _refuse_early(sink: Sink) -> None:
     sink.abandon()
 
 
+def _refuse_overwriting(path: str | None) -> None:
+    """Refused records of an earlier run are not to be lost."""
+    if path is not None and os.path.exists(path) and not os.path.samefile(path, os.devnull):
+        raise OutputError(f"cannot keep refused records in '{path}': it is there already; move it or name another")
+
+
 @dataclass(frozen=True)
 class Reader:
-    """What it takes to read and name captures, once or again."""
+    """What it takes to read and name inputs, once or again."""
 
     known: History
     naming: NamingOptions
@@ -142,8 +148,8 @@ class Reader:
     progress: Callable[[Progress], None] | None
 
     def pass_over(self, paths: Sequence[str], sink: Sink, naming: NamingOptions, again: bool) -> Any:
-        """Read all captures into a sink. Returns: source and summary."""
-        source, summary = CaptureSource(paths, self.choices.packets, self.progress), Summary()
+        """Read all inputs into a sink. Returns: source and summary."""
+        source, summary = MixedSource(paths, self.choices.packets, self.choices.records, self.progress), Summary()
         run(source, Namer(self.known, naming, again=again), sink, summary.add)
         return source, summary
 
@@ -169,11 +175,12 @@ def replay_captures(
     progress: Callable[[Progress], None] | None = None,
     history_progress: Callable[[Any], None] | None = None,
 ) -> Result:
-    """Replay captures against a history; with `out` to files, else to a table in memory."""
+    """Replay captures and flow logs against a history; with `out` to files, else to a table in memory."""
     told = choices or Choices()
     paths, evidence_paths = find_inputs(listed(captures)), find_inputs(listed(history))
     name = run_name(paths, evidence_paths, asdict(told))
     naming = _naming(told)
+    _refuse_overwriting(told.records.dead_letter)
     if told.existing == "refuse":
         _refuse_early(_sink(out, name, told))
     evidence, started = EvidenceReport(), time.perf_counter()
@@ -206,9 +213,10 @@ def replay(
     networks: str | None = None,
     existing: str = "refuse",
     packets: PacketOptions | None = None,
+    records: RecordFiles | None = None,
     naming: NamingOptions | None = None,
 ) -> Any:
-    """Name the flows of captures by who held each address at that moment.
+    """Name the flows of captures and flow logs by who held each address at that moment.
 
     Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files.
         cluster: which cluster of the history. networks: TOML file of names for outside ranges.
@@ -221,12 +229,15 @@ def replay(
         networks=networks,
         existing=existing,
         packets=packets or PacketOptions(),
+        records=records or RecordFiles(),
         naming=naming or NamingOptions(),
     )
     result = replay_captures(captures, history, None if out is None else os.fspath(out), choices)
     for one in [*result.report.files, *result.evidence.files]:
         for bad in one.unreadable:
             warnings.warn(f"'{one.path}' at byte {bad.offset}: {bad.reason}", UnreadableWarning, stacklevel=2)
+    for reason, count in result.report.refused_records.most_common():
+        warnings.warn(f"{count} records were refused: {reason}", UnreadableWarning, stacklevel=2)
     return result.table if out is None else open_flows(out)
 
 

@@ -98,7 +98,7 @@ COLUMNS: tuple[Column, ...] = (
         "time_basis",
         WORD,
         "",
-        "What the times are: of packets, by the exporter's uptime, of the export, of a window of counting, of receipt",
+        "What the times are: packet, uptime (of the exporter), export, window (of counting), receive; null if not told",
     ),
     Column("cluster", WORD, "", "Name of the cluster whose history named the flow", "enrich"),
     *_end("src", "dst_ip"),

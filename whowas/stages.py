@@ -23,14 +23,24 @@ class Unreadable:
     reason: str
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A record that gave no flow. `number` counts the file's records (of a log, its lines) from 1."""
+
+    number: int
+    reason: str
+
+
 @dataclass
 class FileReport:
-    """What became of one input. `skipped` says why it was not read at all."""
+    """What became of one input. `refused` are the first records that were refused; Report has all, counted."""
 
     path: str
     format: str = ""
     packets: int = 0
+    records: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
 
 @dataclass
@@ -40,6 +50,10 @@ class Report:
     `bytes` are file bytes as stored (compressed where compressed), `packets` all packet records read,
     `refused` counts, by reason, packets that carry no IP conversation or cannot be decoded; `noted` counts
     remarks on packets that were folded nevertheless (a tunnel's payload that is not IP, say).
+
+    Of flow logs: `records` were read (lines of a log, messages), `record_flows` came of them, `refused_records` counts
+    by reason what could not be read, `skipped` what is well-formed and carries no flow (headers, other events).
+    A record that holds many flows can be refused in part.
     """
 
     packets: int = 0
@@ -47,6 +61,10 @@ class Report:
     conversations: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+    record_flows: int = 0
+    refused_records: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     files: list[FileReport] = field(default_factory=list)
 
     def whole(self) -> bool:

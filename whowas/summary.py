@@ -122,12 +122,20 @@ def as_json(summary: Summary, report: Report, seconds: dict[str, float], written
             for side, counts in summary.answers.items()
         },
         "refused": dict(sorted(report.refused.items())),
+        "records": {
+            "read": report.records,
+            "flows": report.record_flows,
+            "refused": dict(sorted(report.refused_records.items())),
+            "skipped": dict(sorted(report.skipped.items())),
+        },
         "files": [
             {
                 "path": one.path,
                 "format": one.format,
                 "packets": one.packets,
+                "records": one.records,
                 "unreadable": [{"offset": bad.offset, "reason": bad.reason} for bad in one.unreadable],
+                "refused": [{"number": bad.number, "reason": bad.reason} for bad in one.refused],
             }
             for one in report.files
         ],

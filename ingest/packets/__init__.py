@@ -1,6 +1,6 @@
 """Captures to bidirectional flows."""
 
 from ingest.packets.packet_rows import decode_packets
-from ingest.packets.source import CaptureSource, PacketOptions, Progress
+from ingest.packets.source import CaptureSource, PacketOptions
 
-__all__ = ["CaptureSource", "PacketOptions", "Progress", "decode_packets"]
+__all__ = ["CaptureSource", "PacketOptions", "decode_packets"]

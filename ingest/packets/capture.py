@@ -230,6 +230,11 @@ def _places(section: pcapng.Section) -> Words:
     return np.ascontiguousarray(columns) if section.known else _no_interfaces()
 
 
+def is_capture(head: bytes) -> bool:
+    """Say whether first bytes are those of a capture that is read here."""
+    return head[:4] in pcap.MAGICS or head[:4] == pcapng.MAGIC
+
+
 def _foreign(head: bytes) -> str:
     """Say what a file is that is no capture."""
     if not head:
@@ -239,7 +244,7 @@ def _foreign(head: bytes) -> str:
             return f"this is {what}" if what[0] != "c" else what
     if head[:4] in pcap.MAGICS:
         return "cut short in the middle of the file's header"
-    return f"this is no capture: it begins with {head[:8].hex(' ')}"
+    return f"this is no capture, and no flow log that is known: it begins with {head[:8].hex(' ')}"
 
 
 def unsupported_links(block: Block, tables: Bytes) -> dict[int, int]:

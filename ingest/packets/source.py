@@ -20,6 +20,7 @@ from ingest.packets.fields import Words
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.links import link_reason
 from ingest.packets.rows import to_batch
+from ingest.progress import Progress
 from whowas.errors import ConfigError, InputError
 from whowas.stages import FileReport, Position, Report, Unreadable
 
@@ -60,16 +61,6 @@ class PacketOptions:
             )
         if not 1 <= self.max_conversations <= 1 << 27 or self.batch_rows < 1:
             raise ConfigError("cannot use such bounds: max_conversations must be 1 to 2^27, batch_rows at least 1")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the reading is: bytes as stored of the current file; total 0 = unknown; packets of the whole run."""
-
-    path: str
-    consumed: int
-    total: int
-    packets: int
 
 
 def _spans(options: PacketOptions) -> Words:

@@ -5,5 +5,18 @@ scan_*.py are the kernels, fields.py makes columns of what they find, draft.py c
 
 from ingest.records.reading import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values
 from ingest.records.recognise import FORMATS, reader_for
+from ingest.records.source import RecordFiles, RecordSource, holds_records
 
-__all__ = ["FORMATS", "Ids", "Parsed", "RecordOptions", "RecordReader", "Refusal", "Values", "reader_for"]
+__all__ = [
+    "FORMATS",
+    "Ids",
+    "Parsed",
+    "RecordFiles",
+    "RecordOptions",
+    "RecordReader",
+    "RecordSource",
+    "Refusal",
+    "Values",
+    "holds_records",
+    "reader_for",
+]

@@ -72,10 +72,11 @@ class Draft:
         if rows.any():
             self.reasons[rows & (self.reasons == 0)] = 1 + self._word(reason)
 
-    def skip(self, rows: Flags, reason: str) -> None:
-        """Leave out rows that are well-formed and carry no flow."""
+    def pass_over(self, rows: Flags, reason: str) -> None:
+        """Leave out rows that are well-formed and carry no flow, whatever was said of their fields."""
         self.skips.add(reason)
-        self.refuse(rows, reason)
+        if rows.any():
+            self.reasons[rows] = 1 + self._word(reason)
 
     def _word(self, reason: str) -> int:
         if reason not in self.words:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.draft import NONE, Draft, joined, protocol_number
+from ingest.records.draft import NEVER, NONE, Draft, joined, protocol_number
 from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
 from ingest.records.reading import Flags, Ids, Parsed, RecordOptions, Values, Words
 from ingest.records.sample import Sample
@@ -47,7 +47,7 @@ def fill_times(draft: Draft, kinds: Words) -> None:
     basis[kinds == NETFLOW] = TIME_BASES.index("uptime")
     basis[whole & (kinds != SFLOW)] = TIME_BASES.index("export")
     basis[kinds == SFLOW] = TIME_BASES.index("receive")
-    absent = (draft.start <= 0) & (draft.received > 0)
+    absent = ((draft.start == 0) | (draft.start == NEVER)) & (draft.received > 0)
     draft.start = np.where(absent, draft.received, draft.start)
     draft.end = np.where(absent, draft.received, draft.end)
     basis[absent] = TIME_BASES.index("receive")

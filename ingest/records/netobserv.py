@@ -85,11 +85,11 @@ class NetObservReader:
         fields = read_json(packed, self._plan)
         draft = Draft(len(packed), self._options)
         draft.take_reasons(fields)
-        # Conversation tracking sums up flows that are there one by one as well.
-        kinds = fields.texts("_RecordType").mapped(lambda word: int(word != "flowLog"), absent=0)
-        draft.skip(kinds == 1, "conversation_record")
         self._ends(draft, fields)
         self._counts(draft, fields)
+        # Conversation tracking sums up flows that are there one by one as well.
+        kinds = fields.texts("_RecordType").mapped(lambda word: int(word != "flowLog"), absent=0)
+        draft.pass_over(kinds == 1, "conversation_record")
         return draft.finish(self.format, ids, received_us)
 
     def _ends(self, draft: Draft, fields: Fields) -> None:

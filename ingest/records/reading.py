@@ -77,7 +77,7 @@ class RecordOptions:
 
         try:
             ZoneInfo(self.timezone)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
                 f"cannot use timezone '{self.timezone}': not in the time zone database; say one like Europe/Paris"
             ) from error
@@ -142,3 +142,24 @@ class Values(Sequence[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[place] for place in range(len(self)))
+
+
+def merge(parts: Sequence[tuple[int, Parsed]]) -> Parsed:
+    """Put together what was read of slices of one input. Args: parts: (index of the slice's first value, parsed)."""
+    if len(parts) == 1 and parts[0][0] == 0:
+        return parts[0][1]
+    import pyarrow as pa
+
+    from whowas.schema import flow_schema
+
+    batches = [one.flows for _, one in parts if one.flows.num_rows] or [pa.RecordBatch.from_pylist([], flow_schema())]
+    flows = batches[0]
+    if len(batches) > 1:
+        flows = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()[0]
+    empty = [np.empty(0, dtype=np.int64)]
+    return Parsed(
+        flows,
+        np.concatenate([*(one.rows + base for base, one in parts), *empty]),
+        [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.refused],
+        [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.skipped],
+    )

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ingest.records.azure import AzureReader
+from ingest.records.cloud import AwsReader, GcpReader
 from ingest.records.goflow2 import Goflow1Reader, Goflow2Reader
+from ingest.records.hubble import HubbleReader
 from ingest.records.netobserv import NetObservReader
+from ingest.records.nfdump import NfdumpCsvReader, NfdumpJsonReader
+from ingest.records.pmacct import PmacctReader
+from ingest.records.protobuf import Goflow2ProtobufReader, NetObservProtobufReader
 from ingest.records.reading import RecordOptions, RecordReader
 from ingest.records.sample import Sample
+from ingest.records.suricata import SuricataReader
+from ingest.records.zeek import ZeekJsonReader, ZeekReader
 from whowas.errors import InputError
 
 
@@ -22,7 +30,23 @@ class _Format(Protocol):
     def knows(self, sample: Sample) -> bool: ...
 
 
-READERS: tuple[_Format, ...] = (Goflow2Reader, NetObservReader, Goflow1Reader)
+READERS: tuple[_Format, ...] = (
+    Goflow2Reader,
+    Goflow2ProtobufReader,
+    Goflow1Reader,
+    NetObservReader,
+    NetObservProtobufReader,
+    ZeekReader,
+    ZeekJsonReader,
+    SuricataReader,
+    HubbleReader,
+    AwsReader,
+    GcpReader,
+    AzureReader,
+    PmacctReader,
+    NfdumpJsonReader,
+    NfdumpCsvReader,
+)
 FORMATS = tuple(one.format for one in READERS)
 """The words by which formats can be asked for."""
 

@@ -32,6 +32,12 @@ class Sample:
         return found
 
     @cached_property
+    def is_text(self) -> bool:
+        """Say whether the first value is printable ASCII: no protobuf message is."""
+        first = self.values[0][:LINE_KEPT].strip() if self.values else b""
+        return first.isascii() and first.translate(None, b"\t\r\n").decode().isprintable()
+
+    @cached_property
     def lines(self) -> list[str]:
         """The values as text; what is no text is left out."""
         found = []

@@ -205,15 +205,20 @@ def _ipv4(data: Bytes, at: int, end: int, octets: Bytes, row: int, place: int) -
     return at == end
 
 
+def _digits() -> Words:
+    """Value of each hexadecimal digit, -1 for all else."""
+    values = np.full(256, -1, dtype=np.int64)
+    for place, digit in enumerate("0123456789abcdef"):
+        values[[ord(digit), ord(digit.upper())]] = place
+    return values
+
+
+HEX = _digits()
+
+
 @lean_kernel
 def _hex(c: int) -> int:
-    if 48 <= c <= 57:
-        return np.int64(c) - 48  # type: ignore[return-value]
-    if 97 <= c <= 102:
-        return np.int64(c) - 87  # type: ignore[return-value]
-    if 65 <= c <= 70:
-        return np.int64(c) - 55  # type: ignore[return-value]
-    return -1
+    return HEX[c]  # type: ignore[no-any-return]
 
 
 @lean_kernel

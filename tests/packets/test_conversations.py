@@ -28,7 +28,8 @@ from crafted import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.packets import CaptureSource, PacketOptions, Progress
+from ingest.packets import CaptureSource, PacketOptions
+from ingest.progress import Progress
 from whowas.errors import ConfigError
 
 A, B = "10.0.0.1", "10.0.0.2"

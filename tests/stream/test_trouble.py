@@ -27,7 +27,7 @@ POISON = [b"", b"{", b'{"type": "IPFIX"}', b"\x00\xff" * 50, b"[]", b'{"src_addr
 def refused(config: Callable[[], Path]) -> str:
     """Run a stream that must end by itself with exit code 2. Returns: what it said."""
     command = [sys.executable, "-m", "whowas", "stream", "--config", str(config())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()[-1]
@@ -89,7 +89,7 @@ def test_a_certificate_of_somebody_else(broker: Broker, config: Callable[[], Pat
     tables["kafka.options"] |= broker.options("secure")
     del tables["kafka.options"]["ssl.ca.location"]
     command = [sys.executable, "-m", "whowas", "stream", "--config", str(config()), "--check", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
     assert [one["ok"] for one in lines if one["check"] == "broker"] == [False]
@@ -169,7 +169,7 @@ def test_check_says_all(config: Callable[[], Path], broker: Broker, topic: str, 
     tables["dead_letters"] = {"folder": str(tmp_path / "letters")}
     produce(broker, topic, map(record, range(7)))
     command = [sys.executable, "-m", "whowas", "stream", "--config", str(config()), "--check"]
-    told = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
+    told = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120)
     lines = {one["check"]: one for one in map(json.loads, told.stdout.splitlines())}
     assert told.returncode == 1
     assert {name: one["ok"] for name, one in lines.items()} == {
@@ -179,6 +179,6 @@ def test_check_says_all(config: Callable[[], Path], broker: Broker, topic: str, 
     assert "the broker has no such topic; create it" in lines["output"]["detail"]
     tables["kafka_output"] = {"topic": broker.create(f"out-{topic}")}
     config()
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stdout.count("ok") >= 6

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from servers.process import free_port
-
 # Short sessions: a worker that is killed keeps its partitions for so long.
 SESSION = {"session.timeout.ms": 1200, "heartbeat.interval.ms": 300}
 
@@ -32,9 +30,8 @@ def write_config(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
 class Process:
     """One worker."""
 
-    def __init__(self, config: Path, name: str = "worker", listen: bool = False, **environment: str) -> None:
+    def __init__(self, config: Path, name: str = "worker", **environment: str) -> None:
         self.log = config.with_name(f"{name}-{time.monotonic_ns()}.log")
-        self.port = free_port() if listen else 0
         with self.log.open("wb") as log:
             self.running = subprocess.Popen(
                 [sys.executable, "-m", "whowas", "stream", "--config", str(config), "--json"],
@@ -69,7 +66,7 @@ class Process:
         return [json.loads(line) for line in self.told().splitlines() if line.startswith("{")]
 
 
-def wait_until(what: Callable[[], Any], worker: Process, seconds: float = 40) -> Any:
+def wait_until(what: Callable[[], Any], worker: Process, seconds: float = 120) -> Any:
     """Wait until something holds; fail with all that the worker printed when it does not, or when the worker ends."""
     until = time.monotonic() + seconds
     while not (found := what()):

@@ -14,7 +14,10 @@ import pytest
 from nbclient import NotebookClient
 
 WHOWAS = Path(sys.executable).with_name("whowas")
-PAGES = ("README.md", "docs/how-to/replay.md", "docs/how-to/who.md", "docs/how-to/query.md", "samples/README.md")
+PAGES = (
+    "README.md", "docs/how-to/replay.md", "docs/how-to/who.md", "docs/how-to/annotate.md", "docs/how-to/query.md",
+    "samples/README.md",
+)  # fmt: skip
 # Commands that need what a test has not: a cluster, another host, a file of the reader's.
 ELSEWHERE = ("kubectl", "ssh", "git ", "source ", "YOUR", "cluster.jsonl", "python", "pip", "make ")
 
@@ -53,8 +56,8 @@ def test_every_command_starts_its_help_with_an_example_that_works(root: Path, tm
     (tmp_path / "samples").symlink_to(root / "samples")
     from whowas.cli import COMMANDS
 
-    # A cluster is in tests/recorder, and the page's commands run there.
-    for name in (one for one in COMMANDS if one != "watch"):
+    # A cluster is in tests/recorder, a broker in tests/stream, and the pages' commands run there.
+    for name in (one for one in COMMANDS if one not in ("watch", "stream")):
         text = subprocess.run([str(WHOWAS), name, "--help"], capture_output=True, text=True, check=True).stdout
         example = re.search(r"Example:\n((?:    +.*\n)+)", text)
         assert example, f"{name} shows no example"

@@ -20,6 +20,7 @@ from whowas.errors import WhowasError
 COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
+    "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
     "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),

@@ -8,10 +8,8 @@ from typing import Any
 
 import click
 
+from whowas.cells import harmless
 from whowas.cli.show import clean, console, plural
-
-# A spreadsheet runs a cell that starts with one of these; labels and names are written by strangers.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @click.command(short_help="Ask named flows in SQL.")
@@ -56,7 +54,7 @@ def _print_json(table: Any) -> None:
 def _cell(value: Any) -> Any:
     text = value if isinstance(value, str) else _text(value)
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return "'" + text if text.startswith(FORMULA) and not numeric else text
+    return text if numeric else harmless(text)
 
 
 def _print_csv(table: Any) -> None:

@@ -1,4 +1,4 @@
-"""`whowas replay`: captures and a history in, named flows out."""
+"""`whowas replay`: captures, flow logs and a history in, named flows out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
     return tuple(dict.fromkeys(value))
 
 
-@click.command(short_help="Name the flows of captures.")
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.command(short_help="Name the flows of captures and flow logs.")
+@click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
 @click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Where flows go.")
 @click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
@@ -39,6 +39,12 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
     show_default=True,
     help="What to do with flows that an earlier run left in DIR.",
 )
+@click.option(
+    "--format-in", metavar="WORD", help="What flow logs are, where recognising fails: docs/formats.md has the words."
+)
+@click.option("--timezone", metavar="ZONE", help="Of times without an offset in flow logs, like Europe/Paris.")
+@click.option("--fields", metavar="NAMES", help="Columns of flow logs without a header (AWS), in their order.")
+@click.option("--dead-letter", type=click.Path(dir_okay=False), metavar="FILE", help="Keep refused records here.")
 @click.option("--one-capture", is_flag=True, help="The files are one rotated capture: conversations span them.")
 @click.option(
     "--vxlan-port",
@@ -72,15 +78,16 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str, ...], out: str, **told: Any) -> None:
-    """Name the flows of captures by who held each address at that moment.
+    """Name the flows of captures and flow logs by who held each address at that moment.
 
     \b
     Example:
       whowas replay samples/overlay/node1-bridge.pcap \\
           --history samples/overlay/history.jsonl.gz --out named
 
-    CAPTURE is a pcap or pcapng file, plain or compressed (gzip, zstd, lz4, xz), a folder, a glob, or - for
-    standard input. HISTORY is evidence: watch events as lines, kubectl watch dumps, kubectl lists.
+    INPUT is a pcap or pcapng file or a flow log (Zeek, Suricata, goflow2, NetObserv, Hubble, AWS, GCP, Azure,
+    pmacct, nfdump), plain or compressed (gzip, zstd, lz4, xz), a folder, a glob, or - for standard input.
+    HISTORY is evidence: watch events as lines, kubectl watch dumps, kubectl lists.
     """
     from whowas.pipeline import replay_captures
 
@@ -113,6 +120,7 @@ def _choices(told: dict[str, Any]) -> Choices:
     """Turn options into what the pipeline takes; what is not said keeps its default."""
     from enrich import NamingOptions
     from ingest.packets import PacketOptions
+    from ingest.records import RecordFiles, RecordOptions
     from whowas.pipeline import Choices
 
     spans = {name: told[name.removesuffix("_seconds")] for name in ("idle_timeout_seconds", "active_timeout_seconds")}
@@ -123,7 +131,13 @@ def _choices(told: dict[str, Any]) -> Choices:
         **{name: value for name, value in spans.items() if value is not None},
     )
     naming = NamingOptions(vnis=_vnis(told["vni"]), sensor_skew_seconds=told["sensor_skew"])
-    return Choices(told["cluster"], told["networks"], told["form"], told["existing"], packets, naming)
+    options = RecordOptions(
+        timezone=told["timezone"],
+        fields=tuple((told["fields"] or "").replace(",", " ").split()),
+        tunnel_ports=(*told["vxlan_port"], *told["geneve_port"]),
+    )
+    records = RecordFiles(told["format_in"], options, told["dead_letter"])
+    return Choices(told["cluster"], told["networks"], told["form"], told["existing"], packets, records, naming)
 
 
 def _vnis(words: tuple[str, ...]) -> Any:
@@ -207,7 +221,7 @@ class Bars:
             seen.path,
             seen.consumed,
             seen.total,
-            lambda took: f"{size(seen.consumed)}  {seen.packets:,} packets  {rate(seen.packets / took)}/s",
+            lambda took: f"{size(seen.consumed)}  {_progressed(seen, took)}/s",
         )
 
     def history(self, seen: Any) -> None:
@@ -215,24 +229,45 @@ class Bars:
         self._show(seen.path, seen.consumed, seen.total, lambda _took: size(seen.consumed))
 
 
+def _progressed(seen: Any, took: float) -> str:
+    """What was read so far of the run, and how fast: of a flow log records, else packets."""
+    number, what = (seen.records, "records") if seen.records else (seen.packets, "packets")
+    return f"{number:,} {what}  {rate(number / took)}"
+
+
 def _print(result: Result, out: str) -> None:
     told, screen = result.to_json(), console()
-    seconds = result.seconds
-    refused = sum(result.report.refused.values())
-    speed = rate(result.report.packets / max(seconds["flows"], 1e-3))
-    screen.print(
-        f"{plural(result.report.packets, 'packet')}   {plural(result.report.conversations, 'conversation')}   "
-        f"{size(result.summary.bytes)} of traffic   {refused:,} refused   "
-        f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {speed} packets/s"
-    )
-    if refused:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.report.refused.most_common())
-        screen.print(f"refused      {reasons}")
+    _print_read(result, screen)
     if result.summary.rows:
         _print_answers(told["answers"], screen)
         _print_times(result, told["answers"], screen)
     _print_top(told["top"], screen)
     _print_end(result, out, screen)
+
+
+def _print_read(result: Result, screen: Any) -> None:
+    """What went in: packets, records, or both; and what was refused, by reason."""
+    report, seconds = result.report, result.seconds
+    took = max(seconds["flows"], 1e-3)
+    refused = report.refused + report.refused_records
+    parts, speeds = [], []
+    if report.packets or not report.records:
+        parts += [plural(report.packets, "packet"), plural(report.conversations, "conversation")]
+        speeds.append(f"{rate(report.packets / took)} packets/s")
+    if report.records:
+        parts += [plural(report.records, "record"), plural(report.record_flows, "flow")]
+        speeds.append(f"{rate(report.records / took)} records/s")
+    screen.print(
+        f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
+        f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
+    )
+    for title, counts in (("refused", refused), ("no flow in", report.skipped)):
+        if counts:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
+            screen.print(f"{title:<12} {reasons}")
+    for one in report.files:
+        for bad in one.refused[:3]:
+            screen.print(f"             {clean(one.path)} record {bad.number:,}: {bad.reason}")
 
 
 def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
@@ -275,7 +310,7 @@ def _print_top(top: list[dict[str, Any]], screen: Any) -> None:
 
 def _print_end(result: Result, out: str, screen: Any) -> None:
     if not result.files:
-        screen.print("wrote nothing: no packet held an IP conversation")
+        screen.print("wrote nothing: no packet held an IP conversation, no record a flow")
         return
     shown = clean(out)
     screen.print(f"wrote {shown}  ({plural(len(result.files), 'file')}, {size(result.bytes_written)})")

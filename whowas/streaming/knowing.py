@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.stored import StoredHistory
 from whowas.asking import load_history, the_store
 from whowas.config import HistorySettings, Kafka, Naming
-from whowas.errors import StoreError
+from whowas.errors import ConfigError, StoreError
 from whowas.evidence_topic import Replica, TopicSettings
+from whowas.schema import flow_schema, named_schema
 
 # Following costs time: never more than this part of it.
 SHARE = 0.2
@@ -52,25 +57,27 @@ class Knowledge:
         if self._stored is None or time.monotonic() < self._due:
             return False
         began = time.monotonic()
-        # A replica that reads everything anew knows less for a while; what was known up to here stays true.
-        lacks = self._replica.unready() if self._replica is not None else []
-        if lacks:
-            self.trouble, self._due = "; ".join(lacks), began + self._told.refresh_seconds
-            return False
         try:
-            news = self._stored.refresh()
-            self.trouble = ""
+            self._stored.refresh()
+            # A replica that reads everything anew knows less for a while; what was known up to here stays true.
+            self.trouble = "; ".join(self._replica.unready()) if self._replica is not None else ""
+            news = not self.trouble and self._stored.history is not self._history
             if news:
                 self._use(self._stored.history)
-        except StoreError as error:
+        except (StoreError, ConfigError) as error:
             self.trouble, news = str(error), False
         took = time.monotonic() - began
         self._due = time.monotonic() + max(self._told.refresh_seconds, took / SHARE)
         return news
 
-    def name(self, flows: Any) -> Any:
-        """Return the flows with names, rows in the same order."""
-        return self.namer.name(flows)
+    def name(self, batches: Sequence[Any]) -> list[Any]:
+        """Return batches of flows with names, rows in the same order; named together, for a batch has its price."""
+        if len(batches) == 1 and batches[0].num_rows:
+            return [self.namer.name(batches[0])]
+        whole = pa.Table.from_batches(batches, schema=flow_schema()).unify_dictionaries().combine_chunks()
+        named = self.namer.name(whole.to_batches()[0]) if whole.num_rows else _none()
+        ends = list(itertools.accumulate(one.num_rows for one in batches))
+        return [named.slice(end - one.num_rows, one.num_rows) for one, end in zip(batches, ends, strict=True)]
 
     def close(self) -> None:
         """Let go of the store."""
@@ -83,6 +90,10 @@ def replica_of(told: HistorySettings, kafka: Kafka) -> Replica | None:
     if told.topic is None:
         return None
     return Replica(told.path, TopicSettings(told.topic, kafka.client, kafka.options))
+
+
+def _none() -> Any:
+    return pa.RecordBatch.from_pylist([], schema=named_schema())
 
 
 def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:

@@ -92,25 +92,40 @@ def _behind(part: Named, offset: int) -> Any:
 
 @dataclass
 class Lane:
-    """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named."""
+    """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named.
+
+    weight, ready_weight: what all of it, and what is named of it, counts against the bound on memory. records: how
+    many are held, and would be read again.
+    """
 
     partition: Partition
     claimed: bool = False
     next: int = -1
     waiting: deque[Chunk] = field(default_factory=deque)
     ready: list[Named] = field(default_factory=list)
+    weight: int = 0
+    ready_weight: int = 0
+    records: int = 0
 
-    def weight(self) -> int:
-        """Return what it counts against the bound on memory."""
-        return sum(one.weight() for one in self.waiting) + sum(one.chunk.weight() for one in self.ready)
+    def put(self, chunk: Chunk) -> None:
+        """Let a chunk wait, behind the others."""
+        self.waiting.append(chunk)
+        self.weight += chunk.weight()
+        self.records += chunk.records
 
-    def records(self) -> int:
-        """Return how many records are held and would be read again."""
-        return sum(one.records for one in self.waiting) + sum(one.chunk.records for one in self.ready)
+    def named(self, flows: Any) -> None:
+        """The first chunk that waits has got its names."""
+        chunk = self.waiting.popleft()
+        self.ready.append(Named(chunk, flows))
+        self.ready_weight += chunk.weight()
 
     def take_ready(self) -> Lot | None:
         """Take what is named, as one lot."""
         if not self.ready:
             return None
         parts, self.ready = self.ready, []
-        return Lot(self.partition, parts)
+        lot = Lot(self.partition, parts)
+        self.weight -= lot.weight()
+        self.records -= lot.records()
+        self.ready_weight = 0
+        return lot

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from sinks.dead_letters import Letter
 from sinks.jsonl import rows
 
-# A message of Arrow holds so many flows at most: it must stay below the broker's message.max.bytes.
-ARROW_ROWS = 1000
+# An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.
+ARROW_ROWS, ARROW_BYTES = 1000, 900_000
 Message = tuple[bytes | None, bytes]
 
 
@@ -33,16 +33,30 @@ def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
 def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:
     """IPC streams of some rows each, keyed by a digest of the flow ids within."""
     for start in range(0, flows.num_rows, ARROW_ROWS):
-        part = flows.slice(start, ARROW_ROWS)
-        key = hashlib.sha256("".join(part["flow_id"].to_pylist()).encode()).hexdigest()[:32]
-        if revision is not None:
-            part = part.append_column("revision", pa.array([revision] * part.num_rows, pa.int32()))
-        # Of the whole batch's words only those that these rows use.
-        part = pa.RecordBatch.from_arrays([_own_words(one) for one in part.columns], schema=part.schema)
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_stream(buffer, part.schema) as writer:
-            writer.write_batch(part)
-        yield key.encode(), buffer.getvalue().to_pybytes()
+        yield from _halved(flows.slice(start, ARROW_ROWS), revision)
+
+
+def _halved(part: Any, revision: int | None) -> Iterator[Message]:
+    """One message, or two where it would be too large."""
+    value = _encoded(part, revision)
+    if len(value) > ARROW_BYTES and part.num_rows > 1:
+        half = part.num_rows // 2
+        yield from _halved(part.slice(0, half), revision)
+        yield from _halved(part.slice(half), revision)
+        return
+    yield hashlib.sha256("".join(part["flow_id"].to_pylist()).encode()).hexdigest()[:32].encode(), value
+
+
+def _encoded(part: Any, revision: int | None) -> bytes:
+    if revision is not None:
+        part = part.append_column("revision", pa.array([revision] * part.num_rows, pa.int32()))
+    # Of the whole batch's words only those that these rows use.
+    part = pa.RecordBatch.from_arrays([_own_words(one) for one in part.columns], schema=part.schema)
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, part.schema) as writer:
+        writer.write_batch(part)
+    value: bytes = buffer.getvalue().to_pybytes()
+    return value
 
 
 def _own_words(column: Any) -> Any:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.records import Ids, RecordOptions, reader_for
+from ingest.records import Ids, Parsed, RecordOptions, reader_for
 from sinks.dead_letters import Letter
 from whowas.brokers import Piece
 from whowas.config import Input
 from whowas.errors import ConfigError, InputError
 from whowas.streaming.lanes import Chunk
+
+# Offsets below, the partition above: a partition with more records than that would take centuries to fill.
+OFFSET_BITS = 44
 
 
 class Parsing:
@@ -29,28 +33,47 @@ class Parsing:
         self._delay_us = int(publication_seconds * 1e6)
         self._readers: dict[str, Any] = {}
 
-    def parse(self, piece: Piece) -> Chunk:
-        """Read one piece. Raises: InputError when nobody knows the format of a topic."""
-        topic = piece.partition.topic
+    def parse(self, pieces: Sequence[Piece]) -> list[Chunk]:
+        """Read pieces that were polled together, those of a topic in one go. Returns: a chunk a piece, as they came.
+
+        Raises: InputError when nobody knows the format of a topic.
+        """
+        chunks: dict[int, Chunk] = {}
+        for topic in dict.fromkeys(one.partition.topic for one in pieces):
+            places = [place for place, one in enumerate(pieces) if one.partition.topic == topic]
+            chunks |= zip(places, self._of_topic(topic, [pieces[place] for place in places]), strict=True)
+        return [chunks[place] for place in range(len(pieces))]
+
+    def _of_topic(self, topic: str, pieces: list[Piece]) -> list[Chunk]:
         if topic not in self._readers:
-            self._readers[topic] = self._reader(piece)
-        numbers = np.array(piece.offsets, dtype=np.int64)
-        received = np.array(piece.received_us, dtype=np.int64)
-        parsed = self._readers[topic].read(piece.values, Ids(str(piece.partition), numbers), received)
-        letters = [
-            Letter(piece.partition, piece.offsets[one.index], one.reason, piece.values[one.index])
-            for one in parsed.refused
-        ]
+            self._readers[topic] = self._reader(pieces[0])
+        values = [value for one in pieces for value in one.values]
+        numbers = np.concatenate([_numbers(one) for one in pieces])
+        received = np.array([us for one in pieces for us in one.received_us], dtype=np.int64)
+        parsed = self._readers[topic].read(values, Ids(topic, numbers), received)
         self.refused.update((topic, one.reason) for one in parsed.refused)
         self.skipped.update((topic, one.reason) for one in parsed.skipped)
+        starts = np.cumsum([0, *(len(one.offsets) for one in pieces)])
+        return [self._chunk(one, int(start), parsed) for one, start in zip(pieces, starts[:-1], strict=True)]
+
+    def _chunk(self, piece: Piece, start: int, parsed: Parsed) -> Chunk:
+        """What of a batch came of one piece; `start`: the place of its first value among all."""
+        end = start + len(piece.offsets)
+        low, high = np.searchsorted(parsed.rows, (start, end))  # a reader keeps the order of values
+        flows = parsed.flows.slice(low, high - low)
+        letters = [
+            Letter(piece.partition, piece.offsets[one.index - start], one.reason, piece.values[one.index - start])
+            for one in parsed.refused
+            if start <= one.index < end
+        ]
         return Chunk(
             piece.offsets[0],
             piece.offsets[-1],
-            parsed.flows,
-            numbers[parsed.rows],
+            flows,
+            np.array(piece.offsets, dtype=np.int64)[parsed.rows[low:high] - start],
             letters,
             len(piece.offsets),
-            self._needed_us(parsed.flows),
+            self._needed_us(flows),
             time.monotonic(),
         )
 
@@ -72,6 +95,11 @@ class Parsing:
             return 0
         last = pc.max(pc.cast(flows["end_time"], pa.int64())).as_py()
         return min(int(last), time.time_ns() // 1000) + self._delay_us
+
+
+def _numbers(piece: Piece) -> Any:
+    """A number for each record's place in its topic: the same place gives the same flow_id, whatever came beside it."""
+    return np.array(piece.offsets, dtype=np.int64) | (piece.partition.number << OFFSET_BITS)
 
 
 def _record_options(told: Input) -> RecordOptions:

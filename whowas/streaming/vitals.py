@@ -71,6 +71,7 @@ class StreamVitals:
     partitions: tuple[LagVitals, ...]
     watermark_us: int
     history_trouble: str
+    reload_trouble: str
     quiet_seconds: float
     files: int
     bytes: int
@@ -83,6 +84,8 @@ class StreamVitals:
         reasons = [] if self.state in ("reading", "full") else [f"{self.state}: {self.reason or 'no reason known'}"]
         if self.history_trouble:
             reasons.append(f"the history cannot be followed: {self.history_trouble}")
+        if self.reload_trouble:
+            reasons.append(self.reload_trouble)
         waiting = [str(one.partition) for one in self.partitions if not one.claimed]
         if waiting:
             reasons.append(f"another worker has not let go of {', '.join(waiting)} yet")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import Any
 
@@ -26,13 +26,14 @@ from whowas.metrics import Histogram
 from whowas.streaming.changes import changed
 from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.knowing import Knowledge, replica_of
-from whowas.streaming.lanes import Chunk, Lane, Named
+from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
 POLL_SECONDS = 0.1
 POLL_MOST = 20_000
+NAMED_AT_ONCE = 50_000
 LAG_EVERY_SECONDS = 5.0
 RELOAD_EVERY_SECONDS = 2.0
 STOP_SECONDS = 5.0
@@ -48,8 +49,10 @@ class Worker:
         self._reloading = threading.Event()
         self._ended = False
         self._troubles = Troubles()
+        self._reload_trouble = ""
         self._lanes: dict[Partition, Lane] = {}
-        self._changes: list[tuple[str, list[Partition]]] = []
+        # A client may call from a thread of its own: a deque is appended to and taken from in one step.
+        self._changes: deque[tuple[str, list[Partition]]] = deque()
         self._delivery: Delivery | None = None
         self._paused = False
         self._provisional: dict[int, Any] = {}
@@ -93,6 +96,7 @@ class Worker:
             partitions=tuple(LagVitals(one.partition, one.claimed, self._lags.get(one.partition)) for one in lanes),
             watermark_us=knowledge.watermark_us if knowledge else 0,
             history_trouble=knowledge.trouble if knowledge else "",
+            reload_trouble=self._reload_trouble,
             quiet_seconds=time.monotonic() - self._alive_at,
             files=parquet.files_written if parquet else 0,
             bytes=parquet.bytes_written if parquet else 0,
@@ -138,6 +142,9 @@ class Worker:
                 self._stopping.wait(0.1)
                 continue
             with self._troubles.trying("broker"):
+                if self._outputs.transactions:
+                    # Ends what a worker of this name left open, which would keep the offsets back.
+                    self._outputs.producer(transactional=True)
                 consumer = self._connect()
                 self._probed = [_first_partition(consumer, topic) for topic in self._config.input.topics][:1]
                 self._consumer = consumer
@@ -169,8 +176,7 @@ class Worker:
             pieces = consumer.poll(POLL_SECONDS, POLL_MOST)
         self._rebalance()
         self._claim(consumer)
-        for piece in pieces:
-            self._take(piece)
+        self._take(pieces)
         self._look()
         self._name_all()
         self._deliver(consumer)
@@ -183,21 +189,20 @@ class Worker:
 
     def _rebalance(self) -> None:
         """Forget what is lost, before anything else is done: its next owner may have begun."""
-        changes, self._changes = self._changes, []
-        for word, partitions in changes:
+        while self._changes:
+            word, partitions = self._changes.popleft()
             self.counts.rebalances += 1
+            self._paused = False
             for one in partitions:
                 self._forget(one)
                 if word == "gained":
                     self._lanes[one] = Lane(one)
-        if changes:
-            self._paused = False
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
         lot = self._delivery.forget(partition) if self._delivery is not None else None
         if lane is not None:
-            self.counts.forgotten[partition.topic] += lane.records() + (lot.records() if lot else 0)
+            self.counts.forgotten[partition.topic] += lane.records + (lot.records() if lot else 0)
             for chunk in lane.waiting:
                 self._provisional.pop(id(chunk), None)
         self._lags.pop(partition, None)
@@ -232,28 +237,30 @@ class Worker:
 
     # Records come.
 
-    def _take(self, piece: Piece) -> None:
-        """Read what is new of a piece. What came for a partition that is no longer ours is nobody's loss."""
-        lane = self._lanes.get(piece.partition)
-        if lane is None or not piece.offsets:
+    def _take(self, pieces: list[Piece]) -> None:
+        """Read what is new. What came for a partition that is no longer ours is nobody's loss."""
+        owned = [one for one in pieces if one.partition in self._lanes]
+        new = [one for one in (_behind(each, self._lanes[each.partition].next) for each in owned) if one.offsets]
+        if not new:
             return
-        piece = _behind(piece, lane.next)
-        if not piece.offsets:
-            return
-        self.counts.received[piece.partition.topic] += len(piece.offsets)
-        lane.next = piece.offsets[-1] + 1
-        chunk = self._parsing.parse(piece)
+        chunks = self._parsing.parse(new)
+        for piece, chunk in zip(new, chunks, strict=True):
+            lane = self._lanes[piece.partition]
+            lane.next = piece.offsets[-1] + 1
+            lane.put(chunk)
+            self.counts.received[piece.partition.topic] += len(piece.offsets)
         if self._config.naming.wait == "provisional":
-            self._say_provisionally(chunk)
-        lane.waiting.append(chunk)
+            self._say_provisionally([one for one in chunks if not self._final(one)])
 
-    def _say_provisionally(self, chunk: Chunk) -> None:
+    def _say_provisionally(self, chunks: list[Chunk]) -> None:
         assert self._knowledge is not None
-        if chunk.flows.num_rows and chunk.needed_us > self._knowledge.watermark_us:
-            named = self._knowledge.name(chunk.flows)
-            self._provisional[id(chunk)] = named
+        if not chunks:
+            return
+        for chunk, named in zip(chunks, self._knowledge.name([one.flows for one in chunks]), strict=True):
             with self._troubles.trying("send"):
                 self._outputs.send(named, revision=0)
+                # What was not sent has no answer that could be revised: it is sent when it is final.
+                self._provisional[id(chunk)] = named
 
     def _look(self) -> None:
         """See whether the history has grown or the configuration has changed."""
@@ -275,18 +282,32 @@ class Worker:
             naming = load(self._config.path).naming
             self._knowledge.renew(naming)
         except WhowasError as error:
-            self._knowledge.trouble = f"cannot reload: {error}"
+            self._reload_trouble = f"cannot reload: {error}"
             return
+        self._reload_trouble = ""
         self._config = replace(self._config, naming=replace(naming, wait=self._config.naming.wait))
         self.counts.reloads += 1
 
     # Flows are named.
 
     def _name_all(self) -> None:
+        """Name what need not wait, some tens of thousands of flows at a time, each lane in its order."""
+        assert self._knowledge is not None
+        while self._troubles.may("send") and (several := self._nameable()):
+            named = self._knowledge.name([chunk.flows for _, chunk in several])
+            with self._troubles.trying("send"):
+                for (lane, chunk), flows in zip(several, named, strict=True):
+                    self._named(lane, chunk, flows)
+
+    def _nameable(self) -> list[tuple[Lane, Chunk]]:
+        found, rows = [], 0
         for lane in self._lanes.values():
-            while lane.claimed and lane.waiting and self._troubles.may("send") and self._may_name(lane.waiting[0]):
-                with self._troubles.trying("send"):
-                    self._name(lane)
+            for chunk in lane.waiting if lane.claimed else ():
+                if rows >= NAMED_AT_ONCE or not self._may_name(chunk):
+                    break
+                found.append((lane, chunk))
+                rows += chunk.flows.num_rows
+        return found
 
     def _may_name(self, chunk: Chunk) -> bool:
         if self._config.naming.wait == "never" or self._final(chunk):
@@ -298,11 +319,8 @@ class Worker:
         assert self._knowledge is not None
         return not chunk.flows.num_rows or chunk.needed_us <= self._knowledge.watermark_us
 
-    def _name(self, lane: Lane) -> None:
-        """Name the first chunk that waits. It leaves the queue only when it has been sent where it is sent at once."""
-        assert self._knowledge is not None
-        chunk = lane.waiting[0]
-        named = self._knowledge.name(chunk.flows)
+    def _named(self, lane: Lane, chunk: Chunk, named: Any) -> None:
+        """Take over names. A chunk leaves the queue only when it has been sent where it is sent at once."""
         before = self._provisional.get(id(chunk))
         if self._config.naming.wait != "provisional":
             self._outputs.send(named, revision=None)
@@ -313,11 +331,10 @@ class Worker:
             self._outputs.send(news, revision=1)
             self.counts.revised += news.num_rows
         self._provisional.pop(id(chunk), None)
-        lane.waiting.popleft()
-        lane.ready.append(Named(chunk, named))
         self.counts.flows += named.num_rows
         self.counts.late += 0 if self._final(chunk) else named.num_rows
         _count_confidence(self.counts.confidence, named)
+        lane.named(named)
 
     # Named flows are delivered.
 
@@ -341,7 +358,7 @@ class Worker:
                     self._done(delivery)
 
     def _due(self) -> bool:
-        ready = sum(one.chunk.weight() for lane in self._lanes.values() for one in lane.ready)
+        ready = sum(one.ready_weight for one in self._lanes.values())
         parquet = self._config.parquet
         seconds, rows = (parquet.flush_seconds, parquet.flush_rows) if parquet else (1.0, 50_000)
         full = self._held() >= self._config.naming.held_rows
@@ -356,12 +373,13 @@ class Worker:
         self._delivery = None
 
     def _held(self) -> int:
-        waiting = sum(one.weight() for one in list(self._lanes.values()))
+        waiting = sum(one.weight for one in list(self._lanes.values()))
         return waiting + (self._delivery.weight() if self._delivery else 0)
 
     def _held_records(self) -> int:
-        waiting = sum(chunk.records for lane in list(self._lanes.values()) for chunk in list(lane.waiting))
-        return waiting + self._undelivered_records()
+        delivery = self._delivery
+        waiting = sum(one.records for one in list(self._lanes.values()))
+        return waiting + (sum(lot.records() for lot in list(delivery.lots.values())) if delivery else 0)
 
     def _undelivered_records(self) -> int:
         delivery = self._delivery

@@ -1,0 +1,1 @@
+"""Names beside addresses: in lines of any log, and in frames."""
