@@ -116,8 +116,12 @@ class Outbox:
         if now is None:
             return
         self._forget_acknowledged(now.epoch)
-        messages = self._pack(effects) if effects else []
-        if self._waiting() + sum(map(len, messages)) > self._most:
+        try:
+            messages = self._pack(effects) if effects else []
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            # What cannot be put into words must not stop the recording: the store is told anew as it took it.
+            messages = None
+        if messages is None or self._waiting() + sum(map(len, messages)) > self._most:
             self.overflows += 1
             end_epoch(self._database)
             self._bytes = None

@@ -173,7 +173,9 @@ class Taking:
         else:
             known.living.pop(meta.uid, None)
         self._add(row, VERB[one.verb], one.received_us, one.not_before_us, version_of(thing), told)
-        self.effects.append(one if one.cluster == name else one._replace(cluster=name))
+        # Of a word with a span or a Service a line would say that, and not the object.
+        plain = one.cluster == name and one.span is None and not one.service
+        self.effects.append(one if plain else one._replace(cluster=name, span=None, service=""))
 
     def _describe(self, one: Observation, row: int, kind: int, name: str, before: Standing | None) -> None:
         """Keep what an object is found by, and what tells of its node's clock."""

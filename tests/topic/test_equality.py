@@ -9,10 +9,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store.streams import fresh_view, merged, mixed, recording, view
+from store.test_hostile import observations
+from store.written import seen, thing
 from topic.telling import events, messages, tell, telling, write
 
 from enrich.stored import StoredHistory
 from enrich.upkeep import problems
+from whowas.observation import Observation
 
 SEEDS = st.integers(0, 1 << 20)
 FEW = settings(max_examples=int(os.environ.get("WHOWAS_STORE_EXAMPLES", "4")), deadline=None)
@@ -65,3 +68,23 @@ def test_a_reader_that_follows_a_replica_knows_what_a_new_reader_of_the_store_kn
         following.refresh()
         assert view(following.history) == fresh_view(path)
         following.close()
+
+
+@given(st.lists(observations(), max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_whatever_a_store_takes_a_replica_takes(told: list[Observation]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, copy = Path(folder) / "store", Path(folder) / "copy"
+        with telling(path) as store:
+            assert store.outbox is not None
+            store.outbox.begin()
+            for one in told:
+                store.write([one])
+            store.write([seen("ADDED", thing("sound"), 1, cluster="c")])
+        tell(copy, messages(path))
+        # Of a cluster without a single holder the name may stay untold.
+        own, theirs = (
+            {name: known for name, known in fresh_view(one).items() if known != ([], {})} for one in (path, copy)
+        )
+        assert own == theirs
+        assert list(problems(str(copy))) == []
