@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from enrich.sights import SECOND, UNSEEN, take_apart
-from whowas.observation import Observation, time_us
+from whowas.observation import KubeObject, Meta, Observation, time_us
 
 # So many renewals over so long, some of which came at once, tell the least time they were on their way. What was
 # held up comes all at once, and none of it at once: that is no such window.
@@ -66,3 +66,9 @@ class Clocks:
     def _prove(self, key: Key, ahead: int, behind: int) -> None:
         known = self.by_node.get(key, (0, 0))
         self.by_node[key] = (max(known[0], ahead), max(known[1], behind))
+
+
+def proven(cluster: str, node: str, proof: int, ahead: int, behind: int) -> Observation:
+    """Return in an observation's words how far a node's clock is off, in us, as one proof says."""
+    thing = KubeObject(kind="Node", metadata=Meta(name=node))
+    return Observation("OFFSET", thing, None, 0, cluster, "", (ahead, behind), PROOFS[proof])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrich.evidence_file import Lock, in_words, now_us, open_database, rewritten, transaction
 from enrich.kept import KIND, KINDS, VERB, VERBS, Unfit, weighed
 from enrich.memory import RECORDER, Cursor, Memory
+from enrich.outbox import Outbox, Pack, end_epoch
 from enrich.taking import Taking
 from whowas.observation import Observation
+
+OUTBOX_MOST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,26 @@ class EvidenceStore:
     StoreBusyError: disk full, locked: nothing was written, the same may be tried again.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, write: bool = False, make: bool = True) -> None:
-        """Open; with `write` hold the recorder's lock until close(), and make a store where there is none."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        write: bool = False,
+        make: bool = True,
+        pack: Pack | None = None,
+        outbox_most: int = OUTBOX_MOST,
+    ) -> None:
+        """Open; with `write` hold the recorder's lock until close(), and make a store where there is none.
+
+        pack: makes messages of what changes; they go into the outbox in the same transactions. outbox_most: bytes.
+        """
         self.path = os.fspath(path)
         self._lock = Lock(self.path, make=make) if write else None
         try:
             self.database = open_database(self.path, write=write)
             self._memory = Memory(self.database)
             self._importing: dict[str, str] = {}
+            self.outbox = Outbox(self.path, self.database, pack, outbox_most) if pack else None
             if write:
                 self._drop_unfinished()
         except BaseException:
@@ -68,13 +84,20 @@ class EvidenceStore:
             ).fetchall()
         return {kind: Cursor(version, received) for kind, version, received in rows}
 
-    def write(self, observations: Sequence[Observation], *, source: int | None = None) -> Written:
+    def write(
+        self,
+        observations: Sequence[Observation],
+        *,
+        source: int | None = None,
+        beside: Callable[[sqlite3.Connection], object] | None = None,
+    ) -> Written:
         """Store observations and move the cursors, in one transaction: durable on return, or nothing happened.
 
         An event sets its kind's cursor to its resourceVersion, BOOKMARK and RELISTED to theirs. RELISTED also
         marks as vanished every object of the kind that was not LISTED since the RELISTED or START before.
         What cannot be stored is refused and counted, one by one; the rest is written.
-        source: the row of an imported file; it moves no cursor, and nothing vanishes by it.
+        source: the row of an imported file; it moves no cursor, and nothing vanishes by it. beside: what else is
+        written in the transaction.
         """
         if source is None and self._importing:
             self._drop_unfinished()
@@ -88,8 +111,16 @@ class EvidenceStore:
                     except Unfit as why:
                         refused[str(why)] += 1
                 taking.flush()
+                if beside is not None:
+                    beside(self.database)
+                if self.outbox is not None:
+                    self.outbox.put(taking.effects)
+                else:
+                    end_epoch(self.database)
         except BaseException:
             self._memory.forget()
+            if self.outbox is not None:
+                self.outbox.taken_back()
             raise
         taking.remember()
         return Written(taking.events, self._memory.standing(), refused)

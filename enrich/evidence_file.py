@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from whowas.errors import StoreBusyError, StoreError
+from whowas.errors import StoreBusyError, StoreError, StoreTakenError
 
 MAGIC = b"SQLite format 3\0"
 # "wwhs" in the header of the file, so that any tool can tell what it is.
 APPLICATION = 0x77776873
-NEWEST = 1
+NEWEST = 2
+# What readers need of the tables is in this version already.
+READABLE = 1
 FULL = "the disk is full; make room, nothing is lost meanwhile"
 CANNOT_SHARE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
 # Each entry leads from its number to the next. Nothing in it is ever edited.
@@ -51,6 +53,18 @@ CREATE TABLE block(id INTEGER PRIMARY KEY AUTOINCREMENT, cluster INTEGER NOT NUL
 CREATE TABLE dropped(block INTEGER, uid TEXT, PRIMARY KEY(block, uid)) WITHOUT ROWID;
 CREATE TABLE rewritten(times INTEGER NOT NULL);
 INSERT INTO rewritten VALUES(0);
+""",
+    # What goes to a topic, and what came from one. `identity` names this store there. A row of `publishing` for every
+    # time that all of the store was sent (enrich/outbox.py); `replica` and `origin`: enrich/replica.py.
+    1: """
+CREATE TABLE identity(store TEXT NOT NULL);
+INSERT INTO identity VALUES(lower(hex(randomblob(8))));
+CREATE TABLE publishing(epoch INTEGER PRIMARY KEY, event INTEGER NOT NULL, object INTEGER NOT NULL,
+  done INTEGER NOT NULL, snapshot INTEGER NOT NULL, live INTEGER NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE outbox(id INTEGER PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE replica(topic TEXT NOT NULL, next INTEGER NOT NULL, key BLOB NOT NULL);
+CREATE TABLE origin(store TEXT PRIMARY KEY, source INTEGER NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL,
+  live INTEGER NOT NULL, lost TEXT NOT NULL);
 """,
 }
 
@@ -89,7 +103,7 @@ class Lock:
         except OSError:
             who = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
             os.close(self._handle)
-            raise StoreError(
+            raise StoreTakenError(
                 f"cannot write history '{path}': process {who or 'unknown'} is writing to it; stop that one, "
                 "or give this one a file of its own"
             ) from None
@@ -192,12 +206,12 @@ def _check_owner(database: sqlite3.Connection, path: str, write: bool) -> None:
 def _lead(database: sqlite3.Connection, path: str, write: bool) -> None:
     """Lead what is older forward."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version < NEWEST and not write:
+    if version < READABLE and not write:
         raise StoreError(
             f"cannot read history '{path}': it has the older version {version}; lead it to version {NEWEST} with "
             f"'whowas history compact {path}'"
         )
-    for number in range(version, NEWEST):
+    for number in range(version, NEWEST if write else version):
         database.executescript(
             f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA application_id = {APPLICATION}; "
             f"PRAGMA user_version = {number + 1}; COMMIT;"
@@ -217,6 +231,18 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
             with contextlib.suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
         raise
+
+
+@contextlib.contextmanager
+def one_look(database: sqlite3.Connection) -> Iterator[None]:
+    """Everything read within is as of one moment, however much is written meanwhile."""
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        # There is nothing to keep, and what went wrong has been said.
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
 
 
 def rewritten(database: sqlite3.Connection) -> None:

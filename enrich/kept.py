@@ -51,7 +51,9 @@ def weighed(one: Observation) -> bytes:
         _in_range(*one.span)
     try:
         meta = one.object.metadata
-        for word in (one.object.kind, one.cluster, one.service, meta.resourceVersion if meta else None):
+        # Of a word about the looking no more than this is kept; of an object all of it is tried below.
+        more = (meta.resourceVersion, meta.name) if meta else ()
+        for word in (one.object.kind, one.cluster, one.service, *more):
             if word:
                 word.encode()
         body = b"" if one.verb in LOOKING else reduced(one.object)

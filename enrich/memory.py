@@ -39,6 +39,7 @@ class Known:
     """What the writer remembers of a cluster."""
 
     row: int
+    name: str
     living: dict[str, Standing] = field(default_factory=dict)
     slices: dict[int, Slices] = field(default_factory=dict)
     watching: dict[str, int] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Memory:
         found = self._database.execute("SELECT id FROM cluster WHERE name = ?", (name,)).fetchone()
         if found is None:
             found = (self._database.execute("INSERT INTO cluster(name) VALUES(?)", (name,)).lastrowid,)
-        known = self.clusters[name] = Known(int(found[0]))
+        known = self.clusters[name] = Known(int(found[0]), name)
         rows = self._database.execute(
             "SELECT id, uid, kind, (SELECT body FROM event WHERE object = object.id AND body IS NOT NULL "
             "AND verb < ? ORDER BY id DESC LIMIT 1) FROM object "

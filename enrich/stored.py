@@ -7,10 +7,10 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from enrich.evidence_file import in_words, open_database
+from enrich.evidence_file import in_words, one_look, open_database
 from enrich.evidence_read import Reading
 from enrich.history import DEFAULT, ClusterHistory, History, build
 from enrich.kept import KINDS
@@ -157,18 +157,6 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
             yield database
     finally:
         database.close()
-
-
-@contextmanager
-def one_look(database: sqlite3.Connection) -> Iterator[None]:
-    """Everything read within is as of one moment, however much is written meanwhile."""
-    database.execute("BEGIN")
-    try:
-        yield
-    finally:
-        # There is nothing to keep, and what went wrong has been said.
-        with suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sqlite3
 
 import msgspec
 
+from enrich.clocks import proven
 from enrich.kept import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
 from enrich.memory import RECORDER, Cursor, Known, Memory, Standing, write_owner
 from enrich.sights import SECOND
@@ -29,6 +30,8 @@ class Taking:
         self._complete: set[tuple[str, str]] = set()
         self._lists: dict[tuple[str, str], int | None] = {}
         self._began = False
+        # What changed, in words that another store takes as those of a file: nothing is left for it to conclude.
+        self.effects: list[Observation] = []
 
     @property
     def events(self) -> int:
@@ -137,6 +140,8 @@ class Taking:
         entry = known.living.get(pod)
         row = entry.row if entry else self._row(pod, POD, None, known)[0]
         self._add(row, VERB[word], one.received_us, since, None, service.encode())
+        about = KubeObject(kind="Pod", metadata=Meta(uid=pod))
+        self.effects.append(Observation(word, about, one.received_us, since, known.name, "", service=service))
 
     def _object(self, one: Observation, body: bytes, name: str, known: Known, before: Standing | None) -> None:
         """Keep what an object says; where it says what it said before, only that it was seen."""
@@ -168,6 +173,9 @@ class Taking:
         else:
             known.living.pop(meta.uid, None)
         self._add(row, VERB[one.verb], one.received_us, one.not_before_us, version_of(thing), told)
+        # Of a word with a span or a Service a line would say that, and not the object.
+        plain = one.cluster == name and one.span is None and not one.service
+        self.effects.append(one if plain else one._replace(cluster=name, span=None, service=""))
 
     def _describe(self, one: Observation, row: int, kind: int, name: str, before: Standing | None) -> None:
         """Keep what an object is found by, and what tells of its node's clock."""
@@ -233,10 +241,25 @@ class Taking:
     def _span(self, known: Known, kind: str, sort: int, span: tuple[int, int]) -> None:
         # The recorder's own span is source 0: what it says of others in so many words is no part of it.
         entry = (known.row, kind, sort, *span, self._source or -1)
+        self._tell_span(known, kind, sort, span)
+        if SPANS[sort] == "WATCHED":
+            # Somebody who looks on says so again and again, always from the same beginning.
+            longer = self._database.execute(
+                "UPDATE span SET high_us = max(high_us, ?5) WHERE (cluster, kind, gap, low_us, source) = "
+                "(?1, ?2, ?3, ?4, ?6)",
+                entry,
+            )
+            if longer.rowcount:
+                return
         self._database.execute(
             "INSERT INTO span(cluster, kind, gap, low_us, high_us, source) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT "
             "EXISTS(SELECT 1 FROM span WHERE (cluster, kind, gap, low_us, high_us, source) = (?1, ?2, ?3, ?4, ?5, ?6))",
             entry,
+        )
+
+    def _tell_span(self, known: Known, kind: str, sort: int, span: tuple[int, int]) -> None:
+        self.effects.append(
+            Observation(SPANS[sort], KubeObject(kind=kind), span[1], span[1], known.name, "", span=span)
         )
 
     def flush(self) -> None:
@@ -256,6 +279,7 @@ class Taking:
                 for (name, node, proof), off in memory.clocks.by_node.items()
             ],
         )
+        self.effects += [proven(*key, *off) for key, off in memory.clocks.by_node.items()]
         run.executemany(
             "REPLACE INTO cursor VALUES(?, ?, ?, ?)",
             [
@@ -280,7 +304,10 @@ class Taking:
                 )
                 found = (made.lastrowid,)
             known.watching[kind] = int(found[0])
-        before = self._database.execute("SELECT high_us FROM span WHERE id = ?", (known.watching[kind],)).fetchone()[0]
+        first, before = self._database.execute(
+            "SELECT low_us, high_us FROM span WHERE id = ?", (known.watching[kind],)
+        ).fetchone()
+        self._tell_span(known, kind, SPANS.index("WATCHED"), (first, max(before, high)))
         if low - before > SILENT_MOST:
             self._span(known, kind, SPANS.index("LATE"), (before, low))
         self._database.execute("UPDATE span SET high_us = max(high_us, ?) WHERE id = ?", (high, known.watching[kind]))

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from enrich.clocks import PROOFS
+from enrich.clocks import proven
 from enrich.evidence import EvidenceStore
 from enrich.evidence_file import in_words, rewritten, transaction
 from enrich.evidence_read import DECODE
 from enrich.kept import DERIVED, KINDS, MEMBERS, SPANS, VERB, VERBS
 from enrich.memory import RECORDER
+from enrich.outbox import end_epoch, open_epoch
 from enrich.packing import HOUR, check_of, from_blob, pack
+from enrich.replica import Position, position
 from enrich.stored import opened
 from enrich.tables import Batch
 from whowas.errors import StoreError
-from whowas.observation import KubeObject, Meta, Observation
+from whowas.observation import KubeObject, Observation
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,23 @@ class Facts:
     packed_events: int
     clusters: list[ClusterFacts]
     sources: list[str]
+    telling: Telling | None = None
+    replica: Position | None = None
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What of a store goes to a topic. store: its name there. begun_us: when all was told last; None: nothing goes on.
+
+    snapshot: whether all of that is in the outbox, or was. messages: since then. waiting, bytes: what is in the outbox.
+    """
+
+    store: str
+    begun_us: int | None
+    snapshot: bool
+    messages: int
+    waiting: int
+    bytes: int
 
 
 def facts(path: str) -> Facts:
@@ -59,8 +78,23 @@ def facts(path: str) -> Facts:
             _cluster(database, row, name) for row, name in database.execute("SELECT id, name FROM cluster").fetchall()
         ]
         sources = [name for (name,) in database.execute("SELECT name FROM source WHERE digest IS NOT NULL")]
+        telling = _telling(database)
     size = sum(os.path.getsize(path + tail) for tail in ("", "-wal") if os.path.exists(path + tail))
-    return Facts(path, version, size, one[0] + one[1], one[1], clusters, sources)
+    return Facts(path, version, size, one[0] + one[1], one[1], clusters, sources, telling, position(path))
+
+
+def _telling(database: sqlite3.Connection) -> Telling | None:
+    run = database.execute
+    # A store of the version before has no such table.
+    if not run("SELECT 1 FROM sqlite_master WHERE name = 'publishing'").fetchone():
+        return None
+    if not run("SELECT 1 FROM publishing").fetchone():
+        return None
+    now, store = open_epoch(database), run("SELECT store FROM identity").fetchone()[0]
+    waiting = run("SELECT count(*), coalesce(sum(length(value)), 0) FROM outbox").fetchone()
+    if now is None:
+        return Telling(store, None, False, 0, *waiting)
+    return Telling(store, now.epoch, now.whole, now.last, *waiting)
 
 
 def _cluster(database: sqlite3.Connection, row: int, name: str) -> ClusterFacts:
@@ -162,8 +196,7 @@ def spans_within(database: sqlite3.Connection, names: dict[int, str], low: int, 
         if start <= end:
             yield Observation(SPANS[sort], KubeObject(kind=kind), end, end, names[cluster], "", (start, end))
     for cluster, node, proof, *off in database.execute("SELECT * FROM clock"):
-        thing = KubeObject(kind="Node", metadata=Meta(name=node))
-        yield Observation("OFFSET", thing, None, 0, names[cluster], "", (off[0], off[1]), PROOFS[proof])
+        yield proven(names[cluster], node, proof, off[0], off[1])
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
@@ -226,6 +259,8 @@ def forget(store: EvidenceStore, before_us: int) -> int:
         for table in ("leaving", "named", "staying"):
             run(f"DROP TABLE {table}")
         rewritten(store.database)
+        # A topic forgets it too: by a snapshot of what is left.
+        end_epoch(store.database)
     store.reread()
     return count
 

@@ -24,10 +24,13 @@ ASK_SECONDS = 5
 
 @dataclass(frozen=True)
 class Subscription:
-    """What is read; without topics no group is joined. start: earliest or latest, where the group has no offsets."""
+    """What is read; without topics no group is joined. start: earliest or latest, where the group has no offsets.
+
+    group None: nobody's; partitions are assigned by hand.
+    """
 
     topics: Sequence[str]
-    group: str
+    group: str | None
     start: str = "earliest"
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from whowas.brokers import OUT, BrokerError, Heard, Partition, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
-Message = tuple[bytes | None, bytes]
+# (key, value); without a value it deletes what had the key.
+Message = tuple[bytes | None, bytes | None]
 # So many messages wait for their acknowledgement; then sending waits.
 UNANSWERED = 50_000
 # Longer than any outage; the largest that both clients take.

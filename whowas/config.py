@@ -65,6 +65,11 @@ class HistorySettings:
     """Who held which address when."""
 
     path: str = _said("The store that `whowas watch` writes (followed as it grows), or evidence files.")
+    topic: str | None = _said(
+        "A topic that `whowas watch --to-kafka` fills; `path` is then the replica that workers of this machine keep "
+        "of it, made where there is none.",
+        None,
+    )
     cluster: str | None = _said("Which cluster of the history, where it has several.", None)
     refresh_seconds: float = _said("How often a store is looked at for news.", 2.0)
 
@@ -85,6 +90,9 @@ class Naming:
     networks: str | None = _said("TOML file of names for outside ranges (see the how-to of replay).", None)
     vnis: tuple[int, ...] | None = _said("VNIs of the cluster's pod network.", None)
     sensor_skew_seconds: float = _said("By how much the sensors' clocks may be off.", 0.0)
+    export_seconds: float = _said(
+        "How long before its export a flow may have been, where a record tells only when it was exported.", 120.0
+    )
 
 
 @dataclass(frozen=True)
@@ -145,16 +153,25 @@ class StreamConfig:
 
 def load(path: str) -> StreamConfig:
     """Read and check a configuration file. Raises: ConfigError naming file and key."""
+    config: StreamConfig = _Reader(path).table(StreamConfig, _tables(path), "", {"path": path})
+    _check(config)
+    return config
+
+
+def load_kafka(path: str) -> Kafka:
+    """Read how Kafka is reached from a configuration file, whatever else stands in it. Raises: ConfigError."""
+    kafka: Kafka = _Reader(path).table(Kafka, _tables(path).get("kafka", {}), "kafka")
+    return kafka
+
+
+def _tables(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as handle:
-            told = tomllib.load(handle)
+            return tomllib.load(handle)
     except OSError as error:
         raise ConfigError(f"cannot read configuration '{path}': {error.strerror}; see deploy/whowas.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read configuration '{path}': {error}; see deploy/whowas.toml") from error
-    config: StreamConfig = _Reader(path).table(StreamConfig, told, "", {"path": path})
-    _check(config)
-    return config
 
 
 def of_folder(

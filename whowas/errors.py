@@ -53,6 +53,10 @@ class StoreError(WhowasError):
     passing = False
 
 
+class StoreTakenError(StoreError):
+    """Another process writes to it."""
+
+
 class StoreBusyError(StoreError):
     """Somebody else holds the file for the moment, or the disk is full: nothing was written, nothing is lost."""
 

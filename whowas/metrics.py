@@ -19,6 +19,25 @@ class Metric(NamedTuple):
 
 
 STREAM = ("cluster", "kind")
+OUTBOX_METRICS = (
+    Metric("whowas_outbox_state", "gauge", ("state",), "1 for the state that filling the topic is in."),
+    Metric("whowas_outbox_messages", "gauge", (), "Messages that the topic does not have yet."),
+    Metric("whowas_outbox_bytes", "gauge", (), "Their size."),
+    Metric("whowas_outbox_behind_seconds", "gauge", (), "Time since the topic had everything."),
+    Metric("whowas_outbox_sent_total", "counter", (), "Messages that the broker has acknowledged."),
+    Metric("whowas_outbox_failures_total", "counter", (), "Times that the broker failed and was tried again."),
+    Metric("whowas_outbox_overflows_total", "counter", (), "Times that too much waited; all is sent anew then."),
+    Metric("whowas_outbox_snapshots_total", "counter", (), "Times that all of the store was sent, from its beginning."),
+)
+REPLICA_METRICS = (
+    Metric("whowas_replica_state", "gauge", ("state",), "1 for the state that the replica is in."),
+    Metric("whowas_replica_behind_messages", "gauge", (), "Messages of the topic that are not taken in yet."),
+    Metric("whowas_replica_messages_total", "counter", (), "Messages read."),
+    Metric("whowas_replica_events_total", "counter", (), "Events that said something new, since the start."),
+    Metric("whowas_replica_rebuilds_total", "counter", (), "Times that all was forgotten and read again."),
+    Metric("whowas_replica_foreign_total", "counter", (), "Messages that are no evidence."),
+    Metric("whowas_replica_refused_total", "counter", ("reason",), "Lines of messages that could not be read."),
+)
 SHARED = (
     Metric("whowas_build_info", "gauge", ("version",), "Always 1; the version is its label."),
     Metric("whowas_ready", "gauge", (), "1 when /readyz is green."),
@@ -43,6 +62,7 @@ METRICS = (
     Metric("whowas_store_state", "gauge", ("state",), "1 for the state that the store is in."),
     Metric("whowas_store_failures_total", "counter", (), "Writes that failed and were tried again."),
     Metric("whowas_store_write_seconds", "histogram", (), "Time that one transaction took until it was durable."),
+    *OUTBOX_METRICS,
 )
 STREAM_METRICS = (
     *SHARED,
@@ -70,6 +90,7 @@ STREAM_METRICS = (
     Metric("whowas_stream_files_total", "counter", (), "Parquet files written."),
     Metric("whowas_stream_bytes_total", "counter", (), "Bytes of Parquet files written."),
     Metric("whowas_stream_delivery_seconds", "histogram", (), "Time that a delivery took until it was durable."),
+    *REPLICA_METRICS,
 )
 PAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -231,6 +231,14 @@ def _observed(
         _note(told, offset, _why_not(line))
 
 
+def observations_in(raw: bytes, source: str) -> list[Observation]:
+    """Return what one line of whowas's own evidence says; nothing when it is no such line.
+
+    Raises: msgspec.DecodeError, RecursionError, UnicodeDecodeError.
+    """
+    return list(_meant(DECODE.decode(raw), source, None))
+
+
 def _why_not(line: Line) -> str:
     """Say why a value that could be read says nothing: a GAP that is passed over would make gaps invisible."""
     if line.type in SPANS:
@@ -337,7 +345,8 @@ def _one(line: Line, source: str, cluster: str | None) -> Observation:
     thing = allowed(line.object)
     if thing.kind == "Lease":
         return Observation("CLOCK", thing, received, received or 0, line.cluster or cluster, source)
-    low = time_us(line.since) or received or newest(thing)
+    since = time_us(line.since)
+    low = since if since is not None else received or newest(thing)
     return Observation(line.type, thing, received, low, line.cluster or cluster, source)
 
 

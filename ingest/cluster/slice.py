@@ -54,7 +54,7 @@ def as_line(one: Observation) -> dict[str, Any]:
         return line
     if one.service:
         line["service"] = one.service
-    if one.service or one.not_before_us != (one.received_us or 0):
+    if one.service or one.not_before_us != one.received_us:
         line["since"] = _spelled(one.not_before_us)
     line["object"] = one.object
     return line

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from whowas.errors import ConfigError
+from whowas.evidence_topic import PublisherVitals
 from whowas.metrics import METRICS, PAGE_TYPE, Histogram, exposition
 from whowas.recorder.vitals import StoreVitals, StreamVitals, Vitals
 from whowas.serving import Page, Probe, Server, answer, parse_address
@@ -38,6 +39,13 @@ def vitals(*streams: StreamVitals, store: StoreVitals | None = None) -> Vitals:
         8000,
         Histogram(),
     )
+
+
+def test_a_topic_that_is_not_filled_is_said() -> None:
+    failing = PublisherVitals("evidence", "failing", NOW, "no broker", "", 2, 900, 9.5, 7, 1, 0, 1)
+    assert replace(vitals(), topic=failing).unready() == ["topic evidence: failing: no broker"]
+    assert replace(vitals(), topic=failing).unhealthy() == [], "a restart would not help"
+    assert replace(vitals(), topic=replace(failing, state="publishing")).unready() == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,8 @@ def test_probes_turn_red_and_green_as_text_and_as_json() -> None:
 
 
 def test_every_declared_metric_is_served_and_none_that_is_not() -> None:
-    now = vitals(stream(odd={"odd_field": 2}), stream("Node", objects=None))
+    filled = PublisherVitals("evidence", "publishing", NOW, "", "", 2, 900, 0.5, 7, 1, 0, 1)
+    now = replace(vitals(stream(odd={"odd_field": 2}), stream("Node", objects=None)), topic=filled)
     now.write_seconds.add(0.02)
     now.write_seconds.add(99)
     metrics = exposition(now.samples)

@@ -14,7 +14,7 @@ from store.test_crash import versions
 from store.written import T0, numbered, seen, thing
 
 from enrich.evidence import EvidenceStore
-from enrich.evidence_file import APPLICATION
+from enrich.evidence_file import APPLICATION, NEWEST
 from enrich.packing import pack
 from enrich.stored import StoredHistory
 from enrich.upkeep import compact, problems, prune
@@ -205,7 +205,7 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path, write: bool)
     said = {
         text: "it is no store; import it with 'whowas history import STORE {}'",
         foreign: "it is a database, but no history of whowas; give another file",
-        newer: "it has version 9, this whowas knows up to 1; update whowas",
+        newer: f"it has version 9, this whowas knows up to {NEWEST}; update whowas",
         tmp_path: "it is a folder; give the file in it",
     }
     for path, words in said.items():

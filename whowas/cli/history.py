@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from whowas.cli.show import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from enrich.upkeep import Facts
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
@@ -41,7 +46,9 @@ def info(store: str, as_json: bool) -> None:
             | {"gaps": [[kind, rfc3339(low), rfc3339(high)] for kind, low, high in one.gaps]}
             for one in told.clusters
         ]
-        print_json(vars(told) | {"clusters": clusters})
+        telling = None if told.telling is None else vars(told.telling) | {"begun_us": _spelled(told.telling.begun_us)}
+        replica = None if told.replica is None else vars(told.replica) | {"origins": [*map(vars, told.replica.origins)]}
+        print_json(vars(told) | {"clusters": clusters, "telling": telling, "replica": replica})
         return
     screen = console()
     each = f", {told.bytes / told.events:.0f} bytes an event" if told.events else ""
@@ -54,8 +61,37 @@ def info(store: str, as_json: bool) -> None:
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
         if one.gaps:
             screen.print(f"  gaps       {len(one.gaps):,} (whowas history gaps {clean(store)})")
+    for line in _topics(told):
+        screen.print(line)
     for name in told.sources:
         screen.print(f"imported   {clean(name)}")
+
+
+def _topics(told: Facts) -> Iterator[str]:
+    """Say what goes to a topic, and what came from one."""
+    out, into = told.telling, told.replica
+    if out is not None:
+        since = (
+            "nothing goes on; the next --to-kafka sends all anew"
+            if out.begun_us is None
+            else (
+                f"{plural(out.messages, 'message')} since {_spelled(out.begun_us)}"
+                + ("" if out.snapshot else ", the snapshot is not finished")
+            )
+        )
+        yield f"to a topic as store {out.store}: {since}; {plural(out.waiting, 'message')} wait ({size(out.bytes)})"
+    if into is not None:
+        yield f"replica of topic {clean(into.topic)}, next is message {into.next:,}"
+        for one in into.origins:
+            yield f"  store {clean(one.store)}: {plural(one.number, 'message')} since {_spelled(one.epoch)}" + (
+                f"; {clean(one.lost)}" if one.lost else "" if one.live else ", the snapshot is not finished"
+            )
+
+
+def _spelled(us: int | None) -> str | None:
+    from whowas.moments import rfc3339
+
+    return rfc3339(us) if us else None
 
 
 @command.command()

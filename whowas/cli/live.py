@@ -95,11 +95,29 @@ class Lines:
         if self._states.get("store", "writing") != store.state:
             told.append(f"store {store.state}" + (f": {store.reason}" if store.reason else ""))
         self._states["store"] = store.state
+        told += self._topic(vitals)
         reasons = vitals.unready()
         if self._ready is not (not reasons):
             told.append("not complete: " + "; ".join(reasons) if reasons else "everything is recorded")
         self._ready = not reasons
         return told
+
+    def _topic(self, vitals: Vitals) -> list[str]:
+        """Say what is new of the topic: that it is filled, what will lose history. What fails is among the reasons."""
+        topic, told = vitals.topic, []
+        if topic is None:
+            return []
+        if topic.state == "publishing" and self._states.get("topic") != "publishing":
+            told.append(f"topic {topic.topic} is filled")
+        self._states["topic"] = topic.state
+        if topic.warning and self._states.get("warning") != topic.warning:
+            told.append(topic.warning)
+        self._states["warning"] = topic.warning
+        return told
+
+
+def _warned(vitals: Vitals) -> str:
+    return vitals.topic.warning if vitals.topic else ""
 
 
 def _together(streams: Iterable[StreamVitals]) -> list[str]:
@@ -148,6 +166,7 @@ class LiveLine:
         mark = Text("● ", style="red" if reasons else "green")
         line = mark.append(words(vitals, self._rate.of(vitals.received.total())), style="default")
         waiting = _together(one for one in vitals.streams if one.state in UNWELL)
+        waiting += [_warned(vitals)] if _warned(vitals) else []
         if vitals.store.reason:
             waiting.append(f"store {vitals.store.state}: {vitals.store.reason}")
         for text in waiting:

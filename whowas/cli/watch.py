@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from whowas.brokers import CLIENTS
 from whowas.cli.show import clean, console, plural, print_json
-from whowas.errors import ConfigError, WhowasError
+from whowas.errors import ConfigError, MissingExtra, WhowasError
 
 if TYPE_CHECKING:
     from ingest.cluster.connect import Connection
     from ingest.cluster.rights import Right
+    from whowas.brokers import Value
     from whowas.cli.live import Lines, LiveLine
-    from whowas.recorder import Recorder
+    from whowas.recorder import PublishOptions, Recorder
     from whowas.serving import Page, Server
 
 LISTEN = "127.0.0.1:9464"
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 10.0
+SHIFTS = {None: 0, "KiB": 10, "MiB": 20, "GiB": 30}
 
 
 class Choice(NamedTuple):
@@ -45,6 +49,17 @@ class Choice(NamedTuple):
     show_default=True,
     metavar="ADDRESS:PORT|none",
     help="Where /metrics, /healthz and /readyz are served.",
+)
+@click.option("--to-kafka", metavar="TOPIC", help="Send the evidence to this topic too, for replicas of the history.")
+@click.option("--config", metavar="FILE", help="Where [kafka] says how the broker is reached; see `whowas stream`.")
+@click.option("--kafka", multiple=True, metavar="NAME=VALUE", help="An option of the Kafka client; repeatable.")
+@click.option("--resend", is_flag=True, help="Send the whole store to the topic anew.")
+@click.option(
+    "--outbox-most",
+    default="1GiB",
+    show_default=True,
+    metavar="SIZE",
+    help="How much may wait for the broker; beyond it all is sent anew when the broker is back.",
 )
 @click.option("--check", is_flag=True, help="Say which rights there are and which are missing; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
@@ -69,13 +84,17 @@ def command(ctx: click.Context, /, history: str | None, **told: Any) -> None:
     Exit codes: 0 stopped and everything received is durable (with --check: nothing is missing); 1 something
     received is not durable, the next start asks for it again (with --check: a right is missing); 2 usage,
     configuration, or a store that cannot be written.
+
+    With --to-kafka every change goes to a compacted topic as well, from which any number of `whowas stream` keep
+    replicas of the history. A broker that is down never stops the recording.
     """
     choices = pair(told["kubeconfig"], told["context"], told["cluster"])
+    publish = _publishing(told["to_kafka"], told["config"], told["kafka"], told["resend"], told["outbox_most"])
     if told["check"]:
         ctx.exit(_check(choices, told["as_json"]))
     if history is None:
         raise click.UsageError("cannot record without a store: say --history FILE; it is made where there is none")
-    ctx.exit(_record(history, _connect(choices), told["listen"], told["as_json"]))
+    ctx.exit(_record(history, _connect(choices), publish, told["listen"], told["as_json"]))
 
 
 def pair(kubeconfigs: Sequence[str], contexts: Sequence[str], clusters: Sequence[str]) -> list[Choice]:
@@ -97,6 +116,58 @@ def pair(kubeconfigs: Sequence[str], contexts: Sequence[str], clusters: Sequence
     return choices
 
 
+def _publishing(
+    topic: str | None, config: str | None, options: Sequence[str], resend: bool, most: str
+) -> PublishOptions | None:
+    """Say where the evidence goes; None: nowhere but into the store. Raises: ConfigError."""
+    if topic is None:
+        if config is not None or options or resend:
+            raise ConfigError("cannot send to no topic: --config, --kafka and --resend go with --to-kafka TOPIC")
+        return None
+    from whowas.brokers import refuse_ours
+    from whowas.config import Kafka, load_kafka
+    from whowas.evidence_topic import TopicSettings
+    from whowas.recorder import PublishOptions
+
+    known = load_kafka(config) if config is not None else Kafka()
+    told = dict(_split(one) for one in options)
+    client = told.pop("client", known.client)
+    if client not in CLIENTS:
+        raise ConfigError(f"cannot use the Kafka client '{client}': there is none; say one of {', '.join(CLIENTS)}")
+    every = {**known.options, **told}
+    refuse_ours(every)
+    _check_client(client, every)
+    return PublishOptions(TopicSettings(topic, client, every), resend, parse_size(most))
+
+
+def _check_client(client: str, options: Mapping[str, Value]) -> None:
+    """Refuse before the start what no broker can mend. Raises: ConfigError, MissingExtra."""
+    from importlib.util import find_spec
+
+    from whowas.brokers import OUT, for_kafka_python
+
+    package, extra = ("confluent_kafka", "confluent") if client == "confluent" else ("kafka", "kafka")
+    if find_spec(package) is None:
+        raise MissingExtra(package, extra)
+    if client != "confluent":
+        for_kafka_python(options, OUT)
+
+
+def _split(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise ConfigError(f"cannot take --kafka '{word}': no value; write it like bootstrap.servers=broker:9092")
+    return name, value
+
+
+def parse_size(word: str) -> int:
+    """Read a number of bytes: 500MiB, 2GiB. Raises: ConfigError."""
+    found = re.fullmatch(r"(\d{1,9})\s*([KMG]iB)?", word.strip())
+    if not found or not int(found[1]):
+        raise ConfigError(f"cannot keep '{word}': no size; write it like 500MiB or 2GiB")
+    return int(found[1]) << SHIFTS[found[2]]
+
+
 def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
     """Read the credentials. A cluster that does not answer now is tried again, and keeps no other waiting."""
     from ingest.cluster.connect import connect
@@ -105,10 +176,12 @@ def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
     return [(name or connection.name, connection) for name, connection in found]
 
 
-def _record(history: str, clusters: list[tuple[str, Connection]], listen: str, as_json: bool) -> int:
-    from whowas.recorder import Recorder
+def _record(
+    history: str, clusters: list[tuple[str, Connection]], publish: PublishOptions | None, listen: str, as_json: bool
+) -> int:
+    from whowas.recorder import Recorder, RecorderOptions
 
-    recorder = Recorder(history, clusters)
+    recorder = Recorder(history, clusters, RecorderOptions(publish=publish))
     with _told_to_stop() as stopping, _server(listen, recorder), _show(as_json) as shown:
         recorder.start()
         try:

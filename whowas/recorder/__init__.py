@@ -1,6 +1,6 @@
 """Records live clusters into a store, and says how that goes."""
 
-from whowas.recorder.recording import Recorder, RecorderOptions
+from whowas.recorder.recording import PublishOptions, Recorder, RecorderOptions
 from whowas.recorder.vitals import StoreVitals, StreamVitals, Vitals
 
-__all__ = ["Recorder", "RecorderOptions", "StoreVitals", "StreamVitals", "Vitals"]
+__all__ = ["PublishOptions", "Recorder", "RecorderOptions", "StoreVitals", "StreamVitals", "Vitals"]

@@ -9,24 +9,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from enrich.evidence import OUTBOX_MOST
+from ingest.cluster.messages import to_messages
 from ingest.cluster.watch import ClusterWatch, Connection, StreamState, WatchOptions
 from whowas.errors import ConfigError
+from whowas.evidence_topic import Publisher, TopicSettings
 from whowas.recorder.mailbox import Mailbox
 from whowas.recorder.vitals import SILENCE_SECONDS, StreamVitals, Vitals
-from whowas.recorder.writer import Pace, Writer
+from whowas.recorder.writer import Outlet, Pace, Writer
 
 # Reduced pods take some three kilobytes each: this bounds what a store that is slow costs in memory.
 CAPACITY = 8000
+PUBLISH_LAST_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """Where the evidence goes beside the store. resend: all of it anew. most_bytes: of what waits for the broker."""
+
+    topic: TopicSettings
+    resend: bool = False
+    most_bytes: int = OUTBOX_MOST
 
 
 @dataclass(frozen=True)
 class RecorderOptions:
-    """silence_seconds: how long a watch may be silent before the recording counts as incomplete."""
+    """silence_seconds: how long a watch may be silent before the recording counts as incomplete.
+
+    publish: a topic that all evidence goes to as well.
+    """
 
     capacity: int = CAPACITY
     silence_seconds: float = SILENCE_SECONDS
     pace: Pace = field(default_factory=Pace)
     watch: WatchOptions = field(default_factory=WatchOptions)
+    publish: PublishOptions | None = None
 
 
 class Recorder:
@@ -47,13 +64,18 @@ class Recorder:
         self._clusters = clusters
         self._options = options
         self._mailbox = Mailbox(options.capacity)
-        self._writer = Writer(history, self._mailbox, options.pace)
+        told = options.publish
+        self._publisher = Publisher(history, told.topic, resend=told.resend) if told else None
+        outlet = Outlet(to_messages, self._publisher.tend, told.most_bytes) if told and self._publisher else None
+        self._writer = Writer(history, self._mailbox, options.pace, outlet)
         self._watches: dict[str, ClusterWatch] = {}
         self._resumed: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Open the store and watch on from where it ends."""
         cursors = self._writer.start([name for name, _ in self._clusters])
+        if self._publisher is not None:
+            self._publisher.start()
         for name, connection in self._clusters:
             self._resumed |= {(name, kind) for kind in cursors[name]}
             resume = {kind: (one.version, one.received_us) for kind, one in cursors[name].items()}
@@ -78,7 +100,11 @@ class Recorder:
             one.start()
         for one in leaving:
             one.join(max(deadline - timeout_seconds * 0.5 - time.monotonic(), 0.0))
-        return self._writer.stop(max(deadline - time.monotonic(), 0.1))
+        durable = self._writer.stop(max(deadline - time.monotonic(), 0.1))
+        if self._publisher is not None:
+            # What does not arrive any more is in the store, and is sent after the next start.
+            self._publisher.stop(min(max(deadline - time.monotonic(), 0.1), PUBLISH_LAST_SECONDS))
+        return durable
 
     def __enter__(self) -> Recorder:
         self.start()
@@ -93,8 +119,10 @@ class Recorder:
         return self._writer.failure
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Call when the store's state changes, from the writer's thread."""
+        """Call when the state of the store or the topic changes, from their threads."""
         self._writer.changed = call
+        if self._publisher is not None:
+            self._publisher.changed = call
 
     def vitals(self) -> Vitals:
         """Return everything as it is now. May be called from any thread, also after stop()."""
@@ -117,6 +145,7 @@ class Recorder:
             self._mailbox.capacity,
             self._writer.write_seconds,
             self._options.silence_seconds,
+            self._publisher.vitals() if self._publisher else None,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from whowas.evidence_topic import PublisherVitals
 from whowas.metrics import Histogram, Sample
 from whowas.moments import rfc3339
 from whowas.recorder.mailbox import Sort
@@ -76,6 +77,7 @@ class Vitals:
     capacity: int
     write_seconds: Histogram
     silence_seconds: float = SILENCE_SECONDS
+    topic: PublisherVitals | None = None
 
     def unready(self) -> list[str]:
         """Return why the recording is not complete now, in words; nothing when it is."""
@@ -83,7 +85,7 @@ class Vitals:
         for one in self.streams:
             if not one.optional:
                 reasons += self._unwell(one)
-        return reasons
+        return reasons + (self.topic.unready() if self.topic else [])
 
     def _unwell(self, one: StreamVitals) -> list[str]:
         if one.state in ("forbidden", "stopped"):
@@ -135,6 +137,7 @@ class Vitals:
             "gaps": self.gaps(),
             "lag_seconds": None if lag is None else round(lag, 3),
             "store": {"state": self.store.state, "reason": self.store.reason, "bytes": self.store.bytes},
+            "topic": None if self.topic is None else self.topic.to_json(),
             "streams": [self._stream_json(one) for one in self.streams],
         }
 
@@ -168,6 +171,8 @@ class Vitals:
         yield Sample("whowas_store_state", (self.store.state,), 1)
         yield Sample("whowas_store_failures_total", (), self.store.failures)
         yield Sample("whowas_store_write_seconds", (), self.write_seconds)
+        if self.topic is not None:
+            yield from self.topic.samples()
 
     def _stream_samples(self, one: StreamVitals) -> Iterator[Sample]:
         labels = (one.cluster, one.kind)

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from enrich.evidence import Cursor, EvidenceStore, Written
+from enrich.evidence import OUTBOX_MOST, Cursor, EvidenceStore, Written
+from enrich.outbox import Outbox, Pack
 from whowas.errors import StoreError
 from whowas.metrics import Histogram
 from whowas.observation import Observation
@@ -32,6 +34,10 @@ class Store(Protocol):
 
     def maintain(self, budget_seconds: float) -> int:
         """Pack away what is over, for about so long."""
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """What is to go to a topic."""
 
     def close(self) -> None:
         """Let go."""
@@ -55,10 +61,19 @@ class Pace:
     maintain_seconds: float = 0.2
 
 
+@dataclass(frozen=True)
+class Outlet:
+    """Where changes go beside the store. tend: looks after the outbox in the writer's thread; says whether to go on."""
+
+    pack: Pack
+    tend: Callable[[Outbox], bool]
+    most_bytes: int = OUTBOX_MOST
+
+
 class Writer:
     """Owns the store from opening to closing, in a thread of its own."""
 
-    def __init__(self, path: str, mailbox: Mailbox, pace: Pace = Pace()) -> None:
+    def __init__(self, path: str, mailbox: Mailbox, pace: Pace = Pace(), outlet: Outlet | None = None) -> None:
         self.written: Counter[Sort] = Counter()
         self.dropped: Counter[Sort] = Counter()
         self.write_seconds = Histogram()
@@ -66,6 +81,7 @@ class Writer:
         self._path = path
         self._mailbox = mailbox
         self._pace = pace
+        self._outlet = outlet
         self._state, self._reason, self._since_us = "opening", "", time.time_ns() // 1000
         self._failures = self._events = 0
         self._busy_since: float | None = None
@@ -126,7 +142,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            store = EvidenceStore(self._path, write=True)
+            store = self._open()
             self._cursors = {name: dict(store.cursors(name)) for name in self._cursors}
         except Exception as error:  # noqa: BLE001 - start() raises it in the caller's thread
             self._failure = error
@@ -145,24 +161,48 @@ class Writer:
             self._drop_rest()
             store.close()
 
+    def _open(self) -> EvidenceStore:
+        outlet = self._outlet
+        if outlet is None:
+            return EvidenceStore(self._path, write=True)
+        return EvidenceStore(self._path, write=True, pack=outlet.pack, outbox_most=outlet.most_bytes)
+
     def _serve(self, store: Store) -> None:
         tidied = time.monotonic()
+        more = False
         while True:
             # Asked before taking: what is put between an empty take and the end would be forgotten.
             last = self._mailbox.closed
-            batch = self._mailbox.take(self._pace.most, self._pace.within_seconds, self._pace.idle_seconds)
+            batch = self._mailbox.take(
+                self._pace.most, self._pace.within_seconds, 0.0 if more else self._pace.idle_seconds
+            )
             if batch:
                 self._write(store, batch)
             elif last:
                 return
+            more = not last and self._tend(store)
             if not last and time.monotonic() - tidied > self._pace.maintain_every_seconds:
                 self._tidy(store)
                 tidied = time.monotonic()
 
     def _tidy(self, store: Store) -> None:
         """Let the store pack what is over. What keeps it from that for the moment, it may try again another time."""
-        try:
+        with self._passing():
             store.maintain(self._pace.maintain_seconds)
+
+    def _tend(self, store: Store) -> bool:
+        """Let the outbox be looked after. Returns: whether there is more to do at once."""
+        more = False
+        if self._outlet is not None and store.outbox is not None:
+            with self._passing():
+                more = self._outlet.tend(store.outbox)
+        return more
+
+    @contextmanager
+    def _passing(self) -> Iterator[None]:
+        """Count what may go better another time. Raises: StoreError when it will not."""
+        try:
+            yield
         except StoreError as error:
             if not error.passing:
                 raise

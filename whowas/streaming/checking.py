@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from enrich.replica import position
 from ingest import kafka as kafka_in
+from ingest.kafka_log import open_log
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
 from sinks.ranges import RangeFiles
@@ -90,10 +92,27 @@ def _topic(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) 
 
 
 def _history(config: StreamConfig) -> str:
+    if config.history.topic is not None:
+        return _replica(config, config.history.topic)
     known = Knowledge(config.history, config.naming)
     known.close()
     until = spell(known.watermark_us, digits=0) if known.watermark_us > 0 else "nothing"
     return f"'{config.history.path}': cluster {known.namer.history.name}, known until {until}"
+
+
+def _replica(config: StreamConfig, topic: str) -> str:
+    log = open_log(config.kafka.client, config.kafka.options, topic)
+    try:
+        first, end = log.edges()
+    finally:
+        log.close()
+    path = config.history.path
+    known = position(path) if os.path.exists(path) else None
+    if os.path.exists(path) and (known is None or known.topic != topic):
+        raise ConfigError(
+            f"cannot keep a replica of topic '{topic}' in '{path}': it is something else; name a new file"
+        )
+    return f"topic '{topic}': {end - first:,} messages; '{path}' has come to {known.next if known else 0:,} of {end:,}"
 
 
 def _parquet(folder: str, group: str) -> str:

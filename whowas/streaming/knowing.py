@@ -12,8 +12,9 @@ import pyarrow as pa
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.stored import StoredHistory
 from whowas.asking import load_history, the_store
-from whowas.config import HistorySettings, Naming
-from whowas.errors import StoreError
+from whowas.config import HistorySettings, Kafka, Naming
+from whowas.errors import ConfigError, StoreError
+from whowas.evidence_topic import Replica, TopicSettings
 from whowas.schema import flow_schema, named_schema
 
 # Following costs time: never more than this part of it.
@@ -26,8 +27,9 @@ class Knowledge:
     Raises: WhowasError when it cannot be read at the start; later the last state stays, and `trouble` says why.
     """
 
-    def __init__(self, told: HistorySettings, naming: Naming) -> None:
+    def __init__(self, told: HistorySettings, naming: Naming, replica: Replica | None = None) -> None:
         self._told = told
+        self._replica = replica
         self._stored: StoredHistory | None = None
         store = the_store(told.path)
         if store is not None:
@@ -56,11 +58,13 @@ class Knowledge:
             return False
         began = time.monotonic()
         try:
-            news = self._stored.refresh()
-            self.trouble = ""
+            self._stored.refresh()
+            # A replica that reads everything anew knows less for a while; what was known up to here stays true.
+            self.trouble = "; ".join(self._replica.unready()) if self._replica is not None else ""
+            news = not self.trouble and self._stored.history is not self._history
             if news:
                 self._use(self._stored.history, self.namer)
-        except StoreError as error:
+        except (StoreError, ConfigError) as error:
             self.trouble, news = str(error), False
         took = time.monotonic() - began
         self._due = time.monotonic() + max(self._told.refresh_seconds, took / SHARE)
@@ -81,6 +85,13 @@ class Knowledge:
             self._stored.close()
 
 
+def replica_of(told: HistorySettings, kafka: Kafka) -> Replica | None:
+    """Return what keeps the history's file, where it comes from a topic."""
+    if told.topic is None:
+        return None
+    return Replica(told.path, TopicSettings(told.topic, kafka.client, kafka.options))
+
+
 def _none() -> Any:
     return pa.RecordBatch.from_pylist([], schema=named_schema())
 
@@ -96,4 +107,5 @@ def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:
         networks=load_networks(naming.networks) if naming.networks else (),
         vnis=naming.vnis or "several",
         sensor_skew_seconds=naming.sensor_skew_seconds,
+        export_seconds=naming.export_seconds,
     )

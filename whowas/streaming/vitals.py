@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from whowas.brokers import Partition
+from whowas.evidence_topic import ReplicaVitals
 from whowas.metrics import Histogram, Sample
 from whowas.moments import rfc3339
 
@@ -77,6 +78,7 @@ class StreamVitals:
     delivery_seconds: Histogram
     undelivered: int = 0
     unread: Mapping[str, str] = field(default_factory=dict)
+    replica: ReplicaVitals | None = None
 
     def unready(self) -> list[str]:
         """Return why flows do not come through as they should, in words; nothing when they do."""
@@ -127,6 +129,7 @@ class StreamVitals:
             "held_rows": self.held,
             "lag": self.lag(),
             "history_known_until": rfc3339(self.watermark_us) if self.watermark_us > 0 else None,
+            "replica": None if self.replica is None else vars(self.replica),
             "rebalances": counts.rebalances,
             "failures": counts.failures,
             "files": self.files,
@@ -166,6 +169,8 @@ class StreamVitals:
         yield Sample("whowas_stream_files_total", (), self.files)
         yield Sample("whowas_stream_bytes_total", (), self.bytes)
         yield Sample("whowas_stream_delivery_seconds", (), self.delivery_seconds)
+        if self.replica is not None:
+            yield from self.replica.samples()
 
 
 def _by_reason(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from whowas.errors import ConfigError, WhowasError
 from whowas.metrics import Histogram
 from whowas.streaming.changes import changed
 from whowas.streaming.delivery import Delivery, Outputs
-from whowas.streaming.knowing import Knowledge
+from whowas.streaming.knowing import Knowledge, replica_of
 from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
@@ -66,6 +66,8 @@ class Worker:
         self._parsing = Parsing(config.input, config.naming.publication_seconds)
         self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
         self._knowledge: Knowledge | None = None
+        self._replica = replica_of(config.history, config.kafka)
+        self._catching_up = ""
         self._outputs = _outputs(config)
         self._consumer: kafka_in.Consumer | None = None
         self._files_seen, self._looked_at = _versions(config), time.monotonic()
@@ -103,6 +105,7 @@ class Worker:
             delivery_seconds=self._delivery_seconds,
             undelivered=self._undelivered_records(),
             unread=dict(self._consumer.unknown) if isinstance(self._consumer, FolderConsumer) else {},
+            replica=self._replica.vitals() if self._replica is not None else None,
         )
 
     def _state(self) -> tuple[str, str]:
@@ -113,7 +116,7 @@ class Worker:
         if trouble is not None:
             return trouble
         reading = self._lanes or isinstance(self._consumer, FolderConsumer)
-        return ("full" if self._paused else "reading" if reading else "starting"), ""
+        return ("full" if self._paused else "reading" if reading else "starting"), self._catching_up
 
     # The loop.
 
@@ -130,7 +133,9 @@ class Worker:
 
     def _begin(self) -> None:
         """Refuse what cannot work, then wait for a broker for as long as it takes."""
-        self._knowledge = Knowledge(self._config.history, self._config.naming)
+        if not self._catch_up():
+            return
+        self._knowledge = Knowledge(self._config.history, self._config.naming, self._replica)
         if self._outputs.parquet is not None:
             self._outputs.parquet.check()
         if self._outputs.letter_files is not None:
@@ -147,6 +152,18 @@ class Worker:
                 consumer = self._connect()
                 self._probed = [_first_partition(consumer, topic) for topic in self._config.input.topics][:1]
                 self._consumer = consumer
+
+    def _catch_up(self) -> bool:
+        """Wait until a replica knows what its topic knew when we came. Returns: False when we are to stop before."""
+        if self._replica is None:
+            return True
+        self._replica.start()
+        while (lacks := self._replica.unready()) and not self._stopping.is_set():
+            self._alive_at = time.monotonic()
+            self._catching_up = "; ".join(lacks)
+            self._stopping.wait(0.2)
+        self._catching_up = ""
+        return not self._stopping.is_set()
 
     def _connect(self) -> kafka_in.Consumer:
         told = self._config
@@ -447,6 +464,8 @@ class Worker:
         self._outputs.close()
         if self._knowledge is not None:
             self._knowledge.close()
+        if self._replica is not None:
+            self._replica.close()
 
 
 def _first_partition(consumer: kafka_in.Consumer, topic: str) -> Partition:

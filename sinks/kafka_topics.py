@@ -1,0 +1,115 @@
+"""Topics as they are and as they should be, through either client: what keeps evidence must never expire."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from whowas.brokers import OUT, BrokerError, Value, for_kafka_python, refuse_ours
+from whowas.errors import ConfigError, MissingExtra
+
+ASK_SECONDS = 10
+POLICY = "cleanup.policy"
+
+
+class Topic(NamedTuple):
+    """A topic as it is. policy: None where this user may not ask. made: it was made just now."""
+
+    partitions: int
+    policy: str | None
+    made: bool = False
+
+
+def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topic:
+    """Return a topic as it is; one that is not there is made: compacted, one partition, the broker's replication.
+
+    Raises: ConfigError, MissingExtra, BrokerError (also when this user may not make it).
+    """
+    refuse_ours(options)
+    return (_confluent if client == "confluent" else _kafka_python)(options, topic)
+
+
+def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
+    try:
+        import crc32c  # noqa: F401 - without it kafka-python computes checksums eight times slower
+        from kafka import errors
+        from kafka.admin import ConfigResource, KafkaAdminClient
+    except ImportError as error:
+        raise MissingExtra(str(error.name), "kafka") from error
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    known = {name: value for name, value in for_kafka_python(options, OUT).items()
+             if name in KafkaAdminClient.DEFAULT_CONFIG}  # fmt: skip
+    admin: Any = None
+    try:
+        admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5000, **known})
+        made, found = False, admin.describe_topics([topic])[0]
+        if not found["partitions"]:
+            admin.create_topics({topic: {"num_partitions": 1, "configs": {POLICY: "compact"}}}, wait_for_metadata=True)
+            made, found = True, admin.describe_topics([topic])[0]
+        policy = _policy_there(admin, ConfigResource("topic", topic), errors)
+        return Topic(len(found["partitions"]), policy, made)
+    except (errors.KafkaError, OSError) as error:
+        lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
+        raise BrokerError(_words(topic, error), not isinstance(error, lasting)) from error
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
+    finally:
+        if admin is not None:
+            admin.close()
+
+
+def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
+    try:
+        told = admin.describe_configs([resource], config_filter="all")
+    except errors.AuthorizationError:
+        return None
+    entries = next(iter(told["topic"].values()))
+    return str(entries[POLICY]["value"]) if POLICY in entries else None
+
+
+def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
+    try:
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise MissingExtra("confluent_kafka", "confluent") from error
+    try:
+        admin = AdminClient({**options, "log_level": 0})
+    except KafkaException as error:
+        raise ConfigError(f"cannot configure confluent-kafka: {error}; see [kafka.options]") from error
+    try:
+        partitions, made = _partitions(admin, topic), False
+        if not partitions:
+            wanted = NewTopic(topic, 1, config={POLICY: "compact"})
+            admin.create_topics([wanted], request_timeout=ASK_SECONDS)[topic].result()
+            partitions, made = _partitions(admin, topic) or 1, True
+        asked = admin.describe_configs([ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
+        return Topic(partitions, _policy(next(iter(asked.values())), KafkaException, KafkaError), made)
+    except KafkaException as error:
+        code = error.args[0].code()
+        lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
+                   KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+                   KafkaError.TOPIC_EXCEPTION)  # fmt: skip
+        raise BrokerError(_words(topic, error.args[0].str()), code not in lasting) from error
+
+
+def _partitions(admin: Any, topic: str) -> int:
+    return len(admin.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
+
+
+def _policy(answer: Any, failed: Any, codes: Any) -> str | None:
+    try:
+        entry = answer.result().get(POLICY)
+    except failed as error:
+        if error.args[0].code() == codes.TOPIC_AUTHORIZATION_FAILED:
+            return None
+        raise
+    return None if entry is None else str(entry.value)
+
+
+def _words(topic: str, error: object) -> str:
+    return (
+        f"cannot look at topic '{topic}': {error}; check bootstrap.servers and the rights of this user, or make the "
+        f"topic yourself: one partition, {POLICY}=compact"
+    )

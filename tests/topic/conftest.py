@@ -1,0 +1,25 @@
+"""A real broker, and a topic of each test's own."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from servers.broker import Broker
+from servers.fixtures import broker, servers_built
+
+from whowas.evidence_topic import TopicSettings
+
+__all__ = ["broker", "servers_built"]
+
+
+@pytest.fixture(params=["kafka-python", "confluent"])
+def client(request: pytest.FixtureRequest) -> str:
+    """Both clients carry evidence."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(broker: Broker, client: str) -> TopicSettings:
+    """A topic that is not there yet."""
+    return TopicSettings(f"evidence-{uuid.uuid4().hex[:8]}", client, broker.options())

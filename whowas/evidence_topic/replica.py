@@ -1,0 +1,320 @@
+"""Keeps a store of our own that says what a topic of evidence says; StoredHistory follows it like any other.
+
+Several processes of one machine may share the file: one feeds it, the others wait until that one has gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from enrich.replica import Message, Origin, Position, ReplicaStore, position
+from ingest.cluster.messages import from_message
+from ingest.kafka_log import Log, Record, open_log
+from whowas.errors import InputError, StoreError, StoreTakenError, WhowasError
+from whowas.evidence_topic.settings import TopicSettings, message_of
+from whowas.metrics import Sample
+from whowas.observation import Observation
+
+AT_ONCE = 500
+OBSERVATIONS_AT_ONCE = 5000
+READ_SECONDS = 0.5
+EDGES_SECONDS = 5.0
+MAINTAIN_SECONDS, MAINTAIN_EVERY = 0.2, 10.0
+TAKEN_SECONDS = 2.0
+QUIET_SECONDS = 5.0
+RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
+
+
+class _Begun(Exception):
+    """The topic is read from another place from here on."""
+
+
+@dataclass(frozen=True)
+class ReplicaVitals:
+    """How a replica is. state: connecting, reading, shared (another process feeds it), failing, stopped.
+
+    behind: messages of the topic that are not taken in, as far as known. events: that said something new, since the
+    start. rebuilt: times that all was forgotten and read again. foreign: messages that are no evidence. refused: lines.
+    """
+
+    topic: str
+    state: str
+    reason: str
+    next: int
+    behind: int | None
+    events: int
+    messages: int
+    rebuilt: int
+    foreign: int
+    refused: dict[str, int]
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every value that whowas.metrics declares for a replica."""
+        yield Sample("whowas_replica_state", (self.state,), 1)
+        if self.behind is not None:
+            yield Sample("whowas_replica_behind_messages", (), self.behind)
+        yield Sample("whowas_replica_messages_total", (), self.messages)
+        yield Sample("whowas_replica_events_total", (), self.events)
+        yield Sample("whowas_replica_rebuilds_total", (), self.rebuilt)
+        yield Sample("whowas_replica_foreign_total", (), self.foreign)
+        for reason, count in self.refused.items():
+            yield Sample("whowas_replica_refused_total", (reason,), count)
+
+
+class Replica:
+    """Fills a store from a topic, in a thread. A context manager: leaving it stops.
+
+    Args: path: the replica's file, made where there is none; a recorder's store is refused.
+    """
+
+    def __init__(self, path: str, settings: TopicSettings) -> None:
+        self.path = path
+        self._settings = settings
+        self.changed: Callable[[], None] = lambda: None
+        self._state, self._reason = "connecting", ""
+        self._events = self._messages = self._rebuilt = self._foreign = 0
+        self._refused: Counter[str] = Counter()
+        # What the topic held when we came: before that is taken in, nobody should be named by us.
+        self._target: int | None = None
+        self._end = 0
+        self._reread: set[tuple[str, int]] = set()
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def close(self, timeout_seconds: float = 10.0) -> None:
+        """Stop reading. What was taken in stays, and is gone on from."""
+        self._leave.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def __enter__(self) -> Replica:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def wait_ready(self, timeout_seconds: float) -> bool:
+        """Wait until nothing keeps it from being ready, no longer than so. Returns: whether it is."""
+        until = time.monotonic() + timeout_seconds
+        while self.unready():
+            if time.monotonic() > until or self._leave.wait(0.1):
+                return False
+        return True
+
+    def unready(self) -> list[str]:
+        """Return why names should not be taken from it yet, in words; nothing when they can."""
+        where = f"replica of topic {self._settings.topic}"
+        if self._target is None:
+            return [f"{where}: {self._state}: {self._reason or 'no answer of the broker yet'}"]
+        try:
+            now = position(self.path)
+        except StoreError as error:
+            return [str(error)]
+        if now is None:
+            return [f"{where}: nothing is taken in yet"]
+        return [f"{where}: {reason}" for reason in _lacks(now, self._target)]
+
+    def vitals(self) -> ReplicaVitals:
+        """Return how it is now. May be called from any thread."""
+        try:
+            now = position(self.path)
+        except StoreError:
+            now = None
+        at = now.next if now else 0
+        behind = None if self._target is None else max(self._end - at, 0)
+        return ReplicaVitals(
+            self._settings.topic, self._state, self._reason, at, behind, self._events, self._messages, self._rebuilt,
+            self._foreign, dict(self._refused),
+        )  # fmt: skip
+
+    def _say(self, state: str, reason: str = "") -> None:
+        if (state, reason) != (self._state, self._reason):
+            self._state, self._reason = state, reason
+            self.changed()
+
+    def _run(self) -> None:
+        wait = RETRY_SECONDS
+        while not self._leave.is_set():
+            try:
+                self._session()
+                wait = RETRY_SECONDS
+            except StoreTakenError as error:
+                self._say("shared", str(error))
+                wait = TAKEN_SECONDS
+            except WhowasError as error:
+                self._say("failing", str(error))
+                wait = min(wait * 2, RETRY_MOST_SECONDS)
+            self._leave.wait(wait)
+        self._say("stopped")
+
+    def _session(self) -> None:
+        """Read until something fails, or until we are told to leave."""
+        told = self._settings
+        log = open_log(told.client, told.options, told.topic)
+        try:
+            self._edges(log)
+            store = ReplicaStore(self.path, told.topic)
+            try:
+                self._say("reading")
+                while not self._leave.is_set():
+                    self._seek(log, store)
+                    try:
+                        self._follow(log, store)
+                    except _Begun:
+                        continue
+            finally:
+                store.close()
+        finally:
+            log.close()
+
+    def _edges(self, log: Log) -> int:
+        first, self._end = log.edges()
+        if self._target is None:
+            self._target = self._end
+        return first
+
+    def _seek(self, log: Log, store: ReplicaStore) -> None:
+        """Go on where the replica is; forget everything when the topic is shorter than what was read of it."""
+        first = self._edges(log)
+        if store.next > self._end:
+            self._rebuild(store, lambda _: 0)
+            self._target = self._end
+        if store.next > first and not self._still_there(log, store):
+            # Another topic of the name, or what we read last was compacted away: what is known comes as repeats.
+            store.skip(0, b"")
+        log.seek(max(store.next, first))
+
+    def _still_there(self, log: Log, store: ReplicaStore) -> bool:
+        """Say whether what was read last lies where it lay."""
+        log.seek(store.next - 1)
+        until = time.monotonic() + QUIET_SECONDS
+        while time.monotonic() < until:
+            for record in log.read(READ_SECONDS, 1):
+                return (record.offset, record.key) == (store.next - 1, store.key)
+        return False
+
+    def _rebuild(self, store: ReplicaStore, keep: Callable[[Origin], int]) -> None:
+        self._rebuilt += 1
+        self._reread.clear()
+        store.forget(keep)
+
+    def _follow(self, log: Log, store: ReplicaStore) -> None:
+        """Raises: _Begun, when the topic is to be read from another place."""
+        looked = tidied = time.monotonic()
+        while not self._leave.is_set():
+            records = log.read(READ_SECONDS, AT_ONCE)
+            if records and records[0].offset < store.next:
+                # The client went back by itself: what we had read is not there any more.
+                self._rebuild(store, lambda _: 0)
+                raise _Begun
+            if records:
+                self._take(store, records)
+            now = time.monotonic()
+            if now - looked > EDGES_SECONDS:
+                looked = now
+                self._edges(log)
+                if store.next > self._end:
+                    raise _Begun
+            if now - tidied > MAINTAIN_EVERY:
+                tidied = now
+                store.maintain(MAINTAIN_SECONDS)
+
+    def _take(self, store: ReplicaStore, records: list[Record]) -> None:
+        """Take in what was read, as much as one store told in one transaction."""
+        pending = _Pending(store)
+        for record in records:
+            place = message_of(record.key)
+            self._messages += 1
+            if place is None:
+                self._foreign += 1
+            elif record.value:
+                self._one(store, pending, place, record)
+            pending.offset, pending.key = record.offset + 1, record.key
+            if len(pending.observations) >= OBSERVATIONS_AT_ONCE:
+                self._events += pending.write()
+        self._events += pending.write()
+        self._end = max(self._end, pending.offset)
+
+    def _one(self, store: ReplicaStore, pending: _Pending, place: Message, record: Record) -> None:
+        origin = store.origin(place.store)
+        if place.epoch < origin.epoch or (place.epoch == origin.epoch and place.number <= origin.number):
+            return
+        if place.epoch > origin.epoch:
+            self._events += pending.write()
+            self._begin(store, origin, place)
+        if origin.lost:
+            return
+        if place.number > origin.number + 1:
+            self._events += pending.write()
+            self._missing(store, origin, place)
+            return
+        try:
+            found = from_message(
+                record.value, f"message {record.offset} of topic {self._settings.topic}", self._refused
+            )
+        except InputError as error:
+            origin.lost = str(error)
+            return
+        if pending.origin is not origin:
+            self._events += pending.write()
+            pending.origin = origin
+        origin.number, origin.live = place.number, place.live
+        pending.observations += found
+
+    def _begin(self, store: ReplicaStore, origin: Origin, place: Message) -> None:
+        """A store tells all anew: what it had told before goes. Raises: _Begun, when that was anything."""
+        if origin.number == 0:
+            origin.epoch, origin.live, origin.lost = place.epoch, False, ""
+            return
+        # What others told goes with it, and is read again: in the tables it is one.
+        self._rebuild(store, lambda one: place.epoch if one is origin else one.epoch)
+        raise _Begun
+
+    def _missing(self, store: ReplicaStore, origin: Origin, place: Message) -> None:
+        """Messages are missing: look for them from the beginning, once. Raises: _Begun, when that is worth it."""
+        if (origin.store, origin.epoch) not in self._reread:
+            self._reread.add((origin.store, origin.epoch))
+            store.skip(0, b"")
+            raise _Begun
+        origin.lost = (
+            f"messages {origin.number + 1:,} to {place.number - 1:,} of store {origin.store} are not in the topic any "
+            "more; set its cleanup.policy to compact, and start that recorder with --resend"
+        )
+
+
+class _Pending:
+    """What was read and is not written. All of it was told by one store."""
+
+    def __init__(self, store: ReplicaStore) -> None:
+        self._store = store
+        self.origin: Origin | None = None
+        self.observations: list[Observation] = []
+        self.offset, self.key = store.next, store.key
+
+    def write(self) -> int:
+        """Make it durable. Returns: events that said something new."""
+        events = 0
+        if self.origin is not None and self.observations:
+            events = self._store.take(self.origin, self.observations, self.offset, self.key)
+        elif self.offset != self._store.next:
+            self._store.skip(self.offset, self.key)
+        self.origin, self.observations = None, []
+        return events
+
+
+def _lacks(now: Position, target: int) -> list[str]:
+    if now.next < target:
+        return [f"{target - now.next:,} messages are not taken in yet"]
+    if not now.origins:
+        return ["there is no evidence in it yet"]
+    found = [one.lost for one in now.origins if one.lost]
+    return found + [f"store {one.store} has not told all yet" for one in now.origins if not one.live and not one.lost]
