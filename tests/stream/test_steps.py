@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import rows_to_write as made_up
 
 from sinks.dead_letters import DeadLetterFiles, Letter
 from sinks.ranges import RangeFiles
@@ -20,14 +20,6 @@ from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.lanes import Chunk, Lot, Named
 from whowas.streaming.messages import ARROW_BYTES, messages
 from whowas.streaming.troubles import Troubles
-
-spec = importlib.util.spec_from_file_location(
-    "rows_to_write", Path(__file__).parent.parent / "sinks" / "rows_to_write.py"
-)
-assert spec is not None
-assert spec.loader is not None
-made_up = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(made_up)
 
 PART = Partition("flows", 0)
 

@@ -47,7 +47,10 @@ class Process:
         self.running.wait()
 
     def stop(self, seconds: float = 12) -> int:
-        """Ask it to stop. Returns: its exit code."""
+        """Ask it to stop, once it listens. Returns: its exit code."""
+        until = time.monotonic() + 30
+        while self.running.poll() is None and not self.lines() and time.monotonic() < until:
+            time.sleep(0.05)
         if self.running.poll() is None:
             self.running.terminate()
         return self.running.wait(seconds)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rows_to_write as made_up
 from click.testing import CliRunner, Result
 
 from sinks.parquet import ParquetSink
 from whowas.cli import group
 from whowas.cli.show import clean, plural, rate, size
-
-spec = importlib.util.spec_from_file_location(
-    "rows_to_write", Path(__file__).parent.parent / "sinks" / "rows_to_write.py"
-)
-assert spec is not None
-assert spec.loader is not None
-made_up = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(made_up)
 
 
 @pytest.fixture(scope="module")
