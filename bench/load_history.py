@@ -22,7 +22,7 @@ import pyarrow as pa  # noqa: E402
 
 AT_ONCE, TURNS = 100_000, 20
 ARRAYS = (
-    "bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "highs", "lows", "table", "version_first",
+    "bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "pairs", "table", "version_first",
     "version_since",
 )  # fmt: skip
 
@@ -41,7 +41,8 @@ def peak_mb() -> float:
 def own_bytes(history: Any) -> int:
     """Bytes of the arrays of a history."""
     columns = [one.nbytes for one in history.entities._columns] + [history.holds._source.nbytes]
-    return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns)
+    index = sum(one.nbytes for one in history.index)
+    return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns) + index
 
 
 def timed(work: Any) -> float:
@@ -57,15 +58,14 @@ def timed(work: Any) -> float:
 def lookups(history: Any) -> dict[str, float]:
     """Ask for random addresses at random times."""
     random = np.random.default_rng(1)
-    number = random.integers(0, len(history.highs), AT_ONCE)
-    pair = np.stack([history.highs[number], history.lows[number]], 1)
-    addresses = pair.astype(">i8").view(np.uint8).reshape(-1, 16)
+    number = random.integers(0, len(history.pairs), AT_ONCE)
+    addresses = history.pairs[number].view(np.uint8)
     starts = history.bounds[:, 0]
     low = int(starts[starts > 0].min())
     times = random.integers(low, int(starts.max()), AT_ONCE)
     # One axis: number of the address times the span, plus the time into it.
     span = int(starts.max()) - low + 1
-    of = np.repeat(np.arange(len(history.highs)), np.diff(history.first))
+    of = np.repeat(np.arange(len(history.pairs)), np.diff(history.first))
     axis = of * span + np.clip(starts - low, 0, span - 1)
     history.lookup(addresses, times)
     return {

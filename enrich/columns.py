@@ -13,7 +13,10 @@ from enrich.answers import AT_NODE, EXTERNAL, SNAT
 from enrich.distinct import distinct_numbers, distinct_rows
 from enrich.entities import Entity
 from enrich.history import ClusterHistory
+from enrich.networks import What
+from enrich.numbered import Numbered
 from enrich.tables import HOST_POD, NODE, POD, SERVICE, Version
+from enrich.word_columns import Pointers, Remembered, marked, pointed
 from enrich.words import candidate_reason, reason
 from whowas.schema import CANDIDATE, CONFIDENCES, LABELS
 
@@ -25,31 +28,47 @@ TEXTS = (
     "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",
     "zone", "service_account", "spiffe_id",
 )  # fmt: skip
+NESTED = {"labels": LABELS, "images": pa.list_(pa.string())}
 ANSWERS_CACHED = 1 << 18
 Answer = dict[str, Any]
 # One number for an answer; where it has candidates, with the rows of their holds.
 Key = int | tuple[int, bytes]
+Candidates = tuple[Words, Indices]
+"""Rows that have candidates, and for each (m, 8) holds, -1 = none."""
 
 
 class NameTable:
-    """Turns rows of numbers into columns of names, and remembers every answer it has put into words."""
+    """Turns rows of numbers into columns of names, and remembers every answer it has put into words.
 
-    def __init__(self, history: ClusterHistory) -> None:
+    Args: outside: what addresses are that nobody held, by label. before: the table of an older history. Its answers
+    are not taken over, for what was true then may not be now, but the words they were made of are.
+    """
+
+    def __init__(self, history: ClusterHistory, outside: list[What], before: NameTable | None) -> None:
         self._history = history
         self._answers: dict[int, Answer] = {}
+        self._forget()
+        if before is not None and before.remembered() < ANSWERS_CACHED:
+            self._words = before.words()
         self._candidates: dict[bytes, list[dict[str, Any]]] = {}
-        self._labels: dict[tuple[str, str], int] = {}
-        self._label_list: list[tuple[str, str]] = []
+        self._outside = outside
         self._holds_of: dict[int, list[int]] = {}
         self._node_of = np.append(history.entities.nodes(), np.int32(-1))
 
-    def label(self, what: str, name: str) -> int:
-        """Return a small number for what an address outside the holds is."""
-        key = (what, name)
-        if key not in self._labels:
-            self._labels[key] = len(self._label_list)
-            self._label_list.append(key)
-        return self._labels[key]
+    def _forget(self) -> None:
+        """Begin anew with what makes columns. _numbers: for each of _known, a number of a word for each column."""
+        self._known = Numbered()
+        self._words = {name: Remembered(pa.string()) for name in TEXTS}
+        self._words |= {name: Remembered(kind) for name, kind in NESTED.items()}
+        self._numbers = np.empty((1024, len(self._words)), dtype=np.int32)
+
+    def words(self) -> dict[str, Remembered]:
+        """Return the words of each column."""
+        return self._words
+
+    def remembered(self) -> int:
+        """Return how many words are kept of the column that has most."""
+        return max(map(len, self._words.values()))
 
     def holds_of(self, entity: int) -> list[int]:
         """Return the hold rows of an entity."""
@@ -77,17 +96,40 @@ class NameTable:
         versions: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
-        candidates: Indices,
+        candidates: Candidates,
     ) -> dict[str, Any]:
-        """Return the columns of step `enrich` of one end. All arrays have one row a flow."""
-        distinct, inverse = self._pack(codes, holds, versions, why, labels)
-        answers = self._worded(distinct)
-        indices = pa.array(inverse)
-        made = {f"{side}_{name}": _texts([one[name] for one in answers], indices) for name in TEXTS}
-        made[f"{side}_labels"] = pa.array([one["labels"] for one in answers], type=LABELS).take(indices)
-        made[f"{side}_images"] = pa.array([one["images"] for one in answers], type=pa.list_(pa.string())).take(indices)
-        made[f"{side}_candidates"] = self._candidate_column(candidates)
+        """Return the columns of step `enrich` of one end. All arrays but candidates have one row a flow."""
+        rows = self._numbered(self._pack(codes, holds, versions, why, labels))
+        used, own = marked(rows, len(self._known))
+        numbers, pointers = self._numbers[used], Pointers(own)
+        made = {
+            f"{side}_{name}": words.column(numbers[:, place], pointers)
+            for place, (name, words) in enumerate(self._words.items())
+        }
+        made[f"{side}_candidates"] = self._candidate_column(candidates, len(codes))
         return made
+
+    def _numbered(self, packed: Words) -> Indices:
+        """Return the row of each answer in `_numbers`."""
+        rows = self._known.find(packed, packed)
+        missing = rows < 0
+        if missing.any():
+            if len(self._known) > ANSWERS_CACHED:
+                self._forget()
+                missing[:] = True
+            self._add(np.unique(packed[missing]))
+            rows[missing] = self._known.find(packed[missing], packed[missing])
+        return rows
+
+    def _add(self, fresh: Words) -> None:
+        begin, size = len(self._known), len(self._known) + len(fresh)
+        if size > len(self._numbers):
+            self._numbers = np.concatenate([self._numbers, np.empty((size, len(self._words)), dtype=np.int32)])
+        self._fetch(fresh.tolist())
+        for row, one in enumerate(fresh.tolist(), begin):
+            answer = self._say(one)
+            self._numbers[row] = [words.number(answer[name]) for name, words in self._words.items()]
+        self._known.add(fresh, fresh)
 
     def distinct(
         self,
@@ -96,11 +138,11 @@ class NameTable:
         versions: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
-        candidates: Indices,
+        candidates: Candidates,
     ) -> tuple[list[Key], Indices]:
         """Return a key for each distinct answer, and which of them each row has."""
-        found, inverse = self._pack(codes, holds, versions, why, labels)
-        sets, own = _sets(candidates)
+        found, inverse = distinct_numbers(self._pack(codes, holds, versions, why, labels))
+        sets, own = _sets(candidates, len(codes))
         if not len(sets):
             return list(found), inverse
         pairs, rows = distinct_numbers(inverse.astype(np.int64) * (len(sets) + 1) + own)
@@ -123,28 +165,33 @@ class NameTable:
         versions: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
-    ) -> tuple[list[int], Indices]:
-        """Return the distinct answers, each as one number, and which of them each row has."""
+    ) -> Words:
+        """Return each answer as one number."""
         # Hold and label never stand together.
-        place = np.where(holds >= 0, holds + 1, -labels.astype(np.int64) - 1).astype(np.int64) + (1 << 20)
-        packed = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
-        return distinct_numbers(packed)
+        place = np.where(holds >= 0, holds.astype(np.int64) + 1, -1 - labels.astype(np.int64)) + (1 << 20)
+        packed: Words = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
+        return packed
 
     def _worded(self, distinct: list[int]) -> list[Answer]:
         """Return answers in words."""
         if len(self._answers) > ANSWERS_CACHED:
             self._answers.clear()
         fresh = [one for one in distinct if one not in self._answers]
-        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in fresh], dtype=np.int64)
+        self._fetch(fresh)
+        self._answers |= {one: self._say(one) for one in fresh}
+        return [self._answers[one] for one in distinct]
+
+    def _fetch(self, packed: list[int]) -> None:
+        """Make the entities of several answers at once."""
+        rows = np.array([(one >> 38) - (1 << 20) - 1 for one in packed], dtype=np.int64)
         self._history.entities.fetch(self._history.entity_of[rows[rows >= 0]].tolist())
-        return [self._answers.get(one) or self._say(one) for one in distinct]
 
     def _say(self, packed: int) -> Answer:
-        """Put one answer into words, and remember it."""
+        """Put one answer into words."""
         place, version = (packed >> 38) - (1 << 20), ((packed >> 10) & ((1 << 28) - 1)) - 1
         code, why = (packed >> 5) & 31, packed & 31
         row = place - 1 if place > 0 else -1
-        what, network = self._label_list[-place - 1] if place < 0 and self._label_list else ("", "")
+        what, network = self._outside[-place - 1] if place < 0 and self._outside else ("", "")
         answer: Answer = dict.fromkeys(TEXTS) | {"labels": None, "images": None}
         answer["confidence"] = CONFIDENCES[code]
         answer["reason"] = reason(self._history, code, row, why, what)
@@ -154,14 +201,12 @@ class NameTable:
                 answer["kind"] = "node"
         elif code == EXTERNAL:
             answer |= {"kind": "external", "workload": network or None}
-        self._answers[packed] = answer
         return answer
 
-    def _candidate_column(self, candidates: Indices) -> Any:
-        sets, own = _sets(candidates)
+    def _candidate_column(self, candidates: Candidates, size: int) -> Any:
+        sets, own = _sets(candidates, size)
         lists = [self._candidate_list(one) for one in sets]
-        indices = pa.array(np.maximum(own - 1, 0), mask=own == 0)
-        return pa.array(lists, type=pa.list_(CANDIDATE)).take(indices)
+        return pointed(own - 1, pa.array(lists, type=pa.list_(CANDIDATE)))
 
     def _candidate_list(self, holds: Indices) -> list[dict[str, Any]]:
         key = holds.tobytes()
@@ -172,13 +217,13 @@ class NameTable:
         return self._candidates[key]
 
 
-def _sets(candidates: Indices) -> tuple[Indices, Indices]:
-    """Return the distinct sets of candidates, and for each row 1 + the number of its own; 0 = it has none."""
-    own = np.zeros(len(candidates), dtype=np.int32)
-    rows = np.flatnonzero(candidates[:, 0] >= 0)
+def _sets(candidates: Candidates, size: int) -> tuple[Indices, Indices]:
+    """Return the distinct sets of candidates, and for each of `size` rows 1 + the number of its own; 0 = none."""
+    rows, several = candidates
+    own = np.zeros(size, dtype=np.int32)
     if not len(rows):
-        return candidates[:0], own
-    sets, inverse = distinct_rows(candidates[rows])
+        return several, own
+    sets, inverse = distinct_rows(several)
     own[rows] = inverse + 1
     return sets, own
 
@@ -216,9 +261,3 @@ def describe(one: Entity, version: Version) -> Answer:
         "labels": list(version.labels),
         "images": list(one.images),
     }
-
-
-def _texts(words: list[str | None], indices: Any) -> Any:
-    """A dictionary column: distinct words once, rows pointing at them."""
-    encoded = pa.array(words, type=pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)

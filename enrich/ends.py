@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from enrich.answers import (
     AMBIGUOUS,
@@ -24,12 +23,25 @@ from enrich.answers import (
     Verdicts,
     judge,
 )
-from enrich.columns import Key, NameTable
+from enrich.columns import Candidates, Key, NameTable
 from enrich.history import ClusterHistory
-from enrich.networks import Ranges
+from enrich.networks import Outside, Ranges
+from whowas.schema import CONFIDENCES
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
+
+
+def _codes(*codes: int) -> npt.NDArray[np.bool_]:
+    """A mark for each code of confidence."""
+    marks = np.zeros(len(CONFIDENCES), dtype=bool)
+    marks[list(codes)] = True
+    return marks
+
+
+NAMED = _codes(EXACT, LIKELY, AT_NODE, AT_SERVICE, SNAT)
+LISTED = _codes(AMBIGUOUS, UNKNOWN)
+LISTED_IF_SEVERAL = _codes(AT_NODE, SNAT)
 
 
 @dataclass
@@ -41,12 +53,18 @@ class Judged:
 
 
 class EndNamer:
-    """Says who held addresses, by one cluster of a history. Raises: ConfigError for a cluster it has not."""
+    """Says who held addresses, by one cluster of a history.
 
-    def __init__(self, history: ClusterHistory, options: NamingOptions) -> None:
+    Args: before: a namer of the same cluster by an older history: what holds still is not found out again.
+    """
+
+    def __init__(self, history: ClusterHistory, options: NamingOptions, before: EndNamer | None = None) -> None:
         self.history = history
-        self.names = NameTable(history)
-        self._ranges = Ranges(options.networks, history.ranges)
+        told = (options.networks, history.ranges)
+        self.outside: Outside = (
+            before.outside if before is not None and before.outside.ranges.told == told else Outside(Ranges(*told))
+        )
+        self.names: NameTable = NameTable(history, self.outside.words, None if before is None else before.names)
         self._skew = int(options.sensor_skew_seconds * 1e6)
 
     def judged(self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words) -> Judged:
@@ -74,16 +92,16 @@ class EndNamer:
         holds, versions, candidates = self._worded(told.verdicts, starts)
         return self.names.distinct(told.verdicts.codes, holds, versions, told.verdicts.why, told.labels, candidates)
 
-    def _worded(self, verdicts: Verdicts, starts: Words) -> tuple[Indices, Indices, Indices]:
+    def _worded(self, verdicts: Verdicts, starts: Words) -> tuple[Indices, Indices, Candidates]:
         """Holds that are named, versions of their labels then, and holds that are only candidates."""
-        named = np.isin(verdicts.codes, (EXACT, LIKELY, AT_NODE, AT_SERVICE, SNAT))
-        holds = np.where(named, verdicts.holds, -1).astype(np.int32)
-        entities = self.history.entity_of[holds] if len(self.history.holds) else np.full(len(holds), -1, np.int32)
-        entities = np.where(holds >= 0, entities, -1).astype(np.int32)
-        found = verdicts.found
-        listed = (verdicts.codes == AMBIGUOUS) | (verdicts.codes == UNKNOWN)
-        listed |= ((verdicts.codes == AT_NODE) | (verdicts.codes == SNAT)) & (found.counts[:, 2] > 1)
-        return holds, self.history.versions_at(entities, starts), np.where(listed[:, None], found.holds, -1)
+        codes, found = verdicts.codes, verdicts.found
+        holds = np.where(NAMED[codes], verdicts.holds, -1).astype(np.int32)
+        entities = np.full(len(holds), -1, dtype=np.int32)
+        if len(self.history.holds):
+            entities = np.where(holds >= 0, self.history.entity_of[holds], -1).astype(np.int32)
+        listed = LISTED[codes] | (LISTED_IF_SEVERAL[codes] & (found.counts[:, 2] > 1))
+        rows = np.flatnonzero(listed & (found.holds[:, 0] >= 0))
+        return holds, self.history.versions_at(entities, starts), (rows, found.holds[rows])
 
     def _check_ends(self, addresses: npt.NDArray[np.uint8], ends: Words, verdicts: Verdicts) -> None:
         """Where somebody else held the address by the end of the flow, either may be meant: both are told."""
@@ -106,19 +124,13 @@ class EndNamer:
         verdicts.found.holds[changed, 2:] = -1
 
     def _outside(self, addresses: npt.NDArray[np.uint8], verdicts: Verdicts, inside: Indices) -> None:
-        """Tell addresses outside the cluster from those that nobody held. Judged once an address."""
-        rows = np.flatnonzero(verdicts.found.counts[:, :3].sum(axis=1) == 0)
+        """Tell addresses outside the cluster from those that nobody held."""
+        counts = verdicts.found.counts
+        rows = np.flatnonzero((counts[:, 0] | counts[:, 1] | counts[:, 2]) == 0)
         if not len(rows):
             return
-        encoded = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), len(rows), [None, pa.py_buffer(np.ascontiguousarray(addresses[rows]))]
-        ).dictionary_encode()
-        index = encoded.indices.to_numpy()
-        seen = np.zeros(len(encoded.dictionary), dtype=bool)
-        seen[index] |= verdicts.found.counts[rows, 3] >= 0
-        whats = [self._ranges.what(address) for address in encoded.dictionary.to_pylist()]
-        outer = np.array([what == "external" for what, _ in whats], dtype=bool) & ~seen
-        labels = np.array([self.names.label(what, name) for what, name in whats], dtype=np.int32)
-        verdicts.codes[rows[outer[index]]] = EXTERNAL
-        verdicts.why[rows[outer[index]]] = 0
-        inside[rows] = labels[index]
+        labels, external = self.outside.labels(addresses[rows])
+        # What was ever held is the cluster's, whatever its range says.
+        outer = rows[external & (counts[rows, 3] < 0)]
+        verdicts.codes[outer], verdicts.why[outer] = EXTERNAL, 0
+        inside[rows] = labels

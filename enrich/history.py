@@ -28,6 +28,7 @@ from enrich.holds import (
     starts_of,
     thing_holds,
 )
+from enrich.index import Index, index_of
 from enrich.lookup import CANDIDATES, as_of, fill_table, holders
 from enrich.objects import ClusterTrack
 from enrich.rows import rows_of
@@ -76,8 +77,8 @@ class ClusterHistory:
     entity_of: Indices
     first: Words
     reach: Words
-    highs: Words
-    lows: Words
+    index: Index
+    pairs: Words
     table: Indices
     version_first: Words
     version_since: Words
@@ -89,19 +90,18 @@ class ClusterHistory:
         Args: addresses: (n, 16) uint8, v4-mapped. times: (n,) int64, us since epoch, UTC. skew_us: by which
             the times may be off.
         """
-        halves = np.ascontiguousarray(addresses).view(">i8").astype(np.int64)
-        high, low = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
+        asked = np.ascontiguousarray(addresses).view(np.int64)
         found = np.full((len(times), CANDIDATES), -1, dtype=np.int32)
         counts = np.zeros((len(times), 4), dtype=np.int32)
         # Where kernels run as plain Python (whowas.kernels.do_without) the hash wraps around, as it is meant to.
         with np.errstate(over="ignore"):
-            self._holders(high, low, times, skew_us, found, counts)
+            self._holders(asked, times, skew_us, found, counts)
         return Found(found, counts)
 
-    def _holders(self, high: Words, low: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
+    def _holders(self, asked: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
         holders(
-            high, low, times, skew_us, self.highs, self.lows, self.table, self.first, self.bounds,
-            self.reach, self.kinds, found, counts,
+            asked, times, skew_us, self.pairs, self.table, self.first, self.index.coarse, self.index.scale, self.bounds,
+            self.reach, self.index.marks, found, counts,
         )  # fmt: skip
 
     def versions_at(self, entities: Indices, times: Words) -> Indices:
@@ -112,11 +112,12 @@ class ClusterHistory:
 
     def holds_on(self, address: bytes) -> list[Hold]:
         """Return every hold on an address, oldest first."""
-        halves = np.frombuffer(address, dtype=">i8").astype(np.int64)
-        rows = np.flatnonzero((self.highs == halves[0]) & (self.lows == halves[1]))
-        if not len(rows):
-            return []
-        return [self.holds[row] for row in range(int(self.first[rows[0]]), int(self.first[rows[0] + 1]))]
+        return [self.holds[row] for row in self.rows_on(address)]
+
+    def rows_on(self, address: bytes) -> range:
+        """Return the rows of every hold on an address (16 bytes)."""
+        rows = np.flatnonzero((self.pairs == np.frombuffer(address, dtype=np.int64)).all(axis=1))
+        return range(int(self.first[rows[0]]), int(self.first[rows[0] + 1])) if len(rows) else range(0)
 
 
 @dataclass(frozen=True)
@@ -244,10 +245,11 @@ def arrange(
         if high - low > 1:
             np.maximum.accumulate(reach[low:high], out=reach[low:high])
     halves = held.halves[first[:-1]]
-    highs, lows = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
-    table = np.full(1 << max(4, (2 * len(highs)).bit_length() + 1), -1, dtype=np.int32)
+    # As the machine reads the 16 bytes of an address, so that those of a batch need not be turned.
+    pairs = np.ascontiguousarray(halves).astype(">i8").view(np.int64).reshape(-1, 2)
+    table = np.full(1 << max(4, (2 * len(pairs)).bit_length() + 1), -1, dtype=np.int32)
     with np.errstate(over="ignore"):
-        fill_table(highs, lows, table)
+        fill_table(pairs, table)
     versions = Versions(batch.versions, len(entities) - batch.pods.num_rows)
     counts = np.append(batch.pods["versions"].to_numpy(), np.ones(versions.bare, dtype=np.int64))
     return ClusterHistory(
@@ -266,8 +268,8 @@ def arrange(
         entity_of=held.entity,
         first=first,
         reach=reach,
-        highs=highs,
-        lows=lows,
+        index=index_of(held.bounds[:, 0], reach, held.kind, first),
+        pairs=pairs,
         table=table,
         version_first=np.append(0, np.cumsum(counts)).astype(np.int64),
         version_since=versions.since,

@@ -9,11 +9,16 @@ from whowas.kernels import kernel, lean_kernel
 
 Words = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
+Octets = npt.NDArray[np.uint8]
 
 CANDIDATES = 8
 EMPTY = -1
+# Marks of a hold: it is no pod's of the pod network; one before it, on the same address, may last beyond its start.
+OTHER, LASTS = 1, 2
 # Fewer questions than one for so many addresses are not worth being put in order.
 SPARSE = 8
+# So few holds lie in the processor's own memory.
+SMALL = 1 << 15
 
 
 @lean_kernel
@@ -27,33 +32,33 @@ def mixed(high: int, low: int) -> np.int64:
 
 
 @kernel
-def fill_table(high: Words, low: Words, table: Indices) -> None:
+def fill_table(pairs: Words, table: Indices) -> None:
     """Enter every distinct address; the table is a power of two, at most half full."""
     mask = len(table) - 1
-    for row in range(len(high)):
-        at = mixed(high[row], low[row]) & mask
+    for row in range(len(pairs)):
+        at = mixed(pairs[row, 0], pairs[row, 1]) & mask
         while table[at] != EMPTY:
             at = (at + 1) & mask
         table[at] = row
 
 
 @lean_kernel
-def find_address(high: int, low: int, highs: Words, lows: Words, table: Indices) -> np.int64:
-    """Return the row of an address, -1 when nobody ever held it."""
+def find_address(high: int, low: int, pairs: Words, table: Indices) -> np.int64:
+    """Return the row of a pair, -1 when it is not there."""
     mask = len(table) - 1
     at = mixed(high, low) & mask
     while table[at] != EMPTY:
         row = table[at]
-        if highs[row] == high and lows[row] == low:
+        if pairs[row, 0] == high and pairs[row, 1] == low:
             return np.int64(row)
         at = (at + 1) & mask
     return np.int64(-1)
 
 
 @kernel
-def _in_order(counts: Indices, addresses: int) -> Indices:
+def _in_order(counts: Indices, addresses: int, holds: int) -> Indices:
     """Return the questions address by address: what is asked of one lies together in memory, and is fetched once."""
-    if len(counts) < addresses // SPARSE:
+    if len(counts) < addresses // SPARSE or holds < SMALL:
         return np.arange(len(counts)).astype(np.int32)
     place = np.zeros(addresses + 2, dtype=np.int32)
     for query in range(len(counts)):
@@ -70,44 +75,62 @@ def _in_order(counts: Indices, addresses: int) -> Indices:
 
 @kernel
 def holders(
-    high: Words,
-    low: Words,
+    asked: Words,
     times: Words,
     skew: int,
-    highs: Words,
-    lows: Words,
+    pairs: Words,
     table: Indices,
     first: Words,
+    coarse: Indices,
+    scale: Words,
     bounds: Words,
     reach: Words,
-    kinds: Indices,
+    marks: Octets,
     found: Indices,
     counts: Indices,
 ) -> None:
     """Find who may have held each address at each time.
 
-    Args: high, low, times: n queries. skew: us by which each time may be off. first: CSR of holds by address.
-        bounds: (holds, 4) start_min, start_max, end_min, end_max, by address then start_min.
-        reach: the largest end_max up to each hold of its address, so that the way back can stop.
+    Args: asked: (n, 2) addresses as the machine reads their 16 bytes, as in pairs. times: (n,). skew: us by which each
+        time may be off. first: CSR of holds by address. bounds: (holds, 4) start_min, start_max, end_min, end_max, by
+        address then start_min. reach: the largest end_max up to each hold of its address: the way back can stop.
+        coarse, scale, marks: what the same say in little memory (enrich.index), which is what a search reads most.
     Fills: found (n, CANDIDATES): hold rows, certain ones first. counts (n, 4): rows of pods possible, rows
         certain (at most one is sure), other kinds, address row.
     """
     for query in range(len(times)):
-        counts[query, 3] = find_address(high[query], low[query], highs, lows, table)
-    for query in _in_order(counts, len(highs)):
+        counts[query, 3] = find_address(asked[query, 0], asked[query, 1], pairs, table)
+    for query in _in_order(counts, len(pairs), len(coarse)):
         time, row = times[query], counts[query, 3]
         if row < 0:
             continue
-        start, stop = first[row], first[row + 1]
-        # The last hold that can have begun.
-        below, above = start, stop
-        while below < above:
-            middle = (below + above) // 2
-            if bounds[middle, 0] <= time + skew:
-                below = middle + 1
-            else:
-                above = middle
-        _collect(query, time, skew, start, below, bounds, reach, kinds, found, counts)
+        start = first[row]
+        stop = int(_begun(time + skew, start, first[row + 1], coarse, scale, bounds))
+        _collect(query, time, skew, start, stop, bounds, reach, marks, found, counts)
+
+
+@lean_kernel
+def _begun(time: int, start: int, stop: int, coarse: Indices, scale: Words, bounds: Words) -> np.int64:
+    """Return the row behind the last hold of an address that can have begun by a time."""
+    rough = (min(max(time, scale[0]), scale[1]) - scale[0]) >> scale[2]
+    below, above = start, stop
+    while below < above:
+        middle = (below + above) // 2
+        if coarse[middle] <= rough:
+            below = middle + 1
+        else:
+            above = middle
+    if below == start or bounds[below - 1, 0] <= time:
+        return np.int64(below)
+    # Begun a moment later, which the rough measure does not tell.
+    above, below = below, start
+    while below < above:
+        middle = (below + above) // 2
+        if bounds[middle, 0] <= time:
+            below = middle + 1
+        else:
+            above = middle
+    return np.int64(below)
 
 
 @lean_kernel
@@ -119,33 +142,38 @@ def _collect(
     stop: int,
     bounds: Words,
     reach: Words,
-    kinds: Indices,
+    marks: Octets,
     found: Indices,
     counts: Indices,
 ) -> None:
     """Walk back over one address's holds; certain ones go to the front."""
     kept = 0
     for hold in range(stop - 1, start - 1, -1):
-        if reach[hold] <= time - skew:
+        # Where none before lasts into this one, and clocks are right, there is nobody further back.
+        last = skew == 0 and marks[hold] & LASTS == 0
+        if hold < stop - 1 and reach[hold] <= time - skew:
             break
         if bounds[hold, 3] <= time - skew:
+            if last:
+                break
             continue
         sure = bounds[hold, 1] <= time - skew and time + skew < bounds[hold, 2]
-        if kinds[hold] == 0:
+        if marks[hold] & OTHER == 0:
             counts[query, 0] += 1
             if sure:
                 counts[query, 1] += 1
         else:
             counts[query, 2] += 1
-        if kept == CANDIDATES and not sure:
-            continue
-        place = min(kept, CANDIDATES - 1)
-        if sure:
-            for other in range(place, 0, -1):
-                found[query, other] = found[query, other - 1]
-            place = 0
-        found[query, place] = hold
-        kept = min(kept + 1, CANDIDATES)
+        if kept < CANDIDATES or sure:
+            place = min(kept, CANDIDATES - 1)
+            if sure:
+                for other in range(place, 0, -1):
+                    found[query, other] = found[query, other - 1]
+                place = 0
+            found[query, place] = hold
+            kept = min(kept + 1, CANDIDATES)
+        if last:
+            break
 
 
 @kernel

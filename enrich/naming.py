@@ -55,16 +55,24 @@ class Namer:
     """An Enricher: names flows by one cluster of a history.
 
     Args: again: flows can be read once more, so that a second VNI raises SecondNetworkError instead of leaving
-        the certain names that were given before it came up.
+        the certain names that were given before it came up. before: who named by an older state of the same history;
+        its words, and the VNIs it has seen, are taken over.
     Raises: ConfigError when the options name a cluster that the history has not.
     """
 
-    def __init__(self, history: History, options: NamingOptions | None = None, *, again: bool = False) -> None:
+    def __init__(
+        self,
+        history: History,
+        options: NamingOptions | None = None,
+        *,
+        again: bool = False,
+        before: Namer | None = None,
+    ) -> None:
         self.options = options or NamingOptions()
         self.history: ClusterHistory = history.cluster(self.options.cluster)
-        self._ends = EndNamer(self.history, self.options)
+        self._ends: EndNamer = EndNamer(self.history, self.options, None if before is None else before._ends)
         self._names = self._ends.names
-        self._vnis: set[int] = set()
+        self._vnis: set[int] = set() if before is None else before._vnis
         self._again = again
 
     def name(self, flows: Any) -> Any:

@@ -125,17 +125,11 @@ def _packed(address: str) -> bytes:
     return packed
 
 
-def _rows_on(history: ClusterHistory, packed: bytes) -> range:
-    halves = np.frombuffer(packed, dtype=">i8").astype(np.int64)
-    rows = np.flatnonzero((history.highs == halves[0]) & (history.lows == halves[1]))
-    return range(int(history.first[rows[0]]), int(history.first[rows[0] + 1])) if len(rows) else range(0)
-
-
 def _neighbours(
     history: ClusterHistory, packed: bytes, at_us: int, mine: set[int]
 ) -> tuple[HoldView | None, HoldView | None]:
     """The holders before and after: who is asked about is rarely the whole story of an address."""
-    rows = [row for row in _rows_on(history, packed) if row not in mine]
+    rows = [row for row in history.rows_on(packed) if row not in mine]
     before = [row for row in rows if history.holds[row].end_max <= at_us]
     after = [row for row in rows if history.holds[row].start_min > at_us]
     last = max(before, key=lambda row: history.holds[row].end_max, default=None)
@@ -150,7 +144,7 @@ def timeline(history: History, address: str, cluster: str | None = None) -> list
     """Return every hold on an address, oldest first, of one cluster or of all. Raises: ConfigError."""
     packed = _packed(address)
     several = [history.cluster(cluster)] if cluster is not None else list(history.clusters.values())
-    return [_view(one, row) for one in several for row in _rows_on(one, packed)]
+    return [_view(one, row) for one in several for row in one.rows_on(packed)]
 
 
 def holds_of(history: History, what: str, cluster: str | None = None) -> list[HoldView]:

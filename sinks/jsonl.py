@@ -10,19 +10,20 @@ from typing import Any
 import pyarrow as pa
 
 from sinks.durable import Folder, durable
-from whowas.schema import check, named_schema
+from whowas.schema import check, named_schema, plain
 
 
 def rows(flows: Any) -> list[dict[str, Any]]:
     """Turn a batch into plain objects: times as RFC 3339 UTC with microseconds, bytes as hex, labels as objects."""
     found: list[dict[str, Any]] = []
+    flows = plain(flows)
     maps = {f.name for f in flows.schema if pa.types.is_map(f.type)}
     for row in flows.to_pylist():
-        found.append({name: _plain(dict(value) if name in maps and value else value) for name, value in row.items()})
+        found.append({name: _value(dict(value) if name in maps and value else value) for name, value in row.items()})
     return found
 
 
-def _plain(value: Any) -> Any:
+def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, bytes):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from whowas.schema import check, named_schema
+from whowas.schema import check, named_schema, plain, table_schema
 
 
 class MemorySink:
@@ -36,5 +36,5 @@ class MemorySink:
 
     def table(self) -> Any:
         """Return all flows sorted by (start_time, flow_id), as the files of the other sinks are."""
-        table = pa.Table.from_batches(self._batches, schema=named_schema()).unify_dictionaries()
+        table = pa.Table.from_batches(map(plain, self._batches), schema=table_schema()).unify_dictionaries()
         return table.sort_by([("start_time", "ascending"), ("flow_id", "ascending")])

@@ -1,8 +1,8 @@
 """Named flows as Parquet: Hive partitions cluster/event_day/event_hour, sorted, searchable, whole or absent.
 
-Files: zstd, rows sorted by start_time, dictionary pages, page index, bloom filters on addresses and pod
-uids, so that "this address, that hour" reads a few pages. The partition columns are in the folder names
-only, as Hive, Spark, Trino and DuckDB expect.
+Files: zstd, rows sorted by start_time, page index, and of every name, address and pod uid a dictionary (a
+bloom filter where that would be too large), so that "this address, that hour" reads a few pages. The
+partition columns are in the folder names only, as Hive, Spark, Trino and DuckDB expect.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.durable import Folder, durable
+from sinks.encoding import footer, spread, writer_options
+from sinks.ordering import in_order, some
 from whowas.schema import check, named_schema
 
-BLOOMED = ("src_ip", "dst_ip", "src_ip16", "dst_ip16", "src_pod_uid", "dst_pod_uid")
 NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
 HOUR_US = 3_600_000_000
 
@@ -119,8 +120,10 @@ def hive_folder(place: Place) -> Path:
 
 def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
     """Write a table of `in_order` as a Parquet file."""
-    with pq.ParquetWriter(handle, table.schema, **_writer_options(table)) as writer:
-        writer.write_table(table, row_group_size=row_group_rows)
+    made = spread(table)
+    with pq.ParquetWriter(handle, made.schema, **writer_options(made)) as writer:
+        writer.write_table(made, row_group_size=row_group_rows)
+        writer.add_key_value_metadata(footer(table))
 
 
 def _civil(days: int) -> str:
@@ -130,17 +133,17 @@ def _civil(days: int) -> str:
 
 def split(flows: Any) -> list[tuple[Place, Any]]:
     """Cut a batch by cluster and hour of start_time, rows of a part in their order."""
-    starts = pc.cast(flows["start_time"], pa.int64()).to_numpy()
-    hours = pa.array(np.floor_divide(starts, HOUR_US))
-    clusters = pc.fill_null(pc.cast(flows["cluster"], pa.string()), "")
-    keys = pa.table({"cluster": clusters, "hour": hours}).group_by(["cluster", "hour"]).aggregate([]).to_pylist()
-    whole = len(keys) == 1
-    parts = []
-    for key in sorted(keys, key=lambda one: (one["cluster"], one["hour"])):
-        mask = None if whole else pc.and_(pc.equal(clusters, key["cluster"]), pc.equal(hours, key["hour"]))
-        name = _folder_name(key["cluster"])
-        parts.append(((name, key["hour"]), flows if whole else flows.filter(mask)))
-    return parts
+    hours = np.floor_divide(flows["start_time"].cast(pa.int64()).to_numpy(), HOUR_US)
+    clusters = flows["cluster"]
+    words = [*(_folder_name(one or "") for one in clusters.dictionary.to_pylist()), NO_CLUSTER]
+    index = pc.fill_null(clusters.indices, len(words) - 1).to_numpy()
+    if len(hours) and (hours == hours[0]).all() and (index == index[0]).all():
+        return [((words[index[0]], int(hours[0])), flows)]
+    order = np.lexsort((hours, index))
+    ends = np.flatnonzero((np.diff(hours[order]) != 0) | (np.diff(index[order]) != 0)) + 1
+    groups = np.split(order, ends) if len(order) else []
+    parts = [((words[index[rows[0]]], int(hours[rows[0]])), some(flows, rows)) for rows in groups]
+    return sorted(parts, key=lambda one: one[0])
 
 
 def _folder_name(cluster: str) -> str:
@@ -148,45 +151,3 @@ def _folder_name(cluster: str) -> str:
     if not cluster:
         return NO_CLUSTER
     return cluster.replace(".", "%2E") if set(cluster) == {"."} else quote(cluster, safe=" ._-")
-
-
-def in_order(batches: list[Any]) -> Any:
-    """One table without its partition column, by start_time; ties by flow_id, so that order is a fact."""
-    table = pa.Table.from_batches(batches).drop_columns(["cluster"]).unify_dictionaries()
-    order = pc.sort_indices(table, sort_keys=[("start_time", "ascending"), ("flow_id", "ascending")])
-    # Column by column on whole arrays: taking from a chunked table costs twice as much.
-    columns = [column.combine_chunks() for column in table.columns]
-    return pa.table([one if one.null_count == len(one) else one.take(order) for one in columns], schema=table.schema)
-
-
-def _writer_options(table: Any) -> dict[str, Any]:
-    words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
-    distinct = {name: max(len(pc.unique(table[name])), 1) for name in BLOOMED}
-    return {
-        "compression": "zstd",
-        "use_dictionary": [*words, "vlan.list.element", *_nested_words(table.schema)],
-        "write_page_index": True,
-        "write_page_checksum": True,
-        "sorting_columns": pq.SortingColumn.from_ordering(
-            table.schema, [("start_time", "ascending"), ("flow_id", "ascending")]
-        ),
-        "bloom_filter_options": {name: {"ndv": ndv, "fpp": 0.01} for name, ndv in distinct.items()},
-        "store_schema": True,
-        "write_statistics": [one.name for one in table.schema if _is_range(one.type)],
-    }
-
-
-def _is_range(kind: Any) -> bool:
-    """Statistics are for what is asked for in ranges: times, numbers, addresses; in names they skip nothing."""
-    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_fixed_size_binary(kind))
-
-
-def _nested_words(schema: Any) -> list[str]:
-    """Parquet paths of the text inside maps and lists, which repeats from row to row."""
-    paths = []
-    for side in ("src", "dst"):
-        paths += [f"{side}_labels.key_value.{part}" for part in ("key", "value")]
-        paths.append(f"{side}_images.list.element")
-        kind = schema.field(f"{side}_candidates").type.value_type
-        paths += [f"{side}_candidates.list.element.{kind.field(i).name}" for i in range(kind.num_fields)]
-    return paths

@@ -28,7 +28,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sinks.durable import LOCK, durable, refusal, sync_folder
-from sinks.parquet import Place, encode, hive_folder, in_order, split
+from sinks.ordering import in_order
+from sinks.parquet import Place, encode, hive_folder, split
 from whowas.brokers import Partition
 from whowas.errors import OutputError
 from whowas.schema import check, named_schema

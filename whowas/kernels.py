@@ -27,6 +27,7 @@ SOURCES = (
     "ingest/records/scan_*.py",
     "enrich/lookup.py",
     "enrich/exclusion.py",
+    "enrich/numbered.py",
 )
 
 

@@ -159,8 +159,39 @@ def flow_schema() -> Any:
 
 @cache
 def named_schema() -> Any:
-    """The Arrow schema of named flows, as sinks write them."""
+    """The Arrow schema of named flows on their way from naming to a sink.
+
+    What naming adds is dictionary-encoded, maps and lists too: they are the same for many rows, and to copy them row by
+    row costs more than all else. `plain` undoes that.
+    """
+    return pa.schema([pa.field(c.name, _coded(c)) for c in COLUMNS])
+
+
+@cache
+def table_schema() -> Any:
+    """The Arrow schema of named flows as tables and files have them."""
     return _schema(COLUMNS)
+
+
+def _coded(column: Column) -> Any:
+    return pa.dictionary(pa.int32(), column.type) if column.step == "enrich" and is_nested(column.type) else column.type
+
+
+def is_nested(kind: Any) -> bool:
+    """Say whether a type holds maps or lists, dictionary-encoded or not."""
+    return bool(pa.types.is_nested(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def plain(flows: Any) -> Any:
+    """Return a batch or table of named_schema as one of table_schema; what is plain already stays."""
+    for place, one in enumerate(flows.schema):
+        if pa.types.is_dictionary(one.type) and is_nested(one.type):
+            column = flows.column(place)
+            chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+            words = [chunk.dictionary.take(chunk.indices) for chunk in chunks]
+            whole = pa.chunked_array(words, one.type.value_type) if column is not chunks[0] else words[0]
+            flows = flows.set_column(place, pa.field(one.name, one.type.value_type), whole)
+    return flows
 
 
 def check(batch: Any, schema: Any) -> None:

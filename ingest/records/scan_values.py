@@ -15,6 +15,8 @@ GOOD, NOTHING, BAD, LOCAL = 0, 1, 2, 3
 LENGTH = (1 << LENGTH_BITS) - 1
 KIND = (1 << KIND_BITS) - 1
 DAY = 86_400_000_000
+# Another digit behind a number up to this still fits into 63 bits.
+LAST_TENTH = 922_337_203_685_477_579
 
 
 @lean_kernel
@@ -43,7 +45,7 @@ def _scaled(data: Bytes, at: int, end: int, power: int) -> int:
         at += 1
     value, first = 0, at
     while at < end and 48 <= data[at] <= 57:
-        if value > 4 * 10**17:
+        if value > LAST_TENTH:
             return none
         value = value * 10 + u8(data, at) - 48
         at += 1
@@ -56,7 +58,7 @@ def _scaled(data: Bytes, at: int, end: int, power: int) -> int:
             return none
         while at < end and 48 <= data[at] <= 57:
             if left > 0:
-                if value > 9 * 10**17:
+                if value > LAST_TENTH:
                     return none
                 value = value * 10 + u8(data, at) - 48
                 left -= 1
@@ -66,7 +68,7 @@ def _scaled(data: Bytes, at: int, end: int, power: int) -> int:
     if at != end or (rest and power == 0):
         return none
     while left > 0:
-        if value > 9 * 10**17:
+        if value > LAST_TENTH:
             return none
         value *= 10
         left -= 1

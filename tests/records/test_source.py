@@ -23,10 +23,12 @@ from flow_logs import (
     nfdump,
     zeek_line,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import whowas
 from ingest.inputs import sorted_out
-from ingest.records import FORMATS, RecordFiles, RecordOptions, RecordSource
+from ingest.records import FORMATS, RecordFiles, RecordOptions, RecordSource, holds_records
 from whowas.errors import ConfigError, OutputError
 from whowas.pipeline import Choices, UnreadableWarning, replay_captures
 
@@ -224,3 +226,24 @@ def test_python_warns_of_what_was_refused(root: Path, tmp_path: Path) -> None:
     with pytest.warns(UnreadableWarning, match="1 records were refused: not_json"):
         table = whowas.replay(log, root / HISTORY)
     assert table.num_rows == 1
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_files_of_any_bytes_are_read_or_said_to_be_none(data: st.DataObject, tmp_path: Path) -> None:
+    """Heads that look like a format and go on as something else; blocks that cut anywhere."""
+    format = data.draw(st.sampled_from(FORMATS))
+    joint = b"" if "protobuf" in format else b"\n"
+    good = joint.join(EXAMPLES[format].values) + joint
+    rest = data.draw(st.binary(max_size=80))
+    content = data.draw(st.sampled_from([good + rest, rest + good, good[: len(good) // 2] + rest, rest, b"[" + good]))
+    path = tmp_path / "some.log"
+    path.write_bytes(content)
+    assert isinstance(holds_records(str(path), UTC_TOLD), bool)
+    for word in (None, format):
+        files = RecordFiles(word, UTC_TOLD.options, block_bytes=data.draw(st.integers(20, 300)))
+        source = RecordSource([str(path)], files)
+        rows, report = rows_of(source), source.report
+        assert report.record_flows == len(rows)
+        if "protobuf" not in format and format != "azure" and "protobuf" not in report.files[0].format:
+            assert report.records == len(rows) + report.refused_records.total() + report.skipped.total()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from whowas.schema import COLUMNS, named_schema
+from whowas.schema import COLUMNS, is_nested, named_schema
 
 HOSTILE = (
     "quote \" and ' mark",
@@ -48,5 +48,13 @@ def batch(rows: int, seed: int, clusters: tuple[str, ...] = ("demo",)) -> Any:
     columns["cluster"] = [dice.choice(clusters) for _ in range(rows)]
     columns["end_time"] = columns["start_time"]
     columns["src_ip16"] = [value or bytes(16) for value in columns["src_ip16"]]
-    arrays = [pa.array(columns[one.name], type=one.type) for one in COLUMNS]
+    arrays = [_array(columns[one.name], one.type) for one in named_schema()]
     return pa.record_batch(arrays, schema=named_schema())
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    """Arrow makes no dictionaries of maps and lists by itself; here each row has its own word, and one is spare."""
+    if not (pa.types.is_dictionary(kind) and is_nested(kind)):
+        return pa.array(values, type=kind)
+    rows = pa.array([None if value is None else row for row, value in enumerate(values)], pa.int32())
+    return pa.DictionaryArray.from_arrays(rows, pa.array([*values, []], kind.value_type))

@@ -19,7 +19,7 @@ from stream.workers import wait_until
 
 from enrich.evidence import EvidenceStore
 from whowas.observation import KubeObject, Meta
-from whowas.schema import named_schema
+from whowas.schema import table_schema
 
 Tables = dict[str, dict[str, Any]]
 
@@ -54,7 +54,7 @@ def test_arrow(broker: Broker, topic: str, out: str, start: Start, tables: Table
     rows: Counter[int] = Counter()
     for one in consume(broker, out, 100, 3):
         table = pa.ipc.open_stream(one.value()).read_all()
-        assert table.schema.equals(named_schema())
+        assert table.schema.equals(table_schema())
         rows.update(table["bytes_out"].to_pylist())
     assert rows == dict.fromkeys(range(2500), 1)
 

@@ -19,7 +19,7 @@ import pytest
 import whowas
 from whowas.errors import InputError, OutputError
 from whowas.pipeline import UnreadableWarning
-from whowas.schema import CONFIDENCES, named_schema
+from whowas.schema import CONFIDENCES, table_schema
 
 WHOWAS = str(Path(sys.executable).with_name("whowas"))
 HISTORY = "samples/overlay/history.jsonl.gz"
@@ -50,14 +50,14 @@ def test_the_summary_adds_up(root: Path, tmp_path: Path) -> None:
 
 def test_python_and_files_give_the_same_rows(root: Path, tmp_path: Path) -> None:
     table = whowas.replay(root / CAPTURE, root / HISTORY)
-    assert table.schema.equals(named_schema())
+    assert table.schema.equals(table_schema())
     dataset = whowas.replay(root / CAPTURE, root / HISTORY, out=tmp_path / "out")
     again = (
-        dataset.to_table().select(named_schema().names).sort_by([("start_time", "ascending"), ("flow_id", "ascending")])
+        dataset.to_table().select(table_schema().names).sort_by([("start_time", "ascending"), ("flow_id", "ascending")])
     )
-    for name in set(named_schema().names) - {"cluster"}:
+    for name in set(table_schema().names) - {"cluster"}:
         assert again[name].to_pylist() == table[name].to_pylist(), name
-    assert table.to_pandas().shape == (table.num_rows, len(named_schema()))
+    assert table.to_pandas().shape == (table.num_rows, len(table_schema()))
 
 
 def test_the_same_input_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whowas.schema import COLUMNS
+from whowas.schema import COLUMNS, plain
 
 ANSWERS = tuple(one.name for one in COLUMNS if one.step == "enrich")
 
@@ -15,8 +15,9 @@ ANSWERS = tuple(one.name for one in COLUMNS if one.step == "enrich")
 def changed(before: Any, after: Any) -> Any:
     """Return the rows of `after` of which any name differs from `before`."""
     mask = pa.array([False] * after.num_rows)
+    told, telling = plain(before), plain(after)
     for name in ANSWERS:
-        mask = pc.or_(mask, _differ(before[name], after[name]))
+        mask = pc.or_(mask, _differ(told[name], telling[name]))
     return after.filter(mask)
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from sinks.dead_letters import Letter
 from sinks.jsonl import rows
+from whowas.schema import plain
 
 # An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.
 ARROW_ROWS, ARROW_BYTES = 1000, 900_000
@@ -32,6 +33,7 @@ def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
 
 def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:
     """IPC streams of some rows each, keyed by a digest of the flow ids within."""
+    flows = plain(flows)
     for start in range(0, flows.num_rows, ARROW_ROWS):
         yield from _halved(flows.slice(start, ARROW_ROWS), revision)
 

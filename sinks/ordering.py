@@ -1,0 +1,112 @@
+"""Batches of named flows put together and in order, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whowas.schema import is_nested
+
+Words = npt.NDArray[np.int64]
+
+
+def in_order(batches: Sequence[Any]) -> Any:
+    """Return one table without its partition column, by start_time; ties by flow_id, so that order is a fact.
+
+    Args: batches: of whowas.schema.named_schema. Every column of the table is one chunk.
+    """
+    names = [name for name in batches[0].schema.names if name != "cluster"]
+    columns = {name: _joined([one[name] for one in batches]) for name in names}
+    order = _order(columns["start_time"], columns["flow_id"])
+    if order is not None:
+        taking = _Taking(order)
+        columns = {name: taking.take(one) for name, one in columns.items()}
+    return pa.table(columns)
+
+
+def _order(starts: Any, ids: Any) -> Any:
+    """Rows in order, None when they are."""
+    times = starts.cast(pa.int64()).to_numpy()
+    if bool((times[1:] > times[:-1]).all()):
+        return None
+    order = np.argsort(times)
+    ordered = times[order]
+    tied = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(tied):
+        places = np.unique(np.concatenate([tied, tied + 1]))
+        rows = np.sort(order[places])
+        told = pa.table({"time": times[rows], "id": ids.take(pa.array(rows))})
+        order[places] = rows[pc.sort_indices(told, sort_keys=[("time", "ascending"), ("id", "ascending")]).to_numpy()]
+    return pa.array(order)
+
+
+class _Taking:
+    """Puts columns in order. Nulls of columns that lack them alike are moved once."""
+
+    def __init__(self, order: Any) -> None:
+        self._order = order
+        self._moved: dict[bytes, Any] = {}
+
+    def take(self, column: Any) -> Any:
+        """Return a column in order."""
+        if column.null_count == len(column):
+            return column
+        if not (pa.types.is_dictionary(column.type) and column.null_count and column.offset == 0):
+            return pc.take(column, self._order, boundscheck=False)
+        validity, data = column.indices.buffers()
+        bare = pa.Array.from_buffers(pa.int32(), len(column), [None, data])
+        data = pc.take(bare, self._order, boundscheck=False).buffers()[1]
+        key = validity.to_pybytes()
+        if key not in self._moved:
+            there = pa.Array.from_buffers(pa.bool_(), len(column), [None, validity])
+            self._moved[key] = pc.take(there, self._order, boundscheck=False).buffers()[1]
+        indices = pa.Array.from_buffers(pa.int32(), len(column), [self._moved[key], data])
+        return pa.DictionaryArray.from_arrays(indices, column.dictionary, safe=False)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """One array of several."""
+    if len(parts) == 1:
+        return parts[0]
+    if not pa.types.is_dictionary(parts[0].type):
+        return pa.concat_arrays(parts)
+    if all(one.dictionary.equals(parts[0].dictionary) for one in parts[1:]):
+        indices = pa.concat_arrays([one.indices for one in parts])
+        return pa.DictionaryArray.from_arrays(indices, parts[0].dictionary)
+    if is_nested(parts[0].type):
+        return _behind(parts)
+    return pa.chunked_array(parts).unify_dictionaries().combine_chunks()
+
+
+def _behind(parts: list[Any]) -> Any:
+    """Dictionaries of maps and lists one behind the other; Arrow does not compare their words."""
+    indices, at = [], 0
+    for one in parts:
+        indices.append(pc.add(one.indices, pa.scalar(at, pa.int32())))
+        at += len(one.dictionary)
+    return pa.DictionaryArray.from_arrays(
+        pa.concat_arrays(indices), pa.concat_arrays([one.dictionary for one in parts])
+    )
+
+
+def some(batch: Any, rows: Words) -> Any:
+    """Return some rows of a batch, with the words that they have."""
+    taken = batch.take(pa.array(rows))
+    columns = [_own_words(one) if pa.types.is_dictionary(one.type) else one for one in taken.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _own_words(column: Any) -> Any:
+    indices = column.indices
+    used = np.zeros(len(column.dictionary) + 1, dtype=bool)
+    used[pc.fill_null(indices, -1).to_numpy()] = True
+    used[-1] = False
+    if used[:-1].all():
+        return column
+    moved = pa.array((np.cumsum(used) - 1).astype(np.int32))
+    return pa.DictionaryArray.from_arrays(moved.take(indices), column.dictionary.take(pa.array(np.flatnonzero(used))))
