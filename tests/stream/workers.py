@@ -47,7 +47,8 @@ class Process:
         self.running.wait()
 
     def stop(self, seconds: float = 12) -> int:
-        """Ask it to stop. Returns: its exit code."""
+        """Ask it to stop, once it listens to that. Returns: its exit code."""
+        wait_until(lambda: self.lines() or self.running.poll() is not None, self)
         if self.running.poll() is None:
             self.running.terminate()
         return self.running.wait(seconds)
