@@ -28,7 +28,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER) = range(15)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED) = range(16)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class NamingOptions:
     cluster's pod network; None = not said, "several" = not said and several are known to be there, "any" = a
     VNI says nothing about the network.
     sensor_skew_seconds: how far the capturing clock may be off; widens every edge.
+    export_seconds: how long before its export a flow may have been, where a record tells no more than that.
     """
 
     cluster: str | None = None
     networks: tuple[Network, ...] = ()
     vnis: tuple[int, ...] | Literal["any", "several"] | None = None
     sensor_skew_seconds: float = 0.0
+    export_seconds: float = 120.0
 
 
 @dataclass

@@ -25,6 +25,7 @@ from enrich.answers import (
 )
 from enrich.columns import Candidates, Key, NameTable
 from enrich.history import ClusterHistory
+from enrich.loose import Stretches, judge_over
 from enrich.networks import Outside, Ranges
 from whowas.schema import CONFIDENCES
 
@@ -67,13 +68,18 @@ class EndNamer:
         self.names: NameTable = NameTable(history, self.outside.words, None if before is None else before.names)
         self._skew = int(options.sensor_skew_seconds * 1e6)
 
-    def judged(self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words) -> Judged:
+    def judged(
+        self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words, loose: Stretches | None = None
+    ) -> Judged:
         """Judge each address at its start, then look again at the ends of those whose hold may be over.
 
-        Args: addresses: (n, 16) uint8, v4-mapped. starts, ends: (n,) int64, us since 1970, UTC.
+        Args: addresses: (n, 16) uint8, v4-mapped. starts, ends: (n,) int64, us since 1970, UTC. loose: rows of which
+            it is only known in what stretch of time they lie.
         """
         verdicts = judge(self.history, addresses, starts, self._skew)
         self._check_ends(addresses, ends, verdicts)
+        if loose is not None:
+            judge_over(self.history, addresses, loose, self._skew, verdicts)
         labels = np.zeros(len(starts), dtype=np.int32)
         self._outside(addresses, verdicts, labels)
         return Judged(verdicts, labels)

@@ -30,6 +30,7 @@ from enrich.answers import (
 )
 from enrich.ends import EndNamer, Judged
 from enrich.history import ClusterHistory, History
+from enrich.loose import Stretches, stretches
 from whowas.schema import check, flow_schema, named_schema
 
 Words = npt.NDArray[np.int64]
@@ -79,7 +80,8 @@ class Namer:
         """Return the batch with every column of named_schema, rows in the same order."""
         check(flows, flow_schema())
         starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
-        sides = [self._end(flows, side, starts, ends) for side in ("src", "dst")]
+        loose = stretches(flows["time_basis"], starts, ends, int(self.options.export_seconds * 1e6))
+        sides = [self._end(flows, side, starts, ends, loose) for side in ("src", "dst")]
         self._networks(flows, sides)
         outer = _outer(flows["encapsulated"], sides)
         self._accepting(sides[1], flows["protocol"], starts, outer)
@@ -90,9 +92,9 @@ class Namer:
         arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
         return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
 
-    def _end(self, flows: Any, side: str, starts: Words, ends: Words) -> _End:
+    def _end(self, flows: Any, side: str, starts: Words, ends: Words, loose: Stretches | None) -> _End:
         """Judge one end at the flows' starts, then look again at the ends of those whose hold may be over."""
-        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), starts, ends)
+        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), starts, ends, loose)
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return _End(side, ports, told.verdicts, told)
 

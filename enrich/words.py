@@ -15,6 +15,7 @@ from enrich.answers import (
     CONFLICT,
     EDGE,
     EXACT,
+    EXPORTED,
     EXTERNAL,
     IN_GAP,
     LIKELY,
@@ -94,6 +95,8 @@ def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
     tail = f"; {note}" if note else ""
     if why == RENEWED:
         return f"one pod, in one of two sandboxes of its own: its address was given back and taken again{tail}"
+    if why == EXPORTED:
+        return f"one possible holder at the time of export; when the flow was, the record does not tell{tail}"
     if code == EXACT:
         return f"one holder, certain {clock(sure)} .. {clock(end, 'on')} UTC{tail}"
     return (

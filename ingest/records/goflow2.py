@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.draft import NEVER, NONE, Draft, joined, protocol_number
+from ingest.records.draft import DAY_US, NEVER, NONE, Draft, joined, protocol_number
 from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
 from ingest.records.reading import Flags, Ids, Parsed, RecordOptions, Values, Words
 from ingest.records.sample import Sample
@@ -47,10 +47,12 @@ def fill_times(draft: Draft, kinds: Words) -> None:
     basis[kinds == NETFLOW] = TIME_BASES.index("uptime")
     basis[whole & (kinds != SFLOW)] = TIME_BASES.index("export")
     basis[kinds == SFLOW] = TIME_BASES.index("receive")
-    absent = ((draft.start == 0) | (draft.start == NEVER)) & (draft.received > 0)
+    # An exporter's uptime that wrapped gives times weeks ahead: that is no time either.
+    wrapped = draft.start > draft.received + DAY_US
+    absent = ((draft.start == 0) | (draft.start == NEVER) | wrapped) & (draft.received > 0)
     draft.start = np.where(absent, draft.received, draft.start)
     draft.end = np.where(absent, draft.received, draft.end)
-    basis[absent] = TIME_BASES.index("receive")
+    basis[absent] = TIME_BASES.index("export")
     draft.choose("time_basis", basis, TIME_BASES)
 
 
