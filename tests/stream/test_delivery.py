@@ -83,6 +83,7 @@ def test_three_workers_come_and_go(broker: Broker, topic: str, start: Start, tmp
         wait_until(lambda turn=turn: count(named) > turn * 2000, workers[-1])  # type: ignore[misc]
         if change == "start":
             workers.append(start())
+            wait_until(workers[-1].lines, workers[-1])
         elif change == "stop":
             gone = workers.pop(0)
             assert gone.stop() == 0, gone.told()

@@ -10,15 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import rows_to_write as made_up
+from stream.flow_records import record
 
 from sinks.dead_letters import DeadLetterFiles, Letter
 from sinks.ranges import RangeFiles
-from whowas.brokers import BrokerError, Partition
-from whowas.config import KafkaOutput
+from whowas.brokers import BrokerError, Partition, Piece
+from whowas.config import HistorySettings, Input, KafkaOutput, Naming
+from whowas.schema import named_schema, plain
 from whowas.streaming.changes import changed
 from whowas.streaming.delivery import Delivery, Outputs
+from whowas.streaming.knowing import Knowledge
 from whowas.streaming.lanes import Chunk, Lot, Named
 from whowas.streaming.messages import ARROW_BYTES, messages
+from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
 
 PART = Partition("flows", 0)
@@ -168,7 +172,7 @@ def test_a_large_batch_becomes_several_messages() -> None:
 
 
 def test_only_rows_whose_names_differ_are_news() -> None:
-    before = made_up.batch(50, seed=4)
+    before = plain(made_up.batch(50, seed=4))
     names = before["src_pod"].to_pylist()
     names[3], names[7] = "another", None if names[7] else "one"
     labels = before["dst_labels"].to_pylist()
@@ -180,3 +184,31 @@ def test_only_rows_whose_names_differ_are_news() -> None:
     ids = before["flow_id"].to_pylist()
     assert changed(before, after)["flow_id"].to_pylist() == [ids[3], ids[7], ids[9]]
     assert changed(before, before).num_rows == 0
+
+
+def test_chunks_without_flows_are_named_too(history: Path) -> None:
+    known = Knowledge(HistorySettings(str(history)), Naming())
+    parts = Parsing(Input(topics=("t",), format="goflow2"), 30).parse(
+        [
+            Piece(Partition("t", 0), [b"poison"], [7], [1]),
+            Piece(Partition("t", 1), [record(1), b"poison", record(2)], [0, 1, 5], [1, 1, 1]),
+        ]
+    )
+    assert [(one.first, one.last, one.offsets.tolist(), len(one.letters)) for one in parts] == [
+        (7, 7, [], 1),
+        (0, 5, [0, 5], 1),
+    ]
+    for several in ([parts[0]], [parts[0], parts[0]], parts, parts[::-1]):
+        named = known.name([one.flows for one in several])
+        assert [one.num_rows for one in named] == [one.flows.num_rows for one in several]
+        assert all(one.schema.equals(named_schema()) for one in named)
+    known.close()
+
+
+def test_a_record_has_one_id_whatever_comes_beside_it() -> None:
+    pieces = [Piece(Partition("t", number), [record(number), record(9)], [3, 4], [1, 1]) for number in range(3)]
+    together = Parsing(Input(topics=("t",)), 30).parse(pieces)
+    ids = [one for chunk in together for one in chunk.flows["flow_id"].to_pylist()]
+    alone = [Parsing(Input(topics=("t",)), 30).parse([one])[0].flows["flow_id"].to_pylist() for one in pieces]
+    assert ids == [one for several in alone for one in several]
+    assert len(set(ids)) == 6

@@ -48,7 +48,7 @@ class Process:
 
     def stop(self, seconds: float = 12) -> int:
         """Ask it to stop, once it listens. Returns: its exit code."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while self.running.poll() is None and not self.lines() and time.monotonic() < until:
             time.sleep(0.05)
         if self.running.poll() is None:

@@ -15,9 +15,9 @@ ANSWERS = tuple(one.name for one in COLUMNS if one.step == "enrich")
 def changed(before: Any, after: Any) -> Any:
     """Return the rows of `after` of which any name differs from `before`."""
     mask = pa.array([False] * after.num_rows)
-    told, now = plain(before), plain(after)
+    told, telling = plain(before), plain(after)
     for name in ANSWERS:
-        mask = pc.or_(mask, _differ(told[name], now[name]))
+        mask = pc.or_(mask, _differ(told[name], telling[name]))
     return after.filter(mask)
 
 

@@ -93,7 +93,9 @@ def replica_of(told: HistorySettings, kafka: Kafka) -> Replica | None:
 
 
 def _none() -> Any:
-    return pa.RecordBatch.from_pylist([], schema=named_schema())
+    """Records of which none could be read have no flows, and a place among the others all the same."""
+    schema = named_schema()
+    return pa.RecordBatch.from_arrays([one.combine_chunks() for one in schema.empty_table().columns], schema=schema)
 
 
 def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:

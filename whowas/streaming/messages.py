@@ -33,6 +33,7 @@ def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
 
 def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:
     """IPC streams of some rows each, keyed by a digest of the flow ids within."""
+    flows = plain(flows)
     for start in range(0, flows.num_rows, ARROW_ROWS):
         yield from _halved(flows.slice(start, ARROW_ROWS), revision)
 
