@@ -90,6 +90,8 @@ class _KafkaPython:
             raise MissingExtra(str(error.name), "kafka") from error
         self._kafka = kafka
         self._heard = Heard("kafka")
+        self._start = wanted.start
+        self._anew: set[Any] = set()
         own = {
             "group_id": wanted.group,
             "auto_offset_reset": wanted.start,
@@ -109,8 +111,11 @@ class _KafkaPython:
                 self._consumer.subscribe(list(wanted.topics), listener=self._listener(owning))
 
     def _listener(self, owning: Owning) -> Any:
+        anew = self._anew
+
         class Listener(self._kafka.ConsumerRebalanceListener):  # type: ignore[misc,name-defined]
             def on_partitions_assigned(self, assigned: Any) -> None:
+                anew.update(assigned)
                 owning.gained([Partition(*one) for one in assigned])
 
             def on_partitions_revoked(self, revoked: Any) -> None:
@@ -150,6 +155,8 @@ class _KafkaPython:
     def poll(self, seconds: float, most: int) -> list[Piece]:
         with self._in_words("read from Kafka"):
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
+            if self._anew:
+                self._begin(found)
         return [
             Piece(
                 Partition(*one),
@@ -159,6 +166,34 @@ class _KafkaPython:
             )
             for one, records in found.items()
         ]
+
+    def _begin(self, found: dict[Any, Any]) -> None:
+        """Go to what was committed of partitions that came: one that came back is read on where it was when it went.
+
+        What was held of it then is forgotten, so that it would never be read. found: what was polled with them.
+        """
+        ours = self._anew & self._consumer.assignment()
+        others = {one: found.pop(one) for one in list(found) if one not in ours}
+        found.clear()
+        found |= others
+        try:
+            self._seek(ours)
+        except self._kafka.errors.KafkaError:
+            # What came of others must not be dropped for that; these are sought again in the next poll.
+            if not found:
+                raise
+            return
+        self._anew.clear()
+
+    def _seek(self, ours: Iterable[Any]) -> None:
+        for one in ours:
+            committed = self._consumer.committed(one, timeout_ms=ASK_SECONDS * 1000)
+            if committed is not None:
+                self._consumer.seek(one, committed)
+            elif self._start == "earliest":
+                self._consumer.seek_to_beginning(one)
+            else:
+                self._consumer.seek_to_end(one)
 
     def _theirs(self, partitions: Iterable[Partition]) -> list[Any]:
         held = self._consumer.assignment()
