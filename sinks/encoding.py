@@ -1,4 +1,4 @@
-"""How columns of named flows lie in a Parquet file: docs/decisions/0005-parquet-files.md says what was measured."""
+"""How columns of named flows lie in a Parquet file: docs/decisions/0007-parquet-files.md says what was measured."""
 
 from __future__ import annotations
 
