@@ -109,7 +109,7 @@ NG = section() + interface() + enhanced(FRAME, MICROS)
     ("data", "packets", "offset", "reason"),
     [
         (b"", 0, 0, "the file is empty"),
-        (b"hello, I am text", 0, 0, "this is no capture: it begins with 68 65 6c"),
+        (b"hello, I am text", 0, 0, "this is no capture, and no flow log that is known: it begins with 68 65 6c"),
         (b"snoop\0\0\0" + bytes(30), 0, 0, "Solaris snoop"),
         (GOOD[:20], 0, 0, "cut short in the middle of the file's header"),
         (GOOD + GOOD[24:50], 1, len(GOOD), "cut short in the middle of a packet"),
