@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from topic.telling import events
 
 from enrich.evidence import EvidenceStore
 from enrich.replica import position
+from whowas.errors import StoreError
 from whowas.evidence_topic import TopicSettings
 
 KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
@@ -96,16 +98,16 @@ def live_a_while(progress: Callable[[], int], dice: random.Random) -> None:
 
 def written(path: Path) -> int:
     """How many observations are in the store of the one who tells."""
-    if not path.exists():
-        return 0
-    with EvidenceStore(path) as store:
+    # In its first moments a store is an empty file.
+    with contextlib.suppress(StoreError), EvidenceStore(path) as store:
         found = store.cursors("c").get("Pod")
-    return int(found.version) if found else 0
+        return int(found.version) if found else 0
+    return 0
 
 
 def taken_in(path: Path) -> int:
     """How many messages a replica has taken in."""
-    if not path.exists():
-        return 0
-    now = position(str(path))
-    return now.next if now else 0
+    with contextlib.suppress(StoreError):
+        now = position(str(path))
+        return now.next if now else 0
+    return 0
