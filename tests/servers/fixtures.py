@@ -26,9 +26,14 @@ def control_plane(servers_built: None) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """A Kafka broker that all tests share; each makes topics and groups of its own."""
+def kafka_fetched() -> None:
+    """Skip with the reason when no broker can be started here; in CI, fail."""
     lacks = build_kafka.missing()
     need(not lacks, lacks)
+
+
+@pytest.fixture(scope="session")
+def broker(kafka_fetched: None) -> Iterator[Broker]:
+    """A Kafka broker that all tests share; each makes topics and groups of its own."""
     with Broker() as started:
         yield started

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from servers.broker import Broker
-from servers.fixtures import broker
+from servers.fixtures import broker, kafka_fetched
 from store.written import seen, thing
 from stream.workers import SESSION, Process, write_config
 
 from enrich.evidence import EvidenceStore
 from whowas.observation import KubeObject, Meta
 
-__all__ = ["broker"]
+__all__ = ["broker", "kafka_fetched"]
 
 Start = Callable[..., Process]
 

@@ -6,15 +6,15 @@ import uuid
 
 import pytest
 from servers.broker import Broker
-from servers.fixtures import broker, servers_built
+from servers.fixtures import broker, kafka_fetched, servers_built
 
 from whowas.evidence_topic import TopicSettings
 
-__all__ = ["broker", "servers_built"]
+__all__ = ["broker", "kafka_fetched", "servers_built"]
 
 
 @pytest.fixture(params=["kafka-python", "confluent"])
-def client(request: pytest.FixtureRequest) -> str:
+def client(request: pytest.FixtureRequest, kafka_fetched: None) -> str:
     """Both clients carry evidence."""
     return str(request.param)
 
