@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -185,6 +186,8 @@ def settled(path: str, changed: float, seconds: float) -> bool:
         return False
     try:
         with open(path, "rb") as handle:
+            # Who opens the file to write while we hold the lease has a signal sent to us: SIGIO would end us.
+            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:

@@ -258,6 +258,29 @@ def test_a_line_beyond_reason_costs_itself(logs: Path, tmp_path: Path) -> None:
     owner.consumer.close()
 
 
+ASKS = """
+import sys, time
+from ingest.rotated import settled
+print("asking", flush=True)
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    settled(sys.argv[1], 1, 0)
+"""
+
+
+def test_a_sensor_that_opens_a_file_just_then_does_not_end_us(root: Path, tmp_path: Path) -> None:
+    """The kernel signals whoever holds the lease by which we ask; unless told otherwise, by one that kills."""
+    path = tmp_path / "flows.log"
+    path.write_bytes(b"x")
+    asking = subprocess.Popen([sys.executable, "-c", ASKS, str(path)], cwd=root, stdout=subprocess.PIPE)
+    assert asking.stdout is not None
+    assert asking.stdout.readline() == b"asking\n"
+    while asking.poll() is None:
+        os.close(os.open(path, os.O_WRONLY))
+    asking.stdout.close()
+    assert asking.returncode == 0
+
+
 def test_one_stream_a_ledger(tmp_path: Path, logs: Path) -> None:
     owner = Owner(logs, tmp_path / "files.db")
     with pytest.raises(WhowasError, match="another stream reads these files"):
