@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,14 +78,22 @@ def built() -> Path | None:
 
 def build() -> Path:
     """Return the folder of the servers; build them first if nobody has. Raises: BuildError."""
-    target = folder()
+
+    def make(ready: Path) -> None:
+        ready.mkdir()
+        _compile(go(), ready)
+
+    return once(folder(), make)
+
+
+def once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Return a file or folder of the cache, made whole or not at all by whoever comes first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with alone(target.with_suffix(".lock")):
-        if not target.is_dir():
+        if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent, prefix="making-") as making:
                 ready = Path(making) / "ready"
-                ready.mkdir()
-                _compile(go(), ready)
+                make(ready)
                 ready.rename(target)
     return target
 

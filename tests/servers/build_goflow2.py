@@ -10,10 +10,9 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from servers.build import SETTINGS, BuildError, alone, cache, go, say
+from servers.build import SETTINGS, BuildError, cache, go, once, say
 
 MODULE = Path(__file__).resolve().parent / "goflow2"
 PACKAGE = "github.com/netsampler/goflow2/v2/cmd/goflow2"
@@ -32,15 +31,7 @@ def missing() -> str:
 
 def build() -> Path:
     """Return the program; build it first if nobody has. Raises: BuildError."""
-    target = program()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with alone(target.with_suffix(".lock")):
-        if not target.is_file():
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix="making-") as making:
-                made = Path(making) / "goflow2"
-                _compile(made)
-                made.rename(target)
-    return target
+    return once(program(), _compile)
 
 
 def _compile(target: Path) -> None:

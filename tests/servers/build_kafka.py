@@ -10,10 +10,9 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from servers.build import BuildError, alone, cache, say
+from servers.build import BuildError, cache, once, say
 
 HERE = Path(__file__).resolve().parent
 POM, SUMS = HERE / "pom.xml", HERE / "kafka.sha256"
@@ -39,16 +38,12 @@ def missing() -> str:
 
 def build() -> Path:
     """Return the folder of the jars; fetch them first if nobody has. Raises: BuildError."""
-    target = folder()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with alone(target.with_suffix(".lock")):
-        if not target.is_dir():
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetching-") as fetching:
-                jars = Path(fetching) / "jars"
-                _fetch(jars)
-                verify(jars)
-                jars.rename(target)
-    return target
+
+    def make(jars: Path) -> None:
+        _fetch(jars)
+        verify(jars)
+
+    return once(folder(), make)
 
 
 def _fetch(jars: Path) -> None:

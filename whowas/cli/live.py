@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -67,7 +67,7 @@ class Lines:
         changed = [] if last else self._changed(vitals)
         if not self._as_json:
             for line in changed:
-                _log(line)
+                log(line)
         if last or time.monotonic() - self._said >= LINE_EVERY_SECONDS or (changed and self._as_json):
             self._said = time.monotonic()
             self._print(vitals, rate, "end" if last else "change" if changed else "minute")
@@ -80,7 +80,7 @@ class Lines:
             click.echo(json.dumps(told, ensure_ascii=False))
         elif why != "end":
             reasons = "; ".join(vitals.unready())
-            _log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons else ""))
+            log(words(vitals, rate) + (f"  not complete: {reasons}" if reasons else ""))
 
     def _changed(self, vitals: Vitals) -> list[str]:
         """Say which states are new. A watch that opens its stream again is no news before it fails at it."""
@@ -135,12 +135,13 @@ def _words(cluster: str, state: str, streams: list[StreamVitals]) -> str:
     return f"{cluster} {state}: {', '.join(one.kind for one in streams)}: {why}"
 
 
-def _log(text: str) -> None:
+def log(text: str) -> None:
+    """Say a line with its time on standard error."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     click.echo(f"{moment} {clean(text)}", err=True)
 
 
-class LiveLine:
+class Drawn:
     """One line that is drawn over itself, for a person at a terminal; below it what is not well."""
 
     def __init__(self) -> None:
@@ -149,26 +150,32 @@ class LiveLine:
         self._rate = Rate()
         self._live = Live(console=console(err=True), auto_refresh=False, transient=True)
 
-    def __enter__(self) -> LiveLine:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
 
-    def show(self, vitals: Vitals, last: bool = False) -> None:
-        """Draw the state of now. The last one is not drawn: what ends now is not unwell."""
+    def draw(self, facts: str, well: bool, below: Iterable[str]) -> None:
+        """Draw the facts of now, and lines below them."""
         from rich.text import Text
 
-        if last:
-            return
-        reasons = vitals.unready()
-        mark = Text("● ", style="red" if reasons else "green")
-        line = mark.append(words(vitals, self._rate.of(vitals.received.total())), style="default")
-        waiting = _together(one for one in vitals.streams if one.state in UNWELL)
-        waiting += [_warned(vitals)] if _warned(vitals) else []
-        if vitals.store.reason:
-            waiting.append(f"store {vitals.store.state}: {vitals.store.reason}")
-        for text in waiting:
+        line = Text("● ", style="green" if well else "red").append(facts, style="default")
+        for text in below:
             line.append(f"\n  {clean(text)}", style="yellow")
         self._live.update(line, refresh=True)
+
+
+class LiveLine(Drawn):
+    """How a recording is drawn."""
+
+    def show(self, vitals: Vitals, last: bool = False) -> None:
+        """Draw the state of now. The last one is not drawn: what ends now is not unwell."""
+        if last:
+            return
+        below = _together(one for one in vitals.streams if one.state in UNWELL)
+        below += [_warned(vitals)] if _warned(vitals) else []
+        if vitals.store.reason:
+            below.append(f"store {vitals.store.state}: {vitals.store.reason}")
+        self.draw(words(vitals, self._rate.of(vitals.received.total())), not vitals.unready(), below)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from whowas.cli.live import LINE_EVERY_SECONDS, Rate
-from whowas.cli.show import clean, console
+from whowas.cli.live import LINE_EVERY_SECONDS, Drawn, Rate, log
 
 if TYPE_CHECKING:
     from whowas.streaming import StreamVitals
@@ -58,35 +57,14 @@ class Lines:
             click.echo(json.dumps(told, ensure_ascii=False))
         elif not last:
             reasons = "; ".join(vitals.unready())
-            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            click.echo(f"{moment} {clean(words(vitals, rate) + (f'  {reasons}' if reasons else ''))}", err=True)
+            log(words(vitals, rate) + (f"  {reasons}" if reasons else ""))
 
 
-class LiveLine:
-    """One line that is drawn over itself, for a person at a terminal; below it what is not well."""
-
-    def __init__(self) -> None:
-        from rich.live import Live
-
-        self._rate = Rate()
-        self._live = Live(console=console(err=True), auto_refresh=False, transient=True)
-
-    def __enter__(self) -> LiveLine:
-        self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._live.stop()
+class LiveLine(Drawn):
+    """How a stream is drawn."""
 
     def show(self, vitals: StreamVitals, last: bool = False) -> None:
-        """Draw the state of now."""
-        from rich.text import Text
-
-        if last:
-            return
-        reasons = vitals.unready()
-        line = Text("● ", style="red" if reasons else "green")
-        line.append(words(vitals, self._rate.of(vitals.counts.received.total())), style="default")
-        for reason in reasons:
-            line.append(f"\n  {clean(reason)}", style="yellow")
-        self._live.update(line, refresh=True)
+        """Draw the state of now, but the last."""
+        if not last:
+            reasons = vitals.unready()
+            self.draw(words(vitals, self._rate.of(vitals.counts.received.total())), not reasons, reasons)
