@@ -153,6 +153,16 @@ class Truth:
         ]
         return max(before, key=lambda one: one["end_us"], default={"uid": ""})["uid"]
 
+    def next_holder(self, row: Row, side: str) -> str:
+        """Who had an end's address after the flow, if already in the second that a status tells as its start."""
+        start = us(row["start_time"])
+        after = [
+            one
+            for one in self.holds
+            if one["ip"] == row[f"{side}_ip"] and start < one["start_us"] and one["start_us"] // 10**6 * 10**6 <= start
+        ]
+        return min(after, key=lambda one: one["start_us"], default={"uid": ""})["uid"]
+
     def at_end(self, row: Row, side: str) -> set[str]:
         """Who was at this end of a flow: one, by the sockets; else all that the notes leave possible."""
         talk = self.talk_of(row)
@@ -208,9 +218,13 @@ class Truth:
         listed = any(one["uid"] in truth for one in row[f"{side}_candidates"] or [])
         honest = {
             "exact": certain,
-            # Until a release is published, who had the address last is the only one who can be thought of, where no
-            # status ever showed it with the next.
-            "likely": certain or ((free or unseen) and row[f"{side}_pod_uid"] == self.last_holder(row, side)),
+            # Where no status ever showed the address with who had it, only its neighbours in time can be thought of:
+            # the one before until its release is published, the one after since the second in which it began.
+            "likely": certain
+            or (
+                (free or unseen)
+                and row[f"{side}_pod_uid"] in (self.last_holder(row, side), self.next_holder(row, side))
+            ),
             "ambiguous": listed or unseen or free,
             "none": unseen or free,  # nobody can know of an address that no status ever showed
             "unknown": live or unseen or free,
