@@ -5,13 +5,15 @@ For the lots of one delivery, each of which is a range of offsets of one partiti
 1. dead letters: on disk, or sent;
 2. Parquet: each lot's files are on disk and its mark replaced (sinks/ranges.py); what the mark covered already,
    because the group had not heard of it, is left out;
-3. Kafka, at least once: everything sent, dead letters too, is acknowledged by every replica in sync;
-4. Kafka, in transactions: flows and offsets are committed together; else
-5. offsets: committed to the consumer group.
+3. rules: each lot is judged; what was counted and found is durable with how far it was judged (judging.py);
+4. Kafka, at least once: everything sent, dead letters too, is acknowledged by every replica in sync;
+5. Kafka, in transactions: flows and offsets are committed together; else
+6. offsets: committed to the consumer group.
 
-Killed before 5 (or 4), the group reads the lots again: Parquet leaves out what its mark covers, Kafka gets the same
-messages with the same keys, or the transaction was never seen. Whatever step fails is tried again, and no later one
-begins before it is done.
+Killed before 6 (or 5), the group reads the lots again: Parquet leaves out what its mark covers, the rules what they
+judged, Kafka gets the same messages with the same keys, or the transaction was never seen. Whatever step fails is tried
+again, and no later one begins before it is done. Alerts are no step: findings are durable since 3, and offered to
+whoever wants them until they have arrived.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from sinks.kafka import Producer
 from sinks.ranges import Range, RangeFiles
 from whowas.brokers import BrokerError, Partition
 from whowas.settings import KafkaOutput
+from whowas.streaming.judging import Judging
 from whowas.streaming.lanes import Lot
 from whowas.streaming.messages import dead_letters, messages
 
@@ -45,11 +48,13 @@ class Outputs:
         letter_topic: str | None,
         producer: Callable[[str | None], Producer],
         transactional_id: str,
+        judging: Judging | None = None,
     ) -> None:
         self.parquet = parquet
         self.topic = topic
         self.letter_files = letter_files
         self.letter_topic = letter_topic
+        self.judging = judging
         self._transactional_id = transactional_id
         self._connect = producer
         self._producers: dict[str | None, Producer] = {}
@@ -95,6 +100,8 @@ class Outputs:
                 one.close()
         if self.parquet is not None:
             self.parquet.close()
+        if self.judging is not None:
+            self.judging.close()
 
 
 class Delivery:
@@ -108,6 +115,8 @@ class Delivery:
         self._lettered: set[Partition] = set()
         self._written: set[Partition] = set()
         self._ranges: dict[Partition, Range] = {}
+        self._judged: set[Partition] = set()
+        self._durable = True
         self._unsure = False
 
     def forget(self, partition: Partition) -> Lot | None:
@@ -122,22 +131,26 @@ class Delivery:
         """Return what is to be committed."""
         return {one.partition: one.next for one in self.lots.values()}
 
-    def write(self) -> bool:
-        """Do what is left of steps 1 to 3. Returns: whether they are done. Raises: OutputError, BrokerError."""
+    def write(self, behind: Sequence[Partition] = ()) -> bool:
+        """Do what is left of steps 1 to 4. Returns: whether they are done. Raises: OutputError, BrokerError.
+
+        behind: partitions of which more waits to be read.
+        """
         for lot in self.lots.values():
             self._letters(lot)  # 1
         for lot in self.lots.values():
             self._parquet(lot)  # 2
-        return self._outputs.acknowledged()  # 3
+        self._judge(behind)  # 3
+        return self._outputs.acknowledged()  # 4
 
     def commit(self, consumer: Consumer) -> bool:
-        """Do step 4 or 5, after the others. Returns: whether the broker has confirmed it. Raises: BrokerError."""
+        """Do step 5 or 6, after the others. Returns: whether the broker has confirmed it. Raises: BrokerError."""
         if not self.lots:
             return True
         if self._outputs.transactions:
-            self._transaction(consumer)  # 4
+            self._transaction(consumer)  # 5
             return True
-        return consumer.commit(self.offsets())  # 5
+        return consumer.commit(self.offsets())  # 6
 
     def _letters(self, lot: Lot) -> None:
         written = self._outputs.written(lot.partition)
@@ -159,6 +172,19 @@ class Delivery:
             self._outputs.parquet.write(new)
             self._written.add(lot.partition)
             self.repeated[lot.partition.topic] += lot.rows() - sum(batch.num_rows for batch in new.batches)
+
+    def _judge(self, behind: Sequence[Partition]) -> None:
+        judging = self._outputs.judging
+        if judging is None:
+            return
+        for lot in self.lots.values():
+            if lot.partition not in self._judged:
+                judging.take(lot)
+                self._judged.add(lot.partition)
+                self._durable = False
+        if not self._durable:
+            judging.commit(behind)
+            self._durable = True
 
     def _transaction(self, consumer: Consumer) -> None:
         """All flows and offsets, or nothing: after a failure the whole transaction is made again."""

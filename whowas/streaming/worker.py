@@ -141,6 +141,8 @@ class Worker:
             self._outputs.parquet.check()
         if self._outputs.letter_files is not None:
             self._outputs.letter_files.check()
+        if self._outputs.judging is not None:
+            self._outputs.judging.check()
         while self._consumer is None and not self._stopping.is_set():
             self._alive_at = time.monotonic()
             if not self._troubles.may("broker"):
@@ -200,6 +202,8 @@ class Worker:
         self._look()
         self._name_all()
         self._deliver(consumer)
+        if self._outputs.judging is not None:
+            self._outputs.judging.look()
         self._pace(consumer)
         self._ask_lag(consumer)
         if not self._troubles.may("poll"):
@@ -229,6 +233,8 @@ class Worker:
         self._parsing.forget(partition)
         if self._outputs.parquet is not None:
             self._outputs.parquet.release(partition)
+        if self._outputs.judging is not None:
+            self._outputs.judging.forget(partition)
 
     def _claim(self, consumer: kafka_in.Consumer) -> None:
         """Take hold of the output of each new partition; its last owner may still be busy with it."""
@@ -372,7 +378,7 @@ class Worker:
         if delivery is None or not self._troubles.may("output"):
             return
         with self._troubles.trying("output"):
-            written = delivery.write()
+            written = delivery.write([one for one, lag in self._lags.items() if lag > 0])
         if written and self._troubles.may("commit"):
             with self._troubles.trying("commit"):
                 if delivery.commit(consumer):
@@ -449,7 +455,7 @@ class Worker:
             if self._delivery is None:
                 lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
                 if not lots:
-                    return
+                    break
                 self._delivery = Delivery(self._outputs, lots)
             self._push(self._consumer)
             if self._delivery is not None:
@@ -457,6 +463,9 @@ class Worker:
                 with self._troubles.trying("poll"):
                     self._consumer.poll(POLL_SECONDS, 1)
                 self._rebalance()
+        if self._outputs.judging is not None:
+            with self._troubles.trying("output"):
+                self._outputs.judging.finish()
 
     def _let_go(self) -> None:
         if self._consumer is not None:
