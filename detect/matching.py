@@ -1,6 +1,6 @@
 """Which flows of a batch match which rules: one pass over the batch for all rules.
 
-What a rule asks of single fields is put to the fields' distinct values (`values.py`) and becomes one bit a rule; the
+What a rule asks of single fields is put to the fields' distinct values (`coded.py`) and becomes one bit a rule; the
 bits of a row's values are combined by AND. What is left, conditions on several fields at once and large numbers, is
 looked at only for rows whose bit is still set.
 """
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from detect.conditions import ALWAYS, NEVER, All, Atom, Condition, Not, atoms, sql_of
 from detect.fields import Field
 from detect.model import FlowRule, RuleSet
-from detect.values import Bits, Codes, Known, Masks, coded, repeats
+from detect.coded import Bits, Codes, Known, Masks, coded, repeats
 from whowas.errors import SchemaError
 from whowas.schema import plain, table_schema
 
@@ -43,7 +43,7 @@ class _Plan:
 class Matcher:
     """Matches batches against all flow rules of a rule set.
 
-    Keeps what it learnt of values, bounded by `values.MOST_VALUES` a field. Not for several threads at once.
+    Keeps what it learnt of values, bounded by `coded.MOST_VALUES` a field. Not for several threads at once.
     """
 
     def __init__(self, ruleset: RuleSet) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detect.fields import Field
+from detect.fields import TEXTS, Field
 
 Codes = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.bool_]
@@ -86,10 +86,10 @@ class Known:
         self._rules, self._places = np.array(list(rules), int), np.array(list(rules.values()), int)
         self._words = words
         self.words = np.unique(self._rules // 64)  # those that have any rule which asks for this field
-        self._all = np.zeros(0, np.int64)
         self._forget(0)
 
     def _forget(self, room: int) -> None:
+        self._all = np.zeros(0, np.int64)
         self._numbers: dict[Hashable, int] = {}
         self._facts = np.zeros((self._tests, room), bool)
         self._masks = np.zeros((self._words, room), np.uint64)
@@ -97,7 +97,8 @@ class Known:
     def numbers(self, values: Sequence[Hashable]) -> Codes:
         """Return the number of each value, new ones met and tested."""
         if any(values is one for one in SMALL.values()):
-            if not self._numbers:
+            if not len(self._all) or len(self._numbers) != len(values):
+                self._forget(0)
                 self._meet(values)
                 self._all = np.arange(len(values))
             return self._all
@@ -147,4 +148,4 @@ def _column(field: Field, values: Sequence[Hashable]) -> Any:
         pairs = [[] if one is None else [(field.key, one)] for one in values]
         return pa.array(pairs, pa.map_(pa.string(), pa.string()))
     listed: list[Any] = [list(one) if isinstance(one, tuple) else one for one in values]
-    return pa.array(listed, pa.list_(pa.string()) if field.kind == "texts" else None)
+    return pa.array(listed, pa.list_(pa.string()) if field.kind == TEXTS else None)
