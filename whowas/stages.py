@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,9 +126,21 @@ class Alert:
     topic: str | None
     body: Mapping[str, Any]
 
+    def data(self) -> bytes:
+        """The body as JSON in UTF-8; what is no character of Unicode is escaped."""
+        told = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        return told.encode("utf-8", "backslashreplace")
+
 
 class AlertSink(Protocol):
-    """Where alerts go, at least once each."""
+    """Where alerts go, at least once each. After an error everything since the last good flush may be sent again.
+
+    trouble: why what was sent does not get on, "" while it does. refused: alerts that the other side will never take,
+    kept in dead letters with the reason; they count as arrived.
+    """
+
+    trouble: str
+    refused: int
 
     def check(self) -> None:
         """Refuse before the first flow what could not be delivered at the end. Raises: OutputError, BrokerError."""
