@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from detect.conditions import Condition
+
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, the least first."""
 
@@ -62,7 +64,8 @@ class FirstSeen:
 class FlowRule:
     """A rule on single flows. sql: a condition on columns that is true or false, never null. columns: what it reads.
 
-    silent: it is only there for a correlation and makes no findings of its own.
+    silent: it is only there for a correlation and makes no findings of its own. condition: what sql was written from;
+    it lets a matcher look at the values of one column at a time. None: sql is all that is known.
     """
 
     info: RuleInfo
@@ -70,6 +73,7 @@ class FlowRule:
     columns: frozenset[str]
     first_seen: FirstSeen | None = None
     silent: bool = False
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,267 @@
+"""The `detection` of a rule, or the `filter` of a filter, as a condition on flows.
+
+pySigma parses values, applies modifiers and reads the condition; fields, placeholders and what becomes SQL are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from pyparsing import ParseException
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionItem,
+    ConditionNOT,
+    ConditionOR,
+    ConditionSelector,
+)
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.types import SigmaExpansion, SigmaRegularExpression, SigmaType
+
+from detect.conditions import NEVER, Condition, all_of, not_, some_of
+from detect.fields import NUMBER, NUMBERS, TIME, Field, advice, field
+from detect.model import Site
+from detect.sigma import modifiers
+from detect.sigma.documents import Node
+from detect.sigma.refusing import Refused
+from detect.sigma.running import Runner
+from detect.sigma.sql import equals_one_of, pattern, plain_text, test
+
+MOST_VALUES = 10_000
+MOST_CONDITION = 4096
+MOST_BRACKETS = 20
+_PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]+)%")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+FieldNames = Callable[[str], str | None]
+"""What a field of another taxonomy is called here: the name, or None if nothing here means the same."""
+
+
+class _Nothing(SigmaType):
+    """The value of an empty list: nothing equals it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a detection is read with. engine: tries regular expressions. rename: for rules of other taxonomies."""
+
+    site: Site
+    engine: Runner
+    rename: FieldNames | None = None
+
+
+def condition_of(node: Node, reading: Reading, beside: Iterable[str] = ()) -> Condition:
+    """Return what a detection asks. Args: beside: keys that are no selections. Raises: Refused, with its line."""
+    if not node.is_map():
+        raise Refused("a detection is no mapping of selections", "name each selection", node.line)
+    if "condition" not in node.value:
+        raise Refused("a detection has no condition", "add one, as in condition: selection", node.line)
+    if "timeframe" in node.value:
+        raise Refused("timeframe is not Sigma any more", "write a correlation", node.key_lines["timeframe"])
+    selections = {
+        name: _selection(name, one, reading)
+        for name, one in node.value.items()
+        if name != "condition" and name not in beside
+    }
+    if not selections:
+        raise Refused("a detection has no selection", "add one", node.line)
+    return _parsed(node.value["condition"], selections, node.key_lines)
+
+
+def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[str, int]) -> Condition:
+    text = node.value
+    if not isinstance(text, str):
+        raise Refused("a condition is no text", "write it as one line", node.line)
+    if len(text) > MOST_CONDITION or text.count("(") > MOST_BRACKETS or text.count("not ") > MOST_BRACKETS:
+        raise Refused("a condition is too long", "split the rule", node.line)
+    try:
+        found = SigmaDetections(selections, [text])
+        unused = set(selections) - set(_used(found.parsed_condition[0].parse(False), found))
+        tree = found.parsed_condition[0].parsed
+    except (SigmaError, ParseException, RecursionError, ValueError) as error:
+        raise _refused(error, node.line) from error
+    if unused:
+        name = sorted(unused)[0]
+        raise Refused(f"the selection '{name}' is not in the condition", "use it or leave it out", lines[name])
+    return _condition(tree)
+
+
+def _used(tree: Any, found: SigmaDetections) -> Iterable[str]:
+    """Yield the selections that a parsed condition names."""
+    if isinstance(tree, ConditionSelector):
+        yield from (one.identifier for one in tree.resolve_referenced_detections(found))
+    elif isinstance(tree, ConditionItem):
+        for one in tree.args:
+            yield from [one] if isinstance(one, str) else _used(one, found)
+
+
+def _refused(error: Exception, line: int) -> Refused:
+    if isinstance(error, RecursionError):
+        return Refused("a condition is nested too deep", "split the rule", line)
+    cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
+    cause = re.sub(r"^(Sigma )", "", cause).rstrip(".")
+    return Refused(cause, "mend it", line)
+
+
+def _selection(name: str, node: Node, reading: Reading) -> SigmaDetection:
+    if not _NAME.fullmatch(name):
+        raise Refused(f"'{name}' is no name for a selection", "use letters, digits, _ and -", node.line)
+    if not node.is_list():
+        return _mapping(node, reading)
+    if not node.value:
+        raise Refused(f"the selection '{name}' is empty", "ask for something or leave it out", node.line)
+    return SigmaDetection([_mapping(one, reading) for one in node.value])
+
+
+def _mapping(node: Node, reading: Reading) -> SigmaDetection:
+    if not node.is_map():
+        raise Refused("a word without a field is asked for", "flows have no text to search: name a field", node.line)
+    if not node.value:
+        raise Refused("a selection is empty", "ask for something or leave it out", node.line)
+    return SigmaDetection([_item(key, node.key_lines[key], one, reading) for key, one in node.value.items()])
+
+
+def _item(key: str, line: int, node: Node, reading: Reading) -> SigmaDetectionItem:
+    name, *named = key.split("|")
+    try:
+        one = _field(name, reading)
+        modifiers.check(named)
+        values = _values(one, named, node, reading.site)
+        kept = [word for word in named if word != "expand"]
+        item = _built("|".join([one.name, *kept]), values, "all" in named)
+        _tried(one, item, reading.engine)
+        return item
+    except Refused as refused:
+        raise Refused(refused.cause, refused.advice, refused.line or line) from refused
+    except (SigmaError, ValueError) as error:
+        raise _refused(error, line) from error
+
+
+def _built(key: str, values: list[Any], every: bool) -> SigmaDetectionItem:
+    if values:
+        return SigmaDetectionItem.from_mapping(key, values)
+    if every:
+        raise Refused("all of an empty list is asked for", "fill the list, or leave out |all")
+    item = SigmaDetectionItem.from_mapping(key.split("|")[0], "")
+    item.value, item.negated = [_Nothing()], "neq" in key.split("|")
+    return item
+
+
+def _tried(one: Field, item: SigmaDetectionItem, engine: Runner) -> None:
+    """Find out here, where the line is known, what cannot be honoured."""
+    for value in item.value:
+        for each in value.values if isinstance(value, SigmaExpansion) else [value]:
+            if isinstance(each, SigmaRegularExpression):
+                engine.expression(pattern(each))
+            _tested(one, each)
+
+
+def _field(name: str, reading: Reading) -> Field:
+    if not name:
+        raise Refused("a word without a field is asked for", "flows have no text to search: name a field")
+    if reading.rename is not None:
+        renamed = reading.rename(name)
+        if renamed is None:
+            raise Refused(f"the field '{name}' has no counterpart in a flow", "write the rule for taxonomy whowas")
+        name = renamed
+    found = field(name)
+    if found is None:
+        raise Refused(f"'{name}' is no field of a flow", advice(name))
+    return found
+
+
+def _values(one: Field, named: list[str], node: Node, site: Site) -> list[Any]:
+    """Return plain values, placeholders filled in. Raises: Refused."""
+    if node.is_map() or any(each.is_map() or each.is_list() for each in node.items()):
+        raise Refused("a value is a mapping or a list of lists", "write plain values", node.line)
+    if not node.items():
+        raise Refused("a list of values is empty", "ask for something or leave it out", node.line)
+    found: list[Any] = []
+    for each in node.items():
+        _unambiguous(one, named, each)
+        found += _expanded(each, site) if "expand" in named else [each.text if "re" in named else each.value]
+        if len(found) > MOST_VALUES:
+            raise Refused(f"there are more than {MOST_VALUES:,} values", "split the rule", each.line)
+    return found
+
+
+def _unambiguous(one: Field, named: list[str], node: Node) -> None:
+    """Refuse a number for text whose spelling YAML has lost, and what is no text where one is asked for."""
+    number = isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+    if number and one.kind not in (NUMBER, NUMBERS, TIME) and str(node.value) != node.text:
+        raise Refused(f"the number {node.text} may be spelt in other ways", f"write '{node.text}' in quotes", node.line)
+    if node.value is None and named:
+        raise Refused("null takes no modifiers", f"write {one.name}: null, or {one.name}|exists", node.line)
+    if "re" in named and not isinstance(node.value, str):
+        raise Refused("an expression is no text", f"write '{node.text}' in quotes", node.line)
+
+
+def _expanded(node: Node, site: Site) -> list[str]:
+    if not isinstance(node.value, str):
+        raise Refused("a placeholder is no text", "write '%name%'", node.line)
+    parts = _PLACEHOLDER.split(node.value)
+    if len(parts) == 1:
+        raise Refused(f"'{node.value}' names no list", "write '%name%', or leave out |expand", node.line)
+    lists = [(one,) if place % 2 == 0 else _listed(one, site, node) for place, one in enumerate(parts)]
+    made = 1
+    for one in lists:
+        made *= len(one)
+    if made > MOST_VALUES:
+        raise Refused(f"the placeholders stand for more than {MOST_VALUES:,} values", "shorten the lists", node.line)
+    return ["".join(one) for one in product(*lists)]
+
+
+def _listed(name: str, site: Site, node: Node) -> tuple[str, ...]:
+    if name not in site.lists:
+        where = f" of {site.path}" if site.path else ""
+        raise Refused(f"the site has no list '{name}'", f"add it to the lists{where}; it may be empty", node.line)
+    return tuple(site.lists[name])
+
+
+def _condition(tree: Any) -> Condition:
+    if isinstance(tree, ConditionAND):
+        return all_of(_condition(one) for one in tree.args)
+    if isinstance(tree, ConditionOR):
+        return _some(tree.args)
+    if isinstance(tree, ConditionNOT):
+        return not_(_condition(tree.args[0]))
+    if isinstance(tree, ConditionFieldEqualsValueExpression):
+        return _tested(_known(tree), tree.value)
+    raise Refused("a word without a field is asked for", "flows have no text to search: name a field")
+
+
+def _some(parts: Iterable[Any]) -> Condition:
+    """Return what holds if one part does; plain words that one field is held against become one test."""
+    words: dict[Field, dict[str, None]] = {}
+    others: list[Condition] = []
+    for one in parts:
+        plain = isinstance(one, ConditionFieldEqualsValueExpression)
+        literal = plain_text(_known(one), one.value) if plain else None
+        if literal is None:
+            others.append(_condition(one))
+        else:
+            words.setdefault(_known(one), {})[literal] = None
+    return some_of([equals_one_of(one, list(literals)) for one, literals in words.items()] + others)
+
+
+def _known(tree: ConditionFieldEqualsValueExpression) -> Field:
+    one = field(tree.field)
+    assert one is not None  # _field has seen to it
+    return one
+
+
+def _tested(one: Field, value: SigmaType) -> Condition:
+    if isinstance(value, _Nothing):
+        return NEVER
+    if isinstance(value, SigmaExpansion):
+        return some_of(test(one, each) for each in value.values)
+    return test(one, value)

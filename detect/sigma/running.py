@@ -1,0 +1,38 @@
+"""Rules' SQL in the engine that will run it: a condition that DuckDB does not take is refused at load."""
+
+from __future__ import annotations
+
+import duckdb
+
+from detect.conditions import Condition, sql_of
+from detect.sigma.refusing import Refused
+from whowas.schema import table_schema
+
+
+class Runner:
+    """A DuckDB with an empty table of flows."""
+
+    def __init__(self) -> None:
+        self._database = duckdb.connect(config={"threads": 1})
+        self._database.execute("SET enable_external_access = false")
+        self._database.register("empty", table_schema().empty_table())
+        self._database.execute("CREATE TABLE flows AS SELECT * FROM empty")
+        self._database.execute("INSERT INTO flows (flow_id) VALUES ('')")
+
+    def check(self, condition: Condition, line: int) -> None:
+        """Run a condition once. Raises: Refused with what DuckDB says."""
+        try:
+            self._database.execute(f"SELECT {sql_of(condition)} FROM flows").fetchall()  # noqa: S608 - our own SQL
+        except duckdb.Error as error:
+            cause = " ".join(str(error).split())[:300]
+            raise Refused(f"DuckDB does not take it: {cause}", "ask for something simpler", line) from error
+
+    def expression(self, pattern: str) -> None:
+        """Try a regular expression, written as a SQL literal. Raises: Refused with what the engine says."""
+        try:
+            self._database.execute(f"SELECT regexp_matches('', {pattern})").fetchall()
+        except duckdb.Error as error:
+            cause = " ".join(str(error).split())[:300]
+            raise Refused(
+                f"the expression is none of RE2: {cause}", "RE2 has no look-around, no back-references"
+            ) from error
