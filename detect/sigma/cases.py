@@ -1,8 +1,17 @@
-"""A rule's own test cases: flows that it must find, and flows that it must not."""
+"""A rule's own test cases: flows that it must find, and flows that it must not.
+
+tests:
+  flow: {src_kind: pod, protocol: tcp}          # what every flow below has unless it says otherwise
+  match:
+    - {dst_port: 22}                            # a case of one flow
+    - title: twenty ports in a minute           # a case of several; {n} counts from 1
+      flows: [{times: 20, every: 3s, dst_port: '{n}'}]
+  ignore: …
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -17,6 +26,8 @@ from detect.sigma.refusing import Refused
 from whowas.schema import table_schema
 
 _TIMES = ("start_time", "end_time", "received_time")
+_ABOUT = ("title", "at", "times", "every")
+MOST_TIMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,37 +58,60 @@ def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
     """Return the cases under `whowas: tests:`. Raises: Refused."""
     if node is None:
         return ()
-    told = words(node, ("match", "ignore"), "tests")
+    told = words(node, ("flow", "match", "ignore"), "tests")
+    base = told.get("flow", Node({}, node.line))
+    if not base.is_map():
+        raise Refused("the tests' flow is no mapping", "write the columns that all flows have", base.line)
     return tuple(
-        _case(one, rule, key == "match", f"{key} {number}", path)
+        _case(one, base, rule, key == "match", f"{key} {number}", path)
         for key, each in told.items()
+        if key != "flow"
         for number, one in enumerate(each.items(), 1)
     )
 
 
-def _case(node: Node, rule: str, matches: bool, name: str, path: str) -> Case:
+def _case(node: Node, base: Node, rule: str, matches: bool, name: str, path: str) -> Case:
     if not node.is_map():
         raise Refused("a test case is no mapping", "write a flow's columns, or title: and flows:", node.line)
     title = text(node.value, "title", 256) or name
+    several = [node]
     if "flows" in node.value:
         words(node, ("title", "flows"), "a test case with flows")
-        flows = tuple(_flow(one) for one in node.value["flows"].items())
-    else:
-        flows = (_flow(node),)
+        several = node.value["flows"].items()
+    flows = tuple(flow for one in several for flow in _flows(one, base))
     return Case(rule, title, matches, flows, path, node.line)
 
 
-def _flow(node: Node) -> CaseFlow:
+def _flows(node: Node, base: Node) -> Iterator[CaseFlow]:
+    """Yield as many flows as `times` says, `every` apart."""
     if not node.is_map():
         raise Refused("a flow of a test case is no mapping", "write its columns", node.line)
+    times = node.value["times"].value if "times" in node.value else 1
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST_TIMES:
+        raise Refused(f"'{node.value['times'].text}' is no number of flows", f"say 1 to {MOST_TIMES:,}", node.line)
+    at, every = (duration_us(node.value[word], 0) if word in node.value else 0 for word in ("at", "every"))
+    whole = Node(base.value | node.value, node.line, key_lines=base.key_lines | node.key_lines)
+    for number in range(1, times + 1):
+        yield CaseFlow(at + (number - 1) * every, _columns(whole, number))
+
+
+def _columns(node: Node, number: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, one in node.value.items():
-        if name not in ("title", "at"):
-            _put(found, name, one, node.key_lines[name])
+        if name not in _ABOUT:
+            _put(found, name, _counted(one, number), node.key_lines[name])
     for name, twin in RANGED.items():
         if name in found:
             found[twin] = _sixteen(found[name], node.key_lines[name])
-    return CaseFlow(duration_us(node.value["at"], 0) if "at" in node.value else 0, found)
+    return found
+
+
+def _counted(node: Node, number: int) -> Node:
+    """Put the number of the flow in place of {n}; a text of digits alone is a number then."""
+    if not isinstance(node.value, str) or "{n}" not in node.value:
+        return node
+    told = node.value.replace("{n}", str(number))
+    return Node(int(told) if told.isdecimal() else told, node.line, told)
 
 
 def _put(found: dict[str, Any], name: str, node: Node, line: int) -> None:
