@@ -28,6 +28,7 @@ SOURCES = (
     "enrich/lookup.py",
     "enrich/exclusion.py",
     "enrich/numbered.py",
+    "detect/windows.py",
 )
 
 

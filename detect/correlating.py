@@ -1,0 +1,182 @@
+"""Correlations: what several flows of one group say together within a timespan.
+
+Exact, whatever way flows are cut into batches and in whatever order they come, as long as they come within the
+lateness: a window is looked at again whenever an event comes to lie in it. Conditions that more events cannot make
+untrue are found at once, the others (lt, lte, eq, neq) when no event can come any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from detect import windows
+from detect.evidence_rows import EvidenceRows
+from detect.findings import Judged, Texts
+from detect.limits import Limits
+from detect.looking import Look, text_of
+from detect.model import Correlation
+from detect.timeline import LEAST, Timeline
+from whowas.errors import ConfigError
+
+Words = npt.NDArray[np.int64]
+MOST_RULES = 62
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rule that a correlation looks at. place: its number in the rule set. columns: what makes its group."""
+
+    place: int
+    columns: tuple[str, ...]
+
+
+class Correlator:
+    """One correlation over all batches.
+
+    Args: places: the number of each flow rule by its name. Raises: ConfigError for what it cannot do.
+    """
+
+    def __init__(self, rule: Correlation, places: Mapping[str, int], limits: Limits, rows: EvidenceRows) -> None:
+        self.rule = rule
+        self._parts = [Part(_place(rule, one, places), _columns(rule, one)) for one in rule.rules]
+        if len(self._parts) > MOST_RULES:
+            raise ConfigError(f"cannot use rule '{rule.info.name}': it has over {MOST_RULES} rules; divide it")
+        self._rows = rows
+        self._timeline = Timeline(rule, limits.groups_correlated, limits.events)
+        self._new: list[Words] = []
+
+    def __len__(self) -> int:
+        return len(self._timeline)
+
+    def judge(
+        self, look: Look, matched: Mapping[int, Words], first: int, horizon_us: int, counts: Counter[str]
+    ) -> Words:
+        """Take the matches of a batch. first: reference of its first row. Returns: events that count from now on."""
+        new = self._events(look, matched, first)
+        late = new[:, windows.TIME] < horizon_us
+        if late.any():
+            counts["late_for_correlation"] += int(late.sum())
+            new = new[~late]
+        if not len(new):
+            return new
+        groups, begins = self._timeline.add(new)
+        self._count_refused(counts)
+        new = self._timeline.taken
+        self._new.append(new)
+        times = new[:, windows.TIME]
+        self._rows.want(first, new[:, windows.REF] - first, int(times.max(initial=LEAST)) + self.rule.timespan_us)
+        if self._timeline.final or not len(new):
+            return new[:0]
+        return self._timeline.look(groups, times[begins[:-1]] - self.rule.timespan_us, times[begins[1:] - 1])
+
+    def _events(self, look: Look, matched: Mapping[int, Words], first: int) -> Words:
+        """(n, 8), ordered by (key, time, id): one event a flow and group, however many rules it matches."""
+        parts = [self._of_part(look, number, part, matched) for number, part in enumerate(self._parts)]
+        rows, keys, bits = (np.concatenate([one[column] for one in parts]) for column in range(3))
+        if not len(rows):
+            return np.zeros((0, windows.WIDTH), np.int64)
+        if len(parts) > 1:
+            rows, keys, bits = _united(rows, keys, bits)
+        high, low = look.ids
+        made = np.zeros((len(rows), windows.WIDTH), np.int64)
+        made[:, windows.TIME], made[:, windows.BITS], made[:, windows.KEY] = look.starts[rows], bits, keys
+        made[:, windows.HIGH], made[:, windows.LOW], made[:, windows.REF] = high[rows], low[rows], first + rows
+        if self.rule.type == "value_count":
+            made[:, windows.VALUE] = look.keys(self.rule.fields).view(np.int64)[rows]
+        places = np.empty(look.rows, np.int64)
+        places[look.order] = np.arange(look.rows)
+        return made[np.lexsort((places[rows], keys))]
+
+    def _of_part(self, look: Look, number: int, part: Part, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
+        rows = matched.get(part.place)
+        if rows is None or not len(rows):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows = np.asarray(rows, np.int64)
+        if self.rule.type == "value_count":
+            for one in self.rule.fields:
+                rows = rows[~look.missing(one)[rows]]
+        return rows, look.keys(part.columns).view(np.int64)[rows], np.full(len(rows), 1 << number, np.int64)
+
+    def _count_refused(self, counts: Counter[str]) -> None:
+        counts["correlated_groups_full"] += self._timeline.groups_refused
+        counts["events_full"] += self._timeline.events_refused
+        self._timeline.groups_refused = self._timeline.events_refused = 0
+
+    def advance(self, before_us: int, horizon_us: int) -> Words:
+        """No flow that starts before `horizon_us` comes any more. Returns: events that count from now on."""
+        found = self._final(before_us, horizon_us) if self._timeline.final else np.zeros((0, windows.WIDTH), np.int64)
+        self._timeline.cut(horizon_us - self.rule.timespan_us)
+        return found
+
+    def _final(self, before_us: int, horizon_us: int) -> Words:
+        groups = self._timeline.all_groups()
+        froms = np.full(len(groups), before_us - self.rule.timespan_us)
+        return self._timeline.look(groups, froms, np.full(len(groups), horizon_us - self.rule.timespan_us - 1))
+
+    def texts(self, event: Words) -> Texts:
+        """Return the group of an event, as people read it."""
+        flow = self._rows.flow(int(event[windows.REF]))
+        lowest = int(event[windows.BITS]) & -int(event[windows.BITS])
+        columns = self._parts[lowest.bit_length() - 1].columns
+        return tuple(
+            (name, None if flow is None else text_of(flow, column))
+            for name, column in zip(self.rule.group_by, columns, strict=True)
+        )
+
+    # Remembering.
+
+    def unwritten(self) -> Words | None:
+        """Return the events that are not durable."""
+        return np.concatenate(self._new) if self._new else None
+
+    def written(self) -> None:
+        """They are durable now."""
+        self._new.clear()
+
+    def restore(self, parts: Iterable[Words], horizon_us: int) -> None:
+        """Take the events that were kept, and mark again what was counted before."""
+        for events in parts:
+            # A commit kept several batches together; each part here is in order of its own.
+            self._timeline.add(events[np.lexsort(tuple(events[:, one] for one in (5, 4, 0, 7)))])
+        groups = self._timeline.all_groups()
+        if self._timeline.final:
+            self._final(LEAST, horizon_us)
+        else:
+            self._timeline.look(groups, np.full(len(groups), LEAST), np.full(len(groups), 2**61))
+
+
+def judged(events: Words) -> Judged:
+    """Return events as findings take them."""
+    return Judged(
+        events[:, windows.KEY].astype(np.uint64),
+        events[:, windows.TIME],
+        events[:, windows.HIGH],
+        events[:, windows.LOW],
+        events[:, windows.REF],
+        events[:, windows.VALUE],
+    )
+
+
+def _united(rows: Words, keys: Words, bits: Words) -> tuple[Words, Words, Words]:
+    """One entry for each (row, key), with all its bits."""
+    order = np.lexsort((keys, rows))
+    rows, keys, bits = rows[order], keys[order], bits[order]
+    begins = np.flatnonzero(np.concatenate(([True], (rows[1:] != rows[:-1]) | (keys[1:] != keys[:-1]))))
+    return rows[begins], keys[begins], np.bitwise_or.reduceat(bits, begins)
+
+
+def _place(rule: Correlation, name: str, places: Mapping[str, int]) -> int:
+    if name not in places:
+        raise ConfigError(
+            f"cannot use rule '{rule.info.name}': the rule '{name}' that it looks at is not there; load that one too"
+        )
+    return places[name]
+
+
+def _columns(rule: Correlation, name: str) -> tuple[str, ...]:
+    return tuple(rule.aliases[one][name] if one in rule.aliases else one for one in rule.group_by)

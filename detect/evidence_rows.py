@@ -1,0 +1,200 @@
+"""The flows that findings show, or may come to show: rows of batches, packed when their batch is let go.
+
+A row has a number, its reference: the batch's number and the row in it. Only rows that were asked for are kept. Packed
+they are Arrow IPC, compressed, in up to two blocks a batch: rows that a finding shows, and rows that one may come to
+show, which are many and needed for minutes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from detect.looking import LABELS
+from whowas.schema import is_nested, table_schema
+
+Words = npt.NDArray[np.int64]
+
+ROW_BITS = 32
+ROW = (1 << ROW_BITS) - 1
+CACHED_BLOCKS = 32
+CACHED_FLOWS = 4096
+SPARSE = 4
+
+
+class Block(NamedTuple):
+    """Rows of one batch. number: twice the batch's, one more for what a finding may come to show. rows: (n,) int32,
+    ascending. keep_us: they are needed until event time has passed that.
+    """
+
+    number: int
+    keep_us: int
+    rows: bytes
+    data: bytes
+
+
+class _Open:
+    """A batch that is still whole."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+        self.shown = np.zeros(batch.num_rows, dtype=np.bool_)
+        self.possible = np.zeros(batch.num_rows, dtype=np.bool_)
+        self.keep_us = [0, 0]
+
+    def blocks(self, number: int) -> Iterator[Block]:
+        """Yield its rows, packed."""
+        for tier, wanted in enumerate((self.shown, self.possible & ~self.shown)):
+            rows = np.flatnonzero(wanted)
+            if len(rows):
+                data = _pack(self.batch, rows)
+                yield Block(2 * number + tier, self.keep_us[tier], rows.astype(np.int32).tobytes(), data)
+
+
+class EvidenceRows:
+    """Rows by reference.
+
+    Args: first: the number of the next batch. load: reads a packed block. load_flow: reads a row that was put aside
+        alone. Both return None for what is gone.
+    """
+
+    def __init__(
+        self, first: int, load: Callable[[int], Block | None], load_flow: Callable[[int], dict[str, Any] | None]
+    ) -> None:
+        self.next = first
+        self._load = load
+        self._load_flow = load_flow
+        self._open: dict[int, _Open] = {}
+        self._packed: dict[int, Block] = {}
+        self._read: OrderedDict[int, tuple[Words, Any]] = OrderedDict()
+        self._flows: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.held_rows = 0
+
+    def hold(self, batch: Any) -> int:
+        """Keep a batch until `pack`. Returns: the reference of its first row."""
+        number, self.next = self.next, self.next + 1
+        self._open[number] = _Open(batch)
+        self.held_rows += batch.num_rows
+        return number << ROW_BITS
+
+    def show(self, reference: int, keep_us: int) -> None:
+        """Keep a row of a batch that is held: a finding shows it."""
+        held = self._open.get(reference >> ROW_BITS)
+        if held is not None:
+            held.shown[reference & ROW] = True
+            held.keep_us[0] = max(held.keep_us[0], keep_us)
+
+    def want(self, first: int, rows: Words, keep_us: int) -> None:
+        """Keep rows of the batch whose first row has the reference `first`: a finding may come to show them."""
+        if len(rows):
+            held = self._open[first >> ROW_BITS]
+            held.possible[rows] = True
+            held.keep_us[1] = max(held.keep_us[1], keep_us)
+
+    def pack(self) -> None:
+        """Let go of whole batches."""
+        for number, held in self._open.items():
+            self._packed.update((one.number, one) for one in held.blocks(number))
+        self._open.clear()
+        self.held_rows = 0
+
+    def unwritten(self) -> list[Block]:
+        """Return the packed blocks that are not durable."""
+        return list(self._packed.values())
+
+    def written(self) -> None:
+        """They are durable now."""
+        self._packed.clear()
+
+    def flows(self, references: Iterable[int]) -> list[dict[str, Any]]:
+        """Return rows as Python values of table_schema; rows that are gone are left out."""
+        return [flow for one in references if (flow := self.flow(one)) is not None]
+
+    def flow(self, reference: int) -> dict[str, Any] | None:
+        """Return one row; None when it is gone."""
+        found = self._flows.get(reference)
+        if found is None:
+            found = self._look_up(reference >> ROW_BITS, reference & ROW)
+            if found is None:
+                return None
+            self._flows[reference] = found
+            if len(self._flows) > CACHED_FLOWS:
+                self._flows.popitem(last=False)
+        return found
+
+    def _look_up(self, number: int, row: int) -> dict[str, Any] | None:
+        if number in self._open:
+            return as_flow(self._open[number].batch.slice(row, 1))
+        for tier in (0, 1):
+            block = self._block(2 * number + tier)
+            if block is not None:
+                rows, table = block
+                place = int(np.searchsorted(rows, row))
+                if place < len(rows) and rows[place] == row:
+                    return as_flow(table.slice(place, 1))
+        return self._load_flow(number << ROW_BITS | row)
+
+    def _block(self, number: int) -> tuple[Words, Any] | None:
+        if number not in self._read:
+            block = self._packed.get(number) or self._load(number)
+            if block is None:
+                return None
+            self._read[number] = _unpack(block)
+            if len(self._read) > CACHED_BLOCKS:
+                self._read.popitem(last=False)
+        found = self._read[number]
+        self._read.move_to_end(number)
+        return found
+
+
+def as_flow(one: Any) -> dict[str, Any]:
+    """Return a batch or table of one row as Python values, labels as dicts."""
+    flow: dict[str, Any] = one.to_pylist()[0]
+    for side in LABELS:
+        if flow.get(side) is not None:
+            flow[side] = dict(flow[side])
+    return flow
+
+
+def _pack(batch: Any, rows: Words) -> bytes:
+    """Rows as IPC. Of few rows words are written out: their dictionaries may be far larger than they are."""
+    if len(rows) < batch.num_rows:
+        batch = batch.take(pa.array(rows))
+    columns, fields = [], []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if column.null_count == len(column):
+            continue
+        if pa.types.is_dictionary(column.type):
+            column = _compact(column)
+        columns.append(column)
+        fields.append(pa.field(field.name, column.type))
+    if not columns:
+        columns, fields = [pa.nulls(len(rows))], [pa.field("", pa.null())]
+    made = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
+        out.write_batch(made)
+    return bytes(sink.getvalue())
+
+
+def _compact(column: Any) -> Any:
+    if len(column.dictionary) <= 16 or len(column.dictionary) <= len(column) // SPARSE:
+        return column
+    if is_nested(column.type):
+        return column.dictionary.take(column.indices)
+    return column.cast(column.type.value_type).dictionary_encode()
+
+
+def _unpack(block: Block) -> tuple[Words, Any]:
+    """Rows and a table that has every column of table_schema again."""
+    told = pa.ipc.open_stream(block.data).read_all()
+    rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
+    columns = {name: told.column(name) for name in told.schema.names if name}
+    for one in table_schema():
+        columns.setdefault(one.name, pa.nulls(len(rows), one.type))
+    return rows, pa.table(columns)

@@ -1,0 +1,172 @@
+"""Events of many groups over a sliding timespan, in one array that grows, is merged into and is cut behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from detect import windows
+from detect.model import Correlation
+from detect.windows import WIDTH
+
+Words = npt.NDArray[np.int64]
+
+KINDS = {
+    "event_count": windows.EVENT_COUNT,
+    "value_count": windows.VALUE_COUNT,
+    "temporal": windows.TEMPORAL,
+    "temporal_ordered": windows.TEMPORAL_ORDERED,
+}
+OPERATORS = {
+    "lt": windows.LT,
+    "lte": windows.LTE,
+    "gt": windows.GT,
+    "gte": windows.GTE,
+    "eq": windows.EQ,
+    "neq": windows.NEQ,
+}
+SMALLEST_ROOM = 4
+LEAST = -(2**62)
+
+
+class Timeline:
+    """The events of one correlation. `rooms` are doubled when they are full, as lists are.
+
+    Args: rule: its kind, operator and timespan. groups: how many it may have. events: how many it may hold.
+    """
+
+    def __init__(self, rule: Correlation, groups: int, events: int) -> None:
+        kind = KINDS[rule.type]
+        self.final = kind in (windows.EVENT_COUNT, windows.VALUE_COUNT) and rule.operator not in ("gt", "gte")
+        self._rule = np.array(
+            [kind, OPERATORS[rule.operator], rule.count, rule.timespan_us, len(rule.rules)], dtype=np.int64
+        )
+        self._timespan = rule.timespan_us
+        self._most_groups, self._most_events = groups, events
+        self._numbers: dict[int, int] = {}
+        self._keys = np.zeros(0, np.int64)
+        self._offsets = np.zeros(0, np.int64)
+        self._sizes = np.zeros(0, np.int64)
+        self._rooms = np.zeros(0, np.int64)
+        self._events = np.zeros((1024, WIDTH), np.int64)
+        self._used = 0
+        self._cut = LEAST
+        self._table = np.zeros((0, 3), np.int64)
+        self.groups_refused = self.events_refused = 0
+        self.taken = self._events[:0]
+
+    def __len__(self) -> int:
+        return int(self._sizes.sum())
+
+    def add(self, new: Words) -> tuple[Words, Words]:
+        """Take events, ordered by (key, time, id). Returns: the groups they are in, and (groups + 1,) begins in what
+        was taken. What is beyond the bounds is left out and counted.
+        """
+        new = self._bounded(new)
+        cuts = np.flatnonzero(new[1:, windows.KEY] != new[:-1, windows.KEY]) + 1
+        begins = np.concatenate(([0], cuts, [len(new)])) if len(new) else np.zeros(1, np.int64)
+        groups = self._groups(new[begins[:-1], windows.KEY])
+        if (groups < 0).any():
+            refused = groups < 0
+            lengths = np.diff(begins)
+            self.groups_refused += int(lengths[refused].sum())
+            new = new[~np.repeat(refused, lengths)]
+            groups = groups[~refused]
+            begins = np.concatenate(([0], np.cumsum(lengths[~refused])))
+        self._make_room(groups, np.diff(begins))
+        windows.merge(self._events, self._offsets, self._sizes, groups, begins, new)
+        self.taken = new
+        return groups, begins
+
+    def _bounded(self, new: Words) -> Words:
+        room = self._most_events - len(self)
+        if len(new) > room:
+            self.events_refused += len(new) - max(room, 0)
+            new = new[: max(room, 0)]
+        return new
+
+    def _groups(self, keys: Words) -> Words:
+        """Numbers of groups by their keys, new ones where there is room for them; else -1."""
+        numbers, fresh = self._numbers, []
+        found = np.empty(len(keys), np.int64)
+        for place, key in enumerate(keys.tolist()):
+            number = numbers.get(key, -1)
+            if number < 0 and len(numbers) < self._most_groups:
+                number = numbers[key] = len(numbers)
+                fresh.append(key)
+            found[place] = number
+        if fresh:
+            none = np.zeros(len(fresh), np.int64)
+            self._keys = np.concatenate((self._keys, np.array(fresh, np.int64)))
+            self._offsets, self._sizes, self._rooms = (
+                np.concatenate((one, none)) for one in (self._offsets, self._sizes, self._rooms)
+            )
+        return found
+
+    def _make_room(self, groups: Words, lengths: Words) -> None:
+        needed = self._sizes[groups] + lengths
+        full = needed > self._rooms[groups]
+        if not full.any():
+            return
+        rooms = _doubled(needed[full])
+        if self._used + int(rooms.sum()) > len(self._events):
+            self._repack(int(rooms.sum() + lengths.sum()))
+            full = needed > self._rooms[groups]
+            rooms = _doubled(needed[full])
+        moved = groups[full]
+        places = self._used + np.cumsum(rooms) - rooms
+        windows.move(self._events, self._offsets, self._sizes, moved, places)
+        self._rooms[moved] = rooms
+        self._used += int(rooms.sum())
+
+    def _repack(self, more: int) -> None:
+        """Copy everything into an array that has room for as much again, and for `more`."""
+        held = len(self)
+        # All groups may need twice their room at once now that it is exact.
+        size = max(1024, 4 * held + 2 * more + SMALLEST_ROOM * len(self._sizes))
+        into = np.empty((size, WIDTH), np.int64)
+        self._used = int(windows.repack(self._events, self._offsets, self._sizes, self._rooms, LEAST, into))
+        self._events = into
+
+    def cut(self, before_us: int) -> None:
+        """Forget what lies before a time; not at once, but when it is worth the copying."""
+        if before_us - self._cut < self._timespan // 4 and self._cut != LEAST:
+            return
+        self._cut = before_us
+        held = int(windows.behind(self._events, self._offsets, self._sizes, before_us))
+        if held == len(self):
+            return
+        into = np.empty((max(1024, 2 * held + SMALLEST_ROOM * len(self._sizes)), WIDTH), np.int64)
+        self._used = int(windows.repack(self._events, self._offsets, self._sizes, self._rooms, before_us, into))
+        self._events = into
+        stay = self._sizes > 0
+        self._keys, self._offsets, self._sizes, self._rooms = (
+            one[stay] for one in (self._keys, self._offsets, self._sizes, self._rooms)
+        )
+        self._numbers = {key: number for number, key in enumerate(self._keys.tolist())}
+
+    def look(self, groups: Words, froms: Words, tos: Words) -> Words:
+        """Look at the windows that begin within froms..tos in each group. Returns: (n, 8) events counted anew."""
+        if not len(groups):
+            return np.zeros((0, WIDTH), np.int64)
+        largest = int(self._sizes[groups].max())
+        scratch = np.empty((2, max(largest, 64)), np.int64)
+        table = np.zeros((_power(2 * largest) if self._rule[0] == windows.VALUE_COUNT else 0, 3), np.int64)
+        found = np.empty(int(self._sizes[groups].sum()), np.int64)
+        count = windows.evaluate(
+            self._events, self._offsets, self._sizes, groups, froms, tos, self._rule, scratch, table, found
+        )
+        return self._events[found[:count]]
+
+    def all_groups(self) -> Words:
+        """Return the numbers of all groups."""
+        return np.arange(len(self._sizes))
+
+
+def _doubled(needed: Words) -> Words:
+    """Powers of two with room for as many."""
+    return np.maximum(SMALLEST_ROOM, 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64))
+
+
+def _power(number: int) -> int:
+    return 1 << max(4, (number - 1).bit_length())
