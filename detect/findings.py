@@ -228,9 +228,11 @@ class Findings:
 
     # Telling.
 
-    def pending(self, silences: Silences, rate: AlertRate, now: float, most: int | None) -> list[Finding]:
-        """Return what is to be told now, the worst first."""
-        due = [one for one in self._news.values() if self._is_due(one, now)]
+    def pending(
+        self, silences: Silences, rate: AlertRate, now: float, most: int | None, over: bool = False
+    ) -> list[Finding]:
+        """Return what is to be told now, the worst first. over: only what has closed."""
+        due = [one for one in self._news.values() if (one.closed or not over) and self._is_due(one, now)]
         due.sort(key=self._urgency)
         found: list[Finding] = []
         for one in due:

@@ -223,13 +223,14 @@ class Judge:
         self._silences = silences
         self.findings.release()
 
-    def pending(self, most: int | None = None) -> list[Finding]:
+    def pending(self, most: int | None = None, *, over: bool = False) -> list[Finding]:
         """Return the findings with news that are to be told now, the worst first; the same again until they are told.
 
         A finding is told when it is new, when its count has passed a power of two, after some minutes if it grew, and
-        when its window closes, then with its last count. Args: most: how many at once.
+        when its window closes, then with its last count.
+        Args: most: how many at once. over: only those whose window has closed, which are told once then.
         """
-        return self.findings.pending(self._silences, self._rate, self._clock(), most)
+        return self.findings.pending(self._silences, self._rate, self._clock(), most, over)
 
     def told(self, findings: Iterable[Finding]) -> None:
         """These have arrived. Durable with the next commit; after an end before it they are told again."""
@@ -312,10 +313,20 @@ def look_texts(look: Look, columns: tuple[str, ...], row: int) -> Texts:
 
 
 def _matcher(ruleset: RuleSet) -> Matching:
-    from detect.matching import Matcher
+    return _ByPlace(ruleset)
 
-    made: Matching = Matcher(ruleset)
-    return made
+
+class _ByPlace:
+    """The matcher of detect.matching, which names rules, for a judge that numbers them."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        from detect.matching import Matcher
+
+        self._matcher = Matcher(ruleset)
+        self._places = {one.info.name: place for place, one in enumerate(ruleset.rules)}
+
+    def match(self, batch: Any) -> Mapping[int, Any]:
+        return {self._places[name]: rows for name, rows in self._matcher.match(batch).items()}
 
 
 def _signatures(ruleset: RuleSet) -> dict[str, str]:
