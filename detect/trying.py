@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ import pyarrow as pa
 from detect.conditions import All, Atom, Condition, Not, atoms, sql_of
 from detect.judging import Judge
 from detect.matching import Matcher
-from detect.model import FlowRule, RuleSet
+from detect.model import Finding, FlowRule, RuleSet
 from detect.sigma import Case
 from detect.state import State
 from whowas.schema import table_schema
 
 # A Monday; the beginning of an hour and of a day, so that windows of a case do not depend on when it is tried.
 BEGIN_US = 1_767_571_200_000_000
+Matched = Mapping[str, Any]
+"""Row numbers by name of the rule that matches them."""
 SHOWN, LONGEST = 3, 100
 _COALESCED = re.compile(r"^coalesce\((.*), false\)$", re.DOTALL)
 
@@ -35,11 +37,8 @@ class Tried:
 
 def try_cases(ruleset: RuleSet, cases: tuple[Case, ...]) -> Iterator[Tried]:
     """Try each case on its rule, with the rules that a correlation looks at."""
-    parts: dict[str, RuleSet] = {}
-    for case in cases:
-        if case.rule not in parts:
-            parts[case.rule] = only(ruleset, case.rule)
-        yield _tried(parts[case.rule], case)
+    trial = _Trial(ruleset)
+    yield from (trial.tried(case) for case in cases)
 
 
 def only(ruleset: RuleSet, name: str) -> RuleSet:
@@ -59,38 +58,61 @@ def flows_of(case: Case) -> Any:
     return pa.Table.from_pylist(rows, schema=table_schema())
 
 
-def _tried(ruleset: RuleSet, case: Case) -> Tried:
-    flows = flows_of(case)
-    found = _found(ruleset, case.rule, flows)
-    if bool(found) == case.matches:
-        return Tried(case, True)
-    if found:
-        first = found[0]
-        return Tried(case, False, (f"it was found: {first.count} of {len(case.flows)} flows",))
-    return Tried(case, False, tuple(_why_not(ruleset, case.rule, flows)))
+class _Trial:
+    """One matcher for all rules: to make one takes longer than to try a case."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self._ruleset = ruleset
+        self._matcher = Matcher(ruleset)
+        self._parts: dict[str, RuleSet] = {}
+
+    def tried(self, case: Case) -> Tried:
+        if case.rule not in self._parts:
+            self._parts[case.rule] = only(self._ruleset, case.rule)
+        part, flows = self._parts[case.rule], flows_of(case)
+        matched = self._matcher.match(flows)
+        found = _found(part, case.rule, flows, matched)
+        if bool(found) == case.matches:
+            return Tried(case, True)
+        if found:
+            return Tried(case, False, (f"it was found: {found[0].count} of {len(case.flows)} flows",))
+        return Tried(case, False, tuple(_why_not(part, flows, matched)))
 
 
-def _found(ruleset: RuleSet, name: str, flows: Any) -> list[Any]:
-    judge = Judge(ruleset, State(None))
+class _Given:
+    """Tells a judge what was matched already."""
+
+    def __init__(self, ruleset: RuleSet, matched: Matched) -> None:
+        self._by_place = {
+            place: matched[one.info.name] for place, one in enumerate(ruleset.rules) if one.info.name in matched
+        }
+
+    def match(self, _batch: Any) -> Mapping[int, Any]:
+        return self._by_place
+
+
+def _found(ruleset: RuleSet, name: str, flows: Any, matched: Matched) -> list[Finding]:
+    judge = Judge(ruleset, State(None), matcher=_Given(ruleset, matched))
     judge.judge(flows)
     judge.finish()
-    return [one for one in judge.pending() if one.rule.name == name]
+    found = [one for one in judge.pending() if one.rule.name == name]
+    judge.close()
+    return found
 
 
-def _why_not(ruleset: RuleSet, name: str, flows: Any) -> Iterator[str]:
+def _why_not(ruleset: RuleSet, flows: Any, matched: Matched) -> Iterator[str]:
     """Say of each rule on flows how many it matched, and of the first flows that it did not what was missing."""
-    matched = Matcher(ruleset).match(flows)
     for one in ruleset.rules:
         rows = matched.get(one.info.name, ())
-        if len(ruleset.rules) > 1 or len(rows):
+        if ruleset.correlations or len(rows):
             yield f"{one.info.name} matched {len(rows)} of {flows.num_rows} flows"
         if len(rows) == 0:
             yield from _missing(one, flows)
-    if ruleset.correlations:
-        told = ruleset.correlations[0]
-        yield f"{told.type} asks for {told.operator} {told.count} within {told.timespan_us / 1e6:g} s"
-    elif any(one.first_seen for one in ruleset.rules) and matched.get(name) is not None:
-        yield "nothing was seen for the first time: within and learn decide"
+        elif one.first_seen is not None:
+            yield "none of them for the first time after learning: look at within and learn"
+    for told in ruleset.correlations:
+        groups = f" by {', '.join(told.group_by)}" if told.group_by else ""
+        yield f"{told.type}{groups} asks for {told.operator} {told.count} within {told.timespan_us / 1e6:g} s"
 
 
 def _missing(rule: FlowRule, flows: Any) -> Iterator[str]:
@@ -105,7 +127,7 @@ def _missing(rule: FlowRule, flows: Any) -> Iterator[str]:
 
 def _causes(link: Any, condition: Condition, wanted: bool, flow: Any) -> Iterator[str]:
     """Say which tests keep a condition from being as it was wanted."""
-    if bool(link.execute(f"SELECT {sql_of(condition)} FROM flows").fetchone()[0]) == wanted:  # noqa: S608
+    if bool(link.execute(f"SELECT {sql_of(condition)} FROM flows").fetchall()[0][0]) == wanted:  # noqa: S608
         return
     if isinstance(condition, Not):
         yield from _causes(link, condition.part, not wanted, flow)
