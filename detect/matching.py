@@ -16,10 +16,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from detect.coded import Bits, Codes, Known, Masks, coded, repeats
 from detect.conditions import ALWAYS, NEVER, All, Atom, Condition, Not, atoms, sql_of
 from detect.fields import Field
 from detect.model import FlowRule, RuleSet
-from detect.coded import Bits, Codes, Known, Masks, coded, repeats
 from whowas.errors import SchemaError
 from whowas.schema import plain, table_schema
 
@@ -43,7 +43,7 @@ class _Plan:
 class Matcher:
     """Matches batches against all flow rules of a rule set.
 
-    Keeps what it learnt of values, bounded by `values.MOST_VALUES` a field. Not for several threads at once.
+    Keeps what it learnt of values, bounded by `coded.MOST_VALUES` a field. Not for several threads at once.
     """
 
     def __init__(self, ruleset: RuleSet) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from whowas.schema import table_schema
 _TIMES = ("start_time", "end_time", "received_time")
 _ABOUT = ("title", "at", "times", "every")
 MOST_TIMES = 10_000
+MOST_FLOWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,18 @@ def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
     base = told.get("flow", Node({}, node.line))
     if not base.is_map():
         raise Refused("the tests' flow is no mapping", "write the columns that all flows have", base.line)
-    return tuple(
+    made = (
         _case(one, base, rule, key == "match", f"{key} {number}", path)
         for key, each in told.items()
         if key != "flow"
         for number, one in enumerate(each.items(), 1)
     )
+    found: list[Case] = []
+    for case in made:
+        found.append(case)
+        if sum(len(one.flows) for one in found) > MOST_FLOWS:
+            raise Refused(f"the tests have more than {MOST_FLOWS:,} flows", "make them smaller", node.line)
+    return tuple(found)
 
 
 def _case(node: Node, base: Node, rule: str, matches: bool, name: str, path: str) -> Case:
@@ -78,7 +86,7 @@ def _case(node: Node, base: Node, rule: str, matches: bool, name: str, path: str
     if "flows" in node.value:
         words(node, ("title", "flows"), "a test case with flows")
         several = node.value["flows"].items()
-    flows = tuple(flow for one in several for flow in _flows(one, base))
+    flows = tuple(islice((flow for one in several for flow in _flows(one, base)), MOST_FLOWS + 1))
     return Case(rule, title, matches, flows, path, node.line)
 
 
@@ -111,7 +119,7 @@ def _counted(node: Node, number: int) -> Node:
     if not isinstance(node.value, str) or "{n}" not in node.value:
         return node
     told = node.value.replace("{n}", str(number))
-    return Node(int(told) if told.isdecimal() else told, node.line, told)
+    return Node(int(told) if told.isdecimal() and len(told) < 20 else told, node.line, told)
 
 
 def _put(found: dict[str, Any], name: str, node: Node, line: int) -> None:
