@@ -1,26 +1,18 @@
-"""Values of a flow as a view writes them: JSON's own kinds, of bounded length, and nothing that is not known."""
+"""A field of a batch as numbers that stand for its values, and what is known of every value met so far.
+
+Names repeat: a test of a rule is put to each value once, in DuckDB, and never again.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-# Kubernetes allows 63 characters for most names and 253 for the longest; a label's key has 317. What is longer comes
-# from a record or a history that somebody forged.
-LONGEST = 512
-MOST_LABELS = 100
-LABELS_LENGTH = 16_384
-MOST_IMAGES = 20
-MOST_CANDIDATES = 20
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-<<<<<<<< HEAD:detect/values.py
-_MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
-_LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-========
 from detect.fields import TEXTS, Field
 
 Codes = npt.NDArray[np.int64]
@@ -31,89 +23,54 @@ MOST_VALUES = 200_000
 """So many values of a field are remembered; then all are forgotten and met anew."""
 
 _SELDOM_TWICE = ("flow_id", "community_id")
->>>>>>>> sigma:detect/coded.py
 
 
-def text(value: Any) -> str | None:
-    """Return a value as text, cut where nobody would read on; None stays None."""
-    if value is None:
-        return None
-    told = str(value)
-    return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"
+SMALL: dict[Any, Sequence[Hashable]] = {
+    kind: [*range(1 << bits), None] for kind, bits in ((pa.uint8(), 8), (pa.uint16(), 16))
+}
+"""Types of so few values that each value is its own number."""
 
 
-def filled(**fields: Any) -> dict[str, Any]:
-    """Return the fields that are known: neither None nor empty."""
-    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
+def repeats(kind: Any, name: str) -> bool:
+    """Say whether a column has few enough values that it pays to know them. Args: kind: its Arrow type in tables."""
+    if pa.types.is_map(kind) or pa.types.is_dictionary(kind) or pa.types.is_fixed_size_binary(kind):
+        return True
+    if pa.types.is_list(kind):
+        return bool(pa.types.is_string(kind.value_type))
+    return kind in SMALL or (kind == pa.string() and name not in _SELDOM_TWICE)
 
 
-def filled_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """As `filled`, for names that are no Python words."""
-    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
+def coded(batch: Any, field: Field) -> tuple[Codes, Sequence[Hashable]]:
+    """Return which value each row of a RecordBatch has, and the values; the last one is None.
+
+    Returns: (n,) places in the list; the list, in which a value may stand twice.
+    """
+    column = batch.column(field.column)
+    if column.type in SMALL:
+        return pc.fill_null(column.cast(pa.int64()), len(SMALL[column.type]) - 1).to_numpy(), SMALL[column.type]
+    if not pa.types.is_dictionary(column.type):
+        column = _encoded(column, field)
+    words = column.dictionary
+    if field.key is not None and pa.types.is_map(words.type):
+        words = pc.map_lookup(words, field.key, "first")
+    codes = (pc.fill_null(column.indices, len(words)) if column.indices.null_count else column.indices).to_numpy()
+    values = words.to_pylist()
+    if pa.types.is_nested(words.type):
+        values = [one if one is None else tuple(one) for one in values]
+    return codes.astype(np.int64), [*values, None]
 
 
-def labels(given: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """Return labels in the order of their keys: at most MOST_LABELS of them, and about LABELS_LENGTH characters."""
-    found: dict[str, str] = {}
-    length = 0
-    for key, value in islice(sorted(dict(given).items()), MOST_LABELS):
-        name, word = str(text(key)), text(value) or ""
-        length += len(name) + len(word)
-        if length > LABELS_LENGTH:
-            break
-        found[name] = word
-    return found
+def _encoded(column: Any, field: Field) -> Any:
+    if pa.types.is_map(column.type):
+        return pc.map_lookup(column, field.key, "first").dictionary_encode()
+    if not pa.types.is_list(column.type):
+        return column.dictionary_encode()
+    numbers: dict[Any, int] = {}
+    rows = [None if one is None else numbers.setdefault(tuple(one), len(numbers)) for one in column.to_pylist()]
+    words = pa.array([list(one) for one in numbers], column.type)
+    return pa.DictionaryArray.from_arrays(pa.array(rows, pa.int32()), words)
 
 
-<<<<<<<< HEAD:detect/values.py
-def images(given: Iterable[Any]) -> list[str]:
-    """Return the images of a pod, each once."""
-    return list(islice(dict.fromkeys(str(text(one)) for one in given), MOST_IMAGES))
-
-
-def candidates(given: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return who may have held an address, best first, at most so many."""
-    return [{name: str(text(value)) for name, value in one.items() if value is not None}
-            for one in islice(given, MOST_CANDIDATES)]  # fmt: skip
-
-
-def stamp(value: Any) -> str | None:
-    """Return a moment as RFC 3339 in UTC."""
-    if not isinstance(value, datetime):
-        return text(value)
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def plain(value: Any) -> Any:
-    """Return any value of a row as JSON has it."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in islice(value, MOST_LABELS)]
-    if isinstance(value, Mapping):
-        return {str(text(key)): plain(one) for key, one in islice(value.items(), MOST_LABELS)}
-    return stamp(value)
-
-
-def address(value: Any) -> str | None:
-    """Return an IP address, None for anything else; one with a zone (fe80::1%x) is none: a zone may be any text."""
-    try:
-        return value if isinstance(value, str) and "%" not in value and ipaddress.ip_address(value) else None
-    except ValueError:
-        return None
-
-
-def ethernet(value: Any) -> str | None:
-    """Return an Ethernet address, None for anything else."""
-    return value if isinstance(value, str) and _MAC.fullmatch(value) else None
-
-
-def is_label(key: Any) -> bool:
-    """Say whether Kubernetes takes it for a label's key."""
-    return isinstance(key, str) and _LABEL.fullmatch(key) is not None
-========
 class Known:
     """What rules say of the values of one field.
 
@@ -192,4 +149,3 @@ def _column(field: Field, values: Sequence[Hashable]) -> Any:
         return pa.array(pairs, pa.map_(pa.string(), pa.string()))
     listed: list[Any] = [list(one) if isinstance(one, tuple) else one for one in values]
     return pa.array(listed, pa.list_(pa.string()) if field.kind == TEXTS else None)
->>>>>>>> sigma:detect/coded.py
