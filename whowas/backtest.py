@@ -25,9 +25,8 @@ from whowas.errors import OutputError
 from whowas.flow_files import EARLIEST, FlowFiles, Seen
 from whowas.moments import rfc3339
 
-MOST_SHOWN = 100
 COST_ROWS = 65_536
-OPEN_FINDINGS = 10_000
+AT_ONCE = 1000
 
 
 @dataclass
@@ -125,20 +124,43 @@ def backtest(
     result = Result(files=flows.files, out=wishes.out, rules=_counts(ruleset))
     judge = Judge(ruleset, State(None), silences=silences)
     sample: list[Any] = []
-    for batch, before in flows.batches(seen):
-        if before > EARLIEST:
-            judge.advance(before)
-        judge.judge(batch)
+    found = _findings(judge, _sampled(flows.batches(seen), sample, result))
+    _tell(found, result, wishes, Places(wishes.history or "HISTORY", flows.folder))
+    result.counts = Counter({why: count for why, count in judge.counts.items() if count and why != "flows"})
+    result.unreadable = flows.unreadable
+    result.seconds = time.monotonic() - began
+    _cost(ruleset, sample, result)
+    judge.close()
+    return result
+
+
+def _sampled(batches: Iterator[tuple[Any, int]], sample: list[Any], result: Result) -> Iterator[tuple[Any, int]]:
+    for batch, before in batches:
         result.flows += batch.num_rows
         if sum(map(len, sample)) < COST_ROWS:
             sample.append(batch)
+        yield batch, before
+
+
+def _findings(judge: Judge, batches: Iterator[tuple[Any, int]]) -> Iterator[Finding]:
+    """Yield each finding once, when no more flows can come to it, and let it go then."""
+    passed = EARLIEST
+    for batch, before in batches:
+        if before > passed:
+            # No flow is late, whatever the order of the files: nothing that is to come begins before this.
+            judge.advance(before + judge.lateness_us)
+            passed = before
+            yield from _over(judge)
+        judge.judge(batch)
     judge.finish()
-    _tell(_told(judge), result, wishes, Places(wishes.history or "HISTORY", flows.folder))
-    result.counts = Counter(judge.counts)
-    result.unreadable = flows.unreadable
-    _cost(ruleset, sample, result)
-    result.seconds = time.monotonic() - began
-    return result
+    yield from _over(judge)
+
+
+def _over(judge: Judge) -> Iterator[Finding]:
+    while found := judge.pending(AT_ONCE, over=True):
+        yield from found
+        judge.told(found)
+    judge.commit()
 
 
 def _check(wishes: Wishes) -> None:
@@ -161,13 +183,6 @@ def kind(rule: FlowRule | Correlation) -> str:
     if isinstance(rule, Correlation):
         return rule.type
     return "first_seen" if rule.first_seen else "flow"
-
-
-def _told(judge: Judge) -> Iterator[Finding]:
-    """Yield each finding once, as it stands at the end."""
-    found = judge.pending()
-    yield from found
-    judge.told(found)
 
 
 def _tell(found: Iterable[Finding], result: Result, wishes: Wishes, places: Places) -> None:
@@ -200,12 +215,12 @@ def _kept(found: Iterable[Finding], result: Result, wishes: Wishes) -> Iterator[
 
 
 def _cost(ruleset: RuleSet, sample: list[Any], result: Result) -> None:
-    """Ask each rule alone about the first flows, twice, and keep the better time."""
-    rows = sum(map(len, sample))
-    if not rows:
+    """Ask each rule alone about the first flows, repeated where they are few; twice, and keep the better time."""
+    if not sample:
         return
     flows = pa.Table.from_batches(sample)
-    costs = {one.info.name: _took(one, flows) / rows * 1e9 for one in ruleset.rules}
+    flows = pa.concat_tables([flows] * -(-COST_ROWS // flows.num_rows)).combine_chunks()
+    costs = {one.info.name: _took(one, flows) / flows.num_rows * 1e9 for one in ruleset.rules}
     looked = {one.info.id: one.rules for one in ruleset.correlations}
     for count in result.rules:
         names = looked.get(count.info.id, (count.info.name,))
