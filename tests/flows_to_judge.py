@@ -57,7 +57,9 @@ def info(name: str, **told: Any) -> RuleInfo:
     return RuleInfo(id=f"id-{name}", name=name, title=name, level=told.pop("level", "medium"), **told)
 
 
-def rule(name: str, silent: bool = False, first_seen: FirstSeen | None = None, sql: str = "true", **told: Any) -> FlowRule:
+def rule(
+    name: str, silent: bool = False, first_seen: FirstSeen | None = None, sql: str = "true", **told: Any
+) -> FlowRule:
     """A flow rule of a test."""
     return FlowRule(info(name, **told), sql, frozenset(), first_seen, silent)
 

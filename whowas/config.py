@@ -102,6 +102,10 @@ def _check_rules(config: StreamConfig, refuse: Callable[[str, str], ConfigError]
         raise refuse("alerts.topic", f"'{alerts.topic}' is read too; choose another")
     if alerts.topic and not config.kafka.options:
         raise refuse("alerts.topic", "Kafka is not configured; write a table [kafka.options]")
+    if alerts.webhook is not None and bool(alerts.webhook.url) == bool(alerts.webhook.url_file):
+        raise refuse("alerts.webhook", "say either url or url_file")
+    if config.rules.alerts_per_minute is not None and config.rules.alerts_per_minute < 1:
+        raise refuse("rules.alerts_per_minute", f"{config.rules.alerts_per_minute} is below 1")
     if config.rules.lateness_seconds < 0:
         raise refuse("rules.lateness_seconds", f"{config.rules.lateness_seconds} is below 0")
 

@@ -64,6 +64,12 @@ METRICS = (
     Metric("whowas_store_write_seconds", "histogram", (), "Time that one transaction took until it was durable."),
     *OUTBOX_METRICS,
 )
+JUDGING_METRICS = (
+    Metric("whowas_rules", "gauge", (), "Rules that flows are judged by, correlations too."),
+    Metric("whowas_rules_judged_total", "counter", ("reason",), "What the judge counted: flows, and what it left out."),
+    Metric("whowas_alerts_total", "counter", ("place", "outcome"), "Alerts delivered, refused and kept, or failed."),
+    Metric("whowas_alerts_undelivered", "gauge", (), "Findings that have not arrived everywhere."),
+)
 STREAM_METRICS = (
     *SHARED,
     Metric("whowas_stream_state", "gauge", ("state",), "1 for the state that the stream is in."),
@@ -91,6 +97,7 @@ STREAM_METRICS = (
     Metric("whowas_stream_bytes_total", "counter", (), "Bytes of Parquet files written."),
     Metric("whowas_stream_delivery_seconds", "histogram", (), "Time that a delivery took until it was durable."),
     *REPLICA_METRICS,
+    *JUDGING_METRICS,
 )
 PAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -121,11 +121,13 @@ class Rules:
     """Rules that judge the named flows, each flow once, when its names are final."""
 
     state: str = _said(
-        "File that keeps what was counted and found; each worker its own, kept over restarts. Made where there is none."
+        "File that keeps what was counted and found; each worker its own, kept over restarts; made where there is none. "
+        "Beside it, alerts that a receiver will never take, with the reason: `….refused.jsonl`."
     )
     paths: tuple[str, ...] = _said("Rule files and folders; `pack` is the pack that comes with whowas.", ("pack",))
     site: str | None = _said("TOML file of the lists that stand behind the rules' placeholders.", None)
     silences: str | None = _said("TOML file of silences, each with its end.", None)
+    alerts_per_minute: int | None = _said("Of one rule; what is beyond waits. None: no limit.", None)
     lateness_seconds: float = _said("How much later than others a flow may come and still count everywhere.", 300.0)
 
 
@@ -133,14 +135,14 @@ class Rules:
 class Webhook:
     """An address to which each alert is posted as JSON."""
 
-    url: str = _said("Where.")
+    url: str | None = _said("Where.", None)
+    url_file: str | None = _said("In place of `url`, where that is a secret: a file that holds it, read anew.", None)
     view: Literal["ocsf", "ecs"] = _said("In which form.", "ocsf")
     least: Level = _said("Alerts below this level are not sent.", "informational")
     headers: dict[str, Value] = field(
         default_factory=dict,
         metadata={"meaning": 'Headers; a secret may be `{ env = "NAME" }` or `{ file = "/path" }`.'},
     )
-    refused: str | None = _said("File that keeps alerts which the receiver refuses, with the reason.", None)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,10 @@ class AlertSink(Protocol):
     """
 
     trouble: str
-    refused: int
+
+    @property
+    def refused(self) -> int:
+        """How many were given up and kept."""
 
     def check(self) -> None:
         """Refuse before the first flow what could not be delivered at the end. Raises: OutputError, BrokerError."""

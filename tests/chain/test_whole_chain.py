@@ -1,5 +1,5 @@
-"""Everything at once on real servers: pods churn on a control plane, `whowas watch` records them, flow records go through
-Kafka, `whowas stream` names and judges them, alerts arrive on a topic; then the same flows are judged as a backtest.
+"""Everything at once on real servers: pods churn on a control plane, `whowas watch` records them, flow records go
+through Kafka, `whowas stream` names and judges them, alerts arrive on a topic; then the same flows are a backtest.
 """
 
 from __future__ import annotations

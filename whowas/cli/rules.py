@@ -165,7 +165,14 @@ def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: 
 def _wrong(one: Tried) -> dict[str, Any]:
     case = one.case
     wanted = "match" if case.matches else "ignore"
-    return {"rule": case.rule, "case": case.title, "wanted": wanted, "path": case.path, "line": case.line, "why": one.why}
+    return {
+        "rule": case.rule,
+        "case": case.title,
+        "wanted": wanted,
+        "path": case.path,
+        "line": case.line,
+        "why": one.why,
+    }
 
 
 def _print_tried(tried: list[Tried], wrong: list[Tried], untried: list[str]) -> None:

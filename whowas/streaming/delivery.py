@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingest.kafka import Consumer
 from sinks.dead_letters import DeadLetterFiles
@@ -30,9 +30,11 @@ from sinks.kafka import Producer
 from sinks.ranges import Range, RangeFiles
 from whowas.brokers import BrokerError, Partition
 from whowas.settings import KafkaOutput
-from whowas.streaming.judging import Judging
 from whowas.streaming.lanes import Lot
 from whowas.streaming.messages import dead_letters, messages
+
+if TYPE_CHECKING:
+    from whowas.streaming.judging import Judging
 
 ACKNOWLEDGED_SECONDS = 2.0
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
 from detect.judging import Judge
+from detect.limits import Limits
+from detect.model import Finding, RuleSet
+from detect.pack import rule_paths
+from detect.sigma.loading import load
+from detect.silences import Silences
+from detect.site import load_site
+from detect.state import State
 from whowas.alerting import Alerts
 from whowas.brokers import Partition
+from whowas.errors import OutputError, StoreBusyError
+from whowas.settings import Rules, StreamConfig
 from whowas.streaming.lanes import Lot
+from whowas.streaming.outlets import outlets
+from whowas.streaming.vitals import JudgingVitals
 
 LOOK_SECONDS = 0.5
 FLUSH_SECONDS = 3.0
@@ -52,42 +62,60 @@ class EventTime:
 
 
 class Judging:
-    """What a worker does with its rules. Everything but `counts` belongs to the worker's thread."""
+    """What a worker does with its rules. Everything but `vitals` belongs to the worker's thread."""
 
-    def __init__(self, judge: Judge, alerts: Alerts) -> None:
-        self._judge = judge
-        self._alerts = alerts
+    def __init__(self, config: StreamConfig) -> None:
+        assert config.rules is not None
+        self._state = State(config.rules.state)
         self._time = EventTime()
         self._looked_at = 0.0
         self._untold = False
+        try:
+            self._judge = judge_of(config, self._state)
+        except BaseException:
+            self._state.close()
+            raise
+        self._alerts = Alerts(outlets(config, self._judge.ruleset))
 
     def check(self) -> None:
         """Refuse before the first read what could not be delivered. Raises: OutputError, BrokerError, ConfigError."""
         self._alerts.check()
 
     def judged(self, partition: Partition) -> int:
-        """Return the offset before which everything was judged."""
-        return self._judge.judged(str(partition))
+        """Return the offset before which everything was judged; 0 where nothing was."""
+        return max(self._judge.judged(str(partition)), 0)
 
     def take(self, lot: Lot) -> None:
         """Judge what of a lot was not judged before."""
+        origin = str(lot.partition)
         new = lot.range(self.judged(lot.partition))
-        for flows in new.batches:
-            self._judge.judge(flows)
+        for part, flows in zip(lot.parts, new.batches, strict=True):
+            self._judge.judge(flows, origin, part.chunk.last + 1)
             if flows.num_rows:
                 newest = pc.max(flows.column("start_time")).cast("int64").as_py()
                 self._time.saw(lot.partition, newest or 0)
-        self._judge.reach(str(lot.partition), lot.next)
 
     def commit(self, behind: Sequence[Partition]) -> None:
-        """Close what time has closed, and make everything durable. Raises: OutputError."""
+        """Close what time has closed, and make everything durable. Raises: OutputError where it can be tried again."""
         self._judge.advance(self._time.until(behind))
-        self._judge.commit()
+        self._commit()
+
+    def _commit(self) -> None:
+        try:
+            self._judge.commit()
+        except StoreBusyError as error:
+            raise OutputError(str(error)) from error
         self._untold = False
 
     def forget(self, partition: Partition) -> None:
         """A partition went to another worker."""
         self._time.forget(partition)
+
+    def renew(self, config: StreamConfig) -> None:
+        """Judge by the rules, lists and silences as they are now. Raises: ConfigError; then nothing has changed."""
+        loaded = ruleset_of(config)
+        self._commit()
+        self._judge = judge_of(config, self._state, loaded)
 
     def look(self) -> None:
         """Send what is news, and remember what has arrived. Never waits."""
@@ -95,29 +123,54 @@ class Judging:
             self._looked_at = time.monotonic()
             self._tell(self._alerts.send(self._judge.pending()))
 
-    def _tell(self, arrived: Sequence[Any]) -> None:
+    def _tell(self, arrived: Sequence[Finding]) -> None:
         if arrived:
             self._judge.told(arrived)
             self._untold = True
 
     def finish(self) -> None:
-        """Wait a little for what is on its way; the rest is offered again by the next run."""
-        self._alerts.send(self._judge.pending())
+        """Wait a little for what is on its way; the rest is offered again by the next run. Raises: OutputError."""
+        self._tell(self._alerts.send(self._judge.pending()))
         self._tell(self._alerts.flush(FLUSH_SECONDS))
         if self._untold:
-            self._judge.commit()
+            self._commit()
 
     def close(self) -> None:
         """Give back what is held."""
         self._alerts.close()
         self._judge.close()
 
-    def counts(self) -> Mapping[str, Counter[str]]:
-        """Return what happened: of the judge under "", of each place for alerts under its name."""
-        told = {name: Counter(one) for name, one in self._alerts.counts.items()}
-        told[""] = told.get("", Counter()) + Counter(self._judge.counts)
-        return told
+    def vitals(self) -> JudgingVitals:
+        """Return how it goes."""
+        return JudgingVitals(
+            rules=len(self._judge.ruleset.rules) + len(self._judge.ruleset.correlations),
+            judged=Counter(dict(self._judge.counts)),
+            outlets={name: Counter(one) for name, one in self._alerts.counts.items()},
+            troubles=dict(self._alerts.troubles()),
+            undelivered=self._alerts.open,
+        )
 
-    def troubles(self) -> Mapping[str, str]:
-        """Return, of each place for alerts that does not get on, why."""
-        return self._alerts.troubles()
+
+def ruleset_of(config: StreamConfig) -> RuleSet:
+    """Load the rules of a configuration. Raises: ConfigError naming file and line of all that is refused."""
+    assert config.rules is not None
+    return load(rule_paths(config.rules.paths), load_site(config.rules.site)).ruleset
+
+
+def judge_of(config: StreamConfig, state: State, ruleset: RuleSet | None = None) -> Judge:
+    """Return the judge of a configuration."""
+    told = config.rules
+    assert told is not None
+    silences = Silences.load(told.silences) if told.silences is not None else Silences()
+    limits = Limits(alerts_per_minute=told.alerts_per_minute)
+    lateness_us = round(told.lateness_seconds * 1e6)
+    return Judge(ruleset or ruleset_of(config), state, lateness_us, silences, limits)
+
+
+def files_of(rules: Rules) -> list[str | None]:
+    """Return the files that, when they change, change what is found."""
+    found: list[str | None] = [rules.site, rules.silences]
+    for path in rule_paths(rules.paths):
+        files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
+        found += [str(one) for one in files]
+    return found

@@ -26,6 +26,36 @@ class LagVitals:
     lag: int | None
 
 
+@dataclass(frozen=True)
+class JudgingVitals:
+    """How the rules go. judged: the judge's counts by reason. outlets: by place for alerts, what happened there.
+
+    troubles: of each place that does not get on, why. undelivered: findings on their way.
+    """
+
+    rules: int
+    judged: Counter[str]
+    outlets: Mapping[str, Counter[str]]
+    troubles: Mapping[str, str]
+    undelivered: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a JSON line shows of it."""
+        places = {name: dict(one) for name, one in self.outlets.items() if name}
+        alerts = {name: one | {"trouble": self.troubles.get(name, "")} for name, one in places.items()}
+        return {"rules": self.rules, "counts": dict(self.judged), "alerts": alerts, "undelivered": self.undelivered}
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every value that whowas.metrics declares for rules."""
+        yield Sample("whowas_rules", (), self.rules)
+        for reason, count in self.judged.items():
+            yield Sample("whowas_rules_judged_total", (reason,), count)
+        for place, counts in self.outlets.items():
+            for what, count in counts.items():
+                yield Sample("whowas_alerts_total", (place or "all", what), count)
+        yield Sample("whowas_alerts_undelivered", (), self.undelivered)
+
+
 @dataclass
 class Counts:
     """What has happened since the start. One thread counts.
@@ -79,6 +109,7 @@ class StreamVitals:
     undelivered: int = 0
     unread: Mapping[str, str] = field(default_factory=dict)
     replica: ReplicaVitals | None = None
+    judging: JudgingVitals | None = None
 
     def unready(self) -> list[str]:
         """Return why flows do not come through as they should, in words; nothing when they do."""
@@ -87,6 +118,8 @@ class StreamVitals:
             reasons.append(f"the history cannot be followed: {self.history_trouble}")
         if self.reload_trouble:
             reasons.append(self.reload_trouble)
+        if self.judging is not None:
+            reasons += [f"alerts: {trouble}" for trouble in self.judging.troubles.values()]
         waiting = [str(one.partition) for one in self.partitions if not one.claimed]
         if waiting:
             reasons.append(f"another worker has not let go of {', '.join(waiting)} yet")
@@ -130,6 +163,7 @@ class StreamVitals:
             "lag": self.lag(),
             "history_known_until": rfc3339(self.watermark_us) if self.watermark_us > 0 else None,
             "replica": None if self.replica is None else vars(self.replica),
+            "rules": None if self.judging is None else self.judging.to_json(),
             "rebalances": counts.rebalances,
             "failures": counts.failures,
             "files": self.files,
@@ -171,6 +205,8 @@ class StreamVitals:
         yield Sample("whowas_stream_delivery_seconds", (), self.delivery_seconds)
         if self.replica is not None:
             yield from self.replica.samples()
+        if self.judging is not None:
+            yield from self.judging.samples()
 
 
 def _by_reason(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:

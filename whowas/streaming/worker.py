@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -33,6 +33,9 @@ from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
+
+if TYPE_CHECKING:
+    from whowas.streaming.judging import Judging
 
 POLL_SECONDS = 0.1
 POLL_MOST = 20_000
@@ -107,6 +110,7 @@ class Worker:
             undelivered=self._undelivered_records(),
             unread=dict(self._consumer.unknown) if isinstance(self._consumer, FolderConsumer) else {},
             replica=self._replica.vitals() if self._replica is not None else None,
+            judging=self._outputs.judging.vitals() if self._outputs.judging is not None else None,
         )
 
     def _state(self) -> tuple[str, str]:
@@ -306,13 +310,16 @@ class Worker:
         """Take over names from the files as they are now; what cannot be read changes nothing, and is told."""
         assert self._knowledge is not None
         try:
-            naming = load(self._config.path).naming if self._config.path else self._config.naming
+            told = load(self._config.path) if self._config.path else self._config
+            naming = told.naming
             self._knowledge.renew(naming)
+            if self._outputs.judging is not None and told.rules is not None:
+                self._outputs.judging.renew(told)
         except WhowasError as error:
             self._reload_trouble = f"cannot reload: {error}"
             return
         self._reload_trouble = ""
-        self._config = replace(self._config, naming=replace(naming, wait=self._config.naming.wait))
+        self._config = replace(self._config, rules=told.rules, naming=replace(naming, wait=self._config.naming.wait))
         self.counts.reloads += 1
 
     # Flows are named.
@@ -516,13 +523,28 @@ def _outputs(config: StreamConfig) -> Outputs:
         letters.topic,
         producer,
         name,
+        _judging(config),
     )
+
+
+def _judging(config: StreamConfig) -> Judging | None:
+    """Rules are a large import, and an extra."""
+    if config.rules is None:
+        return None
+    from whowas.streaming.judging import Judging
+
+    return Judging(config)
 
 
 def _versions(config: StreamConfig) -> list[int]:
     """What tells that a file was changed."""
     found = []
-    for path in (config.path, config.naming.networks):
+    paths = [config.path, config.naming.networks]
+    if config.rules is not None:
+        from whowas.streaming.judging import files_of
+
+        paths += files_of(config.rules)
+    for path in paths:
         try:
             found.append(os.stat(path).st_mtime_ns if path else 0)
         except OSError:

@@ -76,7 +76,9 @@ def rulesets(draw: Any) -> RuleSet:
     """Flow rules, first_seen, and one correlation of each kind."""
     seen = FirstSeen(("src_workload", "dst_workload"), draw(st.sampled_from([5, 50, 300])), draw(st.integers(0, 200)))
     grouped = [
-        rule("talks", window_us=WINDOW, group_by=draw(st.sampled_from([(), ("src_namespace",), ("dst_port", "dst_ip")]))),
+        rule(
+            "talks", window_us=WINDOW, group_by=draw(st.sampled_from([(), ("src_namespace",), ("dst_port", "dst_ip")]))
+        ),
         rule("probes", window_us=7, group_by=("src_labels.app",)),
         rule("databases", silent=True),
         rule("edges", window_us=WINDOW, group_by=("src_workload",), first_seen=seen),
