@@ -43,6 +43,7 @@ NAMED_AT_ONCE = 50_000
 LAG_EVERY_SECONDS = 5.0
 RELOAD_EVERY_SECONDS = 2.0
 STOP_SECONDS = 5.0
+COMMIT_SECONDS = 2.0
 
 
 class Worker:
@@ -457,7 +458,7 @@ class Worker:
 
     def _finish(self) -> None:
         """Deliver what is named; what is not is read again by whoever comes next."""
-        until = time.monotonic() + STOP_SECONDS
+        until, pushed = time.monotonic() + STOP_SECONDS, False
         while self._consumer is not None and time.monotonic() < until:
             if self._delivery is None:
                 lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
@@ -465,6 +466,9 @@ class Worker:
                     break
                 self._delivery = Delivery(self._outputs, lots)
             self._push(self._consumer)
+            if not pushed:
+                # What took long to write is not to be done again for want of a moment to commit it.
+                until, pushed = max(until, time.monotonic() + COMMIT_SECONDS), True
             if self._delivery is not None:
                 # Nothing is taken of what this brings; answers to commits come with it.
                 with self._troubles.trying("poll"):
