@@ -6,7 +6,7 @@ import hashlib
 import json
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -229,10 +229,12 @@ class Findings:
     # Telling.
 
     def pending(
-        self, silences: Silences, rate: AlertRate, now: float, most: int | None, over: bool = False
-    ) -> list[Finding]:
-        """Return what is to be told now, the worst first. over: only what has closed."""
-        due = [one for one in self._news.values() if (one.closed or not over) and self._is_due(one, now)]
+        self, silences: Silences, rate: AlertRate, now: float, most: int | None, over: bool = False,
+        skip: Container[str] = frozenset(),
+    ) -> list[Finding]:  # fmt: skip
+        """Return what is to be told now, the worst first. over: only what has closed. skip: uids."""
+        news = (one for one in self._news.values() if one.uid not in skip)
+        due = [one for one in news if (one.closed or not over) and self._is_due(one, now)]
         due.sort(key=self._urgency)
         found: list[Finding] = []
         for one in due:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -223,14 +223,17 @@ class Judge:
         self._silences = silences
         self.findings.release()
 
-    def pending(self, most: int | None = None, *, over: bool = False) -> list[Finding]:
+    def pending(
+        self, most: int | None = None, *, over: bool = False, skip: Container[str] = frozenset()
+    ) -> list[Finding]:
         """Return the findings with news that are to be told now, the worst first; the same again until they are told.
 
         A finding is told when it is new, when its count has passed a power of two, after some minutes if it grew, and
         when its window closes, then with its last count.
-        Args: most: how many at once. over: only those whose window has closed, which are told once then.
+        Args: most: how many at once. over: only those whose window has closed, which are told once then. skip: uids of
+            those that are being told already.
         """
-        return self.findings.pending(self._silences, self._rate, self._clock(), most, over)
+        return self.findings.pending(self._silences, self._rate, self._clock(), most, over, skip)
 
     def told(self, findings: Iterable[Finding]) -> None:
         """These have arrived. Durable with the next commit; after an end before it they are told again."""

@@ -111,6 +111,11 @@ class Alerts:
         with self._moving:
             return len(self._ways)
 
+    def on_the_way(self) -> frozenset[str]:
+        """The uids of findings that have not arrived everywhere: they need not be offered again."""
+        with self._moving:
+            return frozenset(self._ways)
+
     @property
     def counts(self) -> dict[str, Counter[str]]:
         """What happened so far."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from whowas.brokers import Value
 from whowas.errors import ConfigError
-from whowas.settings import HistorySettings, Input, Kafka, Naming, ParquetOutput, Serving, StreamConfig
+from whowas.settings import Alerts, HistorySettings, Input, Kafka, Naming, ParquetOutput, Rules, Serving, StreamConfig
 
 
 def load(path: str) -> StreamConfig:
@@ -40,10 +40,11 @@ def _tables(path: str) -> dict[str, Any]:
 
 
 def of_folder(
-    folder: str, history: HistorySettings, out: str, told: Input, naming: Naming, listen: str
-) -> StreamConfig:
-    """Return the configuration of `whowas stream --files`: a folder in, Parquet out."""
-    return StreamConfig(
+    folder: str, history: HistorySettings, out: str, told: Input, naming: Naming, listen: str,
+    judged: tuple[Rules, Alerts] | None = None,
+) -> StreamConfig:  # fmt: skip
+    """Return the configuration of `whowas stream --files`: a folder in, Parquet out. judged: by what, told where."""
+    config = StreamConfig(
         path="",
         input=replace(told, folder=folder, group="files"),
         history=history,
@@ -51,6 +52,7 @@ def of_folder(
         parquet=ParquetOutput(out),
         serving=Serving(listen),
     )
+    return config if judged is None else replace(config, rules=judged[0], alerts=judged[1])
 
 
 def _check(config: StreamConfig) -> None:

@@ -16,11 +16,13 @@ from whowas.cli.show import clean, console, plural, print_json
 if TYPE_CHECKING:
     from whowas.cli.stream_live import Lines, LiveLine
     from whowas.serving import Page, Server
-    from whowas.settings import StreamConfig
+    from whowas.settings import Alerts, Rules, StreamConfig
     from whowas.streaming import Worker
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 9.0
+# Beside the flows, where no reader of the folder looks.
+STATE = ".whowas-stream/files/rules.db"
 
 
 @click.command(short_help="Name flow records from Kafka as they come.")
@@ -49,6 +51,12 @@ STOP_SECONDS = 9.0
 @click.option(
     "--listen", default="none", show_default=True, metavar="ADDRESS:PORT", help="With --files: probes, metrics."
 )
+@click.option(
+    "--alerts", metavar="FILE", help="With --files: judge flows by rules; findings go here, a JSON line each."
+)
+@click.option("-r", "--rules", multiple=True, metavar="PATH", help="With --alerts: rules; `pack`, unless said.")
+@click.option("--site", metavar="TOML", help="With --alerts: lists that rules ask for.")
+@click.option("--silences", metavar="TOML", help="With --alerts: findings that are not told until a date.")
 @click.option("--check", is_flag=True, help="Try brokers, topics, rights, history and outputs; read nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
 @click.pass_context
@@ -89,7 +97,19 @@ def _config(path: str | None, told: dict[str, Any]) -> StreamConfig:
         raise click.UsageError("cannot name files without a history and a place for the flows: say --history and --out")
     given = Input(format=told["form"] or "auto", settled_seconds=told["settled"])
     naming = Naming(wait=told["wait"], networks=told["networks"])
-    return of_folder(files, HistorySettings(history, told["cluster"]), out, given, naming, told["listen"])
+    judged = _judged(out, told)
+    return of_folder(files, HistorySettings(history, told["cluster"]), out, given, naming, told["listen"], judged)
+
+
+def _judged(out: str, told: dict[str, Any]) -> tuple[Rules, Alerts] | None:
+    from whowas.settings import Alerts, Rules
+
+    if told["alerts"] is None:
+        if told["rules"] or told["site"] or told["silences"]:
+            raise click.UsageError("cannot judge without a place for what is found: say --alerts FILE")
+        return None
+    rules = Rules(f"{out}/{STATE}", told["rules"] or ("pack",), told["site"], told["silences"])
+    return rules, Alerts(file=told["alerts"])
 
 
 def _stream(config: StreamConfig, as_json: bool) -> int:

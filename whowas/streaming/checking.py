@@ -49,6 +49,9 @@ def checks(config: StreamConfig) -> Iterator[Check]:
         yield _try("letters", lambda: _written(config, consumer, letters.topic or ""))
     if letters.folder:
         yield _try("letters", lambda: _letters(letters.folder or ""))
+    if config.rules is not None:
+        yield _try("rules", lambda: _rules(config))
+        yield _try("alerts", lambda: _alerts(config))
     for one in consumer:
         one.close()
 
@@ -113,6 +116,31 @@ def _replica(config: StreamConfig, topic: str) -> str:
             f"cannot keep a replica of topic '{topic}' in '{path}': it is something else; name a new file"
         )
     return f"topic '{topic}': {end - first:,} messages; '{path}' has come to {known.next if known else 0:,} of {end:,}"
+
+
+def _rules(config: StreamConfig) -> str:
+    from detect.silences import Silences
+    from whowas.streaming.judging import ruleset_of
+
+    assert config.rules is not None
+    if config.rules.silences is not None:
+        Silences.load(config.rules.silences)
+    found = ruleset_of(config)
+    return f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
+
+
+def _alerts(config: StreamConfig) -> str:
+    from whowas.alerting import Alerts
+    from whowas.streaming.judging import ruleset_of
+    from whowas.streaming.outlets import outlets
+
+    places = outlets(config, ruleset_of(config))
+    alerts = Alerts(places)
+    try:
+        alerts.check()
+    finally:
+        alerts.close()
+    return f"to {', '.join(one.name for one in places)}"
 
 
 def _parquet(folder: str, group: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow.compute as pc
 
@@ -30,7 +31,9 @@ from whowas.streaming.outlets import outlets
 from whowas.streaming.vitals import JudgingVitals
 
 LOOK_SECONDS = 0.5
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 2.0
+# Findings with their evidence are heavy: so many leave the judge in one look.
+AT_ONCE = 500
 
 
 class EventTime:
@@ -66,7 +69,7 @@ class Judging:
 
     def __init__(self, config: StreamConfig) -> None:
         assert config.rules is not None
-        self._state = State(config.rules.state)
+        self._state = _state(config.rules.state)
         self._time = EventTime()
         self._looked_at = 0.0
         self._untold = False
@@ -121,7 +124,10 @@ class Judging:
         """Send what is news, and remember what has arrived. Never waits."""
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = time.monotonic()
-            self._tell(self._alerts.send(self._judge.pending()))
+            self._send()
+
+    def _send(self) -> None:
+        self._tell(self._alerts.send(self._judge.pending(AT_ONCE, skip=self._alerts.on_the_way())))
 
     def _tell(self, arrived: Sequence[Finding]) -> None:
         if arrived:
@@ -130,7 +136,7 @@ class Judging:
 
     def finish(self) -> None:
         """Wait a little for what is on its way; the rest is offered again by the next run. Raises: OutputError."""
-        self._tell(self._alerts.send(self._judge.pending()))
+        self._send()
         self._tell(self._alerts.flush(FLUSH_SECONDS))
         if self._untold:
             self._commit()
@@ -149,6 +155,14 @@ class Judging:
             troubles=dict(self._alerts.troubles()),
             undelivered=self._alerts.open,
         )
+
+
+def _state(path: str) -> State:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder of '{path}': {error.strerror}; see [rules] state") from error
+    return State(path)
 
 
 def ruleset_of(config: StreamConfig) -> RuleSet:
