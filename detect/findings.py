@@ -22,6 +22,8 @@ from detect.silences import Silences
 from detect.state import DONE, OPEN, SILENCED, UNTOLD, State
 
 Words = npt.NDArray[np.int64]
+# Findings whose evidence is read at once.
+TOGETHER = 200
 Texts = tuple[tuple[str, str | None], ...]
 Entry = tuple[int, int, int, int]
 
@@ -236,12 +238,21 @@ class Findings:
         news = (one for one in self._news.values() if one.uid not in skip)
         due = [one for one in news if (one.closed or not over) and self._is_due(one, now)]
         due.sort(key=self._urgency)
-        found: list[Finding] = []
+        chosen: list[Growing] = []
         for one in due:
-            if most is not None and len(found) >= most:
+            if most is not None and len(chosen) >= most:
                 break
             if not self._silenced(one, silences) and self._may(one, rate):
-                found.append(self._finding(one, evidence=True))
+                chosen.append(one)
+        return self._findings(chosen)
+
+    def _findings(self, chosen: list[Growing]) -> list[Finding]:
+        """Findings with their evidence, some hundred rows read at a time."""
+        found: list[Finding] = []
+        for low in range(0, len(chosen), TOGETHER):
+            together = chosen[low : low + TOGETHER]
+            self._rows.fetch(entry[3] for one in together for entry in one.evidence)
+            found += [self._finding(one, evidence=True) for one in together]
         return found
 
     def _is_due(self, one: Growing, now: float) -> bool:
@@ -328,10 +339,8 @@ class Findings:
     def _put_aside(self, one: Growing) -> None:
         keep_us = one.end_us + self._limits.keep_us
         references = {entry[3] for entry in one.evidence}
-        for reference in references - one.put_aside:
-            flow = self._rows.flow(reference)
-            if flow is not None:
-                self._state.keep_flow(reference, keep_us, flow)
+        for reference, flow in self._rows.fetch(references - one.put_aside).items():
+            self._state.keep_flow(reference, keep_us, flow)
         one.put_aside = references
 
     def saved(self) -> None:
