@@ -19,7 +19,7 @@ FEW = frozenset(
     f"{side}_{name}"
     for side in ("src", "dst")
     for name in ("namespace", "workload", "workload_kind", "service", "node", "zone", "kind", "confidence")
-) | {"cluster", "direction", "protocol", "dst_port"}  # fmt: skip
+) | {"cluster", "direction", "protocol"}  # fmt: skip
 DEFAULT_PLACES = advice.Places()
 
 

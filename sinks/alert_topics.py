@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sinks import kafka
 from sinks.kafka_topics import missing
@@ -86,9 +88,7 @@ class AlertTopics:
 
     def close(self) -> None:
         """Let go of the broker."""
-        if self._producer is not None:
-            self._producer.close()
-            self._producer = None
+        self._leave()
         self._refused.close()
 
     @property
@@ -110,9 +110,13 @@ class AlertTopics:
         """Begin anew: a client that failed a message may take no other, and would send the old ones beside the new."""
         self.trouble = str(error)
         self._sent.clear()
+        self._leave()
+
+    def _leave(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close()
+            with suppress(BrokerError):  # what was not acknowledged is sent again anyhow
+                producer.close()
 
     def _one_by_one(self) -> None:
         """One of them is refused, and nobody says which: send each by itself, and keep those that are."""
@@ -126,12 +130,16 @@ class AlertTopics:
         self._sent.clear()
 
     def _alone(self, alert: Alert) -> None:
-        if self._producer is not None:
-            self._producer.close()
-            self._producer = None
+        """A client of its own: one that failed a message may say of the next that it failed too."""
+        self._leave()
         try:
             self._hand_over(alert)
-            if not self._connected().flush(ALONE_SECONDS):
-                raise BrokerError(f"cannot send alerts: no broker of {self._place} has acknowledged in time; try again")
+            self._wait()
         except MessageRefused as error:
             self._refused.keep(alert, str(error))
+
+    def _wait(self) -> None:
+        end = time.monotonic() + ALONE_SECONDS
+        while not self._connected().flush(1.0):
+            if time.monotonic() > end:
+                raise BrokerError(f"cannot send alerts: no broker of {self._place} has acknowledged in time; try again")

@@ -6,6 +6,7 @@ broker is down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -101,11 +102,11 @@ class _KafkaPython:
             self.flush(30)
 
     def flush(self, seconds: float) -> bool:
-        with self._in_words("write to Kafka"):
-            try:
-                self._producer.flush(timeout=seconds)
-            except self._kafka.errors.KafkaTimeoutError:
+        end = time.monotonic() + seconds
+        while not self._flushed(max(0.0, end - time.monotonic())):
+            if time.monotonic() >= end:
                 return False
+            time.sleep(0.02)
         waiting, self._waiting = self._waiting, []
         failed = [one.exception for one in waiting if one.failed()]
         if not failed:
@@ -114,6 +115,20 @@ class _KafkaPython:
         theirs = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.InvalidRecordError)
         words = _words("write to Kafka", failed[0])
         raise MessageRefused(words) if isinstance(failed[0], theirs) else BrokerError(words, passing=False)
+
+    def _flushed(self, seconds: float) -> bool:
+        errors = self._kafka.errors
+        with self._in_words("write to Kafka"):
+            try:
+                self._producer.flush(timeout=seconds)
+            except errors.KafkaTimeoutError:
+                return False
+            except errors.UnknownError as error:
+                # So it says of a batch that the broker finds too large while it is being split: nothing has failed yet.
+                if "Future not done" not in str(error):
+                    raise
+                return False
+        return True
 
     def begin(self) -> None:
         with self._in_words("begin a transaction"):

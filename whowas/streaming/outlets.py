@@ -21,7 +21,7 @@ from whowas.settings import Alerts, StreamConfig, Webhook
 
 
 def outlets(config: StreamConfig, ruleset: RuleSet) -> list[Outlet]:
-    """Return every place for alerts. What one refuses for good is kept beside the rules' state."""
+    """Return every place for alerts. What one refuses for good is kept beside the state of the rules."""
     assert config.rules is not None
     assert config.alerts is not None
     places = Places(config.history.path, config.parquet.folder if config.parquet is not None else Places().flows)
