@@ -1,4 +1,4 @@
-"""Flows, rules and a plain Python judge for tests of the judge: one sorted pass over everything, no state, no batches."""
+"""Flows, rules and a plain Python judge for tests: one sorted pass over everything, without state or batches."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def info(name: str, **told: Any) -> RuleInfo:
     return RuleInfo(id=f"id-{name}", name=name, title=name, level=told.pop("level", "medium"), **told)
 
 
-def rule(name: str, silent: bool = False, first_seen: FirstSeen | None = None, sql: str = "true", **told: Any) -> FlowRule:
+def rule(
+    name: str, silent: bool = False, first_seen: FirstSeen | None = None, sql: str = "true", **told: Any
+) -> FlowRule:
     """A flow rule of a test."""
     return FlowRule(info(name, **told), sql, frozenset(), first_seen, silent)
 
