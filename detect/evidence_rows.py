@@ -155,7 +155,8 @@ class EvidenceRows:
 def as_flow(one: Any) -> dict[str, Any]:
     """Return a batch or table of one row as Python values, labels as dicts."""
     # Row by row and column by column: to_pylist would look at every word of every dictionary.
-    flow = {name: column[0].as_py() for name, column in zip(one.schema.names, one.columns, strict=True)}
+    told = {name: column[0].as_py() for name, column in zip(one.schema.names, one.columns, strict=True)}
+    flow: dict[str, Any] = {name: told.get(name) for name in table_schema().names}
     for side in LABELS:
         if flow.get(side) is not None:
             flow[side] = dict(flow[side])
@@ -199,10 +200,7 @@ def _narrowed(column: Any) -> Any:
 
 
 def _unpack(block: Block) -> tuple[Words, Any]:
-    """Rows and a table that has every column of table_schema again."""
+    """Rows, and a table of the columns that are not null."""
     told = pa.ipc.open_stream(block.data).read_all()
     rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
-    columns = {name: told.column(name) for name in told.schema.names if name}
-    for one in table_schema():
-        columns.setdefault(one.name, pa.nulls(len(rows), one.type))
-    return rows, pa.table(columns)
+    return rows, told
