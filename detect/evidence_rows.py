@@ -154,7 +154,8 @@ class EvidenceRows:
 
 def as_flow(one: Any) -> dict[str, Any]:
     """Return a batch or table of one row as Python values, labels as dicts."""
-    flow: dict[str, Any] = one.to_pylist()[0]
+    # Row by row and column by column: to_pylist would look at every word of every dictionary.
+    flow = {name: column[0].as_py() for name, column in zip(one.schema.names, one.columns, strict=True)}
     for side in LABELS:
         if flow.get(side) is not None:
             flow[side] = dict(flow[side])
@@ -170,7 +171,7 @@ def _pack(batch: Any, rows: Words) -> bytes:
         if column.null_count == len(column):
             continue
         if pa.types.is_dictionary(column.type):
-            column = _compact(column)
+            column = _narrowed(_compact(column))
         columns.append(column)
         fields.append(pa.field(field.name, column.type))
     if not columns:
@@ -188,6 +189,13 @@ def _compact(column: Any) -> Any:
     if is_nested(column.type):
         return column.dictionary.take(column.indices)
     return column.cast(column.type.value_type).dictionary_encode()
+
+
+def _narrowed(column: Any) -> Any:
+    """Half of what is written are places in dictionaries: in two octets where they fit."""
+    if not pa.types.is_dictionary(column.type) or len(column.dictionary) > 1 << 15:
+        return column
+    return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int16()), column.dictionary)
 
 
 def _unpack(block: Block) -> tuple[Words, Any]:

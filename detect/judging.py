@@ -27,10 +27,10 @@ import numpy.typing as npt
 
 from detect.correlating import Correlator, judged
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Findings, Judged, Teller, Texts
+from detect.findings import Findings, Judged, Teller
 from detect.firsts import Firsts
 from detect.limits import AlertRate, Limits
-from detect.looking import Hashes, Look, text_of
+from detect.looking import Hashes, Look
 from detect.model import Correlation, Finding, FlowRule, RuleSet
 from detect.silences import Silences
 from detect.state import DONE, SILENCED, UNTOLD, State
@@ -181,7 +181,12 @@ class Judge:
         rows = rows[np.lexsort((windows_of, keys))] if info.group_by or windows_of[0] != windows_of[-1] else rows
         high, low = look.ids
         found = Judged(look.keys(info.group_by)[rows], look.starts[rows], high[rows], low[rows], first + rows)
-        self.findings.add(info.id, found, self.horizon_us, lambda at: look_texts(look, info.group_by, int(rows[at])))
+        self.findings.add(
+            info.id,
+            found,
+            self.horizon_us,
+            lambda at: tuple((one, look.text(one, int(rows[at]))) for one in info.group_by),
+        )
 
     def _add_events(self, of: Correlator | Firsts, events: Words) -> None:
         if len(events):
@@ -300,16 +305,6 @@ class Judge:
     def close(self) -> None:
         """Let go of the state. What was not committed is gone, and will be judged again."""
         self.state.close()
-
-
-def look_texts(look: Look, columns: tuple[str, ...], row: int) -> Texts:
-    """Return what a row of a batch says in some columns, as people read it."""
-    bases = dict.fromkeys(one.partition(".")[0] for one in columns)
-    flow = {base: look.batch.column(base)[row].as_py() for base in bases}
-    flow = {
-        base: dict(value) if base.endswith("_labels") and value is not None else value for base, value in flow.items()
-    }
-    return tuple((one, text_of(flow, one)) for one in columns)
 
 
 def _matcher(ruleset: RuleSet) -> Matching:
