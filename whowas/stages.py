@@ -127,7 +127,14 @@ class Alert:
 
 
 class AlertSink(Protocol):
-    """Where alerts go, at least once each."""
+    """Where alerts go, at least once each. After an error everything since the last good flush may be sent again.
+
+    trouble: why what was sent does not get on, "" while it does. refused: alerts that the other side will never take,
+    kept in dead letters with the reason; they count as arrived.
+    """
+
+    trouble: str
+    refused: int
 
     def check(self) -> None:
         """Refuse before the first flow what could not be delivered at the end. Raises: OutputError, BrokerError."""

@@ -99,8 +99,9 @@ def _flows(node: Node, base: Node) -> Iterator[CaseFlow]:
         raise Refused(f"'{node.value['times'].text}' is no number of flows", f"say 1 to {MOST_TIMES:,}", node.line)
     at, every = (duration_us(node.value[word], 0) if word in node.value else 0 for word in ("at", "every"))
     whole = Node(base.value | node.value, node.line, key_lines=base.key_lines | node.key_lines)
+    alike = None if any("{n}" in one.text for one in whole.value.values()) else _columns(whole, 1)
     for number in range(1, times + 1):
-        yield CaseFlow(at + (number - 1) * every, _columns(whole, number))
+        yield CaseFlow(at + (number - 1) * every, alike or _columns(whole, number))
 
 
 def _columns(node: Node, number: int) -> dict[str, Any]:

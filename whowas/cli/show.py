@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cells import clean as clean
+from whowas.cells import size as size
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,27 +24,6 @@ COLOURS = {
     "none": "magenta",
     "unknown": "red",
 }
-UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-
-
-def clean(value: Any) -> str:
-    """Make text from the cluster safe to print: control characters and direction marks become escapes.
-
-    Labels and names are written by whoever may create a pod; a terminal obeys what it is sent.
-    """
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def size(count: float) -> str:
-    """Bytes for people, powers of 1000 as disks and links count."""
-    for unit in UNITS:
-        if abs(count) < 1000 or unit == UNITS[-1]:
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def between(first: int | None, last: int | None) -> str:

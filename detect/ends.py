@@ -1,0 +1,85 @@
+"""The two ends of a flow as findings speak of them, and which end a finding is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from detect.model import Finding
+
+SURE = ("exact", "likely")
+# How far a name of this confidence can be relied on, of 100; an analyst's own scale may differ, the words do not.
+SCORES = {
+    "exact": 99, "likely": 80, "node": 90, "service": 90, "external": 90, "snat": 40, "ambiguous": 30, "none": 20,
+    "unknown": 10,
+}  # fmt: skip
+
+
+class End(NamedTuple):
+    """One end of a flow: the columns of one side, without `src_` or `dst_`; None is what is not known."""
+
+    side: str
+    columns: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a column's value; a map or list is never None."""
+        value = self.columns.get(name)
+        return value if value is not None else _EMPTY.get(name)
+
+    @property
+    def is_pod(self) -> bool:
+        """Say whether a pod held the address, and nobody else could have."""
+        return self.kind == "pod" and self.confidence in SURE and bool(self.pod)
+
+    @property
+    def label(self) -> str:
+        """The shortest name that says who it was: namespace/pod, else what is known."""
+        if self.pod:
+            return f"{self.namespace}/{self.pod}" if self.namespace else str(self.pod)
+        if self.workload or self.service:
+            name = self.workload or self.service
+            return f"{self.namespace}/{name}" if self.namespace else str(name)
+        return str(self.node or self.ip or "?")
+
+
+_EMPTY: dict[str, Any] = {"labels": {}, "images": [], "candidates": []}
+
+
+def end(flow: Mapping[str, Any], side: str) -> End:
+    """Return one side ("src", "dst") of a row."""
+    begin = f"{side}_"
+    return End(side, {name[4:]: value for name, value in flow.items() if name.startswith(begin)})
+
+
+def both(flow: Mapping[str, Any]) -> tuple[End, End]:
+    """Return source and destination of a row."""
+    return end(flow, "src"), end(flow, "dst")
+
+
+def suspects(finding: Finding) -> list[End]:
+    """The ends whose doing the finding is, each address and holder once, in the order of the evidence.
+
+    That is the source, unless no pod stands there and one stands at the destination.
+    """
+    return list(_distinct(_suspect(one) for one in finding.flows))
+
+
+def score(finding: Finding) -> int:
+    """How far the names in the evidence can be relied on, of 100: the score of the least sure suspect end."""
+    return min((SCORES.get(one.confidence, SCORES["unknown"]) for one in suspects(finding)), default=SCORES["unknown"])
+
+
+def _suspect(flow: Mapping[str, Any]) -> End:
+    source, destination = both(flow)
+    if source.kind != "pod" and not source.candidates and destination.kind == "pod":
+        return destination
+    return source
+
+
+def _distinct(ends: Iterator[End]) -> Iterator[End]:
+    seen: set[Sequence[Any]] = set()
+    for one in ends:
+        key = (one.ip, one.pod_uid, one.namespace, one.pod, one.confidence)
+        if key not in seen:
+            seen.add(key)
+            yield one

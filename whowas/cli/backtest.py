@@ -1,0 +1,170 @@
+"""`whowas backtest`: rules over named flows of the past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
+from whowas.cli.show import between, clean, console, plural, print_json, rate, wants_progress
+
+if TYPE_CHECKING:
+    from whowas.backtest import Result, RuleCount
+
+LEVELS = ("informational", "low", "medium", "high", "critical")
+
+
+@click.command(short_help="Judge flows of the past by rules.")
+@RULES
+@click.option("-f", "--flows", required=True, type=click.Path(), metavar="DIR", help="Where a replay wrote flows.")
+@SITE
+@click.option("--silences", type=click.Path(), metavar="TOML", help="Findings that are not told until a date.")
+@click.option("-o", "--out", type=click.Path(), metavar="FILE", help="Write findings here: OCSF, one JSON a line.")
+@click.option(
+    "--existing",
+    type=click.Choice(["refuse", "replace"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a FILE that is there.",
+)
+@click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Leave out what is below.")
+@click.option(
+    "--show", type=click.IntRange(0, 100), default=1, show_default=True, metavar="N", help="Findings shown whole."
+)
+@click.option("-H", "--history", metavar="HISTORY", help="Named in the commands that findings propose.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
+@click.pass_context
+def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: Any) -> None:
+    """Judge named flows of the past by rules: what would have been found, how often, and what each rule costs.
+
+    \b
+    Example:
+      whowas backtest --flows named --level medium
+
+    DIR is what `whowas replay` or `whowas stream` wrote: a folder of Parquet files, or one file.
+    The same flows give the same findings, by uid, as they give live.
+    """
+    from whowas.backtest import Wishes, backtest
+    from whowas.cli.replay import say_compiling
+    from whowas.flow_files import FlowFiles
+
+    loaded = load_rules(rules, told["site"])
+    files = FlowFiles.find(flows)
+    wishes = Wishes(told["out"], told["existing"] == "replace", told["level"], told["show"], told["history"])
+    say_compiling(told["as_json"])
+    with _Bar(wants_progress(False, told["as_json"])) as bar:
+        result = backtest(loaded.ruleset, files, wishes, _silences(told["silences"]), bar.seen)
+    if told["as_json"]:
+        print_json(result.to_json())
+    else:
+        _print(result, wishes.history, flows)
+    for path, why in result.unreadable[:5]:
+        click.echo(f"whowas: {clean(path)}: {clean(why)}", err=True)
+    ctx.exit(1 if result.unreadable else 0)
+
+
+def _silences(path: str | None) -> Any:
+    from detect.silences import Silences
+
+    return None if path is None else Silences.load(path)
+
+
+class _Bar:
+    """One bar over all flows, on a terminal; silent elsewhere."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        if self._shown:
+            from rich import progress as rich
+
+            self._bar = rich.Progress(
+                rich.TextColumn("{task.description}"),
+                rich.BarColumn(bar_width=24),
+                rich.TaskProgressColumn(),
+                rich.TextColumn("{task.fields[read]}"),
+                rich.TimeRemainingColumn(compact=True),
+                console=console(err=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("judging", total=None, read="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def seen(self, seen: Any) -> None:
+        """Take the reading's word."""
+        if self._bar is not None:
+            took = max(self._bar.tasks[self._task].elapsed or 0.0, 1e-3)
+            read = f"{seen.consumed:,} flows  {rate(seen.consumed / took)}/s"
+            self._bar.update(self._task, completed=seen.consumed, total=seen.total, read=read)
+
+
+def _print(result: Result, history: str | None, flows: str) -> None:
+    screen = console()
+    found = [one for one in result.rules if one.findings]
+    screen.print(
+        f"{plural(result.flows, 'flow')} in {plural(result.files, 'file')}   {plural(len(result.rules), 'rule')}   "
+        f"{plural(result.findings, 'finding')} of {plural(len(found), 'rule')}   {result.seconds:.1f} s"
+    )
+    if found:
+        _print_table(sorted(found, key=_weight), screen)
+    _print_rest(result, screen)
+    for one in result.top:
+        _print_finding(one, history, flows, screen)
+    if result.out is not None:
+        screen.print(f"wrote {clean(result.out)}  ({plural(result.findings, 'finding')})")
+
+
+def _weight(one: RuleCount) -> tuple[int, int, str]:
+    return (-LEVELS.index(one.info.level), -one.findings, one.info.name)
+
+
+def _print_table(counts: list[RuleCount], screen: Any) -> None:
+    from rich.text import Text
+
+    rows = [
+        (
+            one.info.level,
+            clean(one.info.name),
+            f"{one.findings:,}",
+            f"{one.flows:,}",
+            between(one.first_us, one.last_us),
+            "" if one.cost_ns is None else f"{one.cost_ns:,.0f} ns",
+        )
+        for one in counts
+    ]
+    heads = ("level", "rule", "findings", "flows", "first .. last flow", "cost a flow")
+    wide = [max(len(row[n]) for row in [heads, *rows]) for n in range(len(heads))]
+    for row in [heads, *rows]:
+        cells = [f"{cell:>{wide[n]}}" if n in (2, 3, 5) else f"{cell:<{wide[n]}}" for n, cell in enumerate(row)]
+        style = "bold" if row is heads else ""
+        told = Text("  ".join(cells).rstrip(), style=style)
+        if row is not heads:
+            told.stylize(LEVEL_COLOURS[row[0]], 0, len(row[0]))
+        screen.print(told)
+
+
+def _print_rest(result: Result, screen: Any) -> None:
+    quiet = sum(not one.findings for one in result.rules)
+    dear = max(result.rules, key=lambda one: one.cost_ns or 0.0, default=None)
+    told = [f"{plural(quiet, 'rule')} found nothing"]
+    if result.below:
+        told.append(f"{plural(result.below, 'finding')} below the level left out")
+    told += [f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(result.counts.items())]
+    if dear is not None and dear.cost_ns:
+        told.append(f"dearest: {clean(dear.info.name)} {dear.cost_ns:,.0f} ns a flow")
+    screen.print(", ".join(told))
+
+
+def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> None:
+    from detect.advice import Places
+    from detect.telling import text
+
+    screen.print()
+    screen.print(text(one, Places(history or "HISTORY", flows)))

@@ -1,0 +1,213 @@
+"""`whowas rules`: list, check, test and explain rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from whowas.cli.show import clean, console, plural, print_json
+from whowas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from detect.model import Correlation, FlowRule
+    from detect.sigma import Loaded
+    from detect.trying import Tried
+
+LEVEL_COLOURS = {"informational": "cyan", "low": "blue", "medium": "yellow", "high": "red", "critical": "bold red"}
+RULES = click.option(
+    "-r",
+    "--rules",
+    multiple=True,
+    metavar="DIR",
+    help="Rules: files or folders; `pack` stands for those delivered, which are meant where nothing is said.",
+)
+SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Lists of your place, behind the rules' %names%.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+
+
+@click.group(short_help="List, check, test and explain rules.")
+def command() -> None:
+    """Look after rules on named flows, which are Sigma: list, check, test on their own cases, explain as SQL.
+
+    \b
+    Example:
+      whowas rules explain ssh_to_node
+
+    docs/how-to/rules.md tells how to write one.
+    """
+
+
+def load_rules(rules: tuple[str, ...], site: str | None) -> Loaded:
+    """Load rules for use. Raises: ConfigError that names each that cannot be honoured."""
+    from detect.pack import rule_paths
+    from detect.sigma import load
+    from detect.site import load_site
+
+    return load(rule_paths(rules), load_site(site))
+
+
+@command.command(name="list")
+@RULES
+@SITE
+@JSON
+def list_(rules: tuple[str, ...], site: str | None, as_json: bool) -> None:
+    """List rules with their level and what they look at.
+
+    \b
+    Example:
+      whowas rules list
+    """
+    from rich.text import Text
+
+    found = sorted(_heard(load_rules(rules, site)), key=lambda one: one.info.name)
+    if as_json:
+        print_json([_told(one) for one in found])
+        return
+    screen = console()
+    rows = [(one.info.level, clean(one.info.name), _kind(one), clean(one.info.title)) for one in found]
+    wide = [max([len(row[n]) for row in rows], default=0) for n in range(4)]
+    for row in rows:
+        line = Text("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip())
+        line.stylize(LEVEL_COLOURS[row[0]], 0, len(row[0]))
+        screen.print(line)
+    screen.print(plural(len(rows), "rule"))
+
+
+def _heard(loaded: Loaded) -> list[FlowRule | Correlation]:
+    """Rules that make findings."""
+    return [*(one for one in loaded.ruleset.rules if not one.silent), *loaded.ruleset.correlations]
+
+
+def _kind(one: FlowRule | Correlation) -> str:
+    from whowas.backtest import kind
+
+    return kind(one)
+
+
+def _told(one: FlowRule | Correlation) -> dict[str, Any]:
+    info = one.info
+    return {
+        "id": info.id,
+        "name": info.name,
+        "title": info.title,
+        "level": info.level,
+        "kind": _kind(one),
+        "attacks": list(info.attacks),
+        "description": info.description,
+        "false_positives": list(info.false_positives),
+        "group_by": list(info.group_by),
+        "window_seconds": info.window_us / 1e6,
+        "path": info.path,
+        "line": info.line,
+    }
+
+
+@command.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR...")
+@SITE
+@JSON
+@click.pass_context
+def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
+    """Say whether rules can be honoured: each refusal with file, line and what to do. Exit code 1 if one cannot.
+
+    \b
+    Example:
+      whowas rules check pack
+    """
+    from detect.pack import rule_paths
+    from detect.sigma import load
+    from detect.site import load_site
+
+    found = load(rule_paths(paths), load_site(site), strict=False)
+    rules, correlations = len(found.ruleset.rules), len(found.ruleset.correlations)
+    if as_json:
+        refused = [
+            {"path": one.path, "line": one.line, "rule": one.rule, "cause": one.cause, "what_to_do": one.advice}
+            for one in found.refusals
+        ]
+        print_json({"rules": rules, "correlations": correlations, "cases": len(found.cases), "refused": refused})
+    else:
+        for refusal in found.refusals:
+            click.echo(clean(refusal))
+        click.echo(
+            f"{plural(rules, 'rule')} on flows, {plural(correlations, 'correlation')}, "
+            f"{plural(len(found.cases), 'test case')}: {f'{len(found.refusals)} refused' if found.refusals else 'sound'}"
+        )
+    ctx.exit(1 if found.refusals else 0)
+
+
+@command.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...")
+@SITE
+@JSON
+@click.pass_context
+def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
+    """Judge each rule's own cases; without FILE those of the rules delivered. Exit code 1 if one goes wrong.
+
+    \b
+    Example:
+      whowas rules test
+    """
+    from detect.trying import try_cases
+
+    loaded = load_rules(paths, site)
+    tried = list(try_cases(loaded.ruleset, loaded.cases))
+    untried = sorted({one.info.name for one in _heard(loaded)} - {one.case.rule for one in tried})
+    wrong = [one for one in tried if not one.right]
+    if as_json:
+        print_json({"cases": len(tried), "wrong": [_wrong(one) for one in wrong], "without_cases": untried})
+    else:
+        _print_tried(tried, wrong, untried)
+    ctx.exit(1 if wrong else 0)
+
+
+def _wrong(one: Tried) -> dict[str, Any]:
+    case = one.case
+    wanted = "match" if case.matches else "ignore"
+    return {"rule": case.rule, "case": case.title, "wanted": wanted, "path": case.path, "line": case.line, "why": one.why}
+
+
+def _print_tried(tried: list[Tried], wrong: list[Tried], untried: list[str]) -> None:
+    for one in wrong:
+        case = one.case
+        wanted = "should have been found and was not" if case.matches else "should not have been found and was"
+        click.echo(f"{clean(case.path)}:{case.line}: {clean(case.rule)}: {clean(case.title)}: {wanted}")
+        for line in one.why:
+            click.echo(f"    {clean(line)}")
+    rules = len({one.case.rule for one in tried})
+    right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
+    click.echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
+    if untried:
+        click.echo(f"without cases: {clean(', '.join(untried))}")
+
+
+@command.command()
+@click.argument("rule")
+@RULES
+@SITE
+def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
+    """Print the SQL that finds a rule's flows, for `whowas query`. RULE is a name or an id.
+
+    \b
+    Example:
+      whowas rules explain horizontal_scan
+
+    whowas query "$(whowas rules explain ssh_to_node)" --flows named
+    """
+    from detect.sigma import explain as sql_of
+
+    ruleset = load_rules(rules, site).ruleset
+    known = {key: one for one in (*ruleset.rules, *ruleset.correlations) for key in (one.info.id, one.info.name)}
+    if rule not in known:
+        raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
+    one = known[rule]
+    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
+    click.echo(sql_of(one, ruleset.rules))
+
+
+def _near(rule: str, known: dict[str, Any]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(rule, known, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else "'whowas rules list' names them"

@@ -1,0 +1,143 @@
+"""Named flows as a replay or a stream left them: Parquet files, read in about the order of time with flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from whowas.errors import InputError
+from whowas.schema import is_nested, table_schema
+
+BATCH_ROWS = 65_536
+EARLIEST = -(1 << 62)
+NEEDED = ("flow_id", "start_time")
+
+
+class Part(NamedTuple):
+    """One row group of a file. low_us: start of its first flow; what does not tell comes first."""
+
+    low_us: int
+    path: str
+    group: int
+
+
+class Seen(NamedTuple):
+    """How far a reading has come, in flows."""
+
+    path: str
+    consumed: int
+    total: int
+
+
+@dataclass
+class FlowFiles:
+    """The files of a folder, or one file. unreadable: (path, reason) of what was left out or broke off."""
+
+    folder: str
+    parts: list[Part] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def find(cls, folder: str) -> FlowFiles:
+        """Look at every file. Raises: InputError when there are no flows."""
+        where, found = Path(folder), cls(folder)
+        if not where.exists():
+            raise InputError(
+                f"cannot read flows '{folder}': no such folder; make them with 'whowas replay … --out {folder}'"
+            )
+        paths = sorted(map(str, where.rglob("*.parquet"))) if where.is_dir() else [folder]
+        if not paths:
+            raise InputError(f"cannot read flows '{folder}': no Parquet file in it; name the --out of a replay")
+        for path in paths:
+            found._look(path)
+        if not found.files:
+            path, why = found.unreadable[0]
+            raise InputError(f"cannot read flows '{path}': {why}; name the --out of a replay")
+        found.parts.sort()
+        return found
+
+    def _look(self, path: str) -> None:
+        try:
+            about = pq.read_metadata(path)
+        except (OSError, pa.ArrowException) as error:
+            self.unreadable.append((path, _first_line(error)))
+            return
+        leaves = {about.schema.column(n).path: n for n in range(len(about.schema))}
+        missing = [name for name in NEEDED if name not in leaves]
+        if missing:
+            self.unreadable.append((path, f"it holds no named flows: there is no column '{missing[0]}'"))
+            return
+        self.files += 1
+        self.rows += about.num_rows
+        groups = range(about.num_row_groups)
+        self.parts += [Part(_low_us(about.row_group(n).column(leaves["start_time"])), path, n) for n in groups]
+
+    def batches(self, seen: Callable[[Seen], None] | None = None) -> Iterator[tuple[Any, int]]:
+        """Yield (record batch of table_schema, us before which no flow begins that is still to come)."""
+        done = 0
+        for part in self.parts:
+            try:
+                for batch in _read(part):
+                    yield batch, part.low_us
+                    done += batch.num_rows
+                    if seen is not None:
+                        seen(Seen(part.path, done, self.rows))
+            except (OSError, pa.ArrowException) as error:
+                self.unreadable.append((part.path, _first_line(error)))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _low_us(column: Any) -> int:
+    told = column.statistics
+    if told is None or not told.has_min_max:
+        return EARLIEST
+    return int(pa.scalar(told.min, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())
+
+
+def _read(part: Part) -> Iterator[Any]:
+    with pq.ParquetFile(part.path, pre_buffer=False) as file:
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[part.group]):
+            yield fitted(batch, _cluster(part.path))
+
+
+def _cluster(path: str) -> str | None:
+    """The cluster that a folder's name tells, as partitions have it."""
+    named = [one.partition("=")[2] for one in Path(path).parent.parts if one.startswith("cluster=")]
+    return unquote(named[-1]) if named else None
+
+
+def fitted(batch: Any, cluster: str | None) -> Any:
+    """Return a batch of a file as one of table_schema: what is missing is null, the cluster is told by the folder."""
+    arrays = []
+    for want in table_schema():
+        if want.name in batch.schema.names:
+            arrays.append(_cast(batch.column(want.name), want.type))
+        else:
+            value = cluster if want.name == "cluster" else None
+            arrays.append(pa.repeat(pa.scalar(value, _plain(want.type)), batch.num_rows))
+            arrays[-1] = _cast(arrays[-1], want.type)
+    return pa.RecordBatch.from_arrays(arrays, schema=table_schema())
+
+
+def _plain(kind: Any) -> Any:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _cast(column: Any, kind: Any) -> Any:
+    if column.type == kind:
+        return column
+    if pa.types.is_dictionary(kind) and not is_nested(kind) and not pa.types.is_dictionary(column.type):
+        return pc.dictionary_encode(column.cast(kind.value_type)).cast(kind)
+    return column.cast(kind)
