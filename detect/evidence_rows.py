@@ -8,14 +8,14 @@ show, which are many and needed for minutes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from detect.looking import LABELS
+from detect.looking import LABELS, text_of
 from whowas.schema import is_nested, table_schema
 
 Words = npt.NDArray[np.int64]
@@ -111,33 +111,57 @@ class EvidenceRows:
         """They are durable now."""
         self._packed.clear()
 
-    def flows(self, references: Iterable[int]) -> list[dict[str, Any]]:
+    def flows(self, references: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows as Python values of table_schema; rows that are gone are left out."""
+        self.fetch(references)
         return [flow for one in references if (flow := self.flow(one)) is not None]
 
     def flow(self, reference: int) -> dict[str, Any] | None:
         """Return one row; None when it is gone."""
-        found = self._flows.get(reference)
-        if found is None:
-            found = self._look_up(reference >> ROW_BITS, reference & ROW)
-            if found is None:
-                return None
-            self._flows[reference] = found
-            if len(self._flows) > CACHED_FLOWS:
-                self._flows.popitem(last=False)
-        return found
+        if reference not in self._flows:
+            self.fetch([reference])
+        return self._flows.get(reference)
 
-    def _look_up(self, number: int, row: int) -> dict[str, Any] | None:
+    def fetch(self, references: Iterable[int]) -> None:
+        """Have rows at hand, many at a time: a batch or block is looked into once for all of them."""
+        wanted: dict[int, list[int]] = {}
+        for one in references:
+            if one not in self._flows:
+                wanted.setdefault(one >> ROW_BITS, []).append(one & ROW)
+        while len(self._flows) > CACHED_FLOWS:
+            self._flows.popitem(last=False)
+        for number, rows in wanted.items():
+            for row, flow in self._look_up(number, rows):
+                self._flows[number << ROW_BITS | row] = flow
+
+    def texts(self, reference: int, columns: Iterable[str]) -> list[str | None]:
+        """Return what one row says in some columns, as people read it."""
+        held = self._open.get(reference >> ROW_BITS)
+        if held is None:
+            flow = self.flow(reference) or {}
+        else:
+            bases = list(dict.fromkeys(one.partition(".")[0] for one in columns))
+            flow = as_flows(held.batch.select(bases).slice(reference & ROW, 1))[0]
+        return [text_of(flow, one) for one in columns]
+
+    def _look_up(self, number: int, rows: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         if number in self._open:
-            return as_flow(self._open[number].batch.slice(row, 1))
+            yield from zip(rows, as_flows(self._open[number].batch.take(pa.array(rows))), strict=True)
+            return
+        left = np.unique(rows)
         for tier in (0, 1):
             block = self._block(2 * number + tier)
             if block is not None:
-                rows, table = block
-                place = int(np.searchsorted(rows, row))
-                if place < len(rows) and rows[place] == row:
-                    return as_flow(table.slice(place, 1))
-        return self._load_flow(number << ROW_BITS | row)
+                there, table = block
+                found = left[np.isin(left, there)]
+                yield from zip(
+                    found.tolist(), as_flows(table.take(pa.array(np.searchsorted(there, found)))), strict=True
+                )
+                left = np.setdiff1d(left, found)
+        for row in left.tolist():
+            flow = self._load_flow(number << ROW_BITS | row)
+            if flow is not None:
+                yield row, flow
 
     def _block(self, number: int) -> tuple[Words, Any] | None:
         if number not in self._read:
@@ -152,15 +176,28 @@ class EvidenceRows:
         return found
 
 
-def as_flow(one: Any) -> dict[str, Any]:
-    """Return a batch or table of one row as Python values, labels as dicts."""
-    # Row by row and column by column: to_pylist would look at every word of every dictionary.
-    told = {name: column[0].as_py() for name, column in zip(one.schema.names, one.columns, strict=True)}
-    flow: dict[str, Any] = {name: told.get(name) for name in table_schema().names}
+def as_flows(many: Any) -> list[dict[str, Any]]:
+    """Return the rows of a batch or table as Python values of table_schema, labels as dicts."""
+    columns = {name: _values(many.column(name)) for name in many.schema.names}
     for side in LABELS:
-        if flow.get(side) is not None:
-            flow[side] = dict(flow[side])
-    return flow
+        if side in columns:
+            columns[side] = [None if one is None else dict(one) for one in columns[side]]
+    nothing: list[Any] = [None] * many.num_rows
+    names = table_schema().names
+    rows = zip(*(columns.get(name, nothing) for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _values(column: Any) -> list[Any]:
+    """A column as Python values. Words are looked up first: one by one they are slow to get."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.nulls(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary.take(column.indices)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _pack(batch: Any, rows: Words) -> bytes:
