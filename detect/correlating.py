@@ -18,13 +18,14 @@ from detect import windows
 from detect.evidence_rows import EvidenceRows
 from detect.findings import Judged, Texts
 from detect.limits import Limits
-from detect.looking import Look, text_of
+from detect.looking import Look
 from detect.model import Correlation
 from detect.timeline import LEAST, Timeline
 from whowas.errors import ConfigError
 
 Words = npt.NDArray[np.int64]
 MOST_RULES = 62
+NONE = np.zeros((0, windows.WIDTH), np.int64)
 
 
 @dataclass(frozen=True)
@@ -57,46 +58,51 @@ class Correlator:
         self, look: Look, matched: Mapping[int, Words], first: int, horizon_us: int, counts: Counter[str]
     ) -> Words:
         """Take the matches of a batch. first: reference of its first row. Returns: events that count from now on."""
-        new = self._events(look, matched, first)
-        late = new[:, windows.TIME] < horizon_us
+        rows, keys, bits = self._matches(look, matched)
+        late = look.starts[rows] < horizon_us
         if late.any():
             counts["late_for_correlation"] += int(late.sum())
-            new = new[~late]
-        if not len(new):
-            return new
-        groups, begins = self._timeline.add(new)
+            rows, keys, bits = rows[~late], keys[~late], bits[~late]
+        if not len(rows):
+            return NONE
+        order, groups, begins = self._timeline.place(keys)
         self._count_refused(counts)
-        new = self._timeline.taken
+        if not len(order):
+            return NONE
+        new = self._events(look, rows[order], keys[order], bits[order], first)
+        self._timeline.add(new, groups, begins)
         self._new.append(new)
-        times = new[:, windows.TIME]
-        self._rows.want(first, new[:, windows.REF] - first, int(times.max(initial=LEAST)) + self.rule.timespan_us)
-        if self._timeline.final or not len(new):
-            return new[:0]
-        return self._timeline.look(groups, times[begins[:-1]] - self.rule.timespan_us, times[begins[1:] - 1])
+        times, timespan = new[:, windows.TIME], self.rule.timespan_us
+        self._rows.want(first, rows[order], int(times.max()) + timespan)
+        if self._timeline.final:
+            return NONE
+        return self._timeline.look(groups, times[begins[:-1]] - timespan, times[begins[1:] - 1])
 
-    def _events(self, look: Look, matched: Mapping[int, Words], first: int) -> Words:
-        """(n, 8), ordered by (key, time, id): one event a flow and group, however many rules it matches."""
+    def _matches(self, look: Look, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
+        """Rows by (time, id), keys of their groups, bits: one entry a flow and group, however many rules it matches."""
         parts = [self._of_part(look, number, part, matched) for number, part in enumerate(self._parts)]
         rows, keys, bits = (np.concatenate([one[column] for one in parts]) for column in range(3))
-        if not len(rows):
-            return np.zeros((0, windows.WIDTH), np.int64)
-        if len(parts) > 1:
+        if len(parts) > 1 and len(rows):
             rows, keys, bits = _united(rows, keys, bits)
+            order = np.argsort(look.ranks[rows], kind="stable")
+            return rows[order], keys[order], bits[order]
+        return rows, keys, bits
+
+    def _events(self, look: Look, rows: Words, keys: Words, bits: Words, first: int) -> Words:
+        """(n, 8) events."""
         high, low = look.ids
         made = np.zeros((len(rows), windows.WIDTH), np.int64)
         made[:, windows.TIME], made[:, windows.BITS], made[:, windows.KEY] = look.starts[rows], bits, keys
         made[:, windows.HIGH], made[:, windows.LOW], made[:, windows.REF] = high[rows], low[rows], first + rows
         if self.rule.type == "value_count":
             made[:, windows.VALUE] = look.keys(self.rule.fields).view(np.int64)[rows]
-        places = np.empty(look.rows, np.int64)
-        places[look.order] = np.arange(look.rows)
-        return made[np.lexsort((places[rows], keys))]
+        return made
 
     def _of_part(self, look: Look, number: int, part: Part, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
         rows = matched.get(part.place)
         if rows is None or not len(rows):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-        rows = np.asarray(rows, np.int64)
+            return NONE[:, 0], NONE[:, 0], NONE[:, 0]
+        rows = look.in_order(np.asarray(rows, np.int64))
         if self.rule.type == "value_count":
             for one in self.rule.fields:
                 rows = rows[~look.missing(one)[rows]]
@@ -109,7 +115,7 @@ class Correlator:
 
     def advance(self, before_us: int, horizon_us: int) -> Words:
         """No flow that starts before `horizon_us` comes any more. Returns: events that count from now on."""
-        found = self._final(before_us, horizon_us) if self._timeline.final else np.zeros((0, windows.WIDTH), np.int64)
+        found = self._final(before_us, horizon_us) if self._timeline.final else NONE
         self._timeline.cut(horizon_us - self.rule.timespan_us)
         return found
 
@@ -120,13 +126,10 @@ class Correlator:
 
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
-        flow = self._rows.flow(int(event[windows.REF]))
         lowest = int(event[windows.BITS]) & -int(event[windows.BITS])
         columns = self._parts[lowest.bit_length() - 1].columns
-        return tuple(
-            (name, None if flow is None else text_of(flow, column))
-            for name, column in zip(self.rule.group_by, columns, strict=True)
-        )
+        texts = self._rows.texts(int(event[windows.REF]), columns)
+        return tuple(zip(self.rule.group_by, texts, strict=True))
 
     # Remembering.
 
@@ -141,8 +144,10 @@ class Correlator:
     def restore(self, parts: Iterable[Words], horizon_us: int) -> None:
         """Take the events that were kept, and mark again what was counted before."""
         for events in parts:
-            # A commit kept several batches together; each part here is in order of its own.
-            self._timeline.add(events[np.lexsort(tuple(events[:, one] for one in (5, 4, 0, 7)))])
+            # A commit kept several batches together, each in an order of its own.
+            events = events[np.lexsort((events[:, windows.LOW], events[:, windows.HIGH], events[:, windows.TIME]))]
+            order, groups, begins = self._timeline.place(events[:, windows.KEY])
+            self._timeline.add(events[order], groups, begins)
         groups = self._timeline.all_groups()
         if self._timeline.final:
             self._final(LEAST, horizon_us)

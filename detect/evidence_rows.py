@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from detect.looking import LABELS
+from detect.looking import LABELS, text_of
 from whowas.schema import is_nested, table_schema
 
 Words = npt.NDArray[np.int64]
@@ -111,50 +111,57 @@ class EvidenceRows:
         """They are durable now."""
         self._packed.clear()
 
-    def flows(self, references: Iterable[int]) -> list[dict[str, Any]]:
+    def flows(self, references: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows as Python values of table_schema; rows that are gone are left out."""
-        wanted = list(references)
-        found = self.fetch(wanted)
-        return [found[one] for one in wanted if one in found]
+        self.fetch(references)
+        return [flow for one in references if (flow := self.flow(one)) is not None]
 
     def flow(self, reference: int) -> dict[str, Any] | None:
         """Return one row; None when it is gone."""
-        return self.fetch([reference]).get(reference)
+        if reference not in self._flows:
+            self.fetch([reference])
+        return self._flows.get(reference)
 
-    def fetch(self, references: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return rows by reference, those that are there: many at once cost far less than one by one."""
-        found: dict[int, dict[str, Any]] = {}
-        missing: dict[int, list[int]] = {}
-        for one in dict.fromkeys(references):
-            if one in self._flows:
-                found[one] = self._flows[one]
-            else:
-                missing.setdefault(one >> ROW_BITS, []).append(one & ROW)
-        for number, rows in missing.items():
-            for row, flow in self._look_up(number, rows).items():
-                found[number << ROW_BITS | row] = self._flows[number << ROW_BITS | row] = flow
+    def fetch(self, references: Iterable[int]) -> None:
+        """Have rows at hand, many at a time: a batch or block is looked into once for all of them."""
+        wanted: dict[int, list[int]] = {}
+        for one in references:
+            if one not in self._flows:
+                wanted.setdefault(one >> ROW_BITS, []).append(one & ROW)
         while len(self._flows) > CACHED_FLOWS:
             self._flows.popitem(last=False)
-        return found
+        for number, rows in wanted.items():
+            for row, flow in self._look_up(number, rows):
+                self._flows[number << ROW_BITS | row] = flow
 
-    def _look_up(self, number: int, wanted: list[int]) -> dict[int, dict[str, Any]]:
+    def texts(self, reference: int, columns: Iterable[str]) -> list[str | None]:
+        """Return what one row says in some columns, as people read it."""
+        held = self._open.get(reference >> ROW_BITS)
+        if held is None:
+            flow = self.flow(reference) or {}
+        else:
+            bases = list(dict.fromkeys(one.partition(".")[0] for one in columns))
+            flow = as_flows(held.batch.select(bases).slice(reference & ROW, 1))[0]
+        return [text_of(flow, one) for one in columns]
+
+    def _look_up(self, number: int, rows: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         if number in self._open:
-            return dict(zip(wanted, as_flows(self._open[number].batch, wanted), strict=True))
-        found: dict[int, dict[str, Any]] = {}
+            yield from zip(rows, as_flows(self._open[number].batch.take(pa.array(rows))), strict=True)
+            return
+        left = np.unique(rows)
         for tier in (0, 1):
             block = self._block(2 * number + tier)
-            if block is None:
-                continue
-            rows, table = block
-            left = [row for row in wanted if row not in found]
-            places = np.minimum(np.searchsorted(rows, left), len(rows) - 1)
-            there = [(row, int(place)) for row, place in zip(left, places, strict=True) if rows[place] == row]
-            flows = as_flows(table, [place for _, place in there])
-            found |= {row: flow for (row, _), flow in zip(there, flows, strict=True)}
-        for row in wanted:
-            if row not in found and (flow := self._load_flow(number << ROW_BITS | row)) is not None:
-                found[row] = flow
-        return found
+            if block is not None:
+                there, table = block
+                found = left[np.isin(left, there)]
+                yield from zip(
+                    found.tolist(), as_flows(table.take(pa.array(np.searchsorted(there, found)))), strict=True
+                )
+                left = np.setdiff1d(left, found)
+        for row in left.tolist():
+            flow = self._load_flow(number << ROW_BITS | row)
+            if flow is not None:
+                yield row, flow
 
     def _block(self, number: int) -> tuple[Words, Any] | None:
         if number not in self._read:
@@ -169,29 +176,28 @@ class EvidenceRows:
         return found
 
 
-def as_flows(batch: Any, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """Return rows of a batch or table as Python values, labels as dicts."""
-    if not rows:
-        return []
-    # Words are written out for these rows alone: to_pylist would look at every word of every dictionary.
-    taken = batch.take(pa.array(rows, pa.int64()))
-    columns = {name: _values(column) for name, column in zip(taken.schema.names, taken.columns, strict=True)}
-    names = table_schema().names
-    flows = [{name: columns[name][at] if name in columns else None for name in names} for at in range(len(rows))]
+def as_flows(many: Any) -> list[dict[str, Any]]:
+    """Return the rows of a batch or table as Python values of table_schema, labels as dicts."""
+    columns = {name: _values(many.column(name)) for name in many.schema.names}
     for side in LABELS:
-        for flow in flows:
-            if flow.get(side) is not None:
-                flow[side] = dict(flow[side])
-    return flows
+        if side in columns:
+            columns[side] = [None if one is None else dict(one) for one in columns[side]]
+    nothing: list[Any] = [None] * many.num_rows
+    names = table_schema().names
+    rows = zip(*(columns.get(name, nothing) for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _values(column: Any) -> list[Any]:
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    found: list[Any] = []
-    for one in chunks:
-        words = one.dictionary.take(one.indices) if pa.types.is_dictionary(one.type) else one
-        found += words.to_pylist()
-    return found
+    """A column as Python values. Words are looked up first: one by one they are slow to get."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.nulls(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary.take(column.indices)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _pack(batch: Any, rows: Words) -> bytes:
@@ -203,7 +209,7 @@ def _pack(batch: Any, rows: Words) -> bytes:
         if column.null_count == len(column):
             continue
         if pa.types.is_dictionary(column.type):
-            column = _compact(column)
+            column = _narrowed(_compact(column))
         columns.append(column)
         fields.append(pa.field(field.name, column.type))
     if not columns:
@@ -223,11 +229,15 @@ def _compact(column: Any) -> Any:
     return column.cast(column.type.value_type).dictionary_encode()
 
 
+def _narrowed(column: Any) -> Any:
+    """Half of what is written are places in dictionaries: in two octets where they fit."""
+    if not pa.types.is_dictionary(column.type) or len(column.dictionary) > 1 << 15:
+        return column
+    return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int16()), column.dictionary)
+
+
 def _unpack(block: Block) -> tuple[Words, Any]:
-    """Rows and a table that has every column of table_schema again."""
+    """Rows, and a table of the columns that are not null."""
     told = pa.ipc.open_stream(block.data).read_all()
     rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
-    columns = {name: told.column(name) for name in told.schema.names if name}
-    for one in table_schema():
-        columns.setdefault(one.name, pa.nulls(len(rows), one.type))
-    return rows, pa.table(columns)
+    return rows, told

@@ -22,8 +22,7 @@ from detect.silences import Silences
 from detect.state import DONE, OPEN, SILENCED, UNTOLD, State
 
 Words = npt.NDArray[np.int64]
-# Findings whose evidence is read at once.
-TOGETHER = 200
+AT_ONCE = 200
 Texts = tuple[tuple[str, str | None], ...]
 Entry = tuple[int, int, int, int]
 
@@ -80,7 +79,6 @@ class Growing:
             "told": self.told,
             "revision": self.revision,
             "silenced": self.silenced,
-            "put_aside": list(self.put_aside),
         }
 
     @classmethod
@@ -89,8 +87,8 @@ class Growing:
         distinct = body.pop("distinct")
         body["group"] = tuple((column, value) for column, value in body["group"])
         body["evidence"] = [tuple(one) for one in body["evidence"]]
-        body["put_aside"] = set(body["put_aside"])
         made = cls(rule, identity, **body, closed=state != OPEN)
+        made.put_aside = {entry[3] for entry in made.evidence}
         made.distinct = None if distinct is None else set(np.frombuffer(distinct, np.int64).tolist())
         return made
 
@@ -238,21 +236,15 @@ class Findings:
         news = (one for one in self._news.values() if one.uid not in skip)
         due = [one for one in news if (one.closed or not over) and self._is_due(one, now)]
         due.sort(key=self._urgency)
-        chosen: list[Growing] = []
-        for one in due:
-            if most is not None and len(chosen) >= most:
+        found: list[Finding] = []
+        for place, one in enumerate(due):
+            if place % AT_ONCE == 0:
+                some = due[place : place + min(AT_ONCE, most or AT_ONCE)]
+                self._rows.fetch(entry[3] for next_one in some for entry in next_one.evidence)
+            if most is not None and len(found) >= most:
                 break
             if not self._silenced(one, silences) and self._may(one, rate):
-                chosen.append(one)
-        return self._findings(chosen)
-
-    def _findings(self, chosen: list[Growing]) -> list[Finding]:
-        """Findings with their evidence, some hundred rows read at a time."""
-        found: list[Finding] = []
-        for low in range(0, len(chosen), TOGETHER):
-            together = chosen[low : low + TOGETHER]
-            self._rows.fetch(entry[3] for one in together for entry in one.evidence)
-            found += [self._finding(one, evidence=True) for one in together]
+                found.append(self._finding(one, evidence=True))
         return found
 
     def _is_due(self, one: Growing, now: float) -> bool:
@@ -302,7 +294,7 @@ class Findings:
             one.count,
             one.revision + 1,
             None if one.distinct is None else len(one.distinct),
-            tuple(self._rows.flows(entry[3] for entry in one.evidence)) if evidence else (),
+            tuple(self._rows.flows([entry[3] for entry in one.evidence])) if evidence else (),
         )
 
     def told(self, findings: Iterable[Finding], now: float) -> None:
@@ -329,23 +321,30 @@ class Findings:
 
     def save(self) -> None:
         """Write what changed. Called within a transaction, before `saved`."""
-        for one in self._dirty.values():
-            if self._tellers[one.rule].aside:
-                self._put_aside(one)
+        aside = [one for one in self._dirty.values() if self._tellers[one.rule].aside]
+        for at in range(0, len(aside), AT_ONCE):
+            self._put_aside(aside[at : at + AT_ONCE])
         self._state.keep_findings(
             (one.rule, one.identity, one.state, one.end_us, one.body()) for one in self._dirty.values()
         )
 
-    def _put_aside(self, one: Growing) -> None:
-        keep_us = one.end_us + self._limits.keep_us
-        references = {entry[3] for entry in one.evidence}
-        for reference, flow in self._rows.fetch(references - one.put_aside).items():
-            self._state.keep_flow(reference, keep_us, flow)
-        one.put_aside = references
+    def _put_aside(self, many: Sequence[Growing]) -> None:
+        new = {
+            entry[3]: one.end_us + self._limits.keep_us
+            for one in many
+            for entry in one.evidence
+            if entry[3] not in one.put_aside
+        }
+        self._rows.fetch(new)
+        for reference, keep_us in new.items():
+            flow = self._rows.flow(reference)
+            if flow is not None:
+                self._state.keep_flow(reference, keep_us, flow)
 
     def saved(self) -> None:
         """What was written is durable: let go of what is over."""
         for one in self._dirty.values():
+            one.put_aside = {entry[3] for entry in one.evidence}
             if one.state in (DONE, SILENCED):
                 self._by_uid.pop(one.uid, None)
                 self._news.pop(one.uid, None)

@@ -27,10 +27,10 @@ import numpy.typing as npt
 
 from detect.correlating import Correlator, judged
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Findings, Judged, Teller, Texts
+from detect.findings import Findings, Judged, Teller
 from detect.firsts import Firsts
 from detect.limits import AlertRate, Limits
-from detect.looking import Hashes, Look, text_of
+from detect.looking import Hashes, Look
 from detect.model import Correlation, Finding, FlowRule, RuleSet
 from detect.silences import Silences
 from detect.state import DONE, SILENCED, UNTOLD, State
@@ -81,7 +81,7 @@ class Judge:
         self._origins = self.state.progress()
         self._moved: set[str] = set()
         self._rows = EvidenceRows(self.state.fact("next_batch", 0), self.state.block, self.state.flow)
-        self._correlators = self._make_correlators()
+        self.correlators = self._make_correlators()
         self._firsts = self._make_firsts()
         self.findings = Findings(self._tellers(), self.state, self._rows, self.limits, self.counts)
         if silences is not None:
@@ -112,6 +112,11 @@ class Judge:
             yield Teller(rule.info, aside=rule.first_seen is not None)
         for one in self.ruleset.correlations:
             yield Teller(one.info, one.timespan_us, aside=True)
+
+    @property
+    def firsts(self) -> list[Firsts]:
+        """What first_seen rules remember."""
+        return list(self._firsts.values())
 
     # Taking flows.
 
@@ -146,7 +151,7 @@ class Judge:
         """first_seen learns from when flows are seen at all, not from when its rule first matches."""
         if self._firsts:
             starts = look.starts[look.starts >= self.horizon_us]
-            for one in self._firsts.values():
+            for one in self.firsts:
                 if len(starts):
                     one.began(int(starts.min()))
 
@@ -162,7 +167,7 @@ class Judge:
                 self._firsts[place].judge(look, rows, first, self.horizon_us, self.counts)
             elif not rule.silent:
                 self._count(look, rule, rows, first)
-        for one in self._correlators:
+        for one in self.correlators:
             self._add_events(one, one.judge(look, matched, first, self.horizon_us, self.counts))
 
     def _count_late(self, look: Look, matched: Mapping[int, Any]) -> None:
@@ -181,7 +186,12 @@ class Judge:
         rows = rows[np.lexsort((windows_of, keys))] if info.group_by or windows_of[0] != windows_of[-1] else rows
         high, low = look.ids
         found = Judged(look.keys(info.group_by)[rows], look.starts[rows], high[rows], low[rows], first + rows)
-        self.findings.add(info.id, found, self.horizon_us, lambda at: look_texts(look, info.group_by, int(rows[at])))
+        self.findings.add(
+            info.id,
+            found,
+            self.horizon_us,
+            lambda at: tuple((one, look.text(one, int(rows[at]))) for one in info.group_by),
+        )
 
     def _add_events(self, of: Correlator | Firsts, events: Words) -> None:
         if len(events):
@@ -201,9 +211,9 @@ class Judge:
         if horizon_us <= self.horizon_us:
             return
         before, self.horizon_us = self.horizon_us, horizon_us
-        for one in self._correlators:
+        for one in self.correlators:
             self._add_events(one, one.advance(before, horizon_us))
-        for first in self._firsts.values():
+        for first in self.firsts:
             self._add_events(first, first.advance(horizon_us, self.counts))
         self.findings.close(horizon_us)
 
@@ -247,7 +257,7 @@ class Judge:
         Raises: StoreBusyError where it can be tried again (nothing was written, nothing is lost), StoreError.
         """
         self._rows.pack()
-        snapshots = {one.info.id: one.snapshot() for one in self._firsts.values()}
+        snapshots = {one.info.id: one.snapshot() for one in self.firsts}
         with self.state.transaction():
             self.findings.save()
             self.state.keep_blocks(self._rows.unwritten())
@@ -262,9 +272,9 @@ class Judge:
         self._written()
 
     def _save_events(self) -> None:
-        for one in self._correlators:
+        for one in self.correlators:
             self._save_new(one.rule.info.id, one.unwritten())
-        for first in self._firsts.values():
+        for first in self.firsts:
             self._save_new(first.info.id, first.unwritten())
 
     def _save_new(self, rule: str, events: Words | None) -> None:
@@ -275,13 +285,13 @@ class Judge:
         self.state.keep_fact("counts", dict(self.counts))
         self.state.keep_fact("horizon_us", self.horizon_us)
         self.state.keep_fact("next_batch", self._rows.next)
-        self.state.keep_began({one.info.id: one.began_us for one in self._firsts.values() if one.began_us is not None})
+        self.state.keep_began({one.info.id: one.began_us for one in self.firsts if one.began_us is not None})
 
     def _forget(self) -> None:
         """Drop what is over, by event time."""
-        if self.horizon_us == LEAST:
+        if self.horizon_us in (LEAST, NEVER):
             return
-        for one in self._correlators:
+        for one in self.correlators:
             # Marks are found again from the events of two timespans: see restore.
             self.state.drop_events(one.rule.info.id, self.horizon_us - 2 * one.rule.timespan_us)
         over = self.horizon_us - self.limits.keep_us
@@ -295,24 +305,14 @@ class Judge:
         self.findings.saved()
         self._rows.written()
         self._moved.clear()
-        for one in self._correlators:
+        for one in self.correlators:
             one.written()
-        for first in self._firsts.values():
+        for first in self.firsts:
             first.written()
 
     def close(self) -> None:
         """Let go of the state. What was not committed is gone, and will be judged again."""
         self.state.close()
-
-
-def look_texts(look: Look, columns: tuple[str, ...], row: int) -> Texts:
-    """Return what a row of a batch says in some columns, as people read it."""
-    bases = dict.fromkeys(one.partition(".")[0] for one in columns)
-    flow = {base: look.batch.column(base)[row].as_py() for base in bases}
-    flow = {
-        base: dict(value) if base.endswith("_labels") and value is not None else value for base, value in flow.items()
-    }
-    return tuple((one, text_of(flow, one)) for one in columns)
 
 
 def _matcher(ruleset: RuleSet) -> Matching:

@@ -99,9 +99,11 @@ class Look:
         self._hashes = hashes
         self._columns: dict[str, Hashed] = {}
         self._keys: dict[tuple[str, ...], Hashed] = {}
+        self._words: dict[str, tuple[Words, list[str | None]]] = {}
         self._nulls: dict[str, Flags] = {}
         self._ids: tuple[Words, Words] | None = None
         self._order: Words | None = None
+        self._ranks: Words | None = None
 
     @property
     def ids(self) -> tuple[Words, Words]:
@@ -116,6 +118,14 @@ class Look:
         if self._order is None:
             self._order = _ordered(self.starts, *self.ids)
         return self._order
+
+    @property
+    def ranks(self) -> Words:
+        """The place of each row in `order`."""
+        if self._ranks is None:
+            self._ranks = np.empty(self.rows, np.int64)
+            self._ranks[self.order] = np.arange(self.rows)
+        return self._ranks
 
     def in_order(self, rows: Words) -> Words:
         """Return `rows` by (start_time, flow_id)."""
@@ -141,10 +151,22 @@ class Look:
         self._hashed(column)
         return self._nulls[column]
 
+    def text(self, column: str, row: int) -> str | None:
+        """Return what a row says in a column, as people read it."""
+        codes, words = self._coded(column)
+        code = int(codes[row])
+        return None if code < 0 else words[code]
+
+    def _coded(self, column: str) -> tuple[Words, list[str | None]]:
+        found = self._words.get(column)
+        if found is None:
+            found = self._words[column] = _coded(self.batch, column)
+        return found
+
     def _hashed(self, column: str) -> Hashed:
         found = self._columns.get(column)
         if found is None:
-            codes, words = _coded(self.batch, column)
+            codes, words = self._coded(column)
             hashes = np.append(self._hashes.of(words), _NULL)
             found = self._columns[column] = hashes[codes]
             self._nulls[column] = found == _NULL

@@ -43,8 +43,8 @@ class Timeline:
         )
         self._timespan = rule.timespan_us
         self._most_groups, self._most_events = groups, events
-        self._numbers: dict[int, int] = {}
         self._keys = np.zeros(0, np.int64)
+        self._table_keys = self._table_numbers = np.zeros(0, np.int64)
         self._offsets = np.zeros(0, np.int64)
         self._sizes = np.zeros(0, np.int64)
         self._rooms = np.zeros(0, np.int64)
@@ -53,55 +53,52 @@ class Timeline:
         self._cut = LEAST
         self._table = np.zeros((0, 3), np.int64)
         self.groups_refused = self.events_refused = 0
-        self.taken = self._events[:0]
 
     def __len__(self) -> int:
         return int(self._sizes.sum())
 
-    def add(self, new: Words) -> tuple[Words, Words]:
-        """Take events, ordered by (key, time, id). Returns: the groups they are in, and (groups + 1,) begins in what
-        was taken. What is beyond the bounds is left out and counted.
+    def place(self, keys: Words) -> tuple[Words, Words, Words]:
+        """Say where events belong, given the keys of their groups. What is beyond the bounds is left out and counted.
+
+        Returns: their order by group (as they stand within one), the groups, (groups + 1,) begins in that order.
         """
-        new = self._bounded(new)
-        cuts = np.flatnonzero(new[1:, windows.KEY] != new[:-1, windows.KEY]) + 1
-        begins = np.concatenate(([0], cuts, [len(new)])) if len(new) else np.zeros(1, np.int64)
-        groups = self._groups(new[begins[:-1], windows.KEY])
-        if (groups < 0).any():
-            refused = groups < 0
-            lengths = np.diff(begins)
-            self.groups_refused += int(lengths[refused].sum())
-            new = new[~np.repeat(refused, lengths)]
-            groups = groups[~refused]
-            begins = np.concatenate(([0], np.cumsum(lengths[~refused])))
-        self._make_room(groups, np.diff(begins))
-        windows.merge(self._events, self._offsets, self._sizes, groups, begins, new)
-        self.taken = new
-        return groups, begins
+        room = max(self._most_events - len(self), 0)
+        self.events_refused += max(len(keys) - room, 0)
+        keys = keys[:room]
+        found = self._numbered(keys)
+        self.groups_refused += int((found < 0).sum())
+        order, touched = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+        begins = np.empty(len(keys) + 1, np.int64)
+        local = np.zeros(len(self._sizes), np.int64)
+        count = int(windows.by_group(found, local, order, touched, begins))
+        begins[count] = int((found >= 0).sum())
+        return order[: begins[count]], touched[:count], begins[: count + 1]
 
-    def _bounded(self, new: Words) -> Words:
-        room = self._most_events - len(self)
-        if len(new) > room:
-            self.events_refused += len(new) - max(room, 0)
-            new = new[: max(room, 0)]
-        return new
-
-    def _groups(self, keys: Words) -> Words:
-        """Numbers of groups by their keys, new ones where there is room for them; else -1."""
-        numbers, fresh = self._numbers, []
+    def _numbered(self, keys: Words) -> Words:
+        known = len(self._keys)
+        if 2 * (known + len(keys)) > len(self._table_keys):
+            self._enter_keys(known + len(keys))
         found = np.empty(len(keys), np.int64)
-        for place, key in enumerate(keys.tolist()):
-            number = numbers.get(key, -1)
-            if number < 0 and len(numbers) < self._most_groups:
-                number = numbers[key] = len(numbers)
-                fresh.append(key)
-            found[place] = number
-        if fresh:
-            none = np.zeros(len(fresh), np.int64)
-            self._keys = np.concatenate((self._keys, np.array(fresh, np.int64)))
+        now = windows.number(keys, self._table_keys, self._table_numbers, known, self._most_groups, found)
+        if now > known:
+            fresh, first = np.unique(found, return_index=True)
+            none = np.zeros(now - known, np.int64)
+            self._keys = np.concatenate((self._keys, keys[first[fresh >= known]]))
             self._offsets, self._sizes, self._rooms = (
                 np.concatenate((one, none)) for one in (self._offsets, self._sizes, self._rooms)
             )
         return found
+
+    def _enter_keys(self, room: int) -> None:
+        """Make the table anew, with room for so many keys and as many again."""
+        size, known = _power(4 * room), len(self._keys)
+        self._table_keys, self._table_numbers = np.zeros(size, np.int64), np.full(size, -1, np.int64)
+        windows.number(self._keys, self._table_keys, self._table_numbers, 0, known, np.empty(known, np.int64))
+
+    def add(self, new: Words, groups: Words, begins: Words) -> None:
+        """Take events in the order that `place` gave, those of one group by (time, id)."""
+        self._make_room(groups, np.diff(begins))
+        windows.merge(self._events, self._offsets, self._sizes, groups, begins, new)
 
     def _make_room(self, groups: Words, lengths: Words) -> None:
         needed = self._sizes[groups] + lengths
@@ -122,7 +119,7 @@ class Timeline:
     def _repack(self, more: int) -> None:
         """Copy everything into an array that has room for as much again, and for `more`."""
         held = len(self)
-        # All groups may need twice their room at once now that it is exact.
+        # Beside what is used, all groups may need twice their size at once.
         size = max(1024, 4 * held + 2 * more + SMALLEST_ROOM * len(self._sizes))
         into = np.empty((size, WIDTH), np.int64)
         self._used = int(windows.repack(self._events, self._offsets, self._sizes, self._rooms, LEAST, into))
@@ -143,7 +140,7 @@ class Timeline:
         self._keys, self._offsets, self._sizes, self._rooms = (
             one[stay] for one in (self._keys, self._offsets, self._sizes, self._rooms)
         )
-        self._numbers = {key: number for number, key in enumerate(self._keys.tolist())}
+        self._enter_keys(len(self._keys))
 
     def look(self, groups: Words, froms: Words, tos: Words) -> Words:
         """Look at the windows that begin within froms..tos in each group. Returns: (n, 8) events counted anew."""

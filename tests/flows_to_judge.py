@@ -1,4 +1,4 @@
-"""Flows, rules and a plain Python judge for tests of the judge: one sorted pass over everything, no state, no batches."""
+"""Flows, rules and a plain Python judge for tests: one sorted pass over everything, without state or batches."""
 
 from __future__ import annotations
 
