@@ -211,7 +211,8 @@ def _range(one: Field, network: IPv4Network | IPv6Network) -> Atom:
     first, last = (_sixteen(network[place]) for place in (0, -1))
     sql = f"{twin.sql} BETWEEN {bytes_literal(first)} AND {bytes_literal(last)}"
     mapped = [bytes(10) + b"\xff\xff" + bytes([byte] * 4) for byte in (0, 255)]
-    if first < mapped[0] and mapped[1] < last:  # IPv4 lies in ::ffff:0:0/96, and is in no range of IPv6
+    if network.version == 6 and network.prefixlen < 96 and first <= mapped[0] and mapped[1] <= last:
+        # IPv4 lies in ::ffff:0:0/96, and is in no range of IPv6
         sql = f"({sql} AND NOT {twin.sql} BETWEEN {bytes_literal(mapped[0])} AND {bytes_literal(mapped[1])})"
     return Atom(f"coalesce({sql} /* {network} */, false)", (twin,))
 
