@@ -11,8 +11,9 @@ from detect.conditions import Condition, all_of, columns_of, sql_of
 from detect.model import Correlation, FlowRule, RuleInfo, RuleSet, Site
 from detect.sigma.cases import Case, cases_of
 from detect.sigma.correlation import Told, told_of
-from detect.sigma.detection import Reading, condition_of
+from detect.sigma.detection import Reading, condition_of, there
 from detect.sigma.documents import MOST_BYTES, Node, documents
+from detect.sigma.foreign import Log, log
 from detect.sigma.header import COMMON, Own, info_of, own_of, text, texts, words
 from detect.sigma.refusing import Refusal, Refused
 from detect.sigma.running import Runner
@@ -59,16 +60,19 @@ class _Filter:
     line: int
 
 
-def load(paths: Iterable[str | Path] | str | Path, site: Site | None = None, strict: bool = True) -> Loaded:
+def load(
+    paths: Iterable[str | Path] | str | Path, site: Site | None = None, strict: bool = True, foreign: bool = False
+) -> Loaded:
     """Load Sigma rules, filters and correlations.
 
     Args: paths: files and folders (all *.yml and *.yaml in them). site: lists that placeholders stand for. strict:
-    refuse all if anything is refused; else go on with the rest.
+    refuse all if anything is refused; else go on with the rest. foreign: also take rules of Sigma's own taxonomy for
+    other logs of connections, as far as `detect.sigma.foreign` finds the same meaning here.
     Returns: see Loaded.
     Raises: ConfigError naming each refusal, if strict.
     Source: Sigma specification 2.1 (rules, filters, correlations).
     """
-    loading = _Loading(site or Site())
+    loading = _Loading(site or Site(), foreign)
     for path in [paths] if isinstance(paths, (str, Path)) else paths:
         loading.read(Path(path))
     found = loading.finish()
@@ -87,7 +91,8 @@ def _all(refusals: tuple[Refusal, ...]) -> str:
 class _Loading:
     """One load: documents are read one by one, then what they say of each other is resolved."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, foreign: bool) -> None:
+        self._foreign = foreign
         self._runner = Runner()
         self._reading = Reading(site, self._runner)
         self._drafts: list[_Draft] = []
@@ -131,8 +136,11 @@ class _Loading:
             self._filters.append(self._filter(path, node))
             return
         kind = "correlation" if "correlation" in node.value else "detection"
-        nodes = words(node, (*COMMON, "whowas", kind, *(("logsource",) if kind == "detection" else ())), "a rule")
-        _taxonomy(nodes)
+        known = (*COMMON, "whowas", kind, *(("logsource",) if kind == "detection" else ()))
+        abroad = self._foreign and not _at_home(node)
+        nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
+        if not abroad:
+            _taxonomy(nodes)
         own = own_of(nodes)
         info = info_of(node, nodes, own, path, stem)
         draft = _Draft(info, own, cases_of(own.tests, info.name, path))
@@ -140,14 +148,18 @@ class _Loading:
             draft.told = _correlated(nodes, own)
             draft.info = replace(info, group_by=draft.told.group_by)
         else:
-            draft.condition = self._detected(node, nodes)
+            draft.condition = self._detected(node, nodes, abroad)
         self._drafts.append(draft)
 
-    def _detected(self, node: Node, nodes: dict[str, Node]) -> Condition:
+    def _detected(self, node: Node, nodes: dict[str, Node], abroad: bool) -> Condition:
         if "detection" not in nodes:
             raise Refused("there is neither detection nor correlation", "add one", node.line)
-        _logsource(node, nodes)
-        condition = condition_of(nodes["detection"], self._reading)
+        known = _abroad(node, nodes) if abroad else None
+        if known is None:
+            _logsource(node, nodes)
+        condition = condition_of(nodes["detection"], replace(self._reading, rename=known.fields if known else None))
+        if known and known.needs:
+            condition = all_of([there(known.needs), condition])
         self._runner.check(condition, nodes["detection"].line)
         return condition
 
@@ -237,12 +249,33 @@ def _heard(correlations: list[tuple[Correlation, bool]]) -> tuple[set[str], set[
 
 
 def _correlated(nodes: dict[str, Node], own: Own) -> Told:
-    for key, there in (("group_by", own.group_by is not None), ("first_seen", own.first_seen is not None)):
-        if there:
+    for key, told in (("group_by", own.group_by), ("first_seen", own.first_seen)):
+        if told is not None:
             node = nodes["whowas"]
             advice = "use the correlation's group-by" if key == "group_by" else "put it into a rule on flows"
             raise Refused(f"whowas.{key} is not for correlations", advice, node.key_lines[key])
     return told_of(nodes["correlation"])
+
+
+def _at_home(node: Node) -> bool:
+    return "taxonomy" in node.value and node.value["taxonomy"].value == TAXONOMY
+
+
+def _abroad(node: Node, nodes: dict[str, Node]) -> Log:
+    """Return which log a rule of another taxonomy is written for."""
+    if text(nodes, "taxonomy") not in ("", "sigma"):
+        raise Refused(
+            f"its taxonomy is '{text(nodes, 'taxonomy')}'", f"use {TAXONOMY} or sigma", nodes["taxonomy"].line
+        )
+    told = nodes.get("logsource")
+    if told is None or not told.is_map():
+        raise Refused("there is no logsource", "add one", node.line)
+    named = [told.value[key].value if key in told.value else None for key in ("category", "product", "service")]
+    found = log(*named)
+    if found is None:
+        what = " ".join(f"{one}" for one in named if one is not None)
+        raise Refused(f"its logsource, {what}, does not tell of flows", "leave it to another tool", told.line)
+    return found
 
 
 def _taxonomy(nodes: dict[str, Node]) -> None:

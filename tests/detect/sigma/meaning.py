@@ -16,7 +16,7 @@ V4_IN_V6 = IPv6Network("::ffff:0:0/96")
 
 
 def holds(detection: Mapping[str, Any], condition: Any, row: Mapping[str, Any]) -> bool:
-    """Whether a row matches. Args: condition: a tree, ("and", ...), ("or", ...), ("not", x), ("of", "1"|"all", prefix)."""
+    """Whether a row matches. A condition is a tree: ("and", …), ("or", …), ("not", x), ("of", "1" or "all", prefix)."""
     if isinstance(condition, str):
         return _selection(detection[condition], row)
     word, *parts = condition
