@@ -32,7 +32,7 @@ from detect.sigma.documents import Node
 from detect.sigma.foreign import Renamed
 from detect.sigma.refusing import Refused
 from detect.sigma.running import Runner
-from detect.sigma.sql import equals_one_of, pattern, plain_text, test
+from detect.sigma.sql import equals_one_of, pattern, plain, test
 
 MOST_VALUES = 10_000
 MOST_CONDITION = 4096
@@ -108,11 +108,16 @@ def _used(tree: Any, found: SigmaDetections) -> Iterable[str]:
 
 
 def _refused(error: Exception, line: int) -> Refused:
+    """Say in our words what pySigma says."""
     if isinstance(error, RecursionError):
         return Refused("a condition is nested too deep", "split the rule", line)
+    if isinstance(error.__context__, ParseException):
+        rest = error.__context__.line[error.__context__.loc :].strip() or "its end"
+        return Refused(f"the condition cannot be read from '{rest}' on", "use and, or, not, 1 of x*, all of x*", line)
     cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
-    cause = re.sub(r"^(Sigma )", "", cause).rstrip(".")
-    return Refused(cause, "mend it", line)
+    if found := re.fullmatch(r"Modifier \w+ incompatible to value type of '(.*)'", cause):
+        return Refused(f"'{found[1]}' is no value for these modifiers", "give a number or text, as they ask", line)
+    return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
 
 
 def _selection(name: str, node: Node, reading: Reading) -> SigmaDetection:
@@ -213,6 +218,8 @@ def _unambiguous(one: Field, named: list[str], node: Node) -> None:
     number = isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
     if number and one.kind not in (NUMBER, NUMBERS, TIME) and str(node.value) != node.text:
         raise Refused(f"the number {node.text} may be spelt in other ways", f"write '{node.text}' in quotes", node.line)
+    if isinstance(node.value, int) and int(float(node.value)) != node.value:
+        raise Refused(f"the number {node.text} is too large to be kept exactly", "give a rounder one", node.line)
     if node.value is None and named:
         raise Refused("null takes no modifiers", f"write {one.name}: null, or {one.name}|exists", node.line)
     if "re" in named and not isinstance(node.value, str):
@@ -258,8 +265,8 @@ def _some(parts: Iterable[Any]) -> Condition:
     words: dict[Field, dict[str, None]] = {}
     others: list[Condition] = []
     for one in parts:
-        plain = isinstance(one, ConditionFieldEqualsValueExpression)
-        literal = plain_text(_known(one), one.value) if plain else None
+        bound = isinstance(one, ConditionFieldEqualsValueExpression)
+        literal = plain(_known(one), one.value) if bound else None
         if literal is None:
             others.append(_condition(one))
         else:
