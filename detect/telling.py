@@ -58,7 +58,7 @@ def text(finding: Finding, places: advice.Places = DEFAULT_PLACES) -> str:
 
 def _row(rank: int, name: str, told: str) -> Block:
     """A line with its name in the margin; no line at all where there is nothing to tell."""
-    return Block(rank, [cut(f"{name:<{MARGIN}}{told}")] if told else [])
+    return Block(rank, [cut(f"{name + ' ':<{MARGIN}}{told}")] if told else [])
 
 
 def _head(finding: Finding) -> list[Block]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import finding_page
 from click.testing import CliRunner
 
 from whowas.cli import COMMANDS, group
@@ -122,7 +123,8 @@ def pages() -> dict[str, str]:
         assert isinstance(group.get_command(click.Context(group), name), click.Command)
         cli.append(f"## whowas {name}\n\n```\n{_run(name, '--help').rstrip()}\n```\n")
     schema = SCHEMA_HEAD + _run("schema", "--markdown")
-    return {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics(), "stream-toml.md": _config()}
+    told = {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics(), "stream-toml.md": _config()}
+    return told | {"findings.md": finding_page.page()}
 
 
 def main() -> None:

@@ -6,11 +6,12 @@ broker is down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from whowas.brokers import OUT, BrokerError, Heard, Partition, Value, for_kafka_python, refuse_ours
+from whowas.brokers import OUT, BrokerError, Heard, MessageRefused, Partition, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
 # (key, value); without a value it deletes what had the key.
@@ -79,10 +80,12 @@ class _KafkaPython:
         errors = self._kafka.errors
         lasting = (
             errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.ProducerFencedError,
-            errors.InvalidTopicError, errors.KafkaConfigurationError, errors.MessageSizeTooLargeError,
+            errors.InvalidTopicError, errors.KafkaConfigurationError,
         )  # fmt: skip
         try:
             yield
+        except (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.InvalidRecordError) as error:
+            raise MessageRefused(_words(verb, error)) from error
         except (errors.KafkaError, OSError) as error:
             why = f"{error}: {self._heard.reason}" if self._heard.reason else error
             passing = not isinstance(error, lasting) and not self._heard.lasting()
@@ -99,15 +102,32 @@ class _KafkaPython:
             self.flush(30)
 
     def flush(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not self._flushed(max(0.0, end - time.monotonic())):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
+        waiting, self._waiting = self._waiting, []
+        failed = [one.exception for one in waiting if one.failed()]
+        if not failed:
+            return True
+        errors = self._kafka.errors
+        theirs = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.InvalidRecordError)
+        words = _words("write to Kafka", failed[0])
+        raise MessageRefused(words) if isinstance(failed[0], theirs) else BrokerError(words, passing=False)
+
+    def _flushed(self, seconds: float) -> bool:
+        errors = self._kafka.errors
         with self._in_words("write to Kafka"):
             try:
                 self._producer.flush(timeout=seconds)
-            except self._kafka.errors.KafkaTimeoutError:
+            except errors.KafkaTimeoutError:
                 return False
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            if one.failed():
-                raise BrokerError(_words("write to Kafka", one.exception), passing=False)
+            except errors.UnknownError as error:
+                # So it says of a batch that the broker finds too large while it is being split: nothing has failed yet.
+                if "Future not done" not in str(error):
+                    raise
+                return False
         return True
 
     def begin(self) -> None:
@@ -167,9 +187,11 @@ class _Confluent:
 
     def _error(self, verb: str, error: Any) -> BrokerError:
         code = self._confluent.KafkaError
+        if error.code() in (code.MSG_SIZE_TOO_LARGE, code.RECORD_LIST_TOO_LARGE, code.INVALID_RECORD):
+            return MessageRefused(_words(verb, error.str()))
         lasting = (
             code._AUTHENTICATION, code.SASL_AUTHENTICATION_FAILED, code.TOPIC_AUTHORIZATION_FAILED,
-            code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, code._FENCED, code.TOPIC_EXCEPTION, code.MSG_SIZE_TOO_LARGE,
+            code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, code._FENCED, code.TOPIC_EXCEPTION,
         )  # fmt: skip
         return BrokerError(_words(verb, error.str()), error.code() not in lasting and not error.fatal())
 
@@ -195,7 +217,9 @@ class _Confluent:
             left = self._producer.flush(seconds)
         error, self._refused = self._refused, None
         if error is not None:
-            raise BrokerError(_words("write to Kafka", error.str()), passing=False)
+            told = self._error("write to Kafka", error)
+            told.passing = False
+            raise told
         return bool(left == 0)
 
     def begin(self) -> None:

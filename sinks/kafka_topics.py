@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from whowas.brokers import OUT, BrokerError, Value, for_kafka_python, refuse_ours
@@ -11,6 +12,7 @@ from whowas.errors import ConfigError, MissingExtra
 
 ASK_SECONDS = 10
 POLICY = "cleanup.policy"
+TO_KEEP = f", or make the topic yourself: one partition, {POLICY}=compact"
 
 
 class Topic(NamedTuple):
@@ -30,11 +32,25 @@ def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topi
     return (_confluent if client == "confluent" else _kafka_python)(options, topic)
 
 
-def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
+def missing(client: str, options: Mapping[str, Value], topics: Sequence[str]) -> list[str]:
+    """Return the topics that are not there; none is made. Raises: ConfigError, MissingExtra, BrokerError."""
+    refuse_ours(options)
+    asking = _confluent_admin if client == "confluent" else _kafka_python_admin
+    with asking(options, f"topics {', '.join(topics)}") as admin:
+        if client == "confluent":
+            return [one for one in topics if not _partitions(admin, one)]
+        return [
+            one for one, found in zip(topics, admin.describe_topics(topics), strict=True) if not found["partitions"]
+        ]
+
+
+@contextmanager
+def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[Any]:
+    """What may ask, its errors in our words."""
     try:
         import crc32c  # noqa: F401 - without it kafka-python computes checksums eight times slower
         from kafka import errors
-        from kafka.admin import ConfigResource, KafkaAdminClient
+        from kafka.admin import KafkaAdminClient
     except ImportError as error:
         raise MissingExtra(str(error.name), "kafka") from error
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -43,20 +59,28 @@ def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
     admin: Any = None
     try:
         admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5000, **known})
+        yield admin
+    except (errors.KafkaError, OSError) as error:
+        lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
+        raise BrokerError(_words(what, error, hint), not isinstance(error, lasting)) from error
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
+    finally:
+        if admin is not None:
+            admin.close()
+
+
+def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
+    with _kafka_python_admin(options, f"topic '{topic}'", TO_KEEP) as admin:
+        from kafka import errors
+        from kafka.admin import ConfigResource
+
         made, found = False, admin.describe_topics([topic])[0]
         if not found["partitions"]:
             admin.create_topics({topic: {"num_partitions": 1, "configs": {POLICY: "compact"}}}, wait_for_metadata=True)
             made, found = True, admin.describe_topics([topic])[0]
         policy = _policy_there(admin, ConfigResource("topic", topic), errors)
         return Topic(len(found["partitions"]), policy, made)
-    except (errors.KafkaError, OSError) as error:
-        lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
-        raise BrokerError(_words(topic, error), not isinstance(error, lasting)) from error
-    except (AssertionError, TypeError, ValueError) as error:
-        raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
-    finally:
-        if admin is not None:
-            admin.close()
 
 
 def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
@@ -68,10 +92,12 @@ def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
     return str(entries[POLICY]["value"]) if POLICY in entries else None
 
 
-def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
+@contextmanager
+def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[Any]:
+    """What may ask, its errors in our words."""
     try:
         from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+        from confluent_kafka.admin import AdminClient
     except ImportError as error:
         raise MissingExtra("confluent_kafka", "confluent") from error
     try:
@@ -79,6 +105,20 @@ def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
     except KafkaException as error:
         raise ConfigError(f"cannot configure confluent-kafka: {error}; see [kafka.options]") from error
     try:
+        yield admin
+    except KafkaException as error:
+        code = error.args[0].code()
+        lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
+                   KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+                   KafkaError.TOPIC_EXCEPTION)  # fmt: skip
+        raise BrokerError(_words(what, error.args[0].str(), hint), code not in lasting) from error
+
+
+def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
+    with _confluent_admin(options, f"topic '{topic}'", TO_KEEP) as admin:
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import ConfigResource, NewTopic  # type: ignore[attr-defined]
+
         partitions, made = _partitions(admin, topic), False
         if not partitions:
             wanted = NewTopic(topic, 1, config={POLICY: "compact"})
@@ -86,12 +126,6 @@ def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
             partitions, made = _partitions(admin, topic) or 1, True
         asked = admin.describe_configs([ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
         return Topic(partitions, _policy(next(iter(asked.values())), KafkaException, KafkaError), made)
-    except KafkaException as error:
-        code = error.args[0].code()
-        lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
-                   KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-                   KafkaError.TOPIC_EXCEPTION)  # fmt: skip
-        raise BrokerError(_words(topic, error.args[0].str()), code not in lasting) from error
 
 
 def _partitions(admin: Any, topic: str) -> int:
@@ -108,8 +142,5 @@ def _policy(answer: Any, failed: Any, codes: Any) -> str | None:
     return None if entry is None else str(entry.value)
 
 
-def _words(topic: str, error: object) -> str:
-    return (
-        f"cannot look at topic '{topic}': {error}; check bootstrap.servers and the rights of this user, or make the "
-        f"topic yourself: one partition, {POLICY}=compact"
-    )
+def _words(what: str, error: object, hint: str) -> str:
+    return f"cannot look at {what}: {error}; check bootstrap.servers and the rights of this user{hint}"

@@ -111,7 +111,7 @@ RULES = st.builds(
 TIMES = st.integers(0, 4 * 10**15)
 
 
-def findings(most_flows: int = 4) -> st.SearchStrategy[Finding]:
+def findings(most_flows: int = 3) -> st.SearchStrategy[Finding]:
     """Findings of every kind: without flows, of many, correlations with values, any revision."""
     group = st.lists(st.tuples(st.sampled_from(table_schema().names), st.none() | WORDS), max_size=3).map(tuple)
     return st.builds(

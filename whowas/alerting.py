@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detect.model import LEVELS, Finding
-from whowas.errors import WhowasError
+from whowas.errors import ConfigError, WhowasError
 from whowas.stages import Alert, AlertSink
 
 View = Callable[[Finding], Mapping[str, Any]]
@@ -46,6 +46,11 @@ class Outlet:
     sink: AlertSink
     view: View
     least: str = LEVELS[0]
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigError when `least` is no level."""
+        if self.least not in LEVELS:
+            raise ConfigError(f"cannot send from level '{self.least}' on: say one of {', '.join(LEVELS)}")
 
     def wants(self, finding: Finding) -> bool:
         """Say whether a finding goes here. A level that is no level is never too low."""

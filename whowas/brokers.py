@@ -53,6 +53,13 @@ class BrokerError(WhowasError):
         self.passing = passing
 
 
+class MessageRefused(BrokerError):
+    """A message that the broker, or the client, will never take: too large, or not allowed in that topic."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, passing=False)
+
+
 class Heard(logging.Handler):
     """What a client only logs: kafka-python raises that it got no connection, and logs that the password is wrong.
 

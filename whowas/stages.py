@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,11 @@ class Alert:
     level: str
     topic: str | None
     body: Mapping[str, Any]
+
+    def data(self) -> bytes:
+        """The body as JSON in UTF-8; what is no character of Unicode is escaped."""
+        told = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        return told.encode("utf-8", "backslashreplace")
 
 
 class AlertSink(Protocol):
