@@ -112,8 +112,10 @@ T1020.001 | exfiltration | Traffic Duplication
 T1021 | lateral-movement | Remote Services
 T1021.001 | lateral-movement | Remote Desktop Protocol
 T1021.002 | lateral-movement | SMB/Windows Admin Shares
+T1021.003 | lateral-movement | Distributed Component Object Model
 T1021.004 | lateral-movement | SSH
 T1021.005 | lateral-movement | VNC
+T1021.006 | lateral-movement | Windows Remote Management
 T1021.007 | lateral-movement | Cloud Services
 T1021.008 | lateral-movement | Direct Cloud VM Connections
 T1029 | exfiltration | Scheduled Transfer
@@ -121,6 +123,7 @@ T1030 | exfiltration | Data Transfer Size Limits
 T1036 | defense-evasion | Masquerading
 T1036.005 | defense-evasion | Match Legitimate Resource Name or Location
 T1036.010 | defense-evasion | Masquerade Account Name
+T1039 | collection | Data from Network Shared Drive
 T1040 | credential-access discovery | Network Sniffing
 T1041 | exfiltration | Exfiltration Over C2 Channel
 T1046 | discovery | Network Service Discovery
@@ -134,6 +137,7 @@ T1052.001 | exfiltration | Exfiltration over USB
 T1053 | execution persistence privilege-escalation | Scheduled Task/Job
 T1053.007 | execution persistence privilege-escalation | Container Orchestration Job
 T1059 | execution | Command and Scripting Interpreter
+T1059.004 | execution | Unix Shell
 T1059.013 | execution | Container CLI/API
 T1068 | privilege-escalation | Exploitation for Privilege Escalation
 T1069 | discovery | Permission Groups Discovery
@@ -149,6 +153,7 @@ T1078.001 | initial-access persistence privilege-escalation defense-evasion | De
 T1078.003 | initial-access persistence privilege-escalation defense-evasion | Local Accounts
 T1082 | discovery | System Information Discovery
 T1087 | discovery | Account Discovery
+T1087.002 | discovery | Domain Account
 T1090 | command-and-control | Proxy
 T1090.001 | command-and-control | Internal Proxy
 T1090.002 | command-and-control | External Proxy
@@ -181,6 +186,7 @@ T1190 | initial-access | Exploit Public-Facing Application
 T1195 | initial-access | Supply Chain Compromise
 T1195.002 | initial-access | Compromise Software Supply Chain
 T1199 | initial-access | Trusted Relationship
+T1200 | initial-access | Hardware Additions
 T1203 | execution | Exploitation for Client Execution
 T1204 | execution | User Execution
 T1204.003 | execution | Malicious Image
@@ -223,6 +229,7 @@ T1552.005 | credential-access | Cloud Instance Metadata API
 T1552.007 | credential-access | Container API
 T1557 | credential-access collection | Adversary-in-the-Middle
 T1557.002 | credential-access collection | ARP Cache Poisoning
+T1558 | credential-access | Steal or Forge Kerberos Tickets
 T1562 | defense-evasion | Impair Defenses
 T1562.001 | defense-evasion | Disable or Modify Tools
 T1562.004 | defense-evasion | Disable or Modify System Firewall

@@ -16,7 +16,8 @@ del _present
 
 from detect.sigma.cases import Case, CaseFlow  # noqa: E402 - they need pySigma
 from detect.sigma.explaining import explain  # noqa: E402
-from detect.sigma.loading import Loaded, load  # noqa: E402
+from detect.sigma.loading import load  # noqa: E402
 from detect.sigma.refusing import Refusal  # noqa: E402
+from detect.sigma.resolving import Loaded  # noqa: E402
 
 __all__ = ["Case", "CaseFlow", "Loaded", "Refusal", "explain", "load"]

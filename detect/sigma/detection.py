@@ -6,7 +6,7 @@ pySigma parses values, applies modifiers and reads the condition; fields, placeh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,25 +22,23 @@ from sigma.conditions import (
 )
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
-from sigma.types import SigmaExpansion, SigmaRegularExpression, SigmaType
+from sigma.types import SigmaExists, SigmaExpansion, SigmaRegularExpression, SigmaType
 
 from detect.conditions import NEVER, Condition, all_of, not_, some_of
 from detect.fields import NUMBER, NUMBERS, TIME, Field, advice, field
 from detect.model import Site
 from detect.sigma import modifiers
 from detect.sigma.documents import Node
+from detect.sigma.foreign import Renamed
 from detect.sigma.refusing import Refused
 from detect.sigma.running import Runner
-from detect.sigma.sql import equals_one_of, pattern, plain_text, test
+from detect.sigma.sql import equals_one_of, pattern, plain, test
 
 MOST_VALUES = 10_000
 MOST_CONDITION = 4096
 MOST_BRACKETS = 20
 _PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]+)%")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-
-FieldNames = Callable[[str], str | None]
-"""What a field of another taxonomy is called here: the name, or None if nothing here means the same."""
 
 
 class _Nothing(SigmaType):
@@ -56,7 +54,7 @@ class Reading:
 
     site: Site
     engine: Runner
-    rename: FieldNames | None = None
+    rename: Mapping[str, Renamed] | None = None
 
 
 def condition_of(node: Node, reading: Reading, beside: Iterable[str] = ()) -> Condition:
@@ -75,6 +73,11 @@ def condition_of(node: Node, reading: Reading, beside: Iterable[str] = ()) -> Co
     if not selections:
         raise Refused("a detection has no selection", "add one", node.line)
     return _parsed(node.value["condition"], selections, node.key_lines)
+
+
+def there(name: str) -> Condition:
+    """Return the condition that a field is there."""
+    return test(_field(name), SigmaExists(True))
 
 
 def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[str, int]) -> Condition:
@@ -105,11 +108,16 @@ def _used(tree: Any, found: SigmaDetections) -> Iterable[str]:
 
 
 def _refused(error: Exception, line: int) -> Refused:
+    """Say in our words what pySigma says."""
     if isinstance(error, RecursionError):
         return Refused("a condition is nested too deep", "split the rule", line)
+    if isinstance(error.__context__, ParseException):
+        rest = error.__context__.line[error.__context__.loc :].strip() or "its end"
+        return Refused(f"the condition cannot be read from '{rest}' on", "use and, or, not, 1 of x*, all of x*", line)
     cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
-    cause = re.sub(r"^(Sigma )", "", cause).rstrip(".")
-    return Refused(cause, "mend it", line)
+    if found := re.fullmatch(r"Modifier \w+ incompatible to value type of '(.*)'", cause):
+        return Refused(f"'{found[1]}' is no value for these modifiers", "give a number or text, as they ask", line)
+    return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
 
 
 def _selection(name: str, node: Node, reading: Reading) -> SigmaDetection:
@@ -131,9 +139,11 @@ def _mapping(node: Node, reading: Reading) -> SigmaDetection:
 
 
 def _item(key: str, line: int, node: Node, reading: Reading) -> SigmaDetectionItem:
-    name, *named = key.split("|")
     try:
-        one = _field(name, reading)
+        if reading.rename is not None:
+            key, node = _renamed(key, node, reading.rename)
+        name, *named = key.split("|")
+        one = _field(name)
         modifiers.check(named)
         values = _values(one, named, node, reading.site)
         kept = [word for word in named if word != "expand"]
@@ -165,18 +175,27 @@ def _tried(one: Field, item: SigmaDetectionItem, engine: Runner) -> None:
             _tested(one, each)
 
 
-def _field(name: str, reading: Reading) -> Field:
+def _field(name: str) -> Field:
     if not name:
         raise Refused("a word without a field is asked for", "flows have no text to search: name a field")
-    if reading.rename is not None:
-        renamed = reading.rename(name)
-        if renamed is None:
-            raise Refused(f"the field '{name}' has no counterpart in a flow", "write the rule for taxonomy whowas")
-        name = renamed
     found = field(name)
     if found is None:
         raise Refused(f"'{name}' is no field of a flow", advice(name))
     return found
+
+
+def _renamed(key: str, node: Node, names: Mapping[str, Renamed]) -> tuple[str, Node]:
+    """Return a field of another taxonomy, with its values, in ours."""
+    name, *named = key.split("|")
+    meant = names.get(name)
+    if name and meant is None:
+        raise Refused(f"the field '{name}' says nothing that a flow knows", "write the rule for taxonomy whowas")
+    if meant is None or not meant.values:
+        return "|".join([meant.name if meant else "", *named]), node
+    told = [meant.values.get(one.text.lower()) for one in node.items() if not one.is_map() and not one.is_list()]
+    if named or None in told:
+        raise Refused(f"the field '{name}' says less of a flow", f"only {', '.join(meant.values)} can be asked for")
+    return meant.name, Node([Node(one, node.line, one) for each in told for one in each or ()], node.line)
 
 
 def _values(one: Field, named: list[str], node: Node, site: Site) -> list[Any]:
@@ -199,6 +218,8 @@ def _unambiguous(one: Field, named: list[str], node: Node) -> None:
     number = isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
     if number and one.kind not in (NUMBER, NUMBERS, TIME) and str(node.value) != node.text:
         raise Refused(f"the number {node.text} may be spelt in other ways", f"write '{node.text}' in quotes", node.line)
+    if isinstance(node.value, int) and int(float(node.value)) != node.value:
+        raise Refused(f"the number {node.text} is too large to be kept exactly", "give a rounder one", node.line)
     if node.value is None and named:
         raise Refused("null takes no modifiers", f"write {one.name}: null, or {one.name}|exists", node.line)
     if "re" in named and not isinstance(node.value, str):
@@ -244,8 +265,8 @@ def _some(parts: Iterable[Any]) -> Condition:
     words: dict[Field, dict[str, None]] = {}
     others: list[Condition] = []
     for one in parts:
-        plain = isinstance(one, ConditionFieldEqualsValueExpression)
-        literal = plain_text(_known(one), one.value) if plain else None
+        bound = isinstance(one, ConditionFieldEqualsValueExpression)
+        literal = plain(_known(one), one.value) if bound else None
         if literal is None:
             others.append(_condition(one))
         else:

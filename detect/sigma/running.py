@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 
 from detect.conditions import Condition, sql_of
@@ -9,15 +11,22 @@ from detect.sigma.refusing import Refused
 from whowas.schema import table_schema
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """A DuckDB with a table of one flow of which nothing is known, for as long as the process lives."""
+    opened = duckdb.connect(config={"threads": 1})
+    opened.execute("SET enable_external_access = false")
+    opened.register("empty", table_schema().empty_table())
+    opened.execute("CREATE TABLE flows AS SELECT * FROM empty")
+    opened.execute("INSERT INTO flows (flow_id) VALUES ('')")
+    return opened
+
+
 class Runner:
-    """A DuckDB with an empty table of flows."""
+    """Tries conditions and expressions."""
 
     def __init__(self) -> None:
-        self._database = duckdb.connect(config={"threads": 1})
-        self._database.execute("SET enable_external_access = false")
-        self._database.register("empty", table_schema().empty_table())
-        self._database.execute("CREATE TABLE flows AS SELECT * FROM empty")
-        self._database.execute("INSERT INTO flows (flow_id) VALUES ('')")
+        self._database = _database().cursor()
 
     def check(self, condition: Condition, line: int) -> None:
         """Run a condition once. Raises: Refused with what DuckDB says."""

@@ -55,17 +55,23 @@ def test(one: Field, value: Any) -> Atom:
     return Atom(f"coalesce({_element(one, value, one.sql)}, false)", (one,))
 
 
-def plain_text(one: Field, value: Any) -> str | None:
-    """Return the literal that a text field must equal, case aside, if that is all a value asks; else None."""
-    if one.kind not in (TEXT, ADDRESS) or isinstance(value, SigmaCasedString):
-        return None
-    text = _text(value)
+def plain(one: Field, value: Any) -> str | None:
+    """Return the literal that a field must equal, case aside, if that is all a value asks of one text or number."""
+    if (
+        one.kind == NUMBER
+        and isinstance(value, (SigmaNumber, SigmaString))
+        and not isinstance(value, SigmaTimestampPart)
+    ):
+        return _whole(one, value)
+    text = _text(value) if one.kind in (TEXT, ADDRESS) and not isinstance(value, SigmaCasedString) else None
     return None if text is None or text.contains_special() else _lowered(_canonical(one, _joined(text)))
 
 
 def equals_one_of(one: Field, literals: list[str]) -> Atom:
-    """Return the test of a text field against several literals of `plain_text`."""
-    return Atom(f"coalesce(lower({one.sql}) IN ({', '.join(literals)}), false)", (one,))
+    """Return the test of a field against literals of `plain`."""
+    left = one.sql if one.kind == NUMBER else f"lower({one.sql})"
+    right = f"= {literals[0]}" if len(literals) == 1 else f"IN ({', '.join(literals)})"
+    return Atom(f"coalesce({left} {right}, false)", (one,))
 
 
 def _element(one: Field, value: Any, sql: str) -> str:
@@ -164,7 +170,7 @@ def _whole(one: Field, value: Any) -> str | None:
         return _number(value)
     if isinstance(value, SigmaString) and not value.contains_special():
         try:
-            return _number(SigmaNumber(int(_joined(value))))
+            return _within(int(_joined(value)))
         except ValueError:
             raise Refused(f"{one.name} is a number and never '{_joined(value)}'", "give a number") from None
     if isinstance(value, SigmaString):
@@ -173,9 +179,13 @@ def _whole(one: Field, value: Any) -> str | None:
 
 
 def _number(value: SigmaNumber) -> str:
-    if not -_MOST <= value.number <= _MOST:
-        raise Refused(f"{value.number} is beyond 64 bits", "give a smaller number")
-    return str(value.number)
+    return _within(value.number)
+
+
+def _within(number: float) -> str:
+    if not -_MOST <= number <= _MOST:
+        raise Refused(f"{number} is beyond 64 bits", "give a smaller number")
+    return str(number)
 
 
 def _flag(one: Field, value: Any) -> str:
@@ -211,7 +221,8 @@ def _range(one: Field, network: IPv4Network | IPv6Network) -> Atom:
     first, last = (_sixteen(network[place]) for place in (0, -1))
     sql = f"{twin.sql} BETWEEN {bytes_literal(first)} AND {bytes_literal(last)}"
     mapped = [bytes(10) + b"\xff\xff" + bytes([byte] * 4) for byte in (0, 255)]
-    if first < mapped[0] and mapped[1] < last:  # IPv4 lies in ::ffff:0:0/96, and is in no range of IPv6
+    if network.version == 6 and network.prefixlen < 96 and first <= mapped[0] and mapped[1] <= last:
+        # IPv4 lies in ::ffff:0:0/96, and is in no range of IPv6
         sql = f"({sql} AND NOT {twin.sql} BETWEEN {bytes_literal(mapped[0])} AND {bytes_literal(mapped[1])})"
     return Atom(f"coalesce({sql} /* {network} */, false)", (twin,))
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from made_findings import RULE, finding, findings, flow
 
-from detect import ecs, ocsf, view_fields
+from detect import ecs, ocsf
+from detect import view_fields as fields
 from detect.model import Finding
 from whowas.schema import table_schema
 
@@ -41,7 +42,7 @@ def pattern(path: str) -> re.Pattern[str]:
 
 @cache
 def patterns(view: str) -> tuple[re.Pattern[str], ...]:
-    known = view_fields.OCSF if view == "ocsf" else view_fields.ECS
+    known = fields.OCSF if view == "ocsf" else fields.ECS
     return tuple(pattern(one.path) for one in known)
 
 
