@@ -59,6 +59,9 @@ class Consumer(Protocol):
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         """Return what was committed, where anything was."""
 
+    def begin_at(self, offsets: Offsets) -> None:
+        """Read on from there, in partitions that are ours."""
+
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """Return the first offset that is kept and the one behind the last."""
 
@@ -212,6 +215,11 @@ class _KafkaPython:
             self._consumer.commit(told, timeout_ms=3000)
         return True
 
+    def begin_at(self, offsets: Offsets) -> None:
+        for one, offset in offsets.items():
+            for theirs in self._theirs([one]):
+                self._consumer.seek(theirs, offset)
+
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         with self._in_words("ask Kafka what was committed"):
             found = {one: self._consumer.committed(self._kafka.TopicPartition(*one), timeout_ms=10_000)
@@ -260,6 +268,7 @@ class _Confluent:
         self._trouble: Any = None
         self._admin: Any = None
         self._committing: _Committing | None = None
+        self._known: Offsets = {}
         self._options = options
         chosen = {
             "queued.max.messages.kbytes": FETCH_BYTES >> 10,
@@ -288,7 +297,9 @@ class _Confluent:
 
     def _subscribe(self, wanted: Subscription, owning: Owning) -> None:
         def lost(_: Any, found: Any) -> None:
-            owning.lost([_partition(one) for one in found])
+            gone = [_partition(one) for one in found]
+            self._known = {one: offset for one, offset in self._known.items() if one not in gone}
+            owning.lost(gone)
 
         def gained(_: Any, found: Any) -> None:
             owning.gained([_partition(one) for one in found])
@@ -361,23 +372,32 @@ class _Confluent:
 
     def commit(self, offsets: Offsets) -> bool:
         """Sent now, answered in `poll`: librdkafka's other way waits for a broker that is down, and we with it."""
+        before = self._committing
+        if before is not None and before.answered:
+            self._committing = None
+            if before.error is not None:
+                raise self._error("commit to Kafka", before.error)
+            self._known |= before.offsets
+        # Two may ask in turn, for partitions of their own; each must hear of its own.
+        if offsets.items() <= self._known.items():
+            return True
         if self._committing is None:
-            self._committing = _Committing(offsets)
             told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
             with self._in_words("commit to Kafka"):
                 self._consumer.commit(offsets=told, asynchronous=True)
-        if not self._committing.answered:
-            return False
-        before, self._committing = self._committing, None
-        if before.error is not None:
-            raise self._error("commit to Kafka", before.error)
-        # A partition may have been lost in between: then less is asked than was answered.
-        return offsets.items() <= before.offsets.items()
+            self._committing = _Committing(offsets)
+        return False
 
     def _committed(self, error: Any, partitions: Any) -> None:
         if self._committing is not None:
             self._committing.error = error or next((one.error for one in partitions if one.error is not None), None)
             self._committing.answered = True
+
+    def begin_at(self, offsets: Offsets) -> None:
+        with self._in_words("begin reading"):
+            for one in self._theirs(offsets):
+                one.offset = offsets[_partition(one)]
+                self._consumer.seek(one)
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]

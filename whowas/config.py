@@ -36,7 +36,11 @@ class Input:
     )
     group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
     format: str = _said("Format of the records; `auto` tells it by the first ones of each topic.", "auto")
-    start: Literal["earliest", "latest"] = _said("Where a new group begins.", "earliest")
+    start: Literal["earliest", "latest"] = _said(
+        "Where a new group begins. `latest`: the end as it is when a worker first gets the partition; that place is "
+        "committed before anything else.",
+        "earliest",
+    )
     options: dict[str, Value] = field(
         default_factory=dict,
         metadata={"meaning": "What the format must be told (the fields of an AWS log, a time zone…)."},

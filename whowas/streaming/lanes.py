@@ -94,12 +94,15 @@ def _behind(part: Named, offset: int) -> Any:
 class Lane:
     """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named.
 
+    begun: the group knows where reading begins; start: where that is, on its way to the broker.
     weight, ready_weight: what all of it, and what is named of it, counts against the bound on memory. records: how
     many are held, and would be read again.
     """
 
     partition: Partition
     claimed: bool = False
+    begun: bool = False
+    start: int | None = None
     next: int = -1
     waiting: deque[Chunk] = field(default_factory=deque)
     ready: list[Named] = field(default_factory=list)

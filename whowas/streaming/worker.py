@@ -26,6 +26,7 @@ from whowas.config import Input, StreamConfig, load
 from whowas.errors import ConfigError, WhowasError
 from whowas.metrics import Histogram
 from whowas.streaming.changes import changed
+from whowas.streaming.claiming import Claiming
 from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.knowing import Knowledge, replica_of
 from whowas.streaming.lanes import Chunk, Lane
@@ -69,6 +70,8 @@ class Worker:
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""
         self._outputs = _outputs(config)
+        latest = config.input.folder is None and config.input.start == "latest"
+        self._claiming = Claiming(self._outputs, latest, self.counts.expired)
         self._consumer: kafka_in.Consumer | None = None
         self._files_seen, self._looked_at = _versions(config), time.monotonic()
 
@@ -235,25 +238,7 @@ class Worker:
         if not wanted or not self._troubles.may("claim"):
             return
         with self._troubles.trying("claim"):
-            parquet = self._outputs.parquet
-            mine = [one for one in wanted if parquet is None or parquet.claim(one.partition)]
-            if mine:
-                self._check_start([one.partition for one in mine], consumer)
-            for one in mine:
-                one.claimed = True
-
-    def _check_start(self, partitions: list[Partition], consumer: kafka_in.Consumer) -> None:
-        """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
-        bounds, committed = consumer.bounds(partitions), consumer.committed(partitions)
-        for one in partitions:
-            first, end = bounds[one]
-            self.counts.expired[one.topic] += max(first - committed.get(one, first), 0)
-            written = self._outputs.written(one)
-            if written > end:
-                raise ConfigError(
-                    f"cannot go on with {one}: its files go up to offset {written - 1}, but the topic ends at "
-                    f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
-                )
+            self._claiming.claim(wanted, consumer)
 
     # Records come.
 
