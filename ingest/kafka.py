@@ -157,6 +157,7 @@ class _KafkaPython:
 
     def poll(self, seconds: float, most: int) -> list[Piece]:
         with self._in_words("read from Kafka"):
+            self._unpark()
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
             if self._anew:
                 self._begin(found)
@@ -169,6 +170,17 @@ class _KafkaPython:
             )
             for one, records in found.items()
         ]
+
+    def _unpark(self) -> None:
+        """Make room for what was fetched of a partition before it was paused.
+
+        kafka-python (3.0.12) takes that up again only where no other partition was read since, and fetches no more of
+        it before: a partition that was paused alone would stand still for ever.
+        """
+        fetcher: Any = getattr(self._consumer, "_fetcher", None)
+        current = getattr(fetcher, "_next_partition_records", None)
+        if current is not None and not current:
+            fetcher._next_partition_records = None
 
     def _begin(self, found: dict[Any, Any]) -> None:
         """Go to what was committed of partitions that came: one that came back is read on where it was when it went.

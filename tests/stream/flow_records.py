@@ -45,8 +45,8 @@ def produce(broker: Broker, topic: str, values: Iterable[bytes], partition: int 
     producer = Producer({**broker.options(), "linger.ms": 20, "log_level": 0})
     for number, value in enumerate(values):
         producer.produce(topic, value, str(number).encode(), partition)
-        if number % 10_000 == 0:
-            producer.poll(0)
+        if number % 50_000 == 0:
+            producer.flush(60)
     assert producer.flush(60) == 0
 
 
