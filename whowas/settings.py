@@ -30,7 +30,10 @@ class Input:
         "Of a folder: a capture, or what is compressed, counts as whole when nobody wrote to it for so long.", 10.0
     )
     group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
-    format: str = _said("Format of the records; `auto` tells it by the first ones of each topic.", "auto")
+    format: str = _said(
+        "Format of the records; `auto` tells it by the first ones of each topic, and lets those wait that tell none.",
+        "auto",
+    )
     start: Literal["earliest", "latest"] = _said(
         "Where a new group begins. `latest`: the end as it is when a worker first gets the partition; that place is "
         "committed before anything else.",

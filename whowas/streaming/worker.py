@@ -33,6 +33,7 @@ from whowas.streaming.knowing import Knowledge, replica_of
 from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
+from whowas.streaming.unread import Unread
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
 POLL_SECONDS = 0.1
@@ -66,6 +67,9 @@ class Worker:
         self._alive_at = time.monotonic()
         self._delivery_seconds = Histogram()
         self._parsing = Parsing(config.input, config.naming.publication_seconds)
+        letters = config.dead_letters
+        self._unread = Unread(self._parsing, bool(letters.folder or letters.topic))
+        self._stuck: set[Partition] = set()
         self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
         self._knowledge: Knowledge | None = None
         self._replica = replica_of(config.history, config.kafka)
@@ -103,6 +107,7 @@ class Worker:
             watermark_us=knowledge.watermark_us if knowledge else 0,
             history_trouble=knowledge.trouble if knowledge else "",
             reload_trouble=self._reload_trouble,
+            format_trouble=self._unread.trouble(lanes),
             quiet_seconds=time.monotonic() - self._alive_at,
             files=parquet.files_written if parquet else 0,
             bytes=parquet.bytes_written if parquet else 0,
@@ -200,6 +205,7 @@ class Worker:
         self._rebalance()
         self._claim(consumer)
         self._take(pieces)
+        self._unread.read_again(self._lanes.values())
         self._look()
         self._name_all()
         self._deliver(consumer)
@@ -316,6 +322,8 @@ class Worker:
         return found
 
     def _may_name(self, chunk: Chunk) -> bool:
+        if chunk.unread is not None:
+            return self._unread.may_refuse(chunk)
         if self._config.naming.wait == "never" or self._final(chunk):
             return True
         return time.monotonic() - chunk.polled > self._config.naming.max_wait_seconds
@@ -337,6 +345,8 @@ class Worker:
             self._outputs.send(news, revision=1)
             self.counts.revised += news.num_rows
         self._provisional.pop(id(chunk), None)
+        if chunk.unread is not None:
+            self._parsing.refuse(chunk)
         self.counts.flows += named.num_rows
         self.counts.late += 0 if self._final(chunk) else named.num_rows
         _count_confidence(self.counts.confidence, named)
@@ -402,6 +412,12 @@ class Worker:
         elif self._paused and held < most * 0.8:
             consumer.resume(list(self._lanes))
             self._paused = False
+        stuck = self._unread.stuck & self._lanes.keys()
+        if stuck:
+            consumer.pause(stuck)
+        if not self._paused and self._stuck - stuck:
+            consumer.resume(self._stuck - stuck)
+        self._stuck = stuck
 
     def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
