@@ -6,6 +6,8 @@ broker is down.
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -19,6 +21,8 @@ Message = tuple[bytes | None, bytes | None]
 UNANSWERED = 50_000
 # Longer than any outage; the largest that both clients take.
 FOR_EVER_MS = 2_147_483_647
+# So long the broker may take for each step of a transaction; then it is made again.
+ANSWER_SECONDS = 20.0
 
 
 class Producer(Protocol):
@@ -65,6 +69,7 @@ class _KafkaPython:
         self._kafka = kafka
         self._heard = Heard("kafka")
         self._waiting: list[Any] = []
+        self._given_up = False
         chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000,
                   "max_block_ms": 5000}  # fmt: skip
         own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
@@ -118,18 +123,52 @@ class _KafkaPython:
         kafka = self._kafka
         told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
         with self._in_words("commit a transaction"):
-            self._producer.send_offsets_to_transaction(told, membership)
-            self._producer.commit_transaction()
+            self._within(ANSWER_SECONDS, lambda: self._producer.send_offsets_to_transaction(told, membership))
+            self._within(ANSWER_SECONDS, self._producer.commit_transaction)
         self._waiting.clear()
 
     def abort(self) -> None:
         self._waiting.clear()
         with self._in_words("abort a transaction"):
-            self._producer.abort_transaction()
+            self._within(ANSWER_SECONDS, self._producer.abort_transaction)
+
+    def _within(self, seconds: float, ask: Callable[[], None]) -> None:
+        """Ask, and wait no longer than so: kafka-python itself waits for ever for a broker that is gone.
+
+        After that nobody knows what became of the question, and no other can be asked: the producer is given up. Should
+        its own come through later, the next of its name has fenced it by then, or finds out when it begins.
+        """
+        late = self._kafka.errors.KafkaTimeoutError
+        if self._given_up:
+            raise late("the question before had no answer")
+        answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+        def wait() -> None:
+            try:
+                ask()
+            except Exception as error:  # noqa: BLE001 - it is raised where it was asked
+                answers.put(error)
+            else:
+                answers.put(None)
+
+        threading.Thread(target=wait, name="transaction", daemon=True).start()
+        try:
+            error = answers.get(timeout=seconds)
+        except queue.Empty:
+            self._given_up = True
+            raise late(f"no answer within {seconds:.0f} s") from None
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         with self._in_words("leave Kafka"):
-            self._producer.close(timeout=2)
+            try:
+                self._producer.close(timeout=2)
+            except self._kafka.errors.KafkaTimeoutError:
+                # Messages without an answer keep it open, and its thread would try for ever.
+                sender = getattr(self._producer, "_sender", None)
+                if sender is not None:
+                    sender.force_close()
 
 
 class _Confluent:
@@ -142,12 +181,14 @@ class _Confluent:
             raise MissingExtra("confluent_kafka", "confluent") from error
         self._confluent = confluent_kafka
         self._refused: Any = None
-        chosen = {"linger.ms": 20}
+        chosen: dict[str, Value] = {"linger.ms": 20}
         own = {"enable.idempotence": True, "acks": "all", "log_level": 0, "allow.auto.create.topics": False}
         if transactional_id is None:
             own["message.timeout.ms"] = 0
         else:
             own["transactional.id"] = transactional_id
+            # A question that is under way is waited for to its own end, whatever limit is given.
+            chosen["socket.timeout.ms"] = int(ANSWER_SECONDS * 1000)
         try:
             self._producer = confluent_kafka.Producer({**chosen, **options, **own})
         except confluent_kafka.KafkaException as error:
@@ -156,7 +197,7 @@ class _Confluent:
             ) from error
         if transactional_id is not None:
             with self._in_words("reach the broker"):
-                self._producer.init_transactions(30)
+                self._producer.init_transactions(ANSWER_SECONDS)
 
     @contextmanager
     def _in_words(self, verb: str) -> Iterator[None]:
@@ -205,13 +246,13 @@ class _Confluent:
     def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
         told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
         with self._in_words("commit a transaction"):
-            self._producer.send_offsets_to_transaction(told, membership, 30)
-            self._producer.commit_transaction(30)
+            self._producer.send_offsets_to_transaction(told, membership, ANSWER_SECONDS)
+            self._producer.commit_transaction(ANSWER_SECONDS)
 
     def abort(self) -> None:
         self._refused = None
         with self._in_words("abort a transaction"):
-            self._producer.abort_transaction(30)
+            self._producer.abort_transaction(ANSWER_SECONDS)
 
     def close(self) -> None:
         self._producer.flush(2)
