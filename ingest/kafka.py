@@ -429,7 +429,13 @@ class _Confluent:
         spec: Any = vars(admin)["OffsetSpec"]
         asked = {self._confluent.TopicPartition(*one): getattr(spec, word)() for one in partitions}
         answers = self._asking().list_offsets(asked, request_timeout=ASK_SECONDS)
-        return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
+        try:
+            return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
+        except self._confluent.KafkaException as error:
+            if error.args[0].code() > 0:
+                # The broker's own word: this client would ask the same leader in the same epoch for minutes.
+                self._admin = None
+            raise
 
     def partitions(self, topic: str) -> list[Partition]:
         with self._in_words("ask Kafka for its topics"):
