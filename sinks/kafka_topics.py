@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from whowas.brokers import OUT, BrokerError, Value, for_kafka_python, refuse_ours
@@ -30,25 +31,42 @@ def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topi
     return (_confluent if client == "confluent" else _kafka_python)(options, topic)
 
 
-def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
+def rights(client: str, options: Mapping[str, Value], topic: str) -> frozenset[str] | None:
+    """Return what this user may do with a topic: READ, WRITE and so on. None where the broker does not tell.
+
+    Nothing is written for that, which readers would see. Source: KIP-430. Raises: as `keep_for_ever` does.
+    """
+    refuse_ours(options)
+    if client == "confluent":
+        with _confluent_admin(options, topic) as (admin, confluent):
+            asked = admin.describe_topics(
+                confluent.TopicCollection([topic]), include_authorized_operations=True, request_timeout=ASK_SECONDS
+            )
+            told = [one.name for one in asked[topic].result().authorized_operations or ()]
+    else:
+        with _kafka_python_admin(options, topic) as (admin, _):
+            told = admin.describe_topics([topic])[0].get("authorized_operations") or []
+    # Who hears of a topic may at least hear of it: nothing at all is no answer.
+    return frozenset(map(str, told)) or None
+
+
+@contextmanager
+def _kafka_python_admin(options: Mapping[str, Value], topic: str) -> Iterator[tuple[Any, Any]]:
+    """A client for questions and the package it comes from; what it raises in our words."""
     try:
         import crc32c  # noqa: F401 - without it kafka-python computes checksums eight times slower
-        from kafka import errors
-        from kafka.admin import ConfigResource, KafkaAdminClient
+        import kafka
+        from kafka.admin import KafkaAdminClient
     except ImportError as error:
         raise MissingExtra(str(error.name), "kafka") from error
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     known = {name: value for name, value in for_kafka_python(options, OUT).items()
              if name in KafkaAdminClient.DEFAULT_CONFIG}  # fmt: skip
     admin: Any = None
+    errors = kafka.errors
     try:
         admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5000, **known})
-        made, found = False, admin.describe_topics([topic])[0]
-        if not found["partitions"]:
-            admin.create_topics({topic: {"num_partitions": 1, "configs": {POLICY: "compact"}}}, wait_for_metadata=True)
-            made, found = True, admin.describe_topics([topic])[0]
-        policy = _policy_there(admin, ConfigResource("topic", topic), errors)
-        return Topic(len(found["partitions"]), policy, made)
+        yield admin, kafka
     except (errors.KafkaError, OSError) as error:
         lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
         raise BrokerError(_words(topic, error), not isinstance(error, lasting)) from error
@@ -57,6 +75,16 @@ def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
     finally:
         if admin is not None:
             admin.close()
+
+
+def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
+    with _kafka_python_admin(options, topic) as (admin, kafka):
+        made, found = False, admin.describe_topics([topic])[0]
+        if not found["partitions"]:
+            admin.create_topics({topic: {"num_partitions": 1, "configs": {POLICY: "compact"}}}, wait_for_metadata=True)
+            made, found = True, admin.describe_topics([topic])[0]
+        policy = _policy_there(admin, kafka.admin.ConfigResource("topic", topic), kafka.errors)
+        return Topic(len(found["partitions"]), policy, made)
 
 
 def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
@@ -68,10 +96,13 @@ def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
     return str(entries[POLICY]["value"]) if POLICY in entries else None
 
 
-def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
+@contextmanager
+def _confluent_admin(options: Mapping[str, Value], topic: str) -> Iterator[tuple[Any, Any]]:
+    """As `_kafka_python_admin`."""
     try:
+        import confluent_kafka
         from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+        from confluent_kafka.admin import AdminClient
     except ImportError as error:
         raise MissingExtra("confluent_kafka", "confluent") from error
     try:
@@ -79,19 +110,25 @@ def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
     except KafkaException as error:
         raise ConfigError(f"cannot configure confluent-kafka: {error}; see [kafka.options]") from error
     try:
-        partitions, made = _partitions(admin, topic), False
-        if not partitions:
-            wanted = NewTopic(topic, 1, config={POLICY: "compact"})
-            admin.create_topics([wanted], request_timeout=ASK_SECONDS)[topic].result()
-            partitions, made = _partitions(admin, topic) or 1, True
-        asked = admin.describe_configs([ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
-        return Topic(partitions, _policy(next(iter(asked.values())), KafkaException, KafkaError), made)
+        yield admin, confluent_kafka
     except KafkaException as error:
         code = error.args[0].code()
         lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
                    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
                    KafkaError.TOPIC_EXCEPTION)  # fmt: skip
         raise BrokerError(_words(topic, error.args[0].str()), code not in lasting) from error
+
+
+def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
+    with _confluent_admin(options, topic) as (admin, confluent):
+        partitions, made = _partitions(admin, topic), False
+        if not partitions:
+            wanted = confluent.admin.NewTopic(topic, 1, config={POLICY: "compact"})
+            admin.create_topics([wanted], request_timeout=ASK_SECONDS)[topic].result()
+            partitions, made = _partitions(admin, topic) or 1, True
+        asked = admin.describe_configs([confluent.admin.ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
+        policy = _policy(next(iter(asked.values())), confluent.KafkaException, confluent.KafkaError)
+        return Topic(partitions, policy, made)
 
 
 def _partitions(admin: Any, topic: str) -> int:
