@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from whowas.brokers import OUT, BrokerError, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
@@ -22,6 +23,16 @@ class Topic(NamedTuple):
     made: bool = False
 
 
+class Described(NamedTuple):
+    """A topic as the broker tells of it. id: one that is made anew has another; "" where the broker has none.
+
+    rights: what this user may do with it, READ, WRITE and so on; None where the broker does not tell.
+    """
+
+    id: str
+    rights: frozenset[str] | None
+
+
 def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topic:
     """Return a topic as it is; one that is not there is made: compacted, one partition, the broker's replication.
 
@@ -31,10 +42,10 @@ def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topi
     return (_confluent if client == "confluent" else _kafka_python)(options, topic)
 
 
-def rights(client: str, options: Mapping[str, Value], topic: str) -> frozenset[str] | None:
-    """Return what this user may do with a topic: READ, WRITE and so on. None where the broker does not tell.
+def describe(client: str, options: Mapping[str, Value], topic: str) -> Described:
+    """Return what the broker tells of a topic. Nothing is written for that, which readers would see.
 
-    Nothing is written for that, which readers would see. Source: KIP-430. Raises: as `keep_for_ever` does.
+    Source: KIP-430 for rights, KIP-516 for ids. Raises: as `keep_for_ever` does.
     """
     refuse_ours(options)
     if client == "confluent":
@@ -42,12 +53,17 @@ def rights(client: str, options: Mapping[str, Value], topic: str) -> frozenset[s
             asked = admin.describe_topics(
                 confluent.TopicCollection([topic]), include_authorized_operations=True, request_timeout=ASK_SECONDS
             )
-            told = [one.name for one in asked[topic].result().authorized_operations or ()]
+            found = asked[topic].result()
+            allowed = [one.name for one in found.authorized_operations or ()]
+            high, low = found.topic_id.get_most_significant_bits(), found.topic_id.get_least_significant_bits()
+            number = (high % (1 << 64)) << 64 | low % (1 << 64)
     else:
         with _kafka_python_admin(options, topic) as (admin, _):
-            told = admin.describe_topics([topic])[0].get("authorized_operations") or []
-    # Who hears of a topic may at least hear of it: nothing at all is no answer.
-    return frozenset(map(str, told)) or None
+            told = admin.describe_topics([topic])[0]
+            allowed = told.get("authorized_operations") or []
+            number = UUID(str(told["topic_id"])).int if told.get("topic_id") else 0
+    # Who hears of a topic may at least hear of it: no right at all is no answer.
+    return Described(f"{number:032x}" if number else "", frozenset(map(str, allowed)) or None)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ingest import kafka as kafka_in
 from ingest.kafka_log import open_log
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
-from sinks.kafka_topics import rights
+from sinks.kafka_topics import describe
 from sinks.ranges import RangeFiles
 from whowas.brokers import Value
 from whowas.errors import ConfigError, WhowasError
@@ -145,7 +145,7 @@ def _written(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str
 
 def _may(config: StreamConfig, options: Mapping[str, Value], topic: str, right: str) -> str:
     """Ask for a right. Returns: what to add where the broker does not tell. Raises: ConfigError, BrokerError."""
-    told = rights(config.kafka.client, options, topic)
+    told = describe(config.kafka.client, options, topic).rights
     if told is not None and right not in told:
         raise ConfigError(
             f"cannot {'read' if right == 'READ' else 'write to'} topic '{topic}': this user may only "

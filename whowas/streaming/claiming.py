@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ingest.kafka import Consumer
 from whowas.brokers import Partition
@@ -13,10 +13,13 @@ from whowas.streaming.lanes import Lane
 
 
 class Claiming:
-    """Takes hold of partitions that came. latest: a group without offsets begins at the end. expired: by topic."""
+    """Takes hold of partitions that came. latest: a group without offsets begins at the end. expired: by topic.
 
-    def __init__(self, outputs: Outputs, latest: bool, expired: Counter[str]) -> None:
-        self._outputs, self._latest, self._expired = outputs, latest, expired
+    topic_id: tells which topic of its name one is; "" where nobody knows.
+    """
+
+    def __init__(self, outputs: Outputs, latest: bool, expired: Counter[str], topic_id: Callable[[str], str]) -> None:
+        self._outputs, self._latest, self._expired, self._topic_id = outputs, latest, expired, topic_id
 
     def claim(self, lanes: Sequence[Lane], consumer: Consumer) -> None:
         """Claim what can be claimed now; of the rest the last owner may still be busy with the output.
@@ -66,6 +69,11 @@ class Claiming:
     def _check(self, partitions: list[Partition], consumer: Consumer) -> None:
         """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
         bounds, committed = consumer.bounds(partitions), consumer.committed(partitions)
+        parquet = self._outputs.parquet
+        if parquet is not None:
+            ids = {topic: self._topic_id(topic) for topic in {one.topic for one in partitions}}
+            for one in partitions:
+                parquet.identify(one, ids[one.topic])
         for one in partitions:
             first, end = bounds[one]
             self._expired[one.topic] += max(first - committed.get(one, first), 0)

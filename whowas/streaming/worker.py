@@ -20,6 +20,7 @@ from ingest.folder import FolderConsumer, FolderOptions
 from ingest.places import Places
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
+from sinks.kafka_topics import describe
 from sinks.ranges import RangeFiles
 from whowas.brokers import Partition, Piece
 from whowas.config import load
@@ -76,7 +77,7 @@ class Worker:
         self._catching_up = ""
         self._outputs = _outputs(config)
         latest = config.input.folder is None and config.input.start == "latest"
-        self._claiming = Claiming(self._outputs, latest, self.counts.expired)
+        self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
         self._consumer: kafka_in.Consumer | None = None
         self._files_seen, self._looked_at = _versions(config), time.monotonic()
 
@@ -215,6 +216,10 @@ class Worker:
             self._stopping.wait(POLL_SECONDS)
 
     # Partitions come and go.
+
+    def _topic_id(self, topic: str) -> str:
+        told = self._config
+        return "" if told.input.folder is not None else describe(told.kafka.client, told.kafka.options, topic).id
 
     def _rebalance(self) -> None:
         """Forget what is lost, before anything else is done: its next owner may have begun."""
