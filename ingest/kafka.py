@@ -59,6 +59,9 @@ class Consumer(Protocol):
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         """Return what was committed, where anything was."""
 
+    def begin_at(self, offsets: Offsets) -> None:
+        """Read on from there, in partitions that are ours."""
+
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """Return the first offset that is kept and the one behind the last."""
 
@@ -154,6 +157,7 @@ class _KafkaPython:
 
     def poll(self, seconds: float, most: int) -> list[Piece]:
         with self._in_words("read from Kafka"):
+            self._unpark()
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
             if self._anew:
                 self._begin(found)
@@ -166,6 +170,17 @@ class _KafkaPython:
             )
             for one, records in found.items()
         ]
+
+    def _unpark(self) -> None:
+        """Make room for what was fetched of a partition before it was paused.
+
+        kafka-python (3.0.12) takes that up again only where no other partition was read since, and fetches no more of
+        it before: a partition that was paused alone would stand still for ever.
+        """
+        fetcher: Any = getattr(self._consumer, "_fetcher", None)
+        current = getattr(fetcher, "_next_partition_records", None)
+        if current is not None and not current:
+            fetcher._next_partition_records = None
 
     def _begin(self, found: dict[Any, Any]) -> None:
         """Go to what was committed of partitions that came: one that came back is read on where it was when it went.
@@ -211,6 +226,11 @@ class _KafkaPython:
         with self._in_words("commit to Kafka"):
             self._consumer.commit(told, timeout_ms=3000)
         return True
+
+    def begin_at(self, offsets: Offsets) -> None:
+        for one, offset in offsets.items():
+            for theirs in self._theirs([one]):
+                self._consumer.seek(theirs, offset)
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         with self._in_words("ask Kafka what was committed"):
@@ -260,6 +280,7 @@ class _Confluent:
         self._trouble: Any = None
         self._admin: Any = None
         self._committing: _Committing | None = None
+        self._known: Offsets = {}
         self._options = options
         chosen = {
             "queued.max.messages.kbytes": FETCH_BYTES >> 10,
@@ -288,7 +309,9 @@ class _Confluent:
 
     def _subscribe(self, wanted: Subscription, owning: Owning) -> None:
         def lost(_: Any, found: Any) -> None:
-            owning.lost([_partition(one) for one in found])
+            gone = [_partition(one) for one in found]
+            self._known = {one: offset for one, offset in self._known.items() if one not in gone}
+            owning.lost(gone)
 
         def gained(_: Any, found: Any) -> None:
             owning.gained([_partition(one) for one in found])
@@ -361,23 +384,32 @@ class _Confluent:
 
     def commit(self, offsets: Offsets) -> bool:
         """Sent now, answered in `poll`: librdkafka's other way waits for a broker that is down, and we with it."""
+        before = self._committing
+        if before is not None and before.answered:
+            self._committing = None
+            if before.error is not None:
+                raise self._error("commit to Kafka", before.error)
+            self._known |= before.offsets
+        # Two may ask in turn, for partitions of their own; each must hear of its own.
+        if offsets.items() <= self._known.items():
+            return True
         if self._committing is None:
-            self._committing = _Committing(offsets)
             told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
             with self._in_words("commit to Kafka"):
                 self._consumer.commit(offsets=told, asynchronous=True)
-        if not self._committing.answered:
-            return False
-        before, self._committing = self._committing, None
-        if before.error is not None:
-            raise self._error("commit to Kafka", before.error)
-        # A partition may have been lost in between: then less is asked than was answered.
-        return offsets.items() <= before.offsets.items()
+            self._committing = _Committing(offsets)
+        return False
 
     def _committed(self, error: Any, partitions: Any) -> None:
         if self._committing is not None:
             self._committing.error = error or next((one.error for one in partitions if one.error is not None), None)
             self._committing.answered = True
+
+    def begin_at(self, offsets: Offsets) -> None:
+        with self._in_words("begin reading"):
+            for one in self._theirs(offsets):
+                one.offset = offsets[_partition(one)]
+                self._consumer.seek(one)
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]
@@ -397,7 +429,13 @@ class _Confluent:
         spec: Any = vars(admin)["OffsetSpec"]
         asked = {self._confluent.TopicPartition(*one): getattr(spec, word)() for one in partitions}
         answers = self._asking().list_offsets(asked, request_timeout=ASK_SECONDS)
-        return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
+        try:
+            return {_partition(one): answer.result(ASK_SECONDS + 1).offset for one, answer in answers.items()}
+        except self._confluent.KafkaException as error:
+            if error.args[0].code() > 0:
+                # The broker's own word: this client would ask the same leader in the same epoch for minutes.
+                self._admin = None
+            raise
 
     def partitions(self, topic: str) -> list[Partition]:
         with self._in_words("ask Kafka for its topics"):

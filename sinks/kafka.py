@@ -6,6 +6,8 @@ broker is down.
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ Message = tuple[bytes | None, bytes | None]
 UNANSWERED = 50_000
 # Longer than any outage; the largest that both clients take.
 FOR_EVER_MS = 2_147_483_647
+# So long the broker may take for each step of a transaction; then it is made again.
+ANSWER_SECONDS = 20.0
 
 
 class Producer(Protocol):
@@ -54,6 +58,42 @@ def connect(client: str, options: Mapping[str, Value], transactional_id: str | N
     return made(options, transactional_id)
 
 
+class _Patience:
+    """What a transaction asks of the broker, each thing waited for no longer than ANSWER_SECONDS.
+
+    Both clients may wait for ever for a broker that went: kafka-python takes no limit, and librdkafka forgets it while
+    it looks for the group's coordinator (its issue 5456). After that nobody knows what became of the question, and no
+    other can be asked: the producer is given up. Should its own come through later, the next of its name has fenced it
+    by then, or finds out when it begins.
+    """
+
+    def __init__(self) -> None:
+        self._given_up = False
+
+    def wait(self, ask: Callable[[], Any]) -> None:
+        """Ask. Raises: TimeoutError, and whatever the client raises."""
+        if self._given_up:
+            raise TimeoutError("the question before had no answer")
+        answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                ask()
+            except Exception as error:  # noqa: BLE001 - it is raised where it was asked
+                answers.put(error)
+            else:
+                answers.put(None)
+
+        threading.Thread(target=run, name="transaction", daemon=True).start()
+        try:
+            error = answers.get(timeout=ANSWER_SECONDS + 1)
+        except queue.Empty:
+            self._given_up = True
+            raise TimeoutError(f"no answer within {ANSWER_SECONDS:.0f} s") from None
+        if error is not None:
+            raise error
+
+
 class _KafkaPython:
     """kafka-python 3."""
 
@@ -66,6 +106,7 @@ class _KafkaPython:
         self._kafka = kafka
         self._heard = Heard("kafka")
         self._waiting: list[Any] = []
+        self._patience = _Patience()
         chosen = {"linger_ms": 20, "batch_size": 1 << 18, "max_request_size": 1 << 20, "bootstrap_timeout_ms": 5000,
                   "max_block_ms": 5000}  # fmt: skip
         own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
@@ -138,18 +179,24 @@ class _KafkaPython:
         kafka = self._kafka
         told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
         with self._in_words("commit a transaction"):
-            self._producer.send_offsets_to_transaction(told, membership)
-            self._producer.commit_transaction()
+            self._patience.wait(lambda: self._producer.send_offsets_to_transaction(told, membership))
+            self._patience.wait(self._producer.commit_transaction)
         self._waiting.clear()
 
     def abort(self) -> None:
         self._waiting.clear()
         with self._in_words("abort a transaction"):
-            self._producer.abort_transaction()
+            self._patience.wait(self._producer.abort_transaction)
 
     def close(self) -> None:
         with self._in_words("leave Kafka"):
-            self._producer.close(timeout=2)
+            try:
+                self._producer.close(timeout=2)
+            except self._kafka.errors.KafkaTimeoutError:
+                # Messages without an answer keep it open, and its thread would try for ever.
+                sender = getattr(self._producer, "_sender", None)
+                if sender is not None:
+                    sender.force_close()
 
 
 class _Confluent:
@@ -162,12 +209,15 @@ class _Confluent:
             raise MissingExtra("confluent_kafka", "confluent") from error
         self._confluent = confluent_kafka
         self._refused: Any = None
-        chosen = {"linger.ms": 20}
+        self._patience = _Patience()
+        chosen: dict[str, Value] = {"linger.ms": 20}
         own = {"enable.idempotence": True, "acks": "all", "log_level": 0, "allow.auto.create.topics": False}
         if transactional_id is None:
             own["message.timeout.ms"] = 0
         else:
             own["transactional.id"] = transactional_id
+            # A question that is under way is waited for to its own end, whatever limit is given.
+            chosen["socket.timeout.ms"] = int(ANSWER_SECONDS * 1000)
         try:
             self._producer = confluent_kafka.Producer({**chosen, **options, **own})
         except confluent_kafka.KafkaException as error:
@@ -176,7 +226,7 @@ class _Confluent:
             ) from error
         if transactional_id is not None:
             with self._in_words("reach the broker"):
-                self._producer.init_transactions(30)
+                self._producer.init_transactions(ANSWER_SECONDS)
 
     @contextmanager
     def _in_words(self, verb: str) -> Iterator[None]:
@@ -184,6 +234,8 @@ class _Confluent:
             yield
         except self._confluent.KafkaException as error:
             raise self._error(verb, error.args[0]) from error
+        except TimeoutError as error:
+            raise BrokerError(_words(verb, error)) from error
 
     def _error(self, verb: str, error: Any) -> BrokerError:
         code = self._confluent.KafkaError
@@ -229,13 +281,13 @@ class _Confluent:
     def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
         told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
         with self._in_words("commit a transaction"):
-            self._producer.send_offsets_to_transaction(told, membership, 30)
-            self._producer.commit_transaction(30)
+            self._patience.wait(lambda: self._producer.send_offsets_to_transaction(told, membership, ANSWER_SECONDS))
+            self._patience.wait(lambda: self._producer.commit_transaction(ANSWER_SECONDS))
 
     def abort(self) -> None:
         self._refused = None
         with self._in_words("abort a transaction"):
-            self._producer.abort_transaction(30)
+            self._patience.wait(lambda: self._producer.abort_transaction(ANSWER_SECONDS))
 
     def close(self) -> None:
         self._producer.flush(2)

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from whowas.brokers import OUT, BrokerError, Value, for_kafka_python, refuse_ours
 from whowas.errors import ConfigError, MissingExtra
 
 ASK_SECONDS = 10
 POLICY = "cleanup.policy"
+
 TO_KEEP = f", or make the topic yourself: one partition, {POLICY}=compact"
 
 
@@ -21,6 +23,16 @@ class Topic(NamedTuple):
     partitions: int
     policy: str | None
     made: bool = False
+
+
+class Described(NamedTuple):
+    """A topic as the broker tells of it. id: one that is made anew has another; "" where the broker has none.
+
+    rights: what this user may do with it, READ, WRITE and so on; None where the broker does not tell.
+    """
+
+    id: str
+    rights: frozenset[str] | None
 
 
 def keep_for_ever(client: str, options: Mapping[str, Value], topic: str) -> Topic:
@@ -36,7 +48,7 @@ def missing(client: str, options: Mapping[str, Value], topics: Sequence[str]) ->
     """Return the topics that are not there; none is made. Raises: ConfigError, MissingExtra, BrokerError."""
     refuse_ours(options)
     asking = _confluent_admin if client == "confluent" else _kafka_python_admin
-    with asking(options, f"topics {', '.join(topics)}") as admin:
+    with asking(options, f"topics {', '.join(topics)}") as (admin, _):
         if client == "confluent":
             return [one for one in topics if not _partitions(admin, one)]
         return [
@@ -44,12 +56,36 @@ def missing(client: str, options: Mapping[str, Value], topics: Sequence[str]) ->
         ]
 
 
+def describe(client: str, options: Mapping[str, Value], topic: str) -> Described:
+    """Return what the broker tells of a topic. Nothing is written for that, which readers would see.
+
+    Source: KIP-430 for rights, KIP-516 for ids. Raises: as `keep_for_ever` does.
+    """
+    refuse_ours(options)
+    if client == "confluent":
+        with _confluent_admin(options, f"topic '{topic}'") as (admin, confluent):
+            asked = admin.describe_topics(
+                confluent.TopicCollection([topic]), include_authorized_operations=True, request_timeout=ASK_SECONDS
+            )
+            found = asked[topic].result()
+            allowed = [one.name for one in found.authorized_operations or ()]
+            high, low = found.topic_id.get_most_significant_bits(), found.topic_id.get_least_significant_bits()
+            number = (high % (1 << 64)) << 64 | low % (1 << 64)
+    else:
+        with _kafka_python_admin(options, f"topic '{topic}'") as (admin, _):
+            told = admin.describe_topics([topic])[0]
+            allowed = told.get("authorized_operations") or []
+            number = UUID(str(told["topic_id"])).int if told.get("topic_id") else 0
+    # Who hears of a topic may at least hear of it: no right at all is no answer.
+    return Described(f"{number:032x}" if number else "", frozenset(map(str, allowed)) or None)
+
+
 @contextmanager
-def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[Any]:
-    """What may ask, its errors in our words."""
+def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[tuple[Any, Any]]:
+    """A client for questions and the package it comes from; what it raises in our words."""
     try:
         import crc32c  # noqa: F401 - without it kafka-python computes checksums eight times slower
-        from kafka import errors
+        import kafka
         from kafka.admin import KafkaAdminClient
     except ImportError as error:
         raise MissingExtra(str(error.name), "kafka") from error
@@ -57,9 +93,10 @@ def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "")
     known = {name: value for name, value in for_kafka_python(options, OUT).items()
              if name in KafkaAdminClient.DEFAULT_CONFIG}  # fmt: skip
     admin: Any = None
+    errors = kafka.errors
     try:
         admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5000, **known})
-        yield admin
+        yield admin, kafka
     except (errors.KafkaError, OSError) as error:
         lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
         raise BrokerError(_words(what, error, hint), not isinstance(error, lasting)) from error
@@ -71,15 +108,12 @@ def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "")
 
 
 def _kafka_python(options: Mapping[str, Value], topic: str) -> Topic:
-    with _kafka_python_admin(options, f"topic '{topic}'", TO_KEEP) as admin:
-        from kafka import errors
-        from kafka.admin import ConfigResource
-
+    with _kafka_python_admin(options, f"topic '{topic}'", TO_KEEP) as (admin, kafka):
         made, found = False, admin.describe_topics([topic])[0]
         if not found["partitions"]:
             admin.create_topics({topic: {"num_partitions": 1, "configs": {POLICY: "compact"}}}, wait_for_metadata=True)
             made, found = True, admin.describe_topics([topic])[0]
-        policy = _policy_there(admin, ConfigResource("topic", topic), errors)
+        policy = _policy_there(admin, kafka.admin.ConfigResource("topic", topic), kafka.errors)
         return Topic(len(found["partitions"]), policy, made)
 
 
@@ -93,9 +127,10 @@ def _policy_there(admin: Any, resource: Any, errors: Any) -> str | None:
 
 
 @contextmanager
-def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[Any]:
-    """What may ask, its errors in our words."""
+def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") -> Iterator[tuple[Any, Any]]:
+    """As `_kafka_python_admin`."""
     try:
+        import confluent_kafka
         from confluent_kafka import KafkaError, KafkaException
         from confluent_kafka.admin import AdminClient
     except ImportError as error:
@@ -105,7 +140,7 @@ def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") ->
     except KafkaException as error:
         raise ConfigError(f"cannot configure confluent-kafka: {error}; see [kafka.options]") from error
     try:
-        yield admin
+        yield admin, confluent_kafka
     except KafkaException as error:
         code = error.args[0].code()
         lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -115,17 +150,15 @@ def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") ->
 
 
 def _confluent(options: Mapping[str, Value], topic: str) -> Topic:
-    with _confluent_admin(options, f"topic '{topic}'", TO_KEEP) as admin:
-        from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import ConfigResource, NewTopic  # type: ignore[attr-defined]
-
+    with _confluent_admin(options, f"topic '{topic}'", TO_KEEP) as (admin, confluent):
         partitions, made = _partitions(admin, topic), False
         if not partitions:
-            wanted = NewTopic(topic, 1, config={POLICY: "compact"})
+            wanted = confluent.admin.NewTopic(topic, 1, config={POLICY: "compact"})
             admin.create_topics([wanted], request_timeout=ASK_SECONDS)[topic].result()
             partitions, made = _partitions(admin, topic) or 1, True
-        asked = admin.describe_configs([ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
-        return Topic(partitions, _policy(next(iter(asked.values())), KafkaException, KafkaError), made)
+        asked = admin.describe_configs([confluent.admin.ConfigResource("topic", topic)], request_timeout=ASK_SECONDS)
+        policy = _policy(next(iter(asked.values())), confluent.KafkaException, confluent.KafkaError)
+        return Topic(partitions, policy, made)
 
 
 def _partitions(admin: Any, topic: str) -> int:

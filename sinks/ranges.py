@@ -31,7 +31,7 @@ from sinks.durable import LOCK, durable, refusal, renaming, sync_folder
 from sinks.ordering import in_order
 from sinks.parquet import Place, encode, hive_folder, split
 from whowas.brokers import Partition
-from whowas.errors import OutputError
+from whowas.errors import ConfigError, OutputError
 from whowas.schema import check, named_schema
 
 HOME = ".whowas-stream"
@@ -49,11 +49,15 @@ class Range:
 
 @dataclass
 class _Mark:
-    """What of a partition is written: everything before `next`. files: of the last range, temporary -> final name."""
+    """What of a partition is written: everything before `next`. files: of the last range, temporary -> final name.
+
+    topic_id: of which topic of its name; "" where nobody knew.
+    """
 
     next: int
     first: int = -1
     files: dict[str, str] = field(default_factory=dict)
+    topic_id: str = ""
 
 
 class RangeFiles:
@@ -65,6 +69,7 @@ class RangeFiles:
         self.home = self._out / HOME / quote(group, safe="")
         self._locks: dict[Partition, int] = {}
         self._marks: dict[Partition, _Mark | None] = {}
+        self._ids: dict[Partition, str] = {}
         self._shared: int | None = None
         self.files_written = 0
         self.bytes_written = 0
@@ -125,9 +130,24 @@ class RangeFiles:
         self._locks[partition], self._marks[partition] = handle, mark
         return True
 
+    def identify(self, partition: Partition, topic_id: str) -> None:
+        """Say which topic of its name a claimed partition is of; "" where nobody knows.
+
+        Raises: ConfigError where another is written here: its offsets say nothing about this one's.
+        """
+        mark = self._marks[partition]
+        before = mark.topic_id if mark is not None else ""
+        if before and topic_id and before != topic_id:
+            raise ConfigError(
+                f"cannot go on with {partition}: its files are of the topic of that name that there was before; it was "
+                "made anew; begin in a new folder with a new group"
+            )
+        self._ids[partition] = topic_id or before
+
     def release(self, partition: Partition) -> None:
         """Give a partition back."""
         self._marks.pop(partition, None)
+        self._ids.pop(partition, None)
         if (handle := self._locks.pop(partition, None)) is not None:
             os.close(handle)
 
@@ -157,7 +177,7 @@ class RangeFiles:
         if mark is not None and mark.next > one.first:
             raise ValueError(f"offsets {one.first} to {one.last} of {one.partition}: all before {mark.next} is written")
         shutil.rmtree(self._making(one.partition), ignore_errors=True)
-        made = _Mark(one.last + 1, one.first, self._make(one))
+        made = _Mark(one.last + 1, one.first, self._make(one), self._ids.get(one.partition, ""))
         with durable(self._path(one.partition, "json")) as handle:
             handle.write(_encoded(one.partition, made))
         self._marks[one.partition] = made
@@ -203,7 +223,7 @@ class RangeFiles:
         path = self._path(partition, "json")
         try:
             told = json.loads(path.read_bytes())
-            return _Mark(int(told["next"]), int(told["first"]), dict(told["files"]))
+            return _Mark(int(told["next"]), int(told["first"]), dict(told["files"]), str(told.get("topic_id", "")))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -228,6 +248,7 @@ def _encoded(partition: Partition, mark: _Mark) -> bytes:
         "first": mark.first,
         "next": mark.next,
         "files": mark.files,
+        "topic_id": mark.topic_id,
     }
     return json.dumps(told, indent=1).encode() + b"\n"
 

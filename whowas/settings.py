@@ -30,8 +30,15 @@ class Input:
         "Of a folder: a capture, or what is compressed, counts as whole when nobody wrote to it for so long.", 10.0
     )
     group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
-    format: str = _said("Format of the records; `auto` tells it by the first ones of each topic.", "auto")
-    start: Literal["earliest", "latest"] = _said("Where a new group begins.", "earliest")
+    format: str = _said(
+        "Format of the records; `auto` tells it by the first ones of each topic, and lets those wait that tell none.",
+        "auto",
+    )
+    start: Literal["earliest", "latest"] = _said(
+        "Where a new group begins. `latest`: the end as it is when a worker first gets the partition; that place is "
+        "committed before anything else.",
+        "earliest",
+    )
     options: dict[str, Value] = field(
         default_factory=dict,
         metadata={"meaning": "What the format must be told (the fields of an AWS log, a time zone…)."},
@@ -121,8 +128,8 @@ class Rules:
     """Rules that judge the named flows, each flow once, when its names are final."""
 
     state: str = _said(
-        "File that keeps what was counted and found; each worker its own, kept over restarts; made where there is none. "
-        "Beside it, alerts that a receiver will never take, with the reason: `….refused.jsonl`."
+        "File that keeps what was counted and found, over restarts; each worker its own. Made where there is none; "
+        "beside it, alerts that a receiver will never take, with the reason: `….refused.jsonl`."
     )
     paths: tuple[str, ...] = _said("Rule files and folders; `pack` is the pack that comes with whowas.", ("pack",))
     site: str | None = _said("TOML file of the lists that stand behind the rules' placeholders.", None)

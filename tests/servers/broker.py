@@ -20,7 +20,16 @@ from pathlib import Path
 from types import TracebackType
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 from servers.build_kafka import built
 from servers.certificates import Authority
 from servers.process import Server, free_port
@@ -73,6 +82,10 @@ class Broker:
             "transaction.state.log.min.isr": "1",
             "transaction.state.log.num.partitions": "3",
             "group.initial.rebalance.delay.ms": "0",
+            # Who comes through the plain door may do all; USER may do what nobody has made a rule about.
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "allow.everyone.if.no.acl.found": "true",
             # Workers that are killed are given up after this, not after many seconds.
             "group.min.session.timeout.ms": "1000",
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
@@ -113,6 +126,15 @@ class Broker:
         """Give a topic more partitions."""
         admin = self.admin()
         admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(20)
+
+    def allow(self, topic: str, *operations: AclOperation) -> str:
+        """Let USER do these things with a topic, and nothing else; return its name."""
+        admin = self.admin()
+        of = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{USER}", "*")
+        rules = [AclBinding(*of, one, AclPermissionType.ALLOW) for one in operations]
+        for done in admin.create_acls(rules).values():
+            done.result(20)
+        return topic
 
     def options(self, door: str = "plain", password: str = PASSWORD) -> dict[str, str]:
         """How a client comes in, in librdkafka's words."""

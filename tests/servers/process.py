@@ -84,9 +84,10 @@ class Server:
                 raise ServerFailed(f"{self.name} is not ready after {timeout_seconds:.0f} s:\n{self.tail()}")
             time.sleep(0.03)
 
-    def stop(self, timeout_seconds: float = 20) -> None:
-        """Ask it to end, and wait; what does not end is killed."""
+    def stop(self, timeout_seconds: float = 20) -> int | None:
+        """Ask it to end, and wait; what does not end is killed. Returns: its exit code, None if it never ran."""
         self._end(signal.SIGTERM, timeout_seconds)
+        return None if self._running is None else self._running.returncode
 
     def kill(self) -> None:
         """End it as a power cut would (what it wrote to files stays)."""

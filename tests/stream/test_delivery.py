@@ -47,7 +47,8 @@ def test_kills_lose_nothing_and_double_nothing(broker: Broker, topic: str, start
         progress.add(count(named))
         worker.kill()
         worker = start()
-    wait_until(lambda: count(named) >= FLOWS and worker.lines(), worker)
+    # What a machine that is busy with other things has left to do is no fault.
+    wait_until(lambda: count(named) >= FLOWS and worker.lines(), worker, 120 + FLOWS / 1000)
     assert worker.stop() == 0, worker.told()
     assert serials(named) == dict.fromkeys(range(FLOWS), 1)
     assert len(progress) > KILLS / 3, "the workers that were killed had got somewhere"

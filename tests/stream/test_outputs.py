@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from servers.broker import Broker
+from servers.process import free_port
 from store.written import T0, seen, thing
 from stream.conftest import Start
 from stream.flow_records import consume, count, produce, record
-from stream.workers import wait_until
+from stream.workers import details, wait_until
 
 from enrich.evidence import EvidenceStore
 from whowas.observation import KubeObject, Meta
@@ -101,11 +102,6 @@ def test_provisional_answers_are_revised(
 ) -> None:
     """At first nobody knows who holds 10.0.0.9; when the history has it, only those answers come again."""
     path = tmp_path / "h.db"
-
-    def bookmarks(store: EvidenceStore, at_seconds: float) -> None:
-        for kind in ("Pod", "Service", "Node"):
-            store.write([seen("BOOKMARK", KubeObject(kind, Meta(resourceVersion="9")), at_seconds)])
-
     with EvidenceStore(path, write=True) as store:
         bookmarks(store, 0.5)
         bookmarks(store, 10)
@@ -131,3 +127,41 @@ def test_provisional_answers_are_revised(
     assert sorted(one["bytes_out"] for one in revised) == list(range(10))
     assert {one["dst_pod"] for one in revised} == {"web"}
     assert worker.lines()[-1]["revised"] == 10
+
+
+@pytest.mark.parametrize("how", ["killed", "silent"])
+def test_a_broker_that_goes_in_the_middle_of_a_transaction(
+    how: str, broker: Broker, topic: str, out: str, start: Start, tables: Tables, tmp_path: Path
+) -> None:
+    """The worker says so within a minute, tries again, and in the end everything stands there once."""
+    path, port, server = tmp_path / "h.db", free_port(), broker.server
+    tables["history"] |= {"path": str(path), "refresh_seconds": 0.2}
+    tables["naming"]["wait"] = "final"
+    tables["kafka_output"] = {"topic": out, "delivery": "transactions"}
+    tables["serving"]["listen"] = f"127.0.0.1:{port}"
+    del tables["parquet"]
+    produce(broker, topic, [record(number, T0 / 1e6 - 60) for number in range(100)])
+    with EvidenceStore(path, write=True) as store:
+        bookmarks(store, 0.5)
+        worker = start()
+        wait_until(lambda: details(port).get("delivered") == 100, worker)
+        produce(broker, topic, [record(number, T0 / 1e6 + 20) for number in range(100, 1000)])
+        wait_until(lambda: details(port)["held_records"] == 900, worker)
+        gone, back = (server.kill, server.start) if how == "killed" else (server.pause, server.go_on)
+        gone()
+        try:
+            bookmarks(store, 100)
+            wait_until(lambda: [one for one in worker.lines() if one["state"] in ("broker", "commit")], worker, 90)
+        finally:
+            back()
+    wait_until(lambda: details(port)["delivered"] >= 1000 and details(port)["ready"], worker)
+    assert worker.stop() == 0, worker.told()
+    found = Counter(json.loads(one.value())["bytes_out"] for one in consume(broker, out, 100_000, 3))
+    assert found == dict.fromkeys(range(1000), 1)
+    assert sum(broker.committed(f"group-{topic}", topic, 3)) >= 1000
+
+
+def bookmarks(store: EvidenceStore, at_seconds: float) -> None:
+    """Everything is known up to then."""
+    for kind in ("Pod", "Service", "Node"):
+        store.write([seen("BOOKMARK", KubeObject(kind, Meta(resourceVersion="9")), at_seconds)])

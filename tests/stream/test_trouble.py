@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient
 from needs import need
 from servers.broker import Broker
 from stream.conftest import Start
@@ -145,9 +145,11 @@ def test_a_read_only_folder(config: Callable[[], Path], tables: Tables, small: P
     assert "Read-only file system; free space or choose another folder" in refused(config)
 
 
+@pytest.mark.parametrize("more", [0, 900])
 def test_a_topic_that_was_made_anew(
-    broker: Broker, topic: str, start: Start, config: Callable[[], Path], tmp_path: Path
+    more: int, broker: Broker, topic: str, start: Start, config: Callable[[], Path], tmp_path: Path
 ) -> None:
+    """Shorter or longer than the one before: what it has at an old offset was never written."""
     produce(broker, topic, map(record, range(300)))
     worker = start()
     wait_until(lambda: count(tmp_path / "named") == 300, worker)
@@ -160,8 +162,33 @@ def test_a_topic_that_was_made_anew(
             break
         except Exception:  # noqa: BLE001 - it is still being deleted
             pass
-    produce(broker, topic, map(record, range(3)), partition=0)
-    assert "it was made anew or has lost records" in refused(config)
+    produce(broker, topic, map(record, range(3 + more)), partition=0)
+    assert "it was made anew" in refused(config)
+
+
+def test_check_says_what_this_user_may_not(
+    config: Callable[[], Path], broker: Broker, topic: str, tables: Tables
+) -> None:
+    """Asked without a message that readers would see."""
+    tables["kafka.options"] |= broker.options("secure")
+    out, letters = broker.create(f"out-{topic}"), broker.create(f"letters-{topic}")
+    tables["kafka_output"], tables["dead_letters"] = {"topic": out}, {"topic": letters}
+    broker.allow(topic, AclOperation.DESCRIBE)
+    broker.allow(out, AclOperation.READ)
+    broker.allow(letters, AclOperation.WRITE)
+    command = [sys.executable, "-m", "whowas", "stream", "--config", str(config()), "--check", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    lines = {one["check"]: one for one in map(json.loads, told.stdout.splitlines())}
+    assert told.returncode == 1
+    assert not lines["topic"]["ok"]
+    assert f"cannot read topic '{topic}': this user may only DESCRIBE; allow it READ" in lines["topic"]["detail"]
+    assert not lines["output"]["ok"]
+    assert f"'{out}': this user may only DESCRIBE, READ; allow it WRITE" in lines["output"]["detail"]
+    assert lines["letters"]["ok"], lines["letters"]
+    assert not consume(broker, letters, 1, 1)
+    broker.allow(topic, AclOperation.READ)
+    broker.allow(out, AclOperation.WRITE)
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == 0
 
 
 def test_check_says_all(config: Callable[[], Path], broker: Broker, topic: str, tables: Tables, tmp_path: Path) -> None:

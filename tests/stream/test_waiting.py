@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from servers.process import free_port
 from store.written import T0, seen, thing
 from stream.conftest import Start
 from stream.flow_records import column, count, produce, record, serials
-from stream.workers import get, wait_until
+from stream.workers import details, get, wait_until
 
 from enrich.evidence import EvidenceStore
 from whowas.observation import KubeObject, Meta
@@ -137,15 +136,6 @@ def test_pages_tell_what_the_worker_does(
     assert sum(value for name, value in now.items() if name.startswith("whowas_stream_refused_total")) == 1
     assert details(port)["delivered"] == 101
     assert worker.stop() == 0, worker.told()
-
-
-def details(port: int) -> dict[str, Any]:
-    """What /readyz tells a program; nothing of it before there is a page."""
-    try:
-        found: dict[str, Any] = json.loads(get(f"http://127.0.0.1:{port}/readyz?json")[1])["details"]
-    except OSError:
-        return {"held_records": None}
-    return found
 
 
 def values(port: int) -> dict[str, float]:

@@ -86,3 +86,12 @@ def get(url: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def details(port: int) -> dict[str, Any]:
+    """What /readyz tells a program; nothing of it before there is a page."""
+    try:
+        found: dict[str, Any] = json.loads(get(f"http://127.0.0.1:{port}/readyz?json")[1])["details"]
+    except OSError:
+        return {"held_records": None}
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from enrich.replica import position
@@ -11,7 +11,9 @@ from ingest import kafka as kafka_in
 from ingest.kafka_log import open_log
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
+from sinks.kafka_topics import describe
 from sinks.ranges import RangeFiles
+from whowas.brokers import Value
 from whowas.errors import ConfigError, WhowasError
 from whowas.moments import spell
 from whowas.settings import StreamConfig
@@ -91,7 +93,8 @@ def _topic(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) 
     bounds, committed = _the(consumer).bounds(partitions), _the(consumer).committed(partitions)
     first = {one: low if config.input.start == "earliest" else high for one, (low, high) in bounds.items()}
     waiting = sum(bounds[one][1] - committed.get(one, first[one]) for one in partitions)
-    return f"'{topic}': {len(partitions)} partitions, {waiting:,} records for group '{config.input.group}'"
+    told = f"'{topic}': {len(partitions)} partitions, {waiting:,} records for group '{config.input.group}'"
+    return told + _may(config, config.kafka.options, topic, "READ")
 
 
 def _history(config: StreamConfig) -> str:
@@ -158,10 +161,22 @@ def _letters(folder: str) -> str:
 
 
 def _written(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) -> str:
-    """Whether a topic to write to is there; whether we may, only a message would tell, and readers would see it."""
+    """Whether a topic to write to is there, and whether we may."""
     partitions = _the(consumer).partitions(topic)
     if not partitions:
         raise ConfigError(f"cannot write to topic '{topic}': the broker has no such topic; create it")
     out = config.kafka_output
-    kafka_out.connect(config.kafka.client, {**config.kafka.options, **(out.options if out else {})}).close()
-    return f"'{topic}': {len(partitions)} partitions"
+    options = {**config.kafka.options, **(out.options if out else {})}
+    kafka_out.connect(config.kafka.client, options).close()
+    return f"'{topic}': {len(partitions)} partitions{_may(config, options, topic, 'WRITE')}"
+
+
+def _may(config: StreamConfig, options: Mapping[str, Value], topic: str, right: str) -> str:
+    """Ask for a right. Returns: what to add where the broker does not tell. Raises: ConfigError, BrokerError."""
+    told = describe(config.kafka.client, options, topic).rights
+    if told is not None and right not in told:
+        raise ConfigError(
+            f"cannot {'read' if right == 'READ' else 'write to'} topic '{topic}': this user may only "
+            f"{', '.join(sorted(told))}; allow it {right}"
+        )
+    return "" if told is not None else "; the broker does not tell rights"

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sinks.dead_letters import Letter
 from sinks.ranges import Range
-from whowas.brokers import Partition
+from whowas.brokers import Partition, Piece
 
 Words = npt.NDArray[np.int64]
 
@@ -25,6 +25,7 @@ class Chunk:
     first, last: offsets, both ends counted, of the records and of those that were passed over. flows: a batch of
     flow_schema. offsets: (flows,) the record each flow came from. letters: what could not be read. records: how many
     records. needed_us: up to here the history must be known before the flows are final. polled: time.monotonic().
+    unread: what it was made of, while nobody knows the format: all of it stands in letters, and may be read yet.
     """
 
     first: int
@@ -35,6 +36,7 @@ class Chunk:
     records: int
     needed_us: int
     polled: float
+    unread: Piece | None = None
 
     def weight(self) -> int:
         """Return what it counts against the bound on memory."""
@@ -94,12 +96,15 @@ def _behind(part: Named, offset: int) -> Any:
 class Lane:
     """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named.
 
+    begun: the group knows where reading begins; start: where that is, on its way to the broker.
     weight, ready_weight: what all of it, and what is named of it, counts against the bound on memory. records: how
     many are held, and would be read again.
     """
 
     partition: Partition
     claimed: bool = False
+    begun: bool = False
+    start: int | None = None
     next: int = -1
     waiting: deque[Chunk] = field(default_factory=deque)
     ready: list[Named] = field(default_factory=list)
@@ -112,6 +117,11 @@ class Lane:
         self.waiting.append(chunk)
         self.weight += chunk.weight()
         self.records += chunk.records
+
+    def replace(self, place: int, chunk: Chunk) -> None:
+        """Put a chunk in the place of one that waits, of the same records."""
+        self.weight += chunk.weight() - self.waiting[place].weight()
+        self.waiting[place] = chunk
 
     def named(self, flows: Any) -> None:
         """The first chunk that waits has got its names."""

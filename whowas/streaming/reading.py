@@ -15,21 +15,29 @@ from ingest.records import Ids, Parsed, RecordOptions, reader_for
 from sinks.dead_letters import Letter
 from whowas.brokers import Partition, Piece
 from whowas.errors import ConfigError, InputError
+from whowas.schema import flow_schema
 from whowas.settings import Input
 from whowas.streaming.lanes import Chunk
 
 # Offsets below, the partition above: a partition with more records than that would take centuries to fill.
 OFFSET_BITS = 44
 
+# The reason of records that nobody can read.
+UNKNOWN = "unknown format"
+
 _Kin = tuple[str, int]
 
 
 class Parsing:
-    """Turns pieces into chunks, and counts. refused, skipped: by topic and reason."""
+    """Turns pieces into chunks, and counts. refused, skipped: by topic and reason.
+
+    unknown: by topic, why nobody can tell its format, in words.
+    """
 
     def __init__(self, told: Input, publication_seconds: float) -> None:
         self.refused: Counter[tuple[str, str]] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
+        self.unknown: dict[str, str] = {}
         self._format = None if told.format == "auto" else told.format
         self.options = _record_options(told)
         self._delay_us = int(publication_seconds * 1e6)
@@ -38,7 +46,8 @@ class Parsing:
     def parse(self, pieces: Sequence[Piece]) -> list[Chunk]:
         """Read pieces that were polled together, those of a topic in one go. Returns: a chunk a piece, as they came.
 
-        Raises: InputError when nobody knows the format of a topic.
+        Where nobody can tell the format they are unread; such chunks are not counted as refused.
+        Raises: InputError when there is no such format as was said.
         """
         chunks: dict[int, Chunk] = {}
         together: dict[_Kin, list[int]] = {}
@@ -52,8 +61,8 @@ class Parsing:
         return [chunks[place] for place in range(len(pieces))]
 
     def _of_kin(self, kin: _Kin, pieces: list[Piece]) -> list[Chunk]:
-        if kin not in self._readers:
-            self._readers[kin] = self._reader(pieces[0])
+        if not self._recognise(kin, pieces):
+            return [self._unread(one) for one in pieces]
         values = [value for one in pieces for value in one.values]
         numbers = np.concatenate([_numbers(one) for one in pieces])
         told = [us for one in pieces for us in one.received_us]
@@ -97,14 +106,49 @@ class Parsing:
             piece.offsets[0], piece.offsets[0], flows, offsets, (), 1, self._needed_us(flows), time.monotonic()
         )
 
-    def _reader(self, piece: Piece) -> Any:
-        try:
-            return reader_for(self._format or piece.format, piece.values, self.options)
-        except InputError as error:
-            raise InputError(
-                f"cannot tell the format of topic '{piece.partition.topic}' by the records from offset "
-                f"{piece.offsets[0]} of partition {piece.partition.number}: {error}; say [input] format"
-            ) from error
+    def knows(self, piece: Piece) -> bool:
+        """Return whether there is a reader for a piece."""
+        return _kin(piece) in self._readers
+
+    def _recognise(self, kin: _Kin, pieces: list[Piece]) -> bool:
+        """Find a reader by what came, or by what is said. Returns: whether there is one."""
+        for piece in () if kin in self._readers else pieces:
+            form = self._format or piece.format
+            try:
+                self._readers[kin] = reader_for(form, piece.values, self.options)
+            except InputError as error:
+                told = (
+                    f"cannot tell the format of topic '{piece.partition.topic}' by the records from offset "
+                    f"{piece.offsets[0]} of partition {piece.partition.number}: {error}; say [input] format"
+                )
+                if form is not None:
+                    raise InputError(told) from error
+                self.unknown[kin[0]] = told
+            else:
+                self.unknown.pop(kin[0], None)
+                break
+        return kin in self._readers
+
+    def _unread(self, piece: Piece) -> Chunk:
+        letters = [
+            Letter(piece.partition, offset, UNKNOWN, value)
+            for offset, value in zip(piece.offsets, piece.values, strict=True)
+        ]
+        return Chunk(
+            piece.offsets[0],
+            piece.offsets[-1],
+            pa.RecordBatch.from_pylist([], flow_schema()),
+            np.empty(0, np.int64),
+            letters,
+            len(piece.offsets),
+            0,
+            time.monotonic(),
+            piece,
+        )
+
+    def refuse(self, chunk: Chunk) -> None:
+        """Count the records of an unread chunk, which are now kept aside."""
+        self.refused[(chunk.letters[0].partition.topic, UNKNOWN)] += chunk.records
 
     def _needed_us(self, flows: Any) -> int:
         """Up to when the history must be known: to the flows' last ends, and for as long as publication takes.

@@ -88,7 +88,7 @@ class StreamVitals:
 
     state: starting, reading, full (waits for the history or an output), stopped; or the step that fails: broker,
     poll, claim, send, output. reason: why, in words. held: rows in memory. undelivered: records that are named and not
-    durable yet. unread: of a folder, files that are not read, and why.
+    durable yet. unread: of a folder, files that are not read, and why. format_trouble: why records wait to be read.
     """
 
     at_us: int
@@ -107,6 +107,7 @@ class StreamVitals:
     bytes: int
     delivery_seconds: Histogram
     undelivered: int = 0
+    format_trouble: str = ""
     unread: Mapping[str, str] = field(default_factory=dict)
     replica: ReplicaVitals | None = None
     judging: JudgingVitals | None = None
@@ -120,6 +121,8 @@ class StreamVitals:
             reasons.append(self.reload_trouble)
         if self.judging is not None:
             reasons += [f"alerts: {trouble}" for trouble in self.judging.troubles.values()]
+        if self.format_trouble:
+            reasons.append(self.format_trouble)
         waiting = [str(one.partition) for one in self.partitions if not one.claimed]
         if waiting:
             reasons.append(f"another worker has not let go of {', '.join(waiting)} yet")

@@ -20,6 +20,7 @@ from ingest.folder import FolderConsumer, FolderOptions
 from ingest.places import Places
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
+from sinks.kafka_topics import describe
 from sinks.ranges import RangeFiles
 from whowas.brokers import Partition, Piece
 from whowas.config import load
@@ -27,11 +28,13 @@ from whowas.errors import ConfigError, WhowasError
 from whowas.metrics import Histogram
 from whowas.settings import Input, StreamConfig
 from whowas.streaming.changes import changed
+from whowas.streaming.claiming import Claiming
 from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.knowing import Knowledge, replica_of
 from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
 from whowas.streaming.troubles import Troubles
+from whowas.streaming.unread import Unread
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
 if TYPE_CHECKING:
@@ -69,11 +72,16 @@ class Worker:
         self._alive_at = time.monotonic()
         self._delivery_seconds = Histogram()
         self._parsing = Parsing(config.input, config.naming.publication_seconds)
+        letters = config.dead_letters
+        self._unread = Unread(self._parsing, bool(letters.folder or letters.topic))
+        self._stuck: set[Partition] = set()
         self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
         self._knowledge: Knowledge | None = None
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""
         self._outputs = _outputs(config)
+        latest = config.input.folder is None and config.input.start == "latest"
+        self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
         self._consumer: kafka_in.Consumer | None = None
         self._files_seen, self._looked_at = _versions(config), time.monotonic()
 
@@ -104,6 +112,7 @@ class Worker:
             watermark_us=knowledge.watermark_us if knowledge else 0,
             history_trouble=knowledge.trouble if knowledge else "",
             reload_trouble=self._reload_trouble,
+            format_trouble=self._unread.trouble(lanes),
             quiet_seconds=time.monotonic() - self._alive_at,
             files=parquet.files_written if parquet else 0,
             bytes=parquet.bytes_written if parquet else 0,
@@ -204,6 +213,7 @@ class Worker:
         self._rebalance()
         self._claim(consumer)
         self._take(pieces)
+        self._unread.read_again(self._lanes.values())
         self._look()
         self._name_all()
         self._deliver(consumer)
@@ -215,6 +225,10 @@ class Worker:
             self._stopping.wait(POLL_SECONDS)
 
     # Partitions come and go.
+
+    def _topic_id(self, topic: str) -> str:
+        told = self._config
+        return "" if told.input.folder is not None else describe(told.kafka.client, told.kafka.options, topic).id
 
     def _rebalance(self) -> None:
         """Forget what is lost, before anything else is done: its next owner may have begun."""
@@ -247,25 +261,7 @@ class Worker:
         if not wanted or not self._troubles.may("claim"):
             return
         with self._troubles.trying("claim"):
-            parquet = self._outputs.parquet
-            mine = [one for one in wanted if parquet is None or parquet.claim(one.partition)]
-            if mine:
-                self._check_start([one.partition for one in mine], consumer)
-            for one in mine:
-                one.claimed = True
-
-    def _check_start(self, partitions: list[Partition], consumer: kafka_in.Consumer) -> None:
-        """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""
-        bounds, committed = consumer.bounds(partitions), consumer.committed(partitions)
-        for one in partitions:
-            first, end = bounds[one]
-            self.counts.expired[one.topic] += max(first - committed.get(one, first), 0)
-            written = self._outputs.written(one)
-            if written > end:
-                raise ConfigError(
-                    f"cannot go on with {one}: its files go up to offset {written - 1}, but the topic ends at "
-                    f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
-                )
+            self._claiming.claim(wanted, consumer)
 
     # Records come.
 
@@ -345,6 +341,8 @@ class Worker:
         return found
 
     def _may_name(self, chunk: Chunk) -> bool:
+        if chunk.unread is not None:
+            return self._unread.may_refuse(chunk)
         if self._config.naming.wait == "never" or self._final(chunk):
             return True
         return time.monotonic() - chunk.polled > self._config.naming.max_wait_seconds
@@ -366,6 +364,8 @@ class Worker:
             self._outputs.send(news, revision=1)
             self.counts.revised += news.num_rows
         self._provisional.pop(id(chunk), None)
+        if chunk.unread is not None:
+            self._parsing.refuse(chunk)
         self.counts.flows += named.num_rows
         self.counts.late += 0 if self._final(chunk) else named.num_rows
         _count_confidence(self.counts.confidence, named)
@@ -431,6 +431,12 @@ class Worker:
         elif self._paused and held < most * 0.8:
             consumer.resume(list(self._lanes))
             self._paused = False
+        stuck = self._unread.stuck & self._lanes.keys()
+        if stuck:
+            consumer.pause(stuck)
+        if not self._paused and self._stuck - stuck:
+            consumer.resume(self._stuck - stuck)
+        self._stuck = stuck
 
     def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
