@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from detect import ecs, ocsf, telling
 from detect.attack import VERSION as ATTACK
 from detect.ends import SCORES
-from detect.view_fields import ECS, OCSF, Field
 from detect.model import Finding, RuleInfo
 from detect.paging import FEW
+from detect.view_fields import ECS, OCSF, Field
 from sinks.posted import ATTEMPTS
 from whowas.schema import CONFIDENCES, table_schema
 

@@ -28,7 +28,9 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     show_default=True,
     help="What to do with a FILE that is there.",
 )
-@click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Leave out what is below.")
+@click.option(
+    "--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Leave out what is below."
+)
 @click.option(
     "--show", type=click.IntRange(0, 100), default=1, show_default=True, metavar="N", help="Findings shown whole."
 )
