@@ -1,4 +1,4 @@
-"""Tries a rule on its own cases: each is judged as flows are, and where it goes wrong it is said which flow, and why."""
+"""Tries rules on their own cases: judged as flows are, and where one goes wrong it is said which flow, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules over named flows of the past: the same findings as the same flows would have given live, and what each rule costs."""
+"""Rules over named flows of the past: the findings that these flows would have given live, and what each rule costs."""
 
 from __future__ import annotations
 

@@ -209,8 +209,9 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     if rule not in known:
         raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
-    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
     click.echo(sql_of(one, ruleset.rules))
+    # At the end: as the first word of `whowas query` a comment would look like an option.
+    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
 
 
 def _near(rule: str, known: dict[str, Any]) -> str:
