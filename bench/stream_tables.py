@@ -65,15 +65,15 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 def markdown(results: Row) -> str:
     """Return all sections as text."""
     host, told = results["machine"], results["sizes"]
+    turns = f"best of {told['turns']} turns" if told["turns"] > 1 else "one turn"
     lines = [
-        f"{results['at'][:10]}, {host['cores']} cores ({host['processor']}), shared with other work: load "
-        f"{host['load_at_start']:.1f} at the start, {host['load_at_end']:.1f} at the end; "
-        f"best of {told['turns']} turns.",
+        f"{results['at'][:10]}, {host['cores']} cores ({host['processor']}), {turns} of {told['records']:,} records. "
+        "Beside each title: the load when it began; above none, others took from the caches and, by the clock, the cores.",
         "",
     ]
     for name, rows in results["sections"].items():
         title, columns = TABLES[name]
-        lines += [f"**{title}**", ""]
+        lines += [f"**{title}** (load {results['loads'][name]:.1f})", ""]
         if isinstance(rows, dict):
             lines += [f"Failed: {rows['failed'].splitlines()[0]}", ""]
         else:

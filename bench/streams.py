@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -53,12 +54,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lag", type=int, help="records of lag for memory (default 10,000,000)")
     parser.add_argument("--turns", type=int, help="turns of each program; the best counts (default 2)")
     parser.add_argument("--folder", type=Path, help="work below this folder (default: the system's temporary one)")
+    parser.add_argument("--workers", type=int, help="records for one and two workers (default 4,000,000)")
+    parser.add_argument("--results", type=Path, nargs="+", help="measure nothing: show what earlier runs wrote")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args()
 
 
 def sizes(told: argparse.Namespace) -> Sizes:
-    asked = {name: getattr(told, name) for name in ("records", "lag", "turns")}
+    asked = {name: getattr(told, name) for name in ("records", "lag", "turns", "workers")}
     return replace(QUICK if told.quick else FULL, **{name: number for name, number in asked.items() if number})
 
 
@@ -75,6 +78,7 @@ def measured(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "sizes": asdict(sizes(told)),
+        "loads": {},
         "sections": {},
     }
     say("a day of a cluster into a store")
@@ -82,12 +86,12 @@ def measured(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with Broker() as broker:
         bench = Bench(Setting(broker, folder, history), sizes(told), say)
         for name in told.only or SECTIONS:
+            results["loads"][name] = os.getloadavg()[0]
             try:
                 results["sections"][name] = SECTIONS[name](bench)
             except RunError as error:
                 results["sections"][name] = {"failed": str(error)}
             say(f"{name}: {json.dumps(results['sections'][name])}")
-    results["machine"]["load_at_end"] = machine()["load_at_start"]
     return results
 
 
@@ -99,9 +103,29 @@ def write_docs(text: str) -> None:
     DOCS.write_text(f"{head}{MARKS[0]}\n\n{text}\n{MARKS[1]}{tail}")
 
 
+def joined(paths: list[Path]) -> dict[str, Any]:
+    """Sections that were measured one after another as one result; of a section that came twice the last."""
+    several = [json.loads(path.read_text()) for path in paths]
+    one: dict[str, Any] = several[0]
+    for other in several[1:]:
+        for part in ("loads", "sections"):
+            one[part] |= other[part]
+    return one
+
+
 def main() -> int:
     """Measure what is asked for; exit 1 when a section failed."""
     told = arguments()
+    results = joined(told.results) if told.results else _measure(told)
+    text = markdown(results)
+    print(text)
+    if told.write_docs:
+        write_docs(text)
+    return int(any(isinstance(rows, dict) for rows in results["sections"].values()))
+
+
+def _measure(told: argparse.Namespace) -> dict[str, Any]:
+    """Measure below a folder of its own, and keep the results."""
     where = told.folder or Path(tempfile.gettempdir())
     needed = FREE_BYTES["quick" if told.quick else "full"]
     if shutil.disk_usage(where).free < needed:
@@ -114,12 +138,9 @@ def main() -> int:
     path = HERE / "results" / f"streams-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
-    text = markdown(results)
-    path.with_suffix(".md").write_text(text)
-    print(f"{text}\nwrote {path.relative_to(HERE.parent)}, and the same as Markdown")
-    if told.write_docs:
-        write_docs(text)
-    return int(any(isinstance(rows, dict) for rows in results["sections"].values()))
+    path.with_suffix(".md").write_text(markdown(results))
+    say(f"wrote {path.relative_to(HERE.parent)}, and the same as Markdown")
+    return results
 
 
 if __name__ == "__main__":

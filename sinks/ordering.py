@@ -45,10 +45,10 @@ def _order(starts: Any, ids: Any) -> Any:
 
 def _sorted(times: Words, ids: Any) -> tuple[Words, Words]:
     """Rows by time and by what fits of the id; and the places of those that this does not tell from the next one."""
-    keys = times - times.min()
-    if keys.max() < 1 << 31:
+    first, keys = int(times.min()), times
+    if int(times.max()) - first < 1 << 31:
         # Clocks of whole milliseconds tie most rows: the head of the id in the same word parts them in the same sort.
-        keys = keys << 32 | _heads(ids)
+        keys = (times - first) << 32 | _heads(ids)
     order = np.argsort(keys)
     ordered = keys[order]
     return order, np.flatnonzero(ordered[1:] == ordered[:-1])
