@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from stream_records import NOON_US, Drawn, draw, goflow2, produce
 from stream_runs import Committed, RunError, tables, wait_for, watch, workers
-from stream_sections import CLIENTS, FEW, Bench, Row
+from stream_sections import FEW, Bench, Row
 
 SENT_A_SECOND, TICK_SECONDS = 10_000, 0.01
 
@@ -20,7 +20,7 @@ SENT_A_SECOND, TICK_SECONDS = 10_000, 0.01
 def latency(bench: Bench) -> list[Row]:
     """From produce() to the file that stands under its name, and to the broker's log of the output topic."""
     rows = []
-    for client in CLIENTS:
+    for client in bench.clients:
         bench.say(f"latency, {client}")
         rows += _latency(bench, client)
     return rows

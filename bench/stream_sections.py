@@ -45,6 +45,7 @@ class Bench:
     setting: Setting
     sizes: Sizes
     say: Callable[[str], None]
+    clients: tuple[str, ...] = CLIENTS
 
     def topic(self, form: str, records: int, **how: Any) -> str:
         """Return a topic full of records of a form."""
@@ -61,20 +62,52 @@ def goal(form: str, client: str) -> int:
 
 
 def speed(bench: Bench) -> list[Row]:
-    """Broker to named Parquet, and the peer on the same topic, in turns."""
+    """Broker to named Parquet, of every form through every client."""
     rows = []
     for form in ("NetObserv JSON", "goflow2 JSON", "goflow2 JSON, all fields", "goflow2 protobuf"):
-        few, full = bench.topic(form, FEW), bench.topic(form, bench.sizes.records)
-        size = float(np.mean([len(one) for one in pool(form, 1000)]))
-        found: dict[str, list[Row]] = {}
-        for turn in range(bench.sizes.turns):
-            for client in CLIENTS:
-                bench.say(f"{form}, {client}, turn {turn + 1}")
-                found.setdefault(client, []).append(_speed(bench, few, full, client))
-        for client, several in found.items():
-            best = max(several, key=lambda one: float(one["flows_a_core_second"]))
-            rows.append({"what": form, "bytes": size, "with": client, "goal": goal(form, client), **best})
-    return rows + _beside(bench, rows)
+        ways = {client: _way(bench, form, client) for client in bench.clients}
+        for client, best in _in_turns(bench, form, ways).items():
+            rows.append({"what": form, "bytes": _size(form), "with": client, "goal": goal(form, client), **best})
+    return rows
+
+
+def beside(bench: Bench) -> list[Row]:
+    """flowlogs-pipeline and we on one topic, in turns. Its ratio is of turns that lie beside each other."""
+    from servers.control_plane import missing
+
+    form, name, program = "NetObserv JSON", "flowlogs-pipeline, JSON to /dev/null", peer()
+    why = "" if program else f"it is not there: {PEER_SOURCE}, and name the program in {PEER_VARIABLE}"
+    if program is None or (why := why or missing()):
+        return [{"what": form, "with": name, "missing": why}]
+    few, full = bench.topic(form, FEW), bench.topic(form, bench.sizes.records)
+    ways = {client: _way(bench, form, client) for client in bench.clients}
+    found = _in_turns(bench, form, {**ways, name: lambda: _peer_run(bench, program, few, full)})
+    theirs = found[name]["flows_a_core_second"]
+    rows = [{"what": form, "bytes": _size(form), "with": way, **best} for way, best in found.items()]
+    for row in rows[:-1]:
+        row["times_the_peer"] = row["flows_a_core_second"] / theirs
+        row["times_goal"] = 6 if row["with"] == "confluent" else 2.5
+    return rows
+
+
+def _way(bench: Bench, form: str, client: str) -> Callable[[], Row]:
+    few, full = bench.topic(form, FEW), bench.topic(form, bench.sizes.records)
+    return lambda: _speed(bench, few, full, client)
+
+
+def _in_turns(bench: Bench, form: str, ways: dict[str, Callable[[], Row]]) -> dict[str, Row]:
+    """The best turn of each."""
+    found: dict[str, list[Row]] = {}
+    for turn in range(bench.sizes.turns):
+        for name, way in ways.items():
+            bench.say(f"{form}, {name}, turn {turn + 1}")
+            load = os.getloadavg()[0]
+            found.setdefault(name, []).append({**way(), "load": load})
+    return {name: max(several, key=lambda one: float(one["flows_a_core_second"])) for name, several in found.items()}
+
+
+def _size(form: str) -> float:
+    return float(np.mean([len(one) for one in pool(form, 1000)]))
 
 
 def _speed(bench: Bench, few: str, full: str, client: str) -> Row:
@@ -93,27 +126,7 @@ def _speed(bench: Bench, few: str, full: str, client: str) -> Row:
     }
 
 
-def _beside(bench: Bench, ours: list[Row]) -> list[Row]:
-    """flowlogs-pipeline on the topic of NetObserv's records. Adds to our rows how many times it they are."""
-    from servers.control_plane import missing
-
-    name, program = "flowlogs-pipeline, JSON to /dev/null", peer()
-    why = "" if program else f"it is not there: {PEER_SOURCE}, and name the program in {PEER_VARIABLE}"
-    if why := why or missing():
-        return [{"what": "NetObserv JSON", "with": name, "missing": why}]
-    assert program is not None
-    bench.say("flowlogs-pipeline")
-    topic = f"netobserv-json-{bench.sizes.records}"
-    runs = [_peer_run(bench, program, topic) for _ in range(bench.sizes.turns)]
-    best = max(runs, key=lambda one: float(one["flows_a_core_second"]))
-    for row in ours:
-        if row["what"] == "NetObserv JSON":
-            row["times_the_peer"] = row["flows_a_core_second"] / best["flows_a_core_second"]
-            row["times_goal"] = 6 if row["with"] == "confluent" else 2.5
-    return [{"what": "NetObserv JSON", "with": name, "bytes": ours[0]["bytes"], **best}]
-
-
-def _peer_run(bench: Bench, program: Path, topic: str) -> Row:
+def _peer_run(bench: Bench, program: Path, few_topic: str, topic: str) -> Row:
     """It on a cluster of as many pods. Its start is what it takes on little."""
     from cluster_day import address
     from servers import pods
@@ -125,7 +138,7 @@ def _peer_run(bench: Bench, program: Path, topic: str) -> Row:
         pods.run(cluster.api(), pods.small("model", node="worker-0"), address(0))
         pods.clone(cluster, "model", SLOTS - 1, address=lambda number: address(number + 1))
         where = (program, setting.broker), (cluster.kubeconfig(), setting.folder)
-        few = run_peer(*where[0], topic.replace(str(records), str(FEW)), *where[1], FEW)
+        few = run_peer(*where[0], few_topic, *where[1], FEW)
         whole = run_peer(*where[0], topic, *where[1], records)
     start = few[-1].cpu
     return {
@@ -151,6 +164,7 @@ def files(bench: Bench) -> list[Row]:
                 out.write(b"\n".join(values) + b"\n")
         count = records // len(values) * len(values)
         replay(few, bench.setting)  # compiles what is not compiled
+        load = os.getloadavg()[0]
         starts = [replay(few, bench.setting)[0] for _ in range(bench.sizes.turns)]
         wholes = [replay(full, bench.setting)[0] for _ in range(bench.sizes.turns)]
         start, whole = min(starts), min(wholes)
@@ -158,7 +172,7 @@ def files(bench: Bench) -> list[Row]:
             {
                 "what": form, "bytes": full.stat().st_size / count - 1, "with": "whowas replay",
                 "start_cpu_seconds": start, "flows_a_core_second": (count - FEW) / (whole - start),
-                "with_start": count / whole, "goal": 400_000, "records": count,
+                "with_start": count / whole, "goal": 400_000, "records": count, "load": load,
             }
         )  # fmt: skip
         full.unlink()
@@ -169,7 +183,7 @@ def two(bench: Bench) -> list[Row]:
     """Two workers against one on a topic that is full, by the clock."""
     rows = []
     topic = bench.topic("NetObserv JSON", bench.sizes.workers)
-    for client in CLIENTS:
+    for client in bench.clients:
         runs = []
         for count in (1, 2):
             bench.say(f"{count} of {client}")
@@ -185,7 +199,7 @@ def memory(bench: Bench) -> list[Row]:
     rows = []
     records = bench.sizes.lag
     topic = bench.topic("NetObserv JSON", records, compression="lz4")
-    for client in CLIENTS:
+    for client in bench.clients:
         bench.say(f"{records:,} records of lag, {client}")
         samples = stream(bench.setting, topic, client, records)
         marks = [_at(samples, part) for part in (records // 10, records // 2, records)]

@@ -17,12 +17,18 @@ SPEED: tuple[Column, ...] = (
     ("start, CPU s", "start_cpu_seconds", ".1f"),
     ("flows/s by the clock", "flows_a_second", ",.0f"),
     ("peak MB", "peak_mb", ",.0f"),
+    ("load", "load", ".0f"),
+)
+FILES = (*SPEED[:7], SPEED[-1])
+PEER = (
+    *(one for one in SPEED if one[1] != "goal"),
     ("times the peer", "times_the_peer", ".1f"),
     ("goal", "times_goal", "g"),
 )
 TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "speed": ("From the broker to named Parquet, one worker", SPEED),
-    "files": ("From files to named Parquet", (*SPEED[:7],)),
+    "peer": ("Beside flowlogs-pipeline on one topic, in turns", PEER),
+    "files": ("From files to named Parquet", FILES),
     "latency": (
         'Seconds at 10,000 flows/s, `wait = "never"`, `flush_seconds = 0.25`, from sending a record to its flow in',
         (
@@ -68,7 +74,7 @@ def markdown(results: Row) -> str:
     turns = f"best of {told['turns']} turns" if told["turns"] > 1 else "one turn"
     lines = [
         f"{results['at'][:10]}, {host['cores']} cores ({host['processor']}), {turns} of {told['records']:,} records. "
-        "Beside each title: the load when it began; above none, others took from the caches and, by the clock, the cores.",
+        "Beside each title stands the load when it began: what else ran took from the caches, and from the clock.",
         "",
     ]
     for name, rows in results["sections"].items():

@@ -28,7 +28,7 @@ from measure import machine  # noqa: E402
 from stream_latency import latency  # noqa: E402
 from stream_records import store_of_day  # noqa: E402
 from stream_runs import RunError, Setting  # noqa: E402
-from stream_sections import Bench, Row, Sizes  # noqa: E402
+from stream_sections import CLIENTS, Bench, Row, Sizes  # noqa: E402
 from stream_tables import markdown  # noqa: E402
 
 FULL = Sizes(records=2_000_000, workers=4_000_000, lag=10_000_000, latency=40, turns=2)
@@ -37,6 +37,7 @@ QUICK = Sizes(records=400_000, workers=1_000_000, lag=1_000_000, latency=10, tur
 FREE_BYTES = {"full": 16 << 30, "quick": 4 << 30}
 SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "speed": stream_sections.speed,
+    "peer": stream_sections.beside,
     "files": stream_sections.files,
     "latency": latency,
     "workers": stream_sections.two,
@@ -50,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a fifth to a tenth of everything")
     parser.add_argument("--only", action="append", choices=sorted(SECTIONS), help="measure this section; repeatable")
+    parser.add_argument("--client", action="append", choices=CLIENTS, help="through this one only; repeatable")
     parser.add_argument("--records", type=int, help="records of a topic (default 2,000,000)")
     parser.add_argument("--lag", type=int, help="records of lag for memory (default 10,000,000)")
     parser.add_argument("--turns", type=int, help="turns of each program; the best counts (default 2)")
@@ -84,7 +86,7 @@ def measured(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     say("a day of a cluster into a store")
     history = store_of_day(folder)
     with Broker() as broker:
-        bench = Bench(Setting(broker, folder, history), sizes(told), say)
+        bench = Bench(Setting(broker, folder, history), sizes(told), say, tuple(told.client or CLIENTS))
         for name in told.only or SECTIONS:
             results["loads"][name] = os.getloadavg()[0]
             try:
