@@ -11,6 +11,7 @@ SPEED: tuple[Column, ...] = (
     ("records", "what", ""),
     ("bytes", "bytes", ",.0f"),
     ("with", "with", ""),
+    ("how many", "records", ",d"),
     ("flows a core-second", "flows_a_core_second", ",.0f"),
     ("goal", "goal", ",d"),
     ("start counted too", "with_start", ",.0f"),
@@ -19,7 +20,7 @@ SPEED: tuple[Column, ...] = (
     ("peak MB", "peak_mb", ",.0f"),
     ("load", "load", ".0f"),
 )
-FILES = (*SPEED[:7], SPEED[-1])
+FILES = (*SPEED[:8], SPEED[-1])
 PEER = (
     *(one for one in SPEED if one[1] != "goal"),
     ("times the peer", "times_the_peer", ".1f"),
@@ -70,11 +71,10 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 
 def markdown(results: Row) -> str:
     """Return all sections as text."""
-    host, told = results["machine"], results["sizes"]
-    turns = f"best of {told['turns']} turns" if told["turns"] > 1 else "one turn"
+    host = results["machine"]
     lines = [
-        f"{results['at'][:10]}, {host['cores']} cores ({host['processor']}), {turns} of {told['records']:,} records. "
-        "Beside each title stands the load when it began: what else ran took from the caches, and from the clock.",
+        f"{results['at'][:10]}, {host['cores']} cores ({host['processor']}). Beside each title stands the load when it "
+        "began: what else ran took from the caches, and from the clock.",
         "",
     ]
     for name, rows in results["sections"].items():
@@ -84,6 +84,8 @@ def markdown(results: Row) -> str:
             lines += [f"Failed: {rows['failed'].splitlines()[0]}", ""]
         else:
             lines += [*_table(rows, columns), ""]
+    if left := [TABLES[name][0].partition(",")[0] for name in TABLES if name not in results["sections"]]:
+        lines += [f"Not measured in these runs: {'; '.join(left)}.", ""]
     return "\n".join(lines)
 
 
