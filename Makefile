@@ -83,7 +83,7 @@ lock: $(VENV)/.dev  ## Pin what the demo, the tests and the recorder's image ins
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra watch --extra kafka --extra confluent --group build -c requirements/dev.txt -o requirements/image.txt
+	  pyproject.toml --extra watch --extra kafka --extra confluent --extra rules --group build -c requirements/dev.txt -o requirements/image.txt
 
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -1,1 +1,1 @@
-"""Rules on names to findings. Nothing here yet: names come first."""
+"""Rules on names, and what they find."""

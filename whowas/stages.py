@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -111,3 +111,32 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """Give up: keep what was flushed, leave nothing half-written."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A finding on its way out, in one of its views. key: the finding's uid, by which repeats are known.
+
+    level: Sigma's word. topic: where a rule wants it, None for the usual place. body: what is written as JSON.
+    """
+
+    key: str
+    level: str
+    topic: str | None
+    body: Mapping[str, Any]
+
+
+class AlertSink(Protocol):
+    """Where alerts go, at least once each."""
+
+    def check(self) -> None:
+        """Refuse before the first flow what could not be delivered at the end. Raises: OutputError, BrokerError."""
+
+    def send(self, alerts: Sequence[Alert]) -> None:
+        """Take alerts; may wait to be sent. Raises: OutputError, BrokerError."""
+
+    def flush(self, seconds: float) -> bool:
+        """Return whether everything sent has arrived, waiting so long at most. Raises: OutputError, BrokerError."""
+
+    def close(self) -> None:
+        """Give back what is held."""
