@@ -84,8 +84,8 @@ def markdown(results: Row) -> str:
             lines += [f"Failed: {rows['failed'].splitlines()[0]}", ""]
         else:
             lines += [*_table(rows, columns), ""]
-    if left := [TABLES[name][0].partition(",")[0] for name in TABLES if name not in results["sections"]]:
-        lines += [f"Not measured in these runs: {'; '.join(left)}.", ""]
+    if left := [name for name in TABLES if name not in results["sections"]]:
+        lines += [f"Not measured in these runs: {", ".join(left)}.", ""]
     return "\n".join(lines)
 
 
