@@ -85,7 +85,7 @@ def markdown(results: Row) -> str:
         else:
             lines += [*_table(rows, columns), ""]
     if left := [name for name in TABLES if name not in results["sections"]]:
-        lines += [f"Not measured in these runs: {", ".join(left)}.", ""]
+        lines += [f"Not measured in these runs: {', '.join(left)}.", ""]
     return "\n".join(lines)
 
 
