@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,11 @@ def running(pod: dict[str, Any], address: str, host: str = "192.0.2.10", at: flo
     }
 
 
+def address_of(number: int) -> str:
+    """Return the address of one of many pods."""
+    return str(IPv4Address(FIRST_ADDRESS + number))
+
+
 def run(api: Api, pod: dict[str, Any], address: str, namespace: str = "default") -> str:
     """Create a pod and publish it as running; return its UID."""
     made = api.create(PODS.format(namespace), pod)
@@ -133,7 +139,7 @@ def fill(
     """Create many pods that run; return address -> UID. Some 350 a second on two cores."""
 
     def one(number: int) -> tuple[str, str]:
-        address = str(IPv4Address(FIRST_ADDRESS + number))
+        address = address_of(number)
         pod = make(f"filler-{number // 10:05}-{number % 10:05}", node=f"node-{number % nodes}")
         return address, run(api, pod, address, namespace)
 
@@ -141,16 +147,18 @@ def fill(
         return dict(workers.map(one, range(count)))
 
 
-def clone(cluster: ControlPlane, name: str, count: int, namespace: str = "default") -> dict[str, str]:
+def clone(
+    cluster: ControlPlane, name: str, count: int, namespace: str = "default", address: Callable[[int], str] = address_of
+) -> dict[str, str]:
     """Store many copies of a pod that runs, each with its own name, UID and address; return address -> UID."""
     model = cluster.api().get(f"{PODS.format(namespace)}/{name}")
     del model["metadata"]["resourceVersion"]
     made, uids = [], {}
     for number in range(count):
-        address, uid = str(IPv4Address(FIRST_ADDRESS + number)), str(uuid4())
-        uids[address] = uid
+        held, uid = address(number), str(uuid4())
+        uids[held] = uid
         metadata = {**model["metadata"], "name": f"{name}-{number:06}", "uid": uid}
-        status = {**model["status"], "podIP": address, "podIPs": [{"ip": address}]}
+        status = {**model["status"], "podIP": held, "podIPs": [{"ip": held}]}
         made.append((f"pods/{namespace}/{metadata['name']}", {**model, "metadata": metadata, "status": status}))
     cluster.store(made)
     return uids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,20 @@ def test_order_is_by_time_then_by_id(starts: list[int]) -> None:
     assert table["src_pod"].to_pylist() == [
         flows["src_pod"][flows["flow_id"].to_pylist().index(one)].as_py() for one in table["flow_id"].to_pylist()
     ]
+
+
+@pytest.mark.parametrize("same", [0, 16, 29])
+def test_rows_of_one_time_are_in_the_order_of_their_ids(same: int) -> None:
+    """Ids that begin alike, as those of one topic do, in parts of a larger batch."""
+    dice = random.Random(same)
+    flows = with_column(batch(400, 2), "start_time", [dice.choice((7, 8, 2_000)) for _ in range(400)])
+    ids = ["f" * same + f"{number:032x}"[same:] for number in dice.sample(range(4000), 400)]
+    flows = flows.set_column(0, flows.schema.field(0), pa.array(ids))
+    table = in_order([flows.slice(100, 120), flows.slice(220, 80)])
+    found = list(zip(table["start_time"].cast(pa.int64()).to_pylist(), table["flow_id"].to_pylist(), strict=True))
+    told = flows.slice(100, 200)
+    times = told["start_time"].cast(pa.int64()).to_pylist()
+    assert found == sorted(zip(times, told["flow_id"].to_pylist(), strict=True))
 
 
 def test_a_part_of_a_batch_has_the_words_that_its_rows_have() -> None:

@@ -18,7 +18,7 @@ import pytest
 import rows_to_write as made_up
 
 from sinks import durable
-from sinks.jsonl import JsonlSink, rows
+from sinks.jsonl import JsonlSink, rows, texts
 from sinks.memory import MemorySink
 from sinks.parquet import ParquetOptions, ParquetSink
 from whowas.errors import OutputError, SchemaError
@@ -64,6 +64,15 @@ def test_every_row_arrives_as_in_the_reference(make: Any, read: Any, tmp_path: P
         one.close()
     assert read(tmp_path / "out") == read_rows(reference.table())
     assert sink.bytes_written == sum(os.path.getsize(path) for path in sink.files) > 0
+
+
+@pytest.mark.parametrize("low", [0, 30])
+def test_texts_are_what_json_says_of_rows(low: int) -> None:
+    flows = batch(100, 5, ("demo", "prod/eu")).slice(low)
+    told = rows(flows)
+    few = [{name: value for name, value in row.items() if value is not None} for row in told]
+    for texts_of, objects in ((texts(flows), told), (texts(flows, nulls=False), few)):
+        assert texts_of == [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in objects]
 
 
 @pytest.mark.parametrize(("make", "read"), FILE_SINKS)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.dead_letters import Letter
-from sinks.jsonl import rows
+from sinks.jsonl import texts
 from whowas.schema import plain
 
 # An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.
@@ -24,11 +24,9 @@ def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
     if form == "arrow":
         yield from _arrow(flows, revision)
         return
-    extra = {} if revision is None else {"revision": revision}
-    shown = flows.select([name for name in flows.schema.names if flows[name].null_count < flows.num_rows])
-    for row in rows(shown):
-        told = {name: value for name, value in row.items() if value is not None} | extra
-        yield row["flow_id"].encode(), json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    end = "}" if revision is None else f',"revision":{revision}}}'
+    for key, text in zip(flows["flow_id"].to_pylist(), texts(flows, nulls=False), strict=True):
+        yield key.encode(), (text[:-1] + end).encode()
 
 
 def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from whowas.streaming.judging import Judging
 
 POLL_SECONDS = 0.1
-POLL_MOST = 20_000
+POLL_MOST = 50_000
 NAMED_AT_ONCE = 50_000
 LAG_EVERY_SECONDS = 5.0
 RELOAD_EVERY_SECONDS = 2.0
