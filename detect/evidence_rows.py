@@ -126,7 +126,9 @@ class EvidenceRows:
         """Have rows at hand, many at a time: a batch or block is looked into once for all of them."""
         wanted: dict[int, list[int]] = {}
         for one in references:
-            if one not in self._flows:
+            if one in self._flows:
+                self._flows.move_to_end(one)
+            else:
                 wanted.setdefault(one >> ROW_BITS, []).append(one & ROW)
         while len(self._flows) > CACHED_FLOWS:
             self._flows.popitem(last=False)
@@ -140,8 +142,8 @@ class EvidenceRows:
         if held is None:
             flow = self.flow(reference) or {}
         else:
-            bases = list(dict.fromkeys(one.partition(".")[0] for one in columns))
-            flow = as_flows(held.batch.select(bases).slice(reference & ROW, 1))[0]
+            bases = {one.partition(".")[0] for one in columns}
+            flow = {base: _value(base, held.batch.column(base)[reference & ROW].as_py()) for base in bases}
         return [text_of(flow, one) for one in columns]
 
     def _look_up(self, number: int, rows: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -152,10 +154,10 @@ class EvidenceRows:
         for tier in (0, 1):
             block = self._block(2 * number + tier)
             if block is not None:
-                there, table = block
+                there, batch = block
                 found = left[np.isin(left, there)]
                 yield from zip(
-                    found.tolist(), as_flows(table.take(pa.array(np.searchsorted(there, found)))), strict=True
+                    found.tolist(), as_flows(batch.take(pa.array(np.searchsorted(there, found)))), strict=True
                 )
                 left = np.setdiff1d(left, found)
         for row in left.tolist():
@@ -177,11 +179,11 @@ class EvidenceRows:
 
 
 def as_flows(many: Any) -> list[dict[str, Any]]:
-    """Return the rows of a batch or table as Python values of table_schema, labels as dicts."""
+    """Return the rows of a batch as Python values of table_schema, labels as dicts."""
     columns = {name: _values(many.column(name)) for name in many.schema.names}
     for side in LABELS:
         if side in columns:
-            columns[side] = [None if one is None else dict(one) for one in columns[side]]
+            columns[side] = [_value(side, one) for one in columns[side]]
     nothing: list[Any] = [None] * many.num_rows
     names = table_schema().names
     rows = zip(*(columns.get(name, nothing) for name in names), strict=True)
@@ -189,15 +191,17 @@ def as_flows(many: Any) -> list[dict[str, Any]]:
 
 
 def _values(column: Any) -> list[Any]:
-    """A column as Python values. Words are looked up first: one by one they are slow to get."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.nulls(0)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary.take(column.indices)
-    values: list[Any] = column.to_pylist()
-    return values
+    """A column as Python values, each word made once."""
+    if not pa.types.is_dictionary(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    places = column.indices.to_pylist()
+    words = {one: column.dictionary[one].as_py() for one in set(places) if one is not None}
+    return [words.get(one) for one in places]
+
+
+def _value(column: str, value: Any) -> Any:
+    return dict(value) if column in LABELS and value is not None else value
 
 
 def _pack(batch: Any, rows: Words) -> bytes:
@@ -237,7 +241,7 @@ def _narrowed(column: Any) -> Any:
 
 
 def _unpack(block: Block) -> tuple[Words, Any]:
-    """Rows, and a table of the columns that are not null."""
-    told = pa.ipc.open_stream(block.data).read_all()
+    """Rows, and a batch of the columns that are not null."""
+    told = pa.ipc.open_stream(block.data).read_next_batch()
     rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
     return rows, told
