@@ -40,7 +40,7 @@ from whowas.schema import plain  # noqa: E402
 
 ODD = 0.001
 PARTNERS = 5
-PORTS = np.array([80, 443, 8080, 9090, 8443, 3000], np.uint16)
+PORTS = np.array([443, 8443, 9443, 50051], np.uint16)
 ODD_PORTS = np.array([22, 23, 445, 2375, 3333, 3389, 5432, 6379, 10250], np.uint16)
 ANSWERED, REFUSED = 27, 22
 MADE_UP = """
