@@ -13,7 +13,10 @@ import click
 from click.testing import CliRunner
 
 from whowas.cli import COMMANDS, group
-from whowas.config import (
+from whowas.metrics import METRICS, STREAM_METRICS, Metric
+from whowas.settings import (
+    Alertmanager,
+    Alerts,
     DeadLetters,
     HistorySettings,
     Input,
@@ -21,9 +24,10 @@ from whowas.config import (
     KafkaOutput,
     Naming,
     ParquetOutput,
+    Rules,
     Serving,
+    Webhook,
 )
-from whowas.metrics import METRICS, STREAM_METRICS, Metric
 
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMA_HEAD = """# Columns of a named flow
@@ -68,6 +72,10 @@ TABLES = {
     "naming": Naming,
     "parquet": ParquetOutput,
     "kafka_output": KafkaOutput,
+    "rules": Rules,
+    "alerts": Alerts,
+    "alerts.webhook": Webhook,
+    "alerts.alertmanager": Alertmanager,
     "dead_letters": DeadLetters,
     "serving": Serving,
 }
@@ -86,7 +94,10 @@ def _config() -> str:
     told = [CONFIG_HEAD]
     for name, kind in TABLES.items():
         told.append(f"## [{name}]\n\n{kind.__doc__}\n\n| key | default | meaning |\n|---|---|---|")
-        told[-1] += "".join(f"\n| `{one.name}` | {_default(one)} | {one.metadata['meaning']} |" for one in fields(kind))
+        told[-1] += "".join(
+            f"\n| `{one.name}` | {_default(one)} | {one.metadata.get('meaning', 'A table, see below.')} |"
+            for one in fields(kind)
+        )
         told[-1] += "\n"
     return "\n".join(told)
 

@@ -1,7 +1,4 @@
-"""`whowas.toml`: what `whowas stream` reads, how it names, where it writes. Unknown words are refused, with the file.
-
-Every setting stands here once, with its default and its meaning; docs/reference/stream-toml.md is made from it.
-"""
+"""`whowas.toml` read into whowas.settings. Unknown words are refused, with the file."""
 
 from __future__ import annotations
 
@@ -9,146 +6,14 @@ import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from whowas.brokers import Value
 from whowas.errors import ConfigError
-
-
-def _said(meaning: str, default: Any = MISSING) -> Any:
-    """A setting with its meaning."""
-    return field(default=default, metadata={"meaning": meaning})
-
-
-@dataclass(frozen=True)
-class Input:
-    """What is read."""
-
-    topics: tuple[str, ...] = _said("Topics with flow records.", ())
-    folder: str | None = _said(
-        "In place of topics: a folder into which a sensor rotates captures or flow logs. Each is read once.", None
-    )
-    settled_seconds: float = _said(
-        "Of a folder: a capture, or what is compressed, counts as whole when nobody wrote to it for so long.", 10.0
-    )
-    group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
-    format: str = _said("Format of the records; `auto` tells it by the first ones of each topic.", "auto")
-    start: Literal["earliest", "latest"] = _said("Where a new group begins.", "earliest")
-    options: dict[str, Value] = field(
-        default_factory=dict,
-        metadata={"meaning": "What the format must be told (the fields of an AWS log, a time zone…)."},
-    )
-
-
-@dataclass(frozen=True)
-class Kafka:
-    """How Kafka is reached."""
-
-    client: Literal["kafka-python", "confluent"] = _said(
-        "`kafka-python` (pip install 'whowas[kafka]') or `confluent` ('whowas[confluent]'), which takes less time.",
-        "kafka-python",
-    )
-    options: dict[str, Value] = field(
-        default_factory=dict,
-        metadata={
-            "meaning": "Options of the client under librdkafka's names; `bootstrap.servers` is needed. A secret may be "
-            '`{ env = "NAME" }` or `{ file = "/path" }`.'
-        },
-    )
-
-
-@dataclass(frozen=True)
-class HistorySettings:
-    """Who held which address when."""
-
-    path: str = _said("The store that `whowas watch` writes (followed as it grows), or evidence files.")
-    topic: str | None = _said(
-        "A topic that `whowas watch --to-kafka` fills; `path` is then the replica that workers of this machine keep "
-        "of it, made where there is none.",
-        None,
-    )
-    cluster: str | None = _said("Which cluster of the history, where it has several.", None)
-    refresh_seconds: float = _said("How often a store is looked at for news.", 2.0)
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How flows are named."""
-
-    wait: Literal["final", "never", "provisional"] = _said(
-        "`final`: a flow waits until the history is known beyond its end. `never`: it is named at once by what is "
-        "known. `provisional`: at once to Kafka with `revision` 0, and again with `revision` 1 if the final answer "
-        "differs; Parquet gets the final one only.",
-        "final",
-    )
-    publication_seconds: float = _said("How long after the fact an address may become known.", 30.0)
-    max_wait_seconds: float = _said("After so long a flow goes out as certain as the history allows, counted.", 600.0)
-    held_rows: int = _said("Rows a worker may hold; beyond it the rest waits in Kafka.", 500_000)
-    networks: str | None = _said("TOML file of names for outside ranges (see the how-to of replay).", None)
-    vnis: tuple[int, ...] | None = _said("VNIs of the cluster's pod network.", None)
-    sensor_skew_seconds: float = _said("By how much the sensors' clocks may be off.", 0.0)
-    export_seconds: float = _said(
-        "How long before its export a flow may have been, where a record tells only when it was exported.", 120.0
-    )
-
-
-@dataclass(frozen=True)
-class ParquetOutput:
-    """Named flows as Parquet files, exactly once."""
-
-    folder: str = _said("Where; one folder for all workers of the group.")
-    flush_seconds: float = _said("How long a flow may wait for its file.", 10.0)
-    flush_rows: int = _said("Rows at which files are written before that.", 200_000)
-
-
-@dataclass(frozen=True)
-class KafkaOutput:
-    """Named flows to a topic."""
-
-    topic: str = _said("Where; it must exist.")
-    format: Literal["json", "arrow"] = _said("`json`: a message a flow. `arrow`: an Arrow IPC stream a batch.", "json")
-    delivery: Literal["at-least-once", "transactions"] = _said(
-        "`at-least-once`: key is flow_id, a repeat is the same message. `transactions`: exactly once for readers "
-        "with isolation.level=read_committed.",
-        "at-least-once",
-    )
-    transactional_id: str | None = _said("Name of this worker, each its own; made of group and host name.", None)
-    options: dict[str, Value] = field(
-        default_factory=dict, metadata={"meaning": "Options of the client for this output, beyond [kafka.options]."}
-    )
-
-
-@dataclass(frozen=True)
-class DeadLetters:
-    """Where records go that cannot be read, with reason, topic, partition and offset. Say `topic` or `folder`."""
-
-    topic: str | None = _said("A topic: the value as it came, its place and the reason as JSON in the key.", None)
-    folder: str | None = _said("A folder: JSON lines, the value in base64.", None)
-
-
-@dataclass(frozen=True)
-class Serving:
-    """Probes and metrics."""
-
-    listen: str = _said("Where /metrics, /healthz and /readyz are served; `none` for nowhere.", "127.0.0.1:9465")
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """All of `whowas.toml`."""
-
-    path: str = field(metadata={"hidden": True})
-    input: Input
-    history: HistorySettings
-    kafka: Kafka = field(default_factory=Kafka)
-    naming: Naming = field(default_factory=Naming)
-    parquet: ParquetOutput | None = None
-    kafka_output: KafkaOutput | None = None
-    dead_letters: DeadLetters = field(default_factory=DeadLetters)
-    serving: Serving = field(default_factory=Serving)
+from whowas.settings import HistorySettings, Input, Kafka, Naming, ParquetOutput, Serving, StreamConfig
 
 
 def load(path: str) -> StreamConfig:
@@ -211,6 +76,7 @@ def _check(config: StreamConfig) -> None:
     out = config.kafka_output
     if out is not None and out.topic in config.input.topics:
         raise refuse("kafka_output.topic", f"'{out.topic}' is read too; choose another")
+    _check_rules(config, refuse)
     if config.naming.wait == "provisional" and (out is None or out.delivery == "transactions"):
         raise refuse("naming.wait", 'provisional needs [kafka_output] with delivery = "at-least-once"')
     for key, number in (
@@ -221,6 +87,23 @@ def _check(config: StreamConfig) -> None:
     ):
         if number <= 0:
             raise refuse(key, f"{number} is not above 0")
+
+
+def _check_rules(config: StreamConfig, refuse: Callable[[str, str], ConfigError]) -> None:
+    """Refuse rules whose findings go nowhere, and places for findings that nothing makes."""
+    alerts = config.alerts
+    if config.rules is None and alerts is not None:
+        raise refuse("alerts", "there are no rules that could find something; write a table [rules]")
+    if config.rules is None:
+        return
+    if alerts is None or not (alerts.topic or alerts.file or alerts.webhook or alerts.alertmanager):
+        raise refuse("alerts", "findings go nowhere; write a table [alerts] with topic, file, webhook or alertmanager")
+    if alerts.topic and alerts.topic in config.input.topics:
+        raise refuse("alerts.topic", f"'{alerts.topic}' is read too; choose another")
+    if alerts.topic and not config.kafka.options:
+        raise refuse("alerts.topic", "Kafka is not configured; write a table [kafka.options]")
+    if config.rules.lateness_seconds < 0:
+        raise refuse("rules.lateness_seconds", f"{config.rules.lateness_seconds} is below 0")
 
 
 class _Reader:

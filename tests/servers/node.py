@@ -233,7 +233,8 @@ class Node:
     def write_down(self, pod: Pod, address: str, end_us: int | None, **more: Any) -> None:
         """Write a hold to the truth; end None: it lasts."""
         told: dict[str, Any] = {
-            "uid": pod.uid, "ip": address, "start_us": pod.held_since_us, "end_us": end_us, "node": self.name,
+            "uid": pod.uid, "ip": address, "start_us": pod.held_since_us, "end_us": end_us,
+            "taken_up_us": round(pod.since * 1e6), "node": self.name,
             "namespace": pod.namespace, "name": pod.name, "shape": pod.life.shape, "number": pod.life.number,
         }  # fmt: skip
         self._truth(json.dumps(told | more).encode() + b"\n")

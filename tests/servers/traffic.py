@@ -154,12 +154,12 @@ class Truth:
         return max(before, key=lambda one: one["end_us"], default={"uid": ""})["uid"]
 
     def next_holder(self, row: Row, side: str) -> str:
-        """Who had an end's address after the flow, if already in the second that a status tells as its start."""
+        """Who had an end's address after the flow, if its node already knew of it: since that second it may hold it."""
         start = us(row["start_time"])
         after = [
             one
             for one in self.holds
-            if one["ip"] == row[f"{side}_ip"] and start < one["start_us"] and one["start_us"] // 10**6 * 10**6 <= start
+            if one["ip"] == row[f"{side}_ip"] and one["taken_up_us"] // 10**6 * 10**6 <= start < one["start_us"]
         ]
         return min(after, key=lambda one: one["start_us"], default={"uid": ""})["uid"]
 
@@ -219,7 +219,7 @@ class Truth:
         honest = {
             "exact": certain,
             # Where no status ever showed the address with who had it, only its neighbours in time can be thought of:
-            # the one before until its release is published, the one after since the second in which it began.
+            # the one before until its release is published, the one after since its node took it up.
             "likely": certain
             or (
                 (free or unseen)

@@ -15,8 +15,8 @@ from stream.flow_records import record
 from sinks.dead_letters import DeadLetterFiles, Letter
 from sinks.ranges import RangeFiles
 from whowas.brokers import BrokerError, Partition, Piece
-from whowas.config import HistorySettings, Input, KafkaOutput, Naming
 from whowas.schema import named_schema, plain
+from whowas.settings import HistorySettings, Input, KafkaOutput, Naming
 from whowas.streaming.changes import changed
 from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.knowing import Knowledge

@@ -8,8 +8,9 @@ import pytest
 
 from ingest.kafka import Owning, Subscription, connect
 from whowas.brokers import IN, OUT, for_kafka_python, refuse_ours
-from whowas.config import StreamConfig, load
+from whowas.config import load
 from whowas.errors import ConfigError
+from whowas.settings import StreamConfig
 
 LEAST = """
 [input]

@@ -15,8 +15,8 @@ from whowas.cli.show import clean, console, plural, print_json
 
 if TYPE_CHECKING:
     from whowas.cli.stream_live import Lines, LiveLine
-    from whowas.config import StreamConfig
     from whowas.serving import Page, Server
+    from whowas.settings import StreamConfig
     from whowas.streaming import Worker
 
 LOOK_SECONDS = 0.5
@@ -77,7 +77,8 @@ def command(ctx: click.Context, /, config: str | None, check: bool, as_json: boo
 
 
 def _config(path: str | None, told: dict[str, Any]) -> StreamConfig:
-    from whowas.config import HistorySettings, Input, Naming, load, of_folder
+    from whowas.config import load, of_folder
+    from whowas.settings import HistorySettings, Input, Naming
 
     files, history, out = told["files"], told["history"], told["out"]
     if (path is None) == (files is None):

@@ -125,9 +125,10 @@ def _publishing(
             raise ConfigError("cannot send to no topic: --config, --kafka and --resend go with --to-kafka TOPIC")
         return None
     from whowas.brokers import refuse_ours
-    from whowas.config import Kafka, load_kafka
+    from whowas.config import load_kafka
     from whowas.evidence_topic import TopicSettings
     from whowas.recorder import PublishOptions
+    from whowas.settings import Kafka
 
     known = load_kafka(config) if config is not None else Kafka()
     told = dict(_split(one) for one in options)

@@ -12,9 +12,9 @@ from ingest.kafka_log import open_log
 from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
 from sinks.ranges import RangeFiles
-from whowas.config import StreamConfig
 from whowas.errors import ConfigError, WhowasError
 from whowas.moments import spell
+from whowas.settings import StreamConfig
 from whowas.streaming.knowing import Knowledge
 
 # Joins no group: what is asked here must not make workers share their partitions anew.

@@ -27,7 +27,7 @@ from sinks.dead_letters import DeadLetterFiles
 from sinks.kafka import Producer
 from sinks.ranges import Range, RangeFiles
 from whowas.brokers import BrokerError, Partition
-from whowas.config import KafkaOutput
+from whowas.settings import KafkaOutput
 from whowas.streaming.lanes import Lot
 from whowas.streaming.messages import dead_letters, messages
 

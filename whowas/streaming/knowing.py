@@ -12,10 +12,10 @@ import pyarrow as pa
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.stored import StoredHistory
 from whowas.asking import load_history, the_store
-from whowas.config import HistorySettings, Kafka, Naming
 from whowas.errors import ConfigError, StoreError
 from whowas.evidence_topic import Replica, TopicSettings
 from whowas.schema import flow_schema, named_schema
+from whowas.settings import HistorySettings, Kafka, Naming
 
 # Following costs time: never more than this part of it.
 SHARE = 0.2

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from ingest.records import Ids, Parsed, RecordOptions, reader_for
 from sinks.dead_letters import Letter
 from whowas.brokers import Partition, Piece
-from whowas.config import Input
 from whowas.errors import ConfigError, InputError
+from whowas.settings import Input
 from whowas.streaming.lanes import Chunk
 
 # Offsets below, the partition above: a partition with more records than that would take centuries to fill.

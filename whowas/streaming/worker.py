@@ -22,9 +22,10 @@ from sinks import kafka as kafka_out
 from sinks.dead_letters import DeadLetterFiles
 from sinks.ranges import RangeFiles
 from whowas.brokers import Partition, Piece
-from whowas.config import Input, StreamConfig, load
+from whowas.config import load
 from whowas.errors import ConfigError, WhowasError
 from whowas.metrics import Histogram
+from whowas.settings import Input, StreamConfig
 from whowas.streaming.changes import changed
 from whowas.streaming.delivery import Delivery, Outputs
 from whowas.streaming.knowing import Knowledge, replica_of
