@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from detect import windows
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Judged, Texts
+from detect.findings import Judged
+from detect.growing import Texts
 from detect.limits import Limits
 from detect.looking import Look
 from detect.model import Correlation

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from detect import windows
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Texts
+from detect.growing import Texts
 from detect.limits import Limits
 from detect.looking import Look
 from detect.model import FirstSeen, FlowRule

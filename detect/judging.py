@@ -14,12 +14,9 @@ One thread calls it. docs/decisions/0012-findings.md says why it is so.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +28,8 @@ from detect.findings import Findings, Judged, Teller
 from detect.firsts import Firsts
 from detect.limits import AlertRate, Limits
 from detect.looking import Hashes, Look
-from detect.model import Correlation, Finding, FlowRule, RuleSet
+from detect.model import Finding, FlowRule, RuleSet
+from detect.signatures import signatures
 from detect.silences import Silences
 from detect.state import DONE, SILENCED, UNTOLD, State
 from detect.timeline import LEAST
@@ -74,7 +72,7 @@ class Judge:
         self._clock, self._rate = clock, AlertRate(self.limits.alerts_per_minute, clock)
         self._silences = silences or Silences()
         self._hashes = Hashes()
-        self.dropped_rules = self.state.bind(_signatures(ruleset))
+        self.dropped_rules = self.state.bind(signatures(ruleset))
         self.counts: Counter[str] = Counter(self.state.fact("counts", {}))
         self.counts["rules_changed"] += len(self.dropped_rules)
         self.horizon_us: int = self.state.fact("horizon_us", LEAST)
@@ -330,27 +328,3 @@ class _ByPlace:
 
     def match(self, batch: Any) -> Mapping[int, Any]:
         return {self._places[name]: rows for name, rows in self._matcher.match(batch).items()}
-
-
-def _signatures(ruleset: RuleSet) -> dict[str, str]:
-    """What of each rule decides its state, hashed: not its title, level or text."""
-    found = {one.info.id: _digest(_flow_rule(one)) for one in ruleset.rules}
-    by_name = {one.info.name: found[one.info.id] for one in ruleset.rules} | found
-    for one in ruleset.correlations:
-        found[one.info.id] = _digest(_correlation(one), *(by_name.get(name, "") for name in one.rules))
-    return found
-
-
-def _flow_rule(rule: FlowRule) -> list[Any]:
-    first = None if rule.first_seen is None else asdict(rule.first_seen)
-    return [rule.sql, rule.info.group_by, rule.info.window_us, first, rule.silent]
-
-
-def _correlation(rule: Correlation) -> list[Any]:
-    aliases = {alias: dict(columns) for alias, columns in rule.aliases.items()}
-    told = [rule.type, rule.rules, rule.timespan_us, rule.group_by, aliases, rule.operator, rule.count, rule.fields]
-    return [*told, rule.info.window_us]
-
-
-def _digest(*told: Any) -> str:
-    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
