@@ -130,10 +130,9 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
     else:
         for refusal in found.refusals:
             click.echo(clean(refusal))
-        click.echo(
-            f"{plural(rules, 'rule')} on flows, {plural(correlations, 'correlation')}, "
-            f"{plural(len(found.cases), 'test case')}: {f'{len(found.refusals)} refused' if found.refusals else 'sound'}"
-        )
+        verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
+        parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
+        click.echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
     ctx.exit(1 if found.refusals else 0)
 
 
