@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -204,7 +205,8 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     from detect.sigma import explain as sql_of
 
     ruleset = load_rules(rules, site).ruleset
-    known = {key: one for one in (*ruleset.rules, *ruleset.correlations) for key in (one.info.id, one.info.name)}
+    every: tuple[FlowRule | Correlation, ...] = (*ruleset.rules, *ruleset.correlations)
+    known = {key: one for one in every for key in (one.info.id, one.info.name)}
     if rule not in known:
         raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
@@ -213,7 +215,7 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
 
 
-def _near(rule: str, known: dict[str, Any]) -> str:
+def _near(rule: str, known: Iterable[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(rule, known, n=2, cutoff=0.5)
