@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from detect.fields import Field, field
+from detect.fields import field
 from detect.literals import text_literal
 from detect.model import Correlation, FlowRule
 
@@ -13,19 +13,18 @@ _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "eq": "=", "neq": "<>"
 
 
 def explain(rule: FlowRule | Correlation, rules: Iterable[FlowRule] = ()) -> str:
-    """Return SQL that finds what a rule finds. Args: rules: those that a correlation looks at (or more)."""
+    """Return SQL that finds what a rule finds: flows; of a correlation, each event with which its condition is met.
+
+    Args: rules: those that a correlation looks at, or more.
+    Raises: KeyError if one of these is missing.
+    """
     if isinstance(rule, FlowRule):
         return f"SELECT * FROM flows\nWHERE {rule.sql}"
     by_name = {one.info.name: one for one in rules}
     events = "\n  UNION ALL\n".join(_events(rule, by_name[name], place) for place, name in enumerate(rule.rules))
-    grouped = [f"group_{place}" for place in range(len(rule.group_by))]
-    partition = f"PARTITION BY {', '.join(grouped)} " if grouped else ""
-    within = f"({partition}ORDER BY start_time RANGE BETWEEN INTERVAL {rule.timespan_us} MICROSECONDS PRECEDING"
-    within += " AND CURRENT ROW)"
-    counted, holds = _counted(rule, within)
-    return f"WITH events AS (\n{events}\n),\ncounted AS (\n  SELECT *, {counted} FROM events\n)\n" + (
-        f"SELECT * FROM counted\nWHERE {holds}\nORDER BY start_time"
-    )
+    steps, holds = _ordered(rule) if rule.type == "temporal_ordered" else _counted(rule)
+    steps = [f"events AS (\n{events}\n)", *steps]
+    return "WITH " + ",\n".join(steps) + f"\nSELECT * FROM counted\nWHERE {holds}\nORDER BY start_time"
 
 
 def _events(rule: Correlation, one: FlowRule, place: int) -> str:
@@ -39,18 +38,31 @@ def _events(rule: Correlation, one: FlowRule, place: int) -> str:
 
 
 def _sql(name: str) -> str:
-    found: Field | None = field(name)
+    found = field(name)
     return found.sql if found else "NULL"
 
 
-def _counted(rule: Correlation, within: str) -> tuple[str, str]:
-    if rule.type == "value_count":
-        return f"count(DISTINCT value) OVER {within} AS number", f"number {_SIGNS[rule.operator]} {rule.count}"
-    if rule.type == "event_count":
-        return f"count(*) OVER {within} AS number", f"number {_SIGNS[rule.operator]} {rule.count}"
-    if rule.type == "temporal":
-        return f"count(DISTINCT rule) OVER {within} AS number", f"number = {len(rule.rules)}"
-    latest = [
-        f"max(start_time) FILTER (place = {place}) OVER {within} AS last_{place}" for place in range(len(rule.rules))
-    ]
-    return ", ".join(latest), " AND ".join(f"last_{place} IS NOT NULL" for place in range(len(rule.rules)))
+def _partition(rule: Correlation) -> str:
+    grouped = ", ".join(f"group_{place}" for place in range(len(rule.group_by)))
+    return f"PARTITION BY {grouped} ORDER BY start_time" if grouped else "ORDER BY start_time"
+
+
+def _counted(rule: Correlation) -> tuple[list[str], str]:
+    """Return what is counted in the timespan that ends with each event, and what must be true of it."""
+    counted = {"event_count": "*", "value_count": "DISTINCT value", "temporal": "DISTINCT rule"}[rule.type]
+    within = f"{_partition(rule)} RANGE BETWEEN INTERVAL {rule.timespan_us} MICROSECONDS PRECEDING AND CURRENT ROW"
+    holds = (">=", len(rule.rules)) if rule.type == "temporal" else (_SIGNS[rule.operator], rule.count)
+    step = f"counted AS (\n  SELECT *, count({counted}) OVER ({within}) AS number FROM events\n)"
+    return [step], f"number {holds[0]} {holds[1]}"
+
+
+def _ordered(rule: Correlation) -> tuple[list[str], str]:
+    """Return, event by event, when the latest row of events in the right order began that ends with it."""
+    steps = ["step_0 AS (\n  SELECT *, CASE WHEN place = 0 THEN start_time END AS began_0 FROM events\n)"]
+    for place in range(1, len(rule.rules)):
+        before = f"max(began_{place - 1}) OVER ({_partition(rule)})"
+        told = f"CASE WHEN place = {place} THEN {before} END AS began_{place}"
+        steps.append(f"step_{place} AS (\n  SELECT *, {told} FROM step_{place - 1}\n)")
+    last = len(rule.rules) - 1
+    steps.append(f"counted AS (\n  SELECT * FROM step_{last}\n)")
+    return steps, f"began_{last} >= start_time - INTERVAL {rule.timespan_us} MICROSECONDS"

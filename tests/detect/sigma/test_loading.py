@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
 import pytest
 from written import correlation, filed, flat, rule
 
+from detect.conditions import Atom
 from detect.matching import Matcher
 from detect.model import FirstSeen, Site
 from detect.sigma import load
+from detect.sigma.refusing import Refused
+from detect.sigma.running import Runner
 from whowas.errors import ConfigError
 
 SSH = "  ssh: {dst_port: 22}\n  condition: ssh"
@@ -218,3 +223,31 @@ def test_rules_of_other_logs_are_taken_where_they_mean_the_same(tmp_path: Path) 
         ("Other 8", "a word without a field is asked for"),
     ]
     assert len(load(path, strict=False).refusals) == 8
+
+
+def test_words_that_are_looked_for_in_other_spellings(tmp_path: Path) -> None:
+    path = filed(
+        tmp_path,
+        rule("  s: {dns_name|base64offset|contains: evil data}\n  condition: s", 1),
+        rule("  s: {dns_name|base64: evil data}\n  condition: s", 2),
+        rule("  s: {dns_name|windash|contains|all: [' -x', ' -y']}\n  condition: s", 3),
+    )
+    rows = flat(
+        [{"dns_name": one} for one in ("xZXZpbCBkYXRh.example", "ZXZpbCBkYXRh", "eGV2aWwgZGF0YQ", "a –x /y", "a -x")]
+    )
+    found = Matcher(load(path).ruleset).match(rows)
+    assert {name: one.tolist() for name, one in found.items()} == {"rule-1": [0, 1, 2], "rule-2": [1], "rule-3": [3]}
+
+
+def test_without_pysigma_the_pip_line_is_told() -> None:
+    program = "import sys; sys.modules['sigma'] = None\nimport detect.sigma"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "cannot import 'sigma': it is not installed; run pip install 'whowas[rules]'" in told.stderr
+
+
+def test_the_engine_has_the_last_word() -> None:
+    with pytest.raises(Refused, match="DuckDB does not take it: Binder Error"):
+        Runner().check(Atom("no_such_column", ()), 3)
+    with pytest.raises(Refused, match=r"the expression is none of RE2: .* RE2 has no look-around"):
+        Runner().expression("'(?<=a)b'")

@@ -49,7 +49,7 @@ SELECTIONS = {
     "dst_port: 99999999999999999999": "the number 99999999999999999999 is too large to be kept exactly",
     "bytes_out|gte: 9007199254740993": "the number 9007199254740993 is too large to be kept exactly",
     "dst_port: '99999999999999999999'": "99999999999999999999 is beyond 64 bits",
-    "dst_port: 1e30": "1e+30 is beyond 64 bits",
+    "dst_port: 1e30": "is beyond 64 bits; give a smaller number",
     "dst_port|hour: 5": "dst_port is no time",
     "start_time|gte: 5": "start_time is no number",
     "start_time: 5": "start_time is a time",
