@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from detect import windows
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Judged, Texts
+from detect.findings import Judged
+from detect.growing import Texts
 from detect.limits import Limits
-from detect.looking import Look, text_of
+from detect.looking import Look
 from detect.model import Correlation
 from detect.timeline import LEAST, Timeline
 from whowas.errors import ConfigError
@@ -126,13 +127,10 @@ class Correlator:
 
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
-        flow = self._rows.flow(int(event[windows.REF]))
         lowest = int(event[windows.BITS]) & -int(event[windows.BITS])
         columns = self._parts[lowest.bit_length() - 1].columns
-        return tuple(
-            (name, None if flow is None else text_of(flow, column))
-            for name, column in zip(self.rule.group_by, columns, strict=True)
-        )
+        texts = self._rows.texts(int(event[windows.REF]), columns)
+        return tuple(zip(self.rule.group_by, texts, strict=True))
 
     # Remembering.
 

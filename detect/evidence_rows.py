@@ -8,21 +8,21 @@ show, which are many and needed for minutes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from detect.looking import LABELS
+from detect.looking import LABELS, text_of
 from whowas.schema import is_nested, table_schema
 
 Words = npt.NDArray[np.int64]
 
 ROW_BITS = 32
 ROW = (1 << ROW_BITS) - 1
-CACHED_BLOCKS = 32
+CACHED_ROWS = 200_000
 CACHED_FLOWS = 4096
 SPARSE = 4
 
@@ -47,13 +47,17 @@ class _Open:
         self.possible = np.zeros(batch.num_rows, dtype=np.bool_)
         self.keep_us = [0, 0]
 
-    def blocks(self, number: int) -> Iterator[Block]:
-        """Yield its rows, packed."""
+    def blocks(self, number: int) -> Iterator[tuple[Block, Words, Any]]:
+        """Yield its rows packed, their numbers, and a batch of them."""
         for tier, wanted in enumerate((self.shown, self.possible & ~self.shown)):
             rows = np.flatnonzero(wanted)
+            if 4 * len(rows) > 3 * len(wanted):
+                # To pick rows of so many columns costs more than the few that nobody asked for.
+                rows = np.arange(len(wanted))
             if len(rows):
-                data = _pack(self.batch, rows)
-                yield Block(2 * number + tier, self.keep_us[tier], rows.astype(np.int32).tobytes(), data)
+                batch = _picked(self.batch, rows)
+                places = rows.astype(np.int32).tobytes()
+                yield Block(2 * number + tier, self.keep_us[tier], places, _pack(batch)), rows, batch
 
 
 class EvidenceRows:
@@ -72,6 +76,7 @@ class EvidenceRows:
         self._open: dict[int, _Open] = {}
         self._packed: dict[int, Block] = {}
         self._read: OrderedDict[int, tuple[Words, Any]] = OrderedDict()
+        self._read_rows = 0
         self._flows: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self.held_rows = 0
 
@@ -99,7 +104,9 @@ class EvidenceRows:
     def pack(self) -> None:
         """Let go of whole batches."""
         for number, held in self._open.items():
-            self._packed.update((one.number, one) for one in held.blocks(number))
+            for block, rows, batch in held.blocks(number):
+                self._packed[block.number] = block
+                self._keep(block.number, rows, batch)
         self._open.clear()
         self.held_rows = 0
 
@@ -111,59 +118,104 @@ class EvidenceRows:
         """They are durable now."""
         self._packed.clear()
 
-    def flows(self, references: Iterable[int]) -> list[dict[str, Any]]:
+    def flows(self, references: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows as Python values of table_schema; rows that are gone are left out."""
+        self.fetch(references)
         return [flow for one in references if (flow := self.flow(one)) is not None]
 
     def flow(self, reference: int) -> dict[str, Any] | None:
         """Return one row; None when it is gone."""
-        found = self._flows.get(reference)
-        if found is None:
-            found = self._look_up(reference >> ROW_BITS, reference & ROW)
-            if found is None:
-                return None
-            self._flows[reference] = found
-            if len(self._flows) > CACHED_FLOWS:
-                self._flows.popitem(last=False)
-        return found
+        if reference not in self._flows:
+            self.fetch([reference])
+        return self._flows.get(reference)
 
-    def _look_up(self, number: int, row: int) -> dict[str, Any] | None:
+    def fetch(self, references: Iterable[int]) -> None:
+        """Have rows at hand, many at a time: a batch or block is looked into once for all of them."""
+        wanted: dict[int, list[int]] = {}
+        for one in references:
+            if one in self._flows:
+                self._flows.move_to_end(one)
+            else:
+                wanted.setdefault(one >> ROW_BITS, []).append(one & ROW)
+        while len(self._flows) > CACHED_FLOWS:
+            self._flows.popitem(last=False)
+        for number, rows in wanted.items():
+            for row, flow in self._look_up(number, rows):
+                self._flows[number << ROW_BITS | row] = flow
+
+    def texts(self, reference: int, columns: Iterable[str]) -> list[str | None]:
+        """Return what one row says in some columns, as people read it."""
+        held = self._open.get(reference >> ROW_BITS)
+        if held is None:
+            flow = self.flow(reference) or {}
+        else:
+            bases = {one.partition(".")[0] for one in columns}
+            flow = {base: _value(base, held.batch.column(base)[reference & ROW].as_py()) for base in bases}
+        return [text_of(flow, one) for one in columns]
+
+    def _look_up(self, number: int, rows: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         if number in self._open:
-            return as_flow(self._open[number].batch.slice(row, 1))
+            yield from zip(rows, as_flows(self._open[number].batch.take(pa.array(rows))), strict=True)
+            return
+        left = np.unique(rows)
         for tier in (0, 1):
             block = self._block(2 * number + tier)
             if block is not None:
-                rows, table = block
-                place = int(np.searchsorted(rows, row))
-                if place < len(rows) and rows[place] == row:
-                    return as_flow(table.slice(place, 1))
-        return self._load_flow(number << ROW_BITS | row)
+                there, batch = block
+                found = left[np.isin(left, there)]
+                yield from zip(
+                    found.tolist(), as_flows(batch.take(pa.array(np.searchsorted(there, found)))), strict=True
+                )
+                left = np.setdiff1d(left, found)
+        for row in left.tolist():
+            flow = self._load_flow(number << ROW_BITS | row)
+            if flow is not None:
+                yield row, flow
 
     def _block(self, number: int) -> tuple[Words, Any] | None:
-        if number not in self._read:
-            block = self._packed.get(number) or self._load(number)
-            if block is None:
-                return None
-            self._read[number] = _unpack(block)
-            if len(self._read) > CACHED_BLOCKS:
-                self._read.popitem(last=False)
-        found = self._read[number]
-        self._read.move_to_end(number)
-        return found
+        if number in self._read:
+            self._read.move_to_end(number)
+            return self._read[number]
+        block = self._packed.get(number) or self._load(number)
+        return None if block is None else self._keep(number, *_unpack(block))
+
+    def _keep(self, number: int, rows: Words, batch: Any) -> tuple[Words, Any]:
+        """Have a block at hand; the ones not looked at for longest go. Evidence is mostly of the last minutes."""
+        self._read[number] = rows, batch
+        self._read_rows += len(rows)
+        while self._read_rows > CACHED_ROWS and len(self._read) > 1:
+            self._read_rows -= len(self._read.popitem(last=False)[1][0])
+        return rows, batch
 
 
-def as_flow(one: Any) -> dict[str, Any]:
-    """Return a batch or table of one row as Python values, labels as dicts."""
-    # Row by row and column by column: to_pylist would look at every word of every dictionary.
-    flow = {name: column[0].as_py() for name, column in zip(one.schema.names, one.columns, strict=True)}
+def as_flows(many: Any) -> list[dict[str, Any]]:
+    """Return the rows of a batch as Python values of table_schema, labels as dicts."""
+    columns = {name: _values(many.column(name)) for name in many.schema.names}
     for side in LABELS:
-        if flow.get(side) is not None:
-            flow[side] = dict(flow[side])
-    return flow
+        if side in columns:
+            columns[side] = [_value(side, one) for one in columns[side]]
+    nothing: list[Any] = [None] * many.num_rows
+    names = table_schema().names
+    rows = zip(*(columns.get(name, nothing) for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _pack(batch: Any, rows: Words) -> bytes:
-    """Rows as IPC. Of few rows words are written out: their dictionaries may be far larger than they are."""
+def _values(column: Any) -> list[Any]:
+    """A column as Python values, each word made once."""
+    if not pa.types.is_dictionary(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    places = column.indices.to_pylist()
+    words = {one: column.dictionary[one].as_py() for one in set(places) if one is not None}
+    return [words.get(one) for one in places]
+
+
+def _value(column: str, value: Any) -> Any:
+    return dict(value) if column in LABELS and value is not None else value
+
+
+def _picked(batch: Any, rows: Words) -> Any:
+    """Rows of a batch. Of few rows words are written out: their dictionaries may be far larger than they are."""
     if len(rows) < batch.num_rows:
         batch = batch.take(pa.array(rows))
     columns, fields = [], []
@@ -176,10 +228,13 @@ def _pack(batch: Any, rows: Words) -> bytes:
         fields.append(pa.field(field.name, column.type))
     if not columns:
         columns, fields = [pa.nulls(len(rows))], [pa.field("", pa.null())]
-    made = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _pack(batch: Any) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, made.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
-        out.write_batch(made)
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
+        out.write_batch(batch)
     return bytes(sink.getvalue())
 
 
@@ -199,10 +254,7 @@ def _narrowed(column: Any) -> Any:
 
 
 def _unpack(block: Block) -> tuple[Words, Any]:
-    """Rows and a table that has every column of table_schema again."""
-    told = pa.ipc.open_stream(block.data).read_all()
+    """Rows, and a batch of the columns that are not null."""
+    told = pa.ipc.open_stream(block.data).read_next_batch()
     rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
-    columns = {name: told.column(name) for name in told.schema.names if name}
-    for one in table_schema():
-        columns.setdefault(one.name, pa.nulls(len(rows), one.type))
-    return rows, pa.table(columns)
+    return rows, told

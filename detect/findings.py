@@ -7,14 +7,15 @@ import json
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from detect.evidence_rows import EvidenceRows
+from detect.growing import Entry, Growing, Texts
 from detect.limits import AlertRate, Limits
 from detect.looking import Hashed, joined
 from detect.model import EVIDENCE_FLOWS, LEVELS, Finding, RuleInfo
@@ -22,75 +23,7 @@ from detect.silences import Silences
 from detect.state import DONE, OPEN, SILENCED, UNTOLD, State
 
 Words = npt.NDArray[np.int64]
-Texts = tuple[tuple[str, str | None], ...]
-Entry = tuple[int, int, int, int]
-
-
-@dataclass(slots=True)
-class Growing:
-    """A finding. evidence: (start time, id in two, reference) of the earliest flows. end_us: when nothing more comes.
-
-    told: the count of which was told last, at `told_at` by the wall clock. waits: it was refused a place by the rate.
-    silenced: the count at which a silence covered it, 0 if none does. granted: it may be told, and was not yet.
-    """
-
-    rule: str
-    identity: int
-    uid: str
-    group: Texts
-    window_us: int
-    end_us: int
-    count: int = 0
-    first_us: int = 0
-    last_us: int = 0
-    evidence: list[Entry] = field(default_factory=list)
-    distinct: set[int] | None = None
-    told: int = 0
-    told_at: float = 0.0
-    revision: int = -1
-    closed: bool = False
-    waits: bool = False
-    granted: bool = False
-    silenced: int = 0
-    put_aside: set[int] = field(default_factory=set)
-
-    @property
-    def state(self) -> int:
-        """How the state files it."""
-        if not self.closed:
-            return OPEN
-        if self.count == self.told:
-            return DONE
-        return SILENCED if self.silenced == self.count else UNTOLD
-
-    def body(self) -> dict[str, Any]:
-        """What the state keeps of it."""
-        return {
-            "uid": self.uid,
-            "group": self.group,
-            "window_us": self.window_us,
-            "end_us": self.end_us,
-            "count": self.count,
-            "first_us": self.first_us,
-            "last_us": self.last_us,
-            "evidence": self.evidence,
-            "distinct": None if self.distinct is None else np.array(sorted(self.distinct), np.int64).tobytes(),
-            "told": self.told,
-            "revision": self.revision,
-            "silenced": self.silenced,
-            "put_aside": list(self.put_aside),
-        }
-
-    @classmethod
-    def of(cls, rule: str, identity: int, state: int, body: dict[str, Any]) -> Growing:
-        """Make one of what the state kept."""
-        distinct = body.pop("distinct")
-        body["group"] = tuple((column, value) for column, value in body["group"])
-        body["evidence"] = [tuple(one) for one in body["evidence"]]
-        body["put_aside"] = set(body["put_aside"])
-        made = cls(rule, identity, **body, closed=state != OPEN)
-        made.distinct = None if distinct is None else set(np.frombuffer(distinct, np.int64).tolist())
-        return made
+AT_ONCE = 200
 
 
 class Judged(NamedTuple):
@@ -235,7 +168,10 @@ class Findings:
         due = [one for one in self._news.values() if (one.closed or not over) and self._is_due(one, now)]
         due.sort(key=self._urgency)
         found: list[Finding] = []
-        for one in due:
+        for place, one in enumerate(due):
+            if place % AT_ONCE == 0:
+                some = due[place : place + min(AT_ONCE, most or AT_ONCE)]
+                self._rows.fetch(entry[3] for next_one in some for entry in next_one.evidence)
             if most is not None and len(found) >= most:
                 break
             if not self._silenced(one, silences) and self._may(one, rate):
@@ -289,7 +225,7 @@ class Findings:
             one.count,
             one.revision + 1,
             None if one.distinct is None else len(one.distinct),
-            tuple(self._rows.flows(entry[3] for entry in one.evidence)) if evidence else (),
+            tuple(self._rows.flows([entry[3] for entry in one.evidence])) if evidence else (),
         )
 
     def told(self, findings: Iterable[Finding], now: float) -> None:
@@ -316,25 +252,30 @@ class Findings:
 
     def save(self) -> None:
         """Write what changed. Called within a transaction, before `saved`."""
-        for one in self._dirty.values():
-            if self._tellers[one.rule].aside:
-                self._put_aside(one)
+        aside = [one for one in self._dirty.values() if self._tellers[one.rule].aside]
+        for at in range(0, len(aside), AT_ONCE):
+            self._put_aside(aside[at : at + AT_ONCE])
         self._state.keep_findings(
             (one.rule, one.identity, one.state, one.end_us, one.body()) for one in self._dirty.values()
         )
 
-    def _put_aside(self, one: Growing) -> None:
-        keep_us = one.end_us + self._limits.keep_us
-        references = {entry[3] for entry in one.evidence}
-        for reference in references - one.put_aside:
+    def _put_aside(self, many: Sequence[Growing]) -> None:
+        new = {
+            entry[3]: one.end_us + self._limits.keep_us
+            for one in many
+            for entry in one.evidence
+            if entry[3] not in one.put_aside
+        }
+        self._rows.fetch(new)
+        for reference, keep_us in new.items():
             flow = self._rows.flow(reference)
             if flow is not None:
                 self._state.keep_flow(reference, keep_us, flow)
-        one.put_aside = references
 
     def saved(self) -> None:
         """What was written is durable: let go of what is over."""
         for one in self._dirty.values():
+            one.put_aside = {entry[3] for entry in one.evidence}
             if one.state in (DONE, SILENCED):
                 self._by_uid.pop(one.uid, None)
                 self._news.pop(one.uid, None)

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from detect import windows
 from detect.evidence_rows import EvidenceRows
-from detect.findings import Texts
+from detect.growing import Texts
 from detect.limits import Limits
-from detect.looking import Look, text_of
+from detect.looking import Look
 from detect.model import FirstSeen, FlowRule
 from detect.timeline import LEAST
 
@@ -146,8 +146,8 @@ class Firsts:
 
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
-        flow = self._rows.flow(int(event[windows.REF]))
-        return tuple((one, None if flow is None else text_of(flow, one)) for one in self.info.group_by)
+        columns = self.info.group_by
+        return tuple(zip(columns, self._rows.texts(int(event[windows.REF]), columns), strict=True))
 
     # Remembering.
 

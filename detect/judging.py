@@ -14,12 +14,9 @@ One thread calls it. docs/decisions/0012-findings.md says why it is so.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +28,8 @@ from detect.findings import Findings, Judged, Teller
 from detect.firsts import Firsts
 from detect.limits import AlertRate, Limits
 from detect.looking import Hashes, Look
-from detect.model import Correlation, Finding, FlowRule, RuleSet
+from detect.model import Finding, FlowRule, RuleSet
+from detect.signatures import signatures
 from detect.silences import Silences
 from detect.state import DONE, SILENCED, UNTOLD, State
 from detect.timeline import LEAST
@@ -74,14 +72,14 @@ class Judge:
         self._clock, self._rate = clock, AlertRate(self.limits.alerts_per_minute, clock)
         self._silences = silences or Silences()
         self._hashes = Hashes()
-        self.dropped_rules = self.state.bind(_signatures(ruleset))
+        self.dropped_rules = self.state.bind(signatures(ruleset))
         self.counts: Counter[str] = Counter(self.state.fact("counts", {}))
         self.counts["rules_changed"] += len(self.dropped_rules)
         self.horizon_us: int = self.state.fact("horizon_us", LEAST)
         self._origins = self.state.progress()
         self._moved: set[str] = set()
         self._rows = EvidenceRows(self.state.fact("next_batch", 0), self.state.block, self.state.flow)
-        self._correlators = self._make_correlators()
+        self.correlators = self._make_correlators()
         self._firsts = self._make_firsts()
         self.findings = Findings(self._tellers(), self.state, self._rows, self.limits, self.counts)
         if silences is not None:
@@ -112,6 +110,11 @@ class Judge:
             yield Teller(rule.info, aside=rule.first_seen is not None)
         for one in self.ruleset.correlations:
             yield Teller(one.info, one.timespan_us, aside=True)
+
+    @property
+    def firsts(self) -> list[Firsts]:
+        """What first_seen rules remember."""
+        return list(self._firsts.values())
 
     # Taking flows.
 
@@ -146,7 +149,7 @@ class Judge:
         """first_seen learns from when flows are seen at all, not from when its rule first matches."""
         if self._firsts:
             starts = look.starts[look.starts >= self.horizon_us]
-            for one in self._firsts.values():
+            for one in self.firsts:
                 if len(starts):
                     one.began(int(starts.min()))
 
@@ -162,7 +165,7 @@ class Judge:
                 self._firsts[place].judge(look, rows, first, self.horizon_us, self.counts)
             elif not rule.silent:
                 self._count(look, rule, rows, first)
-        for one in self._correlators:
+        for one in self.correlators:
             self._add_events(one, one.judge(look, matched, first, self.horizon_us, self.counts))
 
     def _count_late(self, look: Look, matched: Mapping[int, Any]) -> None:
@@ -206,9 +209,9 @@ class Judge:
         if horizon_us <= self.horizon_us:
             return
         before, self.horizon_us = self.horizon_us, horizon_us
-        for one in self._correlators:
+        for one in self.correlators:
             self._add_events(one, one.advance(before, horizon_us))
-        for first in self._firsts.values():
+        for first in self.firsts:
             self._add_events(first, first.advance(horizon_us, self.counts))
         self.findings.close(horizon_us)
 
@@ -249,7 +252,7 @@ class Judge:
         Raises: StoreBusyError where it can be tried again (nothing was written, nothing is lost), StoreError.
         """
         self._rows.pack()
-        snapshots = {one.info.id: one.snapshot() for one in self._firsts.values()}
+        snapshots = {one.info.id: one.snapshot() for one in self.firsts}
         with self.state.transaction():
             self.findings.save()
             self.state.keep_blocks(self._rows.unwritten())
@@ -264,9 +267,9 @@ class Judge:
         self._written()
 
     def _save_events(self) -> None:
-        for one in self._correlators:
+        for one in self.correlators:
             self._save_new(one.rule.info.id, one.unwritten())
-        for first in self._firsts.values():
+        for first in self.firsts:
             self._save_new(first.info.id, first.unwritten())
 
     def _save_new(self, rule: str, events: Words | None) -> None:
@@ -277,13 +280,13 @@ class Judge:
         self.state.keep_fact("counts", dict(self.counts))
         self.state.keep_fact("horizon_us", self.horizon_us)
         self.state.keep_fact("next_batch", self._rows.next)
-        self.state.keep_began({one.info.id: one.began_us for one in self._firsts.values() if one.began_us is not None})
+        self.state.keep_began({one.info.id: one.began_us for one in self.firsts if one.began_us is not None})
 
     def _forget(self) -> None:
         """Drop what is over, by event time."""
-        if self.horizon_us == LEAST:
+        if self.horizon_us in (LEAST, NEVER):
             return
-        for one in self._correlators:
+        for one in self.correlators:
             # Marks are found again from the events of two timespans: see restore.
             self.state.drop_events(one.rule.info.id, self.horizon_us - 2 * one.rule.timespan_us)
         over = self.horizon_us - self.limits.keep_us
@@ -297,9 +300,9 @@ class Judge:
         self.findings.saved()
         self._rows.written()
         self._moved.clear()
-        for one in self._correlators:
+        for one in self.correlators:
             one.written()
-        for first in self._firsts.values():
+        for first in self.firsts:
             first.written()
 
     def close(self) -> None:
@@ -322,27 +325,3 @@ class _ByPlace:
 
     def match(self, batch: Any) -> Mapping[int, Any]:
         return {self._places[name]: rows for name, rows in self._matcher.match(batch).items()}
-
-
-def _signatures(ruleset: RuleSet) -> dict[str, str]:
-    """What of each rule decides its state, hashed: not its title, level or text."""
-    found = {one.info.id: _digest(_flow_rule(one)) for one in ruleset.rules}
-    by_name = {one.info.name: found[one.info.id] for one in ruleset.rules} | found
-    for one in ruleset.correlations:
-        found[one.info.id] = _digest(_correlation(one), *(by_name.get(name, "") for name in one.rules))
-    return found
-
-
-def _flow_rule(rule: FlowRule) -> list[Any]:
-    first = None if rule.first_seen is None else asdict(rule.first_seen)
-    return [rule.sql, rule.info.group_by, rule.info.window_us, first, rule.silent]
-
-
-def _correlation(rule: Correlation) -> list[Any]:
-    aliases = {alias: dict(columns) for alias, columns in rule.aliases.items()}
-    told = [rule.type, rule.rules, rule.timespan_us, rule.group_by, aliases, rule.operator, rule.count, rule.fields]
-    return [*told, rule.info.window_us]
-
-
-def _digest(*told: Any) -> str:
-    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()

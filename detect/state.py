@@ -219,7 +219,10 @@ class State:
     def keep_flow(self, reference: int, keep_us: int, flow: Mapping[str, Any]) -> None:
         """Put one row aside."""
         body = zstandard.compress(msgspec.msgpack.encode(flow), 1)
-        self._database.execute("REPLACE INTO flow VALUES(?, ?, ?)", (reference, keep_us, body))
+        self._database.execute(
+            "INSERT INTO flow VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET keep_us = max(keep_us, excluded.keep_us)",
+            (reference, keep_us, body),
+        )
 
     def drop_events(self, rule: str, before_us: int) -> None:
         """Forget events of a rule that all lie before a time."""

@@ -225,6 +225,77 @@ def _completed(events: Words, low: int, high: int, rules: int, done: Words, foll
         i = first - 1
 
 
+@lean_kernel
+def _enters(kind: int, events: Words, at: int, begin: int, low: int, rules: int, scratch: Words) -> int:
+    """Return by how much the measure of a window that begins at `begin` grows when the event at `at` enters it."""
+    if kind == 0:
+        return 1
+    if kind == 1:
+        return 1 if scratch[0, at - low] < begin else 0
+    grown = 0
+    if kind == 2:
+        for r in range(rules):
+            if events[at, 2] & (1 << r):
+                scratch[0, r] += 1
+                if scratch[0, r] == 1:
+                    grown += 1
+    return grown
+
+
+@lean_kernel
+def _leaves(kind: int, events: Words, at: int, end: int, rules: int, scratch: Words, low: int) -> int:
+    """Return by how much the measure shrinks when the window, which ends before `end`, begins behind `at`."""
+    if kind == 0:
+        return 1
+    if kind == 1:
+        return 1 if scratch[1, at - low] >= end else 0
+    shrunk = 0
+    if kind == 2:
+        for r in range(rules):
+            if events[at, 2] & (1 << r):
+                scratch[0, r] -= 1
+                if scratch[0, r] == 0:
+                    shrunk += 1
+    return shrunk
+
+
+@lean_kernel
+def _satisfied(rule: Words, measure: int, done: int, end_us: int) -> bool:
+    """Say whether a window that ends at `end_us` fulfils the rule. done: when all rules matched in order."""
+    if rule[0] == 3:
+        return bool(done <= end_us)
+    if rule[0] == 2:
+        return bool(measure == rule[4])
+    return bool(_holds(rule[1], measure, rule[2]))
+
+
+@kernel
+def _slide(
+    events: Words, begin: int, low: int, high: int, to: int, rule: Words, scratch: Words, found: Words, total: int
+) -> int:
+    """Move a window over events low..high of a group that begins at `begin`; see evaluate. Returns: how many found."""
+    kind, timespan, rules = rule[0], rule[3], rule[4]
+    i, j, measure, marked = low, low, 0, low
+    while i < high and events[i, 0] <= to:
+        end_us = events[i, 0] + timespan
+        while j < high and events[j, 0] <= end_us:
+            measure += _enters(kind, events, j, i, low, rules, scratch)
+            j += 1
+        # Of events of one time the first begins the window of them all.
+        if i == begin or events[i - 1, 0] != events[i, 0]:
+            done = scratch[0, i - low] if kind == 3 else 0
+            if _satisfied(rule, measure, done, end_us):
+                for at in range(max(i, marked), j):
+                    if events[at, 3] == 0:
+                        events[at, 3] = 1
+                        found[total] = at
+                        total += 1
+                marked = max(marked, j)
+        measure -= _leaves(kind, events, i, j, rules, scratch, low)
+        i += 1
+    return total
+
+
 @kernel
 def evaluate(
     events: Words,
@@ -243,61 +314,21 @@ def evaluate(
     rule: kind, operator, count, timespan, rules. scratch: (2, the largest group). table: see _neighbours, zeros at
     first. found: takes the places of events that were not marked before. Returns: how many.
     """
-    kind, operator, count, timespan, rules = rule[0], rule[1], rule[2], rule[3], rule[4]
+    kind, rules = rule[0], rule[4]
     total = 0
     for k in range(len(groups)):
         begin = offsets[groups[k]]
         end = begin + sizes[groups[k]]
         low = _first_at(events, begin, end, froms[k])
-        high = _first_at(events, low, end, tos[k] + timespan + 1)
-        if kind == 0 and operator == 3 and high - low < count:
+        high = _first_at(events, low, end, tos[k] + rule[3] + 1)
+        # Too few events make no window of many.
+        if kind < 2 and rule[1] == 3 and high - low < rule[2]:
             continue
         if kind == 1:
             _neighbours(events, low, high, scratch[0], scratch[1], table, k + 1)
         elif kind == 3:
             _completed(events, low, high, rules, scratch[0], scratch[1])
         elif kind == 2:
-            for r in range(rules):
-                scratch[0, r] = 0
-        i, j, measure, marked = low, low, 0, low
-        while i < high and events[i, 0] <= tos[k]:
-            while j < high and events[j, 0] <= events[i, 0] + timespan:
-                if kind == 0:
-                    measure += 1
-                elif kind == 1:
-                    if scratch[0, j - low] < i:
-                        measure += 1
-                elif kind == 2:
-                    for r in range(rules):
-                        if events[j, 2] & (1 << r):
-                            scratch[0, r] += 1
-                            if scratch[0, r] == 1:
-                                measure += 1
-                j += 1
-            if kind == 3:
-                held = scratch[0, i - low] <= events[i, 0] + timespan
-            elif kind == 2:
-                held = measure == rules
-            else:
-                held = _holds(operator, measure, count)
-            # Of events of one time the first begins the window of them all.
-            if held and (i == begin or events[i - 1, 0] != events[i, 0]):
-                for at in range(max(i, marked), j):
-                    if events[at, 3] == 0:
-                        events[at, 3] = 1
-                        found[total] = at
-                        total += 1
-                marked = max(marked, j)
-            if kind == 0:
-                measure -= 1
-            elif kind == 1:
-                if scratch[1, i - low] >= j:
-                    measure -= 1
-            elif kind == 2:
-                for r in range(rules):
-                    if events[i, 2] & (1 << r):
-                        scratch[0, r] -= 1
-                        if scratch[0, r] == 0:
-                            measure -= 1
-            i += 1
+            scratch[0, :rules] = 0
+        total = _slide(events, begin, low, high, tos[k], rule, scratch, found, total)
     return total

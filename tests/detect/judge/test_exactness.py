@@ -104,13 +104,16 @@ class Feed:
         self.judge = self.begin()
 
     def begin(self) -> Judge:
+        # What was told and not committed may come again, and with a smaller count first.
+        self.counted: dict[str, int] = {}
         limits = Limits(held_rows=self.dice.choice([1, 10, 1000]), keep_us=10**12)
         return Judge(self.ruleset, self.state, LATENESS, limits=limits, matcher=Predicates(*PREDICATES))
 
     def tell(self) -> None:
         found = self.judge.pending()
         for one in found:
-            assert one.uid not in self.told or one.count >= self.told[one.uid][0]
+            assert one.count > self.counted.get(one.uid, 0)
+            self.counted[one.uid] = one.count
             self.told[one.uid] = as_plain(one)
         self.judge.told(found)
 

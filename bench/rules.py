@@ -1,0 +1,290 @@
+"""What rules cost: python bench/rules.py [--part speed] [--part latency] [--part week] [--rules 200] [--rows 32768]
+
+The pack's rules and made-up ones beside them, over named flows of a cluster in which workloads talk to the same few
+others all day, and one flow in a thousand is odd.
+
+speed: matching, judging, telling and committing to a state on disk, flows a core-second, beside the same conditions as
+one DuckDB query a rule. latency: 10,000 flows a second in real time, from a batch's coming to its findings' being at hand
+and its progress durable. week: seven days of flows; the state's file and the process's memory after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import duckdb  # noqa: E402 - beside what stands in the folder above
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from cluster_day import DAY_START_US, DAY_US, make_day  # noqa: E402
+from name_flows import HOLDS, SLOTS, history, traffic  # noqa: E402
+
+from detect.judging import Judge  # noqa: E402
+from detect.model import RuleSet  # noqa: E402
+from detect.pack import rule_paths  # noqa: E402
+from detect.sigma import load  # noqa: E402
+from detect.site import load_site  # noqa: E402
+from detect.state import State  # noqa: E402
+from whowas.schema import plain  # noqa: E402
+
+ODD = 0.001
+PARTNERS = 5
+PORTS = np.array([443, 8443, 9443, 50051], np.uint16)
+ODD_PORTS = np.array([22, 23, 445, 2375, 3333, 3389, 5432, 6379, 10250], np.uint16)
+ANSWERED, REFUSED = 27, 22
+MADE_UP = """
+title: Made up {n}
+id: 00000000-0000-4000-8000-{n:012d}
+name: made_up_{n}
+level: low
+taxonomy: whowas
+logsource: {{category: network_flow, product: kubernetes}}
+detection:
+  selection: {{{selection}}}
+  filter: {{src_namespace|startswith: ['kube-', 'ns-{n}'], dst_kind: node}}
+  condition: selection and not filter
+"""
+SELECTIONS = (
+    "dst_port: {port}, protocol: tcp, src_kind: pod",
+    "'src_ip|cidr': 10.{low}.0.0/16, 'bytes_out|gte': 1000000{n}",
+    "'dst_workload|contains': 'w-{n}-', 'dst_labels.app': 'a{n}'",
+    "'src_images|re': '.*/evil-{n}[0-9]+:.*', src_kind: pod",
+    "'dns_name|endswith': '.bad{n}.example', protocol: udp",
+    "'src_namespace|fieldref': dst_namespace, dst_port: [{port}, 1{low}], src_confidence: exact",
+)
+
+
+def rules(folder: Path, count: int) -> RuleSet:
+    """The pack, filled up to `count` rules on flows and correlations together."""
+    site = load_site()
+    pack = load(rule_paths(), site).ruleset
+    missing = count - len(pack.rules) - len(pack.correlations)
+    texts = [
+        MADE_UP.format(n=n, selection=SELECTIONS[n % len(SELECTIONS)].format(n=n, port=20_000 + n, low=n % 200))
+        for n in range(max(missing, 0))
+    ]
+    made_up = folder / "made_up.yml"
+    made_up.write_text("---".join(texts), "utf-8")
+    return load([*rule_paths(), made_up] if texts else rule_paths(), site).ruleset
+
+
+def ordinary(rows: int, batches: int, seed: int = 2) -> Iterator[Any]:
+    """Flows as in name_flows, but each end has a few partners, and nearly all are answered."""
+    random = np.random.default_rng(seed)
+    partners = random.integers(0, SLOTS, (SLOTS, PARTNERS))
+    ports = random.choice(PORTS, (SLOTS, PARTNERS))
+    for batch in traffic(rows, batches, "uniform", seed):
+        yield _talk(random, batch, partners, ports)
+
+
+def _talk(random: Any, batch: Any, partners: Any, ports: Any) -> Any:
+    rows = batch.num_rows
+    # Rows of the batch whose source is a certain pod: a flow to it takes that row's addresses.
+    source = batch.column("src_ip")
+    codes = source.indices.to_numpy()
+    place = np.zeros(len(source.dictionary), np.int64)
+    place[codes] = np.arange(rows)
+    choice = random.integers(0, PARTNERS, rows)
+    to = place[partners[codes % SLOTS, choice] % len(place)]
+    odd = random.random(rows) < ODD
+    port = np.where(odd, random.choice(ODD_PORTS, rows), ports[codes % SLOTS, choice])
+    flags = np.where(odd & (random.random(rows) < 0.5), REFUSED, ANSWERED)
+    replaced = {
+        "dst_ip": source.take(pa.array(to)),
+        "dst_ip16": batch.column("src_ip16").take(pa.array(to)),
+        "dst_port": pa.array(port.astype(np.uint16)),
+        "tcp_flags": pa.array(flags.astype(np.uint16)),
+        "packets_in": pa.array(random.integers(1, 30, rows)),
+        "bytes_in": pa.array(random.lognormal(8, 2, rows).astype(np.int64) + 60),
+    }
+    arrays = [replaced.get(name, batch.column(name)) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def named(folder: Path, rows: int, batches: int) -> list[Any]:
+    """Named flows of the ordinary cluster."""
+    from enrich import Namer
+
+    namer = Namer(history(folder, make_day(HOLDS, SLOTS)))
+    return [namer.name(one) for one in ordinary(rows, batches)]
+
+
+def last_us(batch: Any) -> int:
+    """The latest start of a batch."""
+    return int(batch.column("start_time").cast(pa.int64()).to_numpy().max())
+
+
+class Timed:
+    """A matcher that knows how long it took."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self.ruleset, self.seconds = ruleset, 0.0
+        self._inner = Judge(ruleset)._matcher
+
+    def match(self, batch: Any) -> Any:
+        began = time.process_time()
+        found = self._inner.match(batch)
+        self.seconds += time.process_time() - began
+        return found
+
+
+def speed(folder: Path, ruleset: RuleSet, flows: list[Any]) -> dict[str, Any]:
+    """Processor time of all threads, the first batches left out: they meet every name for the first time."""
+    matcher = Timed(ruleset)
+    state = State(folder / "speed.db")
+    judge = Judge(ruleset, state, matcher=matcher)
+    spent: dict[str, float] = {"judge": 0.0, "commit": 0.0, "tell": 0.0}
+    told = rows = 0
+    for number, batch in enumerate(flows):
+        if number == 2:
+            spent, matcher.seconds, told, rows = dict.fromkeys(spent, 0.0), 0.0, 0, 0
+        marks = [time.process_time()]
+        judge.judge(batch, "flows", number + 1)
+        judge.advance(last_us(batch))
+        marks.append(time.process_time())
+        judge.commit()
+        marks.append(time.process_time())
+        found = judge.pending()
+        judge.told(found)
+        marks.append(time.process_time())
+        for step, seconds in zip(spent, np.diff(marks), strict=True):
+            spent[step] += float(seconds)
+        told, rows = told + len(found), rows + batch.num_rows
+    judge.close()
+    spent = {"match": matcher.seconds, **spent}
+    spent["judge"] -= matcher.seconds
+    whole = sum(spent.values())
+    peer = one_query_a_rule(ruleset, flows[2:4])
+    return {
+        "rules": len(ruleset.rules),
+        "correlations": len(ruleset.correlations),
+        "flows": rows,
+        "findings_told": told,
+        "microseconds_a_flow": {step: seconds * 1e6 / rows for step, seconds in spent.items()},
+        "flows_a_core_second": rows / whole,
+        "matching_alone_flows_a_core_second": rows / spent["match"],
+        "duckdb_one_query_a_rule_flows_a_core_second": peer,
+        "events_held": sum(map(len, judge.correlators)),
+        "counts": {name: count for name, count in judge.counts.items() if count},
+    }
+
+
+def one_query_a_rule(ruleset: RuleSet, flows: list[Any]) -> float:
+    """The peer: each rule's condition as a query of its own over the same rows. It judges and keeps nothing."""
+    database = duckdb.connect(config={"threads": 1})
+    tables = [plain(pa.Table.from_batches([one])) for one in flows]
+    began = time.process_time()
+    for table in tables:
+        database.register("flows", table)
+        for rule in ruleset.rules:
+            database.execute(f"SELECT count(*) FROM flows WHERE {rule.sql}").fetchall()
+    return sum(map(len, tables)) / (time.process_time() - began)
+
+
+def latency(folder: Path, ruleset: RuleSet, flows: list[Any], rate: int, seconds: int) -> dict[str, Any]:
+    """Give batches of a tenth of a second when they are due; a batch that has to wait for the one before it is late."""
+    step = rate // 10
+    parts = [one.slice(at, step) for one in flows for at in range(0, one.num_rows - step + 1, step)]
+    judge = Judge(ruleset, State(folder / "latency.db"))
+    for part in parts[:20]:
+        judge.judge(part)
+    judge.commit()
+    took, began = [], time.perf_counter()
+    for number, part in enumerate(parts[20 : 20 + seconds * 10]):
+        due = began + number / 10
+        time.sleep(max(0.0, due - time.perf_counter()))
+        judge.judge(part, "flows", number + 1)
+        judge.advance(last_us(part))
+        judge.commit()
+        judge.told(judge.pending())
+        took.append((time.perf_counter() - due) * 1e3)
+    judge.close()
+    shares = {f"p{share}_ms": float(np.percentile(took, share)) for share in (50, 99, 100)}
+    return {"flows_a_second": rate, "batches": len(took), **shares, "events_held": sum(map(len, judge.correlators))}
+
+
+def week(folder: Path, ruleset: RuleSet, flows: list[Any], a_day: int) -> list[dict[str, Any]]:
+    """Seven days: the same flows at new times, with new ids."""
+    random = np.random.default_rng(3)
+    judge = Judge(ruleset, State(folder / "week.db"))
+    days, made, rows = [], 0, flows[0].num_rows
+    for day in range(1, 8):
+        while made < day * a_day:
+            batch = _at(random, flows[made // rows % len(flows)], DAY_START_US + made * DAY_US // a_day, rows, a_day)
+            made += rows
+            judge.judge(batch, "flows", made)
+            judge.advance(last_us(batch))
+            judge.commit()
+            judge.told(judge.pending())
+        gc.collect()
+        days.append(
+            {
+                "day": day,
+                "flows": made,
+                "resident_mb": _resident_mb(),
+                "state_mb": judge.state.size() / 1e6,
+                "findings_open": len(judge.findings),
+                "events_held": sum(map(len, judge.correlators)),
+                "combinations": sum(map(len, judge.firsts)),
+            }
+        )
+        print(json.dumps(days[-1]), file=sys.stderr, flush=True)
+    judge.close()
+    return days
+
+
+def _at(random: Any, batch: Any, begin_us: int, rows: int, a_day: int) -> Any:
+    starts = begin_us + np.sort(random.integers(0, rows * DAY_US // a_day, rows))
+    text = np.frombuffer(random.bytes(16 * rows).hex().encode(), np.uint8)
+    offsets = np.arange(rows + 1, dtype=np.int32) * 32
+    ids = pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(text))
+    times = pa.array(starts).cast(batch.schema.field("start_time").type)
+    replaced = {"flow_id": ids, "start_time": times, "end_time": times}
+    arrays = [replaced.get(name, batch.column(name)) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/statm", encoding="ascii") as handle:
+        return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--part", choices=("speed", "latency", "week"), action="append")
+    parser.add_argument("--rules", type=int, default=200, help="rules and correlations together")
+    parser.add_argument("--rows", type=int, default=32_768, help="rows of a batch")
+    parser.add_argument("--batches", type=int, default=12)
+    parser.add_argument("--rate", type=int, default=10_000, help="of latency: flows a second")
+    parser.add_argument("--seconds", type=int, default=20, help="of latency: how long")
+    parser.add_argument("--day", type=int, default=1_000_000, help="of week: flows a day")
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="whowas-bench-") as name:
+        folder = Path(name)
+        ruleset = rules(folder, told.rules)
+        batches = max(told.batches, -(-told.rate * (told.seconds + 3) // told.rows))
+        flows = named(folder, told.rows, batches)
+        for part in told.part or ("speed", "latency", "week"):
+            if part == "speed":
+                found: Any = speed(folder, ruleset, flows[: told.batches])
+            elif part == "latency":
+                found = latency(folder, ruleset, flows, told.rate, told.seconds)
+            else:
+                found = week(folder, ruleset, flows[:4], told.day)
+            print(json.dumps({part: found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
