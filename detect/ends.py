@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from detect.model import Finding
+from whowas.schema import COLUMNS
 
 SURE = ("exact", "likely")
 # How far a name of this confidence can be relied on, of 100; an analyst's own scale may differ, the words do not.
@@ -45,10 +47,15 @@ class End(NamedTuple):
 _EMPTY: dict[str, Any] = {"labels": {}, "images": [], "candidates": []}
 
 
+@cache
+def _columns(side: str) -> tuple[tuple[str, str], ...]:
+    """(name without its side, column) of each column of one side."""
+    return tuple((one.name[4:], one.name) for one in COLUMNS if one.name.startswith(f"{side}_"))
+
+
 def end(flow: Mapping[str, Any], side: str) -> End:
     """Return one side ("src", "dst") of a row."""
-    begin = f"{side}_"
-    return End(side, {name[4:]: value for name, value in flow.items() if name.startswith(begin)})
+    return End(side, {name: flow.get(column) for name, column in _columns(side)})
 
 
 def both(flow: Mapping[str, Any]) -> tuple[End, End]:
