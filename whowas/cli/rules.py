@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,10 +131,9 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
     else:
         for refusal in found.refusals:
             click.echo(clean(refusal))
-        click.echo(
-            f"{plural(rules, 'rule')} on flows, {plural(correlations, 'correlation')}, "
-            f"{plural(len(found.cases), 'test case')}: {f'{len(found.refusals)} refused' if found.refusals else 'sound'}"
-        )
+        verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
+        parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
+        click.echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
     ctx.exit(1 if found.refusals else 0)
 
 
@@ -205,7 +205,8 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     from detect.sigma import explain as sql_of
 
     ruleset = load_rules(rules, site).ruleset
-    known = {key: one for one in (*ruleset.rules, *ruleset.correlations) for key in (one.info.id, one.info.name)}
+    every: tuple[FlowRule | Correlation, ...] = (*ruleset.rules, *ruleset.correlations)
+    known = {key: one for one in every for key in (one.info.id, one.info.name)}
     if rule not in known:
         raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
@@ -214,7 +215,7 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
 
 
-def _near(rule: str, known: dict[str, Any]) -> str:
+def _near(rule: str, known: Iterable[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(rule, known, n=2, cutoff=0.5)
