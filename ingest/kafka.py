@@ -198,8 +198,10 @@ class _KafkaPython:
                 for one, records in more.items():
                     found.setdefault(one, []).extend(records)
                 left -= sum(map(len, more.values()))
-                if self._anew:
-                    self._begin(found)
+        # A partition may have gone and come back meanwhile, even if that poll brought nothing or failed: what was found
+        # of it before is not what comes first now.
+        if self._anew:
+            self._begin(found)
 
     def _begin(self, found: dict[Any, Any]) -> None:
         """Go to what was committed of partitions that came: one that came back is read on where it was when it went.
