@@ -4,8 +4,8 @@ The pack's rules and made-up ones beside them, over named flows of a cluster in 
 others all day, and one flow in a thousand is odd.
 
 speed: matching, judging, telling and committing to a state on disk, flows a core-second, beside the same conditions as
-one DuckDB query a rule. latency: 10,000 flows a second in real time, from a batch's coming to its findings' being at hand
-and its progress durable. week: seven days of flows; the state's file and the process's memory after each.
+one DuckDB query a rule. latency: 10,000 flows a second in real time, from a batch's coming until its findings are there
+and its progress is durable. week: seven days of flows; the state's file and the process's memory after each.
 """
 
 from __future__ import annotations
