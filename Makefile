@@ -79,9 +79,9 @@ picture: $(VENV)/.dev  ## Draw the README's picture from a real run
 
 lock: $(VENV)/.dev  ## Pin what the demo, the tests and the recorder's image install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --group build -o requirements/run.txt
+	  pyproject.toml --extra rules --group build -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	  pyproject.toml --extra rules --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  pyproject.toml --extra watch --extra kafka --extra confluent --extra rules --group build -c requirements/dev.txt -o requirements/image.txt
 
