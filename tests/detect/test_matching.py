@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "sigma"))
 
-from written import filed, flat, named, rule
+from rule_texts import filed, flat, named, rule
 
 from detect import coded, matching
 from detect.matching import Matcher

@@ -386,11 +386,17 @@ class Worker:
         if delivery is None or not self._troubles.may("output"):
             return
         with self._troubles.trying("output"):
-            written = delivery.write([one for one, lag in self._lags.items() if lag > 0])
+            written = delivery.write(self._behind())
         if written and self._troubles.may("commit"):
             with self._troubles.trying("commit"):
                 if delivery.commit(consumer):
                     self._done(delivery)
+
+    def _behind(self) -> list[Partition]:
+        """Partitions of which more is to come than was delivered: event time must not run ahead of them."""
+        if self._config.input.folder is not None:
+            return [one.partition for one in list(self._lanes.values()) if one.weight > 0]
+        return [one for one in list(self._lanes) if self._lags.get(one, 1) > 0]
 
     def _due(self) -> bool:
         ready = sum(one.ready_weight for one in self._lanes.values())

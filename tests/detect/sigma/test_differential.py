@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meaning import condition_text, holds
-from written import filed, flat, named, rule, spelt
+from rule_texts import filed, flat, named, rule, spelt
 
 from detect.matching import Matcher
 from detect.sigma import explain, load

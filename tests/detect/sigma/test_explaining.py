@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from written import correlation, filed, flat, rule, spelt
+from rule_texts import correlation, filed, flat, rule, spelt
 
 from detect.fields import fields
 from detect.matching import Matcher

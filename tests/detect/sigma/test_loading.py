@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from written import correlation, filed, flat, rule
+from rule_texts import correlation, filed, flat, rule
 
 from detect.conditions import Atom
 from detect.matching import Matcher

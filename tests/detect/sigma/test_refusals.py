@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written import correlation, filed, rule
+from rule_texts import correlation, filed, rule
 
 from detect.model import Site
 from detect.sigma import documents, load
