@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from ingest.kafka import Owning, Subscription, _Confluent, _KafkaPython
+from ingest.kafka import Owning, Subscription
+from ingest.kafka_confluent import ConfluentConsumer
+from ingest.kafka_python import KafkaPythonConsumer
 from whowas.brokers import BrokerError, Partition, Value, refuse_ours
 from whowas.errors import ConfigError
 
@@ -42,7 +44,7 @@ def open_log(client: str, options: Mapping[str, Value], topic: str) -> Log:
     Raises: ConfigError (also when it has several partitions), MissingExtra, BrokerError.
     """
     refuse_ours(options)
-    made: Callable[..., Log] = _ConfluentLog if client == "confluent" else _KafkaPythonLog
+    made: Callable[..., Log] = ConfluentConsumerLog if client == "confluent" else KafkaPythonConsumerLog
     return made(options, topic)
 
 
@@ -57,7 +59,7 @@ def _only(found: list[Partition], topic: str) -> Partition:
     return found[0]
 
 
-class _KafkaPythonLog(_KafkaPython):
+class KafkaPythonConsumerLog(KafkaPythonConsumer):
     """kafka-python 3."""
 
     def __init__(self, options: Mapping[str, Value], topic: str) -> None:
@@ -83,7 +85,7 @@ class _KafkaPythonLog(_KafkaPython):
         return [Record(one.offset, one.key or b"", one.value or b"") for several in found.values() for one in several]
 
 
-class _ConfluentLog(_Confluent):
+class ConfluentConsumerLog(ConfluentConsumer):
     """confluent-kafka."""
 
     def __init__(self, options: Mapping[str, Value], topic: str) -> None:
