@@ -180,6 +180,10 @@ class Findings:
                 found.append(self._finding(one, evidence=True))
         return found
 
+    def waiting(self, now: float) -> int:
+        """Return how many are to be told now."""
+        return sum(self._is_due(one, now) for one in self._news.values())
+
     def _is_due(self, one: Growing, now: float) -> bool:
         if one.silenced == one.count:
             return False

@@ -243,6 +243,10 @@ class Judge:
         """
         return self.findings.pending(self._silences, self._rate, self._clock(), most, over, skip)
 
+    def waiting(self) -> int:
+        """Return how many findings `pending` would tell, silences and rates apart."""
+        return self.findings.waiting(self._clock())
+
     def told(self, findings: Iterable[Finding]) -> None:
         """These have arrived. Durable with the next commit; after an end before it they are told again."""
         self.findings.told(findings, self._clock())

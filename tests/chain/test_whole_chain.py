@@ -34,6 +34,7 @@ from detect.pack import rule_paths
 from detect.sigma import load
 from detect.site import load_site
 from detect.state import State
+from whowas.streaming.judging import LOOK_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -105,11 +106,17 @@ def newest(findings: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def is_delivered(port: int, topic: str, sent: int) -> bool:
-    """Whether the stream is done with all records, alerts too."""
-    page = get(f"http://127.0.0.1:{port}/metrics")[1]
-    return f'whowas_stream_delivered_total{{topic="{topic}"}} {float(sent)}' in page and (
-        "whowas_alerts_undelivered 0.0" in page
-    )
+    """Whether the stream is done with all records, and has looked since whether there are alerts to send."""
+
+    def quiet() -> bool:
+        page = get(f"http://127.0.0.1:{port}/metrics")[1]
+        done = f'whowas_stream_delivered_total{{topic="{topic}"}} {float(sent)}' in page
+        return done and "whowas_alerts_undelivered 0.0" in page
+
+    if not quiet():
+        return False
+    time.sleep(3 * LOOK_SECONDS)
+    return quiet()
 
 
 def rest(state: Path) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ class Judging:
         self._time = EventTime()
         self._looked_at = 0.0
         self._untold = False
+        self._waiting = 0
         try:
             self._judge = judge_of(config, self._state)
         except BaseException:
@@ -126,8 +127,13 @@ class Judging:
             self._looked_at = time.monotonic()
             self._send()
 
-    def _send(self) -> None:
-        self._tell(self._alerts.send(self._judge.pending(AT_ONCE, skip=self._alerts.on_the_way())))
+    def _send(self) -> bool:
+        """Offer what is news; return whether there is more than could be offered at once."""
+        found = self._judge.pending(AT_ONCE, skip=self._alerts.on_the_way())
+        more = len(found) == AT_ONCE
+        self._waiting = max(self._judge.waiting() - len(found), 0) if more else 0
+        self._tell(self._alerts.send(found))
+        return more
 
     def _tell(self, arrived: Sequence[Finding]) -> None:
         if arrived:
@@ -136,8 +142,11 @@ class Judging:
 
     def finish(self) -> None:
         """Wait a little for what is on its way; the rest is offered again by the next run. Raises: OutputError."""
-        self._send()
-        self._tell(self._alerts.flush(FLUSH_SECONDS))
+        until = time.monotonic() + FLUSH_SECONDS
+        more = True
+        while more and time.monotonic() < until:
+            more = self._send()
+            self._tell(self._alerts.flush(max(until - time.monotonic(), 0.0)))
         if self._untold:
             self._commit()
 
@@ -153,7 +162,7 @@ class Judging:
             judged=Counter(dict(self._judge.counts)),
             outlets={name: Counter(one) for name, one in self._alerts.counts.items()},
             troubles=dict(self._alerts.troubles()),
-            undelivered=self._alerts.open,
+            undelivered=self._alerts.open + self._waiting,
         )
 
 
