@@ -229,8 +229,9 @@ class FolderConsumer:
         """Return up to where files are delivered."""
         return {one: self._places.next(one.number) for one in partitions}
 
-    def begin_at(self, offsets: dict[Partition, int]) -> None:
+    def begin_at(self, offsets: dict[Partition, int]) -> dict[Partition, int]:
         """The ledger says where each file is read on."""
+        return offsets
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """A file begins at 0; where it ends nobody knows before it is read."""

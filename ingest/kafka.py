@@ -59,8 +59,8 @@ class Consumer(Protocol):
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         """Return what was committed, where anything was."""
 
-    def begin_at(self, offsets: Offsets) -> None:
-        """Read on from there, in partitions that are ours."""
+    def begin_at(self, offsets: Offsets) -> Offsets:
+        """Begin there, in partitions that are ours; return where each begins: its end of a moment ago, maybe."""
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """Return the first offset that is kept and the one behind the last."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class ConfluentConsumer:
         self._admin: Any = None
         self._committing: _Committing | None = None
         self._known: Offsets = {}
+        self._begun: Offsets = {}
         self._options = options
         chosen = {
             "queued.max.messages.kbytes": FETCH_BYTES >> 10,
@@ -74,13 +75,32 @@ class ConfluentConsumer:
     def _subscribe(self, wanted: Subscription, owning: Owning) -> None:
         def lost(_: Any, found: Any) -> None:
             gone = [_partition(one) for one in found]
+            self._begun = {one: offset for one, offset in self._begun.items() if one not in gone}
             self._known = {one: offset for one, offset in self._known.items() if one not in gone}
             owning.lost(gone)
 
         def gained(_: Any, found: Any) -> None:
+            if wanted.start == "latest":
+                self._begin(found)
             owning.gained([_partition(one) for one in found])
 
         self._consumer.subscribe(list(wanted.topics), on_assign=gained, on_revoke=lost, on_lost=lost)
+
+    def _begin(self, found: Any) -> None:
+        """Say where partitions begin of which nothing was committed: at what is their end now, which we then know.
+
+        To go there later is no way: librdkafka, told so while it looks for the end itself, may never fetch again.
+        """
+        with suppress(BrokerError):
+            known = self.committed([_partition(one) for one in found])
+            new = [one for one in found if _partition(one) not in known]
+            with self._in_words("ask Kafka what it keeps"):
+                ends = self._offsets([_partition(one) for one in new], "latest") if new else {}
+            for one in new:
+                one.offset = ends[_partition(one)]
+            cooperative = "cooperative" in str(self._options.get("partition.assignment.strategy", ""))
+            (self._consumer.incremental_assign if cooperative else self._consumer.assign)(found)
+            self._begun |= ends
 
     def _noted(self, error: Any) -> None:
         """Of outages librdkafka tells without end and knows no end: whoever asks for bounds hears of them."""
@@ -165,11 +185,13 @@ class ConfluentConsumer:
             self._committing.error = error or next((one.error for one in partitions if one.error is not None), None)
             self._committing.answered = True
 
-    def begin_at(self, offsets: Offsets) -> None:
+    def begin_at(self, offsets: Offsets) -> Offsets:
+        starts = {one: self._begun.get(one, offset) for one, offset in offsets.items()}
         with self._in_words("begin reading"):
-            for one in self._theirs(offsets):
-                one.offset = offsets[_partition(one)]
+            for one in self._theirs(starts.keys() - self._begun.keys()):
+                one.offset = starts[_partition(one)]
                 self._consumer.seek(one)
+        return starts
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]

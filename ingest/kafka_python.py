@@ -185,10 +185,11 @@ class KafkaPythonConsumer:
             self._consumer.commit(told, timeout_ms=3000)
         return True
 
-    def begin_at(self, offsets: Offsets) -> None:
+    def begin_at(self, offsets: Offsets) -> Offsets:
         for one, offset in offsets.items():
             for theirs in self._theirs([one]):
                 self._consumer.seek(theirs, offset)
+        return offsets
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         with self._in_words("ask Kafka what was committed"):

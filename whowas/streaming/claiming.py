@@ -62,9 +62,8 @@ class Claiming:
                 one.start = one.waiting[0].first
                 continue
             # The client looks for the end by itself, a moment before or after us: it goes where we say.
-            end = bounds[one.partition][1]
-            consumer.begin_at({one.partition: end})
-            one.start = one.next = end
+            starts = consumer.begin_at({one.partition: bounds[one.partition][1]})
+            one.start = one.next = starts[one.partition]
 
     def _check(self, partitions: list[Partition], consumer: Consumer) -> None:
         """Count what Kafka deleted before it was read. Raises: ConfigError for a topic that is not the one it was."""

@@ -209,7 +209,7 @@ class Worker:
         self._alive_at = time.monotonic()
         pieces: list[Piece] = []
         with self._troubles.trying("poll"):
-            pieces = consumer.poll(POLL_SECONDS, POLL_MOST)
+            pieces = consumer.poll(POLL_SECONDS, self._room())
         self._rebalance()
         self._claim(consumer)
         self._take(pieces)
@@ -426,6 +426,11 @@ class Worker:
         delivery = self._delivery
         ready = sum(one.chunk.records for lane in list(self._lanes.values()) for one in list(lane.ready))
         return ready + (sum(lot.records() for lot in list(delivery.lots.values())) if delivery else 0)
+
+    def _room(self) -> int:
+        """How many records may come with one poll."""
+        most = self._config.naming.held_rows
+        return min(POLL_MOST, max(most - self._held(), most // 10, 1))
 
     def _pace(self, consumer: kafka_in.Consumer) -> None:
         """Stop reading while too much is held: Kafka keeps the rest. Polling goes on, or the group gives us up."""
