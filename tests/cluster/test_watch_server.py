@@ -213,7 +213,7 @@ def test_a_token_that_is_rotated_in_its_file(control_plane: ControlPlane, tmp_pa
         control_plane.restart_apiserver(kill=True)
         wait_until(lambda: "401" in told.watch.states["Pod"].last_error)
         token.write_text(new + "\n")
-        wait_until(lambda: told.all_in("watching"))
+        wait_until(lambda: told.all_in("watching"), 90)  # each kind waits by itself, longer each time it was refused
         settle(control_plane, told)
         assert told.standing() == standing(control_plane)
 

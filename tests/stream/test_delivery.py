@@ -17,8 +17,8 @@ from stream.conftest import Start
 from stream.flow_records import count, produce, record, serials
 from stream.workers import Process, wait_until
 
-KILLS = int(os.environ.get("WHOWAS_KILLS", "20"))
-FLOWS = int(os.environ.get("WHOWAS_FLOWS", "50000"))
+KILLS = int(os.environ.get("WHOWAS_KILLS", "12"))
+FLOWS = int(os.environ.get("WHOWAS_FLOWS", "30000"))
 
 
 def test_every_record_comes_out_once(broker: Broker, topic: str, start: Start, tmp_path: Path) -> None:

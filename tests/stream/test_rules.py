@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from detect.judging import Judge
 from detect.sigma import load
 from detect.state import State
 
-KILLS, FLOWS = 8, 8000
+KILLS = int(os.environ.get("WHOWAS_KILLS", "4"))
+FLOWS = 1000 * KILLS
 Tables = dict[str, dict[str, Any]]
 
 RULES = """\

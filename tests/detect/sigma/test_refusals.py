@@ -308,7 +308,7 @@ trees = st.recursive(
 def test_nonsense_is_refused_and_never_raises(
     tmp_path_factory: pytest.TempPathFactory, where: str, tree: object
 ) -> None:
-    from written import spelt
+    from rule_texts import spelt
 
     folder = tmp_path_factory.mktemp("nonsense", numbered=True)
     text = rule(SSH)
