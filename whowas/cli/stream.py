@@ -34,6 +34,7 @@ STATE = ".whowas-stream/files/rules.db"
 @click.option("--cluster", metavar="NAME", help="With --files: which cluster of the history.")
 @click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else each tells by itself.")
 @click.option("--networks", metavar="FILE", help="With --files: names of outside ranges.")
+@click.option("--vni", multiple=True, metavar="N", type=int, help="With --files: VNIs of the cluster's pod network.")
 @click.option(
     "--wait",
     type=click.Choice(["final", "never"]),
@@ -97,7 +98,7 @@ def _config(path: str | None, told: dict[str, Any]) -> StreamConfig:
     if history is None or out is None:
         raise click.UsageError("cannot name files without a history and a place for the flows: say --history and --out")
     given = Input(format=told["form"] or "auto", settled_seconds=told["settled"])
-    naming = Naming(wait=told["wait"], networks=told["networks"])
+    naming = Naming(wait=told["wait"], networks=told["networks"], vnis=told["vni"] or None)
     judged = _judged(out, told)
     return of_folder(files, HistorySettings(history, told["cluster"]), out, given, naming, told["listen"], judged)
 
@@ -212,7 +213,7 @@ def _check(config: StreamConfig, as_json: bool) -> int:
         if as_json:
             print_json({"check": one.what, "ok": one.ok, "detail": one.detail})
         else:
-            mark = "[green]ok[/]    " if one.ok else "[red]failed[/]"
-            console().print(f"{mark}  {one.what:<10}", end="")
-            console().print(clean(one.detail), markup=False, highlight=False, soft_wrap=True)
+            screen = console()
+            screen.print("ok    " if one.ok else "failed", style="green" if one.ok else "red", end="")
+            screen.print(f"  {one.what:<10}{clean(one.detail)}", highlight=False, soft_wrap=True)
     return 0 if well else 1
