@@ -31,6 +31,7 @@ from cluster_day import DAY_START_US, DAY_US, make_day  # noqa: E402
 from name_flows import HOLDS, SLOTS, history, traffic  # noqa: E402
 
 from detect.judging import Judge  # noqa: E402
+from detect.matching import Matcher  # noqa: E402
 from detect.model import RuleSet  # noqa: E402
 from detect.pack import rule_paths  # noqa: E402
 from detect.sigma import load  # noqa: E402
@@ -130,7 +131,7 @@ class Timed:
 
     def __init__(self, ruleset: RuleSet) -> None:
         self.ruleset, self.seconds = ruleset, 0.0
-        self._inner = Judge(ruleset)._matcher
+        self._inner = Matcher(ruleset)
 
     def match(self, batch: Any) -> Any:
         began = time.process_time()

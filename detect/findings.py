@@ -61,7 +61,6 @@ class Findings:
         self._tellers = {one.info.id: one for one in tellers}
         self._state, self._rows, self._limits = state, rows, limits
         self.counts = counts
-        self.by_rule: Counter[tuple[str, str]] = Counter()
         self._open: dict[str, dict[int, Growing]] = {one: {} for one in self._tellers}
         self._by_uid: dict[str, Growing] = {}
         self._news: dict[str, Growing] = {}
@@ -119,7 +118,6 @@ class Findings:
             one = Growing.of(rule, identity, *kept)
         elif len(self._open[rule]) >= self._limits.groups:
             self.counts["groups_full"] += flows
-            self.by_rule[rule, "groups_full"] += flows
             return None
         else:
             group = texts()
@@ -205,7 +203,6 @@ class Findings:
             return False
         if not one.silenced:
             self.counts["silenced"] += 1
-            self.by_rule[one.rule, "silenced"] += 1
         one.silenced = one.count
         self._dirty[one.uid] = one
         return True
@@ -216,7 +213,6 @@ class Findings:
             return True
         if not one.waits:
             self.counts["rate_limited"] += 1
-            self.by_rule[one.rule, "rate_limited"] += 1
         one.waits = True
         return False
 

@@ -42,8 +42,8 @@ NEVER = 2**61
 class Matching(Protocol):
     """Says which rows of a batch which flow rule matches."""
 
-    def match(self, batch: Any) -> Mapping[int, Any]:
-        """Return, by number of a rule in RuleSet.rules, ascending row numbers; rules without a match may be absent."""
+    def match(self, batch: Any) -> Mapping[str, Any]:
+        """Return ascending row numbers by name of the rule; rules without a match may be absent."""
 
 
 class Judge:
@@ -69,12 +69,13 @@ class Judge:
         self.limits = limits or Limits()
         self.state = state or State()
         self._matcher = matcher or _matcher(ruleset)
+        self._places = {one.info.name: place for place, one in enumerate(ruleset.rules)}
         self._clock, self._rate = clock, AlertRate(self.limits.alerts_per_minute, clock)
         self._silences = silences or Silences()
         self._hashes = Hashes()
-        self.dropped_rules = self.state.bind(signatures(ruleset))
+        dropped = self.state.bind(signatures(ruleset))
         self.counts: Counter[str] = Counter(self.state.fact("counts", {}))
-        self.counts["rules_changed"] += len(self.dropped_rules)
+        self.counts["rules_changed"] += len(dropped)
         self.horizon_us: int = self.state.fact("horizon_us", LEAST)
         self._origins = self.state.progress()
         self._moved: set[str] = set()
@@ -86,8 +87,7 @@ class Judge:
             self.findings.release()
 
     def _make_correlators(self) -> list[Correlator]:
-        places = {one.info.name: place for place, one in enumerate(self.ruleset.rules)}
-        places |= {one.info.id: place for place, one in enumerate(self.ruleset.rules)}
+        places = self._places | {one.info.id: place for place, one in enumerate(self.ruleset.rules)}
         made = [Correlator(one, places, self.limits, self._rows) for one in self.ruleset.correlations]
         for one in made:
             one.restore(self.state.events(one.rule.info.id), self.horizon_us)
@@ -137,7 +137,7 @@ class Judge:
         if not batch.num_rows:
             return
         look = Look(batch, self._hashes)
-        matched = self._matcher.match(look.batch)
+        matched = {self._places[name]: rows for name, rows in self._matcher.match(look.batch).items()}
         self._began(look)
         self.counts["flows"] += look.rows
         if matched:
@@ -318,17 +318,7 @@ class Judge:
 
 
 def _matcher(ruleset: RuleSet) -> Matching:
-    return _ByPlace(ruleset)
+    """DuckDB is a large import, and not needed where a matcher is given."""
+    from detect.matching import Matcher
 
-
-class _ByPlace:
-    """The matcher of detect.matching, which names rules, for a judge that numbers them."""
-
-    def __init__(self, ruleset: RuleSet) -> None:
-        from detect.matching import Matcher
-
-        self._matcher = Matcher(ruleset)
-        self._places = {one.info.name: place for place, one in enumerate(ruleset.rules)}
-
-    def match(self, batch: Any) -> Mapping[int, Any]:
-        return {self._places[name]: rows for name, rows in self._matcher.match(batch).items()}
+    return Matcher(ruleset)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -31,6 +30,7 @@ from detect.model import Finding
 from whowas.errors import ConfigError
 from whowas.moments import moment_us, rfc3339
 from whowas.schema import table_schema
+from whowas.toml_files import read_toml
 
 WORDS = ("id", "rule", "until", "reason", "author", "match")
 
@@ -74,14 +74,7 @@ class Silences:
     @classmethod
     def load(cls, path: str) -> Silences:
         """Read a file of silences."""
-        try:
-            with open(path, "rb") as handle:
-                told = tomllib.load(handle)
-        except OSError as error:
-            raise ConfigError(f"cannot read silences '{path}': {error.strerror}; give a TOML file") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read silences '{path}': {error}; correct the file") from None
-        return cls(_silences(told, path), path)
+        return cls(_silences(read_toml(path, "silences", "see docs/how-to/rules.md"), path), path)
 
     def of(self, finding: Finding) -> Silence | None:
         """Return the silence that covers a finding, or None."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from detect.model import Site
 from whowas.errors import ConfigError
+from whowas.toml_files import read_toml
 
 DELIVERED = Path(__file__).with_name("site.toml")
 FORM = 'write [lists] or [add] and lines like database_clients = ["shop", "batch"]'
@@ -34,13 +34,7 @@ def load_site(path: str | None = None) -> Site:
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:
-    try:
-        with open(path, "rb") as handle:
-            told = tomllib.load(handle)
-    except OSError as error:
-        raise ConfigError(f"cannot read site '{path}': {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read site '{path}': {error}; {FORM}") from error
+    told = read_toml(path, "site", FORM)
     for name in told:
         if name not in TABLES:
             raise ConfigError(f"cannot read site '{path}': '{name}' is not known; {FORM}")

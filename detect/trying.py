@@ -85,15 +85,14 @@ def _tried(ruleset: RuleSet, case: Case, flows: Any, matched: Matched) -> Tried:
 
 
 class _Given:
-    """Tells a judge what was matched already."""
+    """Tells a judge of some rules what was matched already, by these and others."""
 
     def __init__(self, ruleset: RuleSet, matched: Matched) -> None:
-        self._by_place = {
-            place: matched[one.info.name] for place, one in enumerate(ruleset.rules) if one.info.name in matched
-        }
+        names = {one.info.name for one in ruleset.rules}
+        self._matched = {name: rows for name, rows in matched.items() if name in names}
 
-    def match(self, _batch: Any) -> Mapping[int, Any]:
-        return self._by_place
+    def match(self, batch: Any) -> Matched:  # noqa: ARG002 - it is the batch of which they were told
+        return self._matched
 
 
 def _found(ruleset: RuleSet, name: str, flows: Any, matched: Matched) -> list[Finding]:

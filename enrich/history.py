@@ -18,7 +18,6 @@ from enrich.holds import (
     NODE,
     POD,
     SERVICE,
-    Hold,
     Spans,
     Table,
     by_address,
@@ -109,10 +108,6 @@ class ClusterHistory:
         versions = np.empty(len(entities), dtype=np.int32)
         as_of(entities, times, self.version_first, self.version_since, versions)
         return versions
-
-    def holds_on(self, address: bytes) -> list[Hold]:
-        """Return every hold on an address, oldest first."""
-        return [self.holds[row] for row in self.rows_on(address)]
 
     def rows_on(self, address: bytes) -> range:
         """Return the rows of every hold on an address (16 bytes)."""

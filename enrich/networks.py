@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from enrich.numbered import Numbered
 from whowas.errors import ConfigError
+from whowas.toml_files import read_toml
 
 What = tuple[str, str]
 Nets = dict[int, dict[int, str]]
@@ -49,14 +49,7 @@ def load_networks(path: str) -> tuple[Network, ...]:
 
     Raises: ConfigError naming the file, the line where TOML breaks, or the entry that is no range.
     """
-    try:
-        with open(path, "rb") as handle:
-            told = tomllib.load(handle)
-    except OSError as error:
-        raise ConfigError(f"cannot read networks '{path}': {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read networks '{path}': {error}; {FORM}") from error
-    named = told.get("networks")
+    named = read_toml(path, "networks", FORM).get("networks")
     if not isinstance(named, dict):
         raise ConfigError(f"cannot read networks '{path}': there is no table [networks]; {FORM}")
     return tuple(one for name, cidrs in named.items() for one in _networks(path, name, cidrs))

@@ -44,15 +44,6 @@ class Segment:
         """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
         return [one.finished for one in found if one.finished is not None and one.key() in self.runs]
 
-    def widen(self, ahead: int, behind: int) -> None:
-        """Let every bound give way by what a clock is off. Open bounds stay open."""
-        if self.start_min > BEFORE_ALL:
-            self.start_min -= ahead
-        if self.end_min > BEFORE_ALL:
-            self.end_min -= ahead
-        self.start_max = min(self.start_max + behind, AFTER_ALL)
-        self.end_max = min(self.end_max + behind, AFTER_ALL)
-
     def end_by(self, bounds: list[int | None]) -> None:
         """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
         self.ended = True

@@ -38,18 +38,18 @@ def _value(value: Any) -> Any:
 
 
 class Predicates:
-    """A matcher of Python predicates, one a rule. calls: how many batches it saw."""
+    """A matcher of Python predicates, one a rule, in their order."""
 
-    def __init__(self, *predicates: Callable[[Flow], bool]) -> None:
-        self.predicates = predicates
+    def __init__(self, ruleset: RuleSet, *predicates: Callable[[Flow], bool]) -> None:
+        self.predicates = dict(zip((one.info.name for one in ruleset.rules), predicates, strict=False))
 
-    def match(self, flows: Any) -> Mapping[int, Any]:
+    def match(self, flows: Any) -> Mapping[str, Any]:
         rows = flows.to_pylist()
         found = {
-            place: np.array([row for row, one in enumerate(rows) if holds(one)], np.int64)
-            for place, holds in enumerate(self.predicates)
+            name: np.array([row for row, one in enumerate(rows) if holds(one)], np.int64)
+            for name, holds in self.predicates.items()
         }
-        return {place: hits for place, hits in found.items() if len(hits)}
+        return {name: hits for name, hits in found.items() if len(hits)}
 
 
 def info(name: str, **told: Any) -> RuleInfo:

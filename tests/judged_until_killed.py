@@ -78,7 +78,7 @@ def main(state: str, told: str, seed: int, flows: int) -> None:
     latest = [0]
     for one in many:
         latest.append(max(latest[-1], one["start_time"]))
-    judge = Judge(RULES, State(state), LATENESS, matcher=Predicates(*PREDICATES))
+    judge = Judge(RULES, State(state), LATENESS, matcher=Predicates(RULES, *PREDICATES))
     with open(told, "a", encoding="utf-8") as out:
         # Who was killed may have left half a line.
         out.write("\n")

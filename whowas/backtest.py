@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detect import ocsf
 from detect.advice import Places
@@ -68,17 +69,20 @@ class RuleCount:
 class Result:
     """What a backtest came to. findings: written. below: left out by level. top: the most important, first.
 
-    counts: of the judge, by reason: what was late, limited or silenced.
+    counts: of the judge, by reason: what was late, limited or silenced. silences_over: ids of those that had ended
+    before the last flow began, and can go from their file. newest_us: when that was.
     """
 
     flows: int = 0
     files: int = 0
     findings: int = 0
     below: int = 0
+    newest_us: int = 0
     seconds: float = 0.0
     rules: list[RuleCount] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    silences_over: list[str] = field(default_factory=list)
     top: list[Finding] = field(default_factory=list)
     out: str | None = None
 
@@ -93,6 +97,7 @@ class Result:
             "rules": [one.to_json() for one in self.rules],
             "counts": dict(self.counts),
             "unreadable": [{"path": path, "reason": why} for path, why in self.unreadable],
+            "silences_over": self.silences_over,
             "out": self.out,
         }
 
@@ -128,6 +133,7 @@ def backtest(
     _tell(found, result, wishes, Places(wishes.history or "HISTORY", flows.folder))
     result.counts = Counter({why: count for why, count in judge.counts.items() if count and why != "flows"})
     result.unreadable = flows.unreadable
+    result.silences_over = [one.id for one in (silences or Silences()).expired(result.newest_us)]
     result.seconds = time.monotonic() - began
     _cost(ruleset, sample, result)
     judge.close()
@@ -137,6 +143,7 @@ def backtest(
 def _sampled(batches: Iterator[tuple[Any, int]], sample: list[Any], result: Result) -> Iterator[tuple[Any, int]]:
     for batch, before in batches:
         result.flows += batch.num_rows
+        result.newest_us = max(result.newest_us, pc.max(batch.column("start_time")).cast(pa.int64()).as_py() or 0)
         if sum(map(len, sample)) < COST_ROWS:
             sample.append(batch)
         yield batch, before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from whowas.brokers import Value
 from whowas.errors import ConfigError
 from whowas.settings import Alerts, HistorySettings, Input, Kafka, Naming, ParquetOutput, Rules, Serving, StreamConfig
+from whowas.toml_files import read_toml
 
 
 def load(path: str) -> StreamConfig:
@@ -30,13 +30,7 @@ def load_kafka(path: str) -> Kafka:
 
 
 def _tables(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as handle:
-            return tomllib.load(handle)
-    except OSError as error:
-        raise ConfigError(f"cannot read configuration '{path}': {error.strerror}; see deploy/whowas.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read configuration '{path}': {error}; see deploy/whowas.toml") from error
+    return read_toml(path, "configuration", "see deploy/whowas.toml")
 
 
 def of_folder(

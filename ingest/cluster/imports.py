@@ -17,8 +17,6 @@ from ingest.cluster.wrappings import audit_events, is_audit
 from whowas.observation import KubeObject, Observation
 from whowas.stages import FileReport, Unreadable
 
-NO_PHASE = "kube_pod_info without kube_pod_status_phase: pods that are over look like holders, so nothing is certain"
-
 
 class Imports:
     """What was recognised so far. refused: counts by reason, filled while reading. annotations: which are kept."""

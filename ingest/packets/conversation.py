@@ -69,7 +69,6 @@ from ingest.packets.table import (
 from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
-TCP_NUMBER = 6
 
 # Why a row ends: whowas.schema.END_REASONS, by position.
 END_FIN, END_RST, END_IDLE, END_ACTIVE, END_CAPTURE, END_FULL = 0, 1, 2, 3, 4, 5

@@ -14,7 +14,6 @@ from ingest.records.scan_proto import frames
 from whowas.errors import InputError
 
 LINES, OBJECTS, MESSAGES, WHOLE = "lines", "objects", "messages", "whole"
-SMALLEST_OBJECT = 2
 
 
 def _trimmed(head: bytes, whole: bool) -> bytes:

@@ -205,6 +205,15 @@ def test_a_level_leaves_out_what_is_below(named: Path) -> None:
     assert (result["findings"], result["below_level"]) == (1, 2)
 
 
+def test_a_silence_that_is_over_keeps_nothing_back_and_is_told(named: Path, tmp_path: Path) -> None:
+    path = tmp_path / "silences.toml"
+    path.write_text('[[silence]]\nid = "shell"\nrule = "database_from_untrusted"\nuntil = 2026-01-01T00:00:00Z\n')
+    result = told("backtest", "--flows", str(named), "--silences", str(path))
+    assert result["silences_over"] == ["shell"]
+    assert "silenced" not in result["counts"]
+    assert "database_from_untrusted" in {one["name"] for one in result["rules"] if one["findings"]}
+
+
 def test_a_silence_keeps_a_finding_back_and_is_counted(named: Path, tmp_path: Path) -> None:
     path = tmp_path / "silences.toml"
     path.write_text('[[silence]]\nid = "shell"\nrule = "database_from_untrusted"\nuntil = 2100-01-01T00:00:00Z\n')

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
-from whowas.cli.show import between, clean, console, plural, print_json, rate, wants_progress
+from whowas.cli.show import bars, between, clean, console, plural, print_json, rate, wants_progress
 
 if TYPE_CHECKING:
     from whowas.backtest import Result, RuleCount
@@ -81,16 +81,7 @@ class _Bar:
 
     def __enter__(self) -> _Bar:
         if self._shown:
-            from rich import progress as rich
-
-            self._bar = rich.Progress(
-                rich.TextColumn("{task.description}"),
-                rich.BarColumn(bar_width=24),
-                rich.TaskProgressColumn(),
-                rich.TextColumn("{task.fields[read]}"),
-                rich.TimeRemainingColumn(compact=True),
-                console=console(err=True),
-            )
+            self._bar = bars()
             self._bar.start()
             self._task = self._bar.add_task("judging", total=None, read="")
         return self
@@ -159,6 +150,8 @@ def _print_rest(result: Result, screen: Any) -> None:
     if result.below:
         told.append(f"{plural(result.below, 'finding')} below the level left out")
     told += [f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(result.counts.items())]
+    if result.silences_over:
+        told.append(f"silences that are over: {', '.join(map(clean, result.silences_over))}")
     if dear is not None and dear.cost_ns:
         told.append(f"dearest: {clean(dear.info.name)} {dear.cost_ns:,.0f} ns a flow")
     screen.print(", ".join(told))

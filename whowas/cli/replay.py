@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import COLOURS, between, clean, console, plural, print_json, rate, size, wants_progress
+from whowas.cli.show import COLOURS, bars, between, clean, console, plural, print_json, rate, size, wants_progress
 from whowas.schema import CONFIDENCES
 
 # Of malloc.h.
@@ -184,16 +184,7 @@ class Bars:
 
     def __enter__(self) -> Bars:
         if self._shown:
-            from rich import progress as rich
-
-            self._bars = rich.Progress(
-                rich.TextColumn("{task.description}"),
-                rich.BarColumn(bar_width=24),
-                rich.TaskProgressColumn(),
-                rich.TextColumn("{task.fields[read]}"),
-                rich.TimeRemainingColumn(compact=True),
-                console=console(err=True),
-            )
+            self._bars = bars()
             self._bars.start()
         return self
 

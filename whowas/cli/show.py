@@ -54,6 +54,20 @@ def wants_progress(quiet: bool, json: bool) -> bool:
     return not quiet and not json and sys.stderr.isatty()
 
 
+def bars() -> Any:
+    """Bars for people, one an input: name, how much, what was read, how long it will take."""
+    from rich import progress as rich
+
+    return rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=24),
+        rich.TaskProgressColumn(),
+        rich.TextColumn("{task.fields[read]}"),
+        rich.TimeRemainingColumn(compact=True),
+        console=console(err=True),
+    )
+
+
 def print_json(value: Any) -> None:
     """One object on standard output."""
     import json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -126,10 +127,11 @@ def _rules(config: StreamConfig) -> str:
     from whowas.streaming.judging import ruleset_of
 
     assert config.rules is not None
-    if config.rules.silences is not None:
-        Silences.load(config.rules.silences)
+    silences = Silences.load(config.rules.silences) if config.rules.silences is not None else Silences()
+    over = [one.id for one in silences.expired(time.time_ns() // 1000)]
     found = ruleset_of(config)
-    return f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
+    told = f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
+    return told + (f"; silences that are over: {', '.join(over)}" if over else "")
 
 
 def _alerts(config: StreamConfig) -> str:

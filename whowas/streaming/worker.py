@@ -476,6 +476,7 @@ class Worker:
     def _finish(self) -> None:
         """Deliver what is named; what is not is read again by whoever comes next."""
         until, pushed = time.monotonic() + STOP_SECONDS, False
+        self._troubles.hurry()
         while self._consumer is not None and time.monotonic() < until:
             if self._delivery is None:
                 lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]

@@ -107,7 +107,7 @@ class Feed:
         # What was told and not committed may come again, and with a smaller count first.
         self.counted: dict[str, int] = {}
         limits = Limits(held_rows=self.dice.choice([1, 10, 1000]), keep_us=10**12)
-        return Judge(self.ruleset, self.state, LATENESS, limits=limits, matcher=Predicates(*PREDICATES))
+        return Judge(self.ruleset, self.state, LATENESS, limits=limits, matcher=Predicates(self.ruleset, *PREDICATES))
 
     def tell(self) -> None:
         found = self.judge.pending()
