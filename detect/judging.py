@@ -212,7 +212,7 @@ class Judge:
         for one in self.correlators:
             self._add_events(one, one.advance(before, horizon_us))
         for first in self.firsts:
-            self._add_events(first, first.advance(horizon_us, self.counts))
+            self._add_events(first, first.advance(horizon_us))
         self.findings.close(horizon_us)
 
     def finish(self) -> None:
