@@ -70,7 +70,7 @@ class Firsts:
         if not len(rows):
             return
         rows = look.in_order(rows)
-        values = look.keys(self._told.by).view(np.int64)[rows]
+        values = look.keys(self._told.by, rows).view(np.int64)
         numbers = self._numbered(values)
         counts["first_seen_full"] += int((numbers < 0).sum())
         kept, followed = self._sifted(numbers, look.starts[rows])
@@ -106,11 +106,10 @@ class Firsts:
         return kept[:events], followed
 
     def _events(self, look: Look, rows: Words, values: Words, first: int) -> Words:
-        high, low = look.ids
         made = np.zeros((len(rows), windows.WIDTH), np.int64)
         made[:, windows.TIME], made[:, windows.VALUE], made[:, windows.REF] = look.starts[rows], values, first + rows
-        made[:, windows.KEY] = look.keys(self.info.group_by).view(np.int64)[rows]
-        made[:, windows.HIGH], made[:, windows.LOW] = high[rows], low[rows]
+        made[:, windows.KEY] = look.keys(self.info.group_by, rows).view(np.int64)
+        made[:, windows.HIGH], made[:, windows.LOW] = look.ids_of(rows)
         return made
 
     def _wait(self, events: Words) -> None:
@@ -199,7 +198,7 @@ class Firsts:
     def snapshot(self) -> tuple[int, bytes] | None:
         """Return (horizon, what was seen last when) where that is due: when the log of events outgrew it."""
         self._logged += sum(map(len, self._new))
-        if self._logged < SNAPSHOT_AFTER * (len(self._numbers) + 1024) or self._horizon == LEAST:
+        if self._logged < SNAPSHOT_AFTER * (len(self._numbers) + 256) or self._horizon == LEAST:
             return None
         self._fold()
         self._logged = 0
