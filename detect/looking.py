@@ -191,7 +191,7 @@ def _coded(batch: Any, column: str) -> tuple[Words, list[str | None]]:
     array = _labels(batch.column(base), key) if key and base in LABELS else batch.column(column)
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return _indices(array), [as_text(one) for one in array.dictionary.to_pylist()]
+        return _indices(array), _texts(array.dictionary)
     if pa.types.is_nested(kind):
         words, codes = list(dict.fromkeys(texts := [as_text(_plain(one)) for one in array.to_pylist()])), {}
         codes = {word: place for place, word in enumerate(words)}
@@ -219,7 +219,12 @@ def _small(array: Any) -> tuple[Words, list[str | None]] | None:
 
 def _encoded(array: Any) -> tuple[Words, list[str | None]]:
     made = array.dictionary_encode()
-    return _indices(made), [as_text(one) for one in made.dictionary.to_pylist()]
+    return _indices(made), _texts(made.dictionary)
+
+
+def _texts(words: Any) -> list[str | None]:
+    values: list[Any] = words.to_pylist()
+    return values if pa.types.is_string(words.type) else [as_text(one) for one in values]
 
 
 def _indices(array: Any) -> Words:
