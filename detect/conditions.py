@@ -96,6 +96,24 @@ def atoms(condition: Condition) -> Iterator[Atom]:
             yield from atoms(one)
 
 
+def needed(condition: Condition) -> tuple[Condition, ...]:
+    """Return conditions that hold together exactly if this one does."""
+    if isinstance(condition, All):
+        return tuple(one for part in condition.parts for one in needed(part))
+    if isinstance(condition, Not) and isinstance(condition.part, Some):
+        return tuple(one for part in condition.part.parts for one in needed(not_(part)))
+    return (condition,)
+
+
+def enough(condition: Condition) -> tuple[Condition, ...]:
+    """Return conditions of which at least one holds exactly if this one does."""
+    if isinstance(condition, Some):
+        return tuple(one for part in condition.parts for one in enough(part))
+    if isinstance(condition, Not) and isinstance(condition.part, All):
+        return tuple(one for part in condition.part.parts for one in enough(not_(part)))
+    return (condition,)
+
+
 def columns_of(condition: Condition) -> frozenset[str]:
     """Return the columns that a condition reads."""
     return frozenset(field.column for atom in atoms(condition) for field in atom.fields)

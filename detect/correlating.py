@@ -91,12 +91,12 @@ class Correlator:
 
     def _events(self, look: Look, rows: Words, keys: Words, bits: Words, first: int) -> Words:
         """(n, 8) events."""
-        high, low = look.ids
         made = np.zeros((len(rows), windows.WIDTH), np.int64)
         made[:, windows.TIME], made[:, windows.BITS], made[:, windows.KEY] = look.starts[rows], bits, keys
-        made[:, windows.HIGH], made[:, windows.LOW], made[:, windows.REF] = high[rows], low[rows], first + rows
+        made[:, windows.HIGH], made[:, windows.LOW] = look.ids_of(rows)
+        made[:, windows.REF] = first + rows
         if self.rule.type == "value_count":
-            made[:, windows.VALUE] = look.keys(self.rule.fields).view(np.int64)[rows]
+            made[:, windows.VALUE] = look.keys(self.rule.fields, rows).view(np.int64)
         return made
 
     def _of_part(self, look: Look, number: int, part: Part, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
@@ -106,8 +106,8 @@ class Correlator:
         rows = look.in_order(np.asarray(rows, np.int64))
         if self.rule.type == "value_count":
             for one in self.rule.fields:
-                rows = rows[~look.missing(one)[rows]]
-        return rows, look.keys(part.columns).view(np.int64)[rows], np.full(len(rows), 1 << number, np.int64)
+                rows = rows[~look.missing(one, rows)]
+        return rows, look.keys(part.columns, rows).view(np.int64), np.full(len(rows), 1 << number, np.int64)
 
     def _count_refused(self, counts: Counter[str]) -> None:
         counts["correlated_groups_full"] += self._timeline.groups_refused

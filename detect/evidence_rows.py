@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import zstandard
 
 from detect.looking import LABELS, text_of
 from whowas.schema import is_nested, table_schema
@@ -233,9 +234,10 @@ def _picked(batch: Any, rows: Words) -> Any:
 
 def _pack(batch: Any) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
+    with pa.ipc.new_stream(sink, batch.schema) as out:
         out.write_batch(batch)
-    return bytes(sink.getvalue())
+    # All columns at once: Arrow would compress each buffer by itself, and most are small.
+    return zstandard.compress(sink.getvalue(), 1)
 
 
 def _compact(column: Any) -> Any:
@@ -255,6 +257,6 @@ def _narrowed(column: Any) -> Any:
 
 def _unpack(block: Block) -> tuple[Words, Any]:
     """Rows, and a batch of the columns that are not null."""
-    told = pa.ipc.open_stream(block.data).read_next_batch()
+    told = pa.ipc.open_stream(zstandard.decompress(block.data)).read_next_batch()
     rows = np.frombuffer(block.rows, np.int32).astype(np.int64)
     return rows, told

@@ -1,7 +1,7 @@
 """first_seen: a flow counts when nothing of its combination of columns was seen for so long before it.
 
-Flows are judged in order of their start, behind the horizon, so that the order in which they came plays no part. Of the
-many flows of one combination in one batch only the first and the last can matter, unless a gap lies between them.
+Flows are judged in order of their start, behind the horizon, so that the order in which they came plays no part. Most
+of them follow another of their combination closely: of these a combination remembers two times, however many they are.
 """
 
 from __future__ import annotations
@@ -18,24 +18,38 @@ from detect.growing import Texts
 from detect.limits import Limits
 from detect.looking import Look
 from detect.model import FirstSeen, FlowRule
+from detect.numbering import Numbering
+from detect.sifting import sift
 from detect.timeline import LEAST
 
 Words = npt.NDArray[np.int64]
 SNAPSHOT_AFTER = 4
+NEVER = 2**61
+# A span of nothing.
+NONE = np.array([NEVER, LEAST])
 
 
 class Firsts:
-    """One first_seen rule over all batches."""
+    """One first_seen rule over all batches.
+
+    Of each combination it knows when it was seen last before the horizon (`_last`); the first of its events that wait
+    for the horizon (`_soonest`); and of the flows behind the horizon that cannot be first, because another comes
+    shortly before, the earliest and the latest (`_spans`), never further apart than what counts as shortly: between
+    the two no flow is the first either.
+    """
 
     def __init__(self, rule: FlowRule, limits: Limits, rows: EvidenceRows) -> None:
         assert rule.first_seen is not None
         self.info = rule.info
         self._told: FirstSeen = rule.first_seen
-        self._most, self._rows = limits.combinations, rows
+        self._rows = rows
         self.began_us: int | None = None
-        self._numbers: dict[int, int] = {}
-        self._last = np.zeros(0, np.int64)
+        self._numbers = Numbering(limits.combinations)
+        self._last = self._soonest = np.zeros(0, np.int64)
+        self._spans = np.zeros((0, 2), np.int64)
+        self._fresh = np.zeros((0, 2), np.int64)
         self._waiting: list[Words] = []
+        self._due_us = NEVER
         self._new: list[Words] = []
         self._logged = 0
         self._horizon = self._swept = LEAST
@@ -55,94 +69,120 @@ class Firsts:
             rows = rows[~late]
         if not len(rows):
             return
-        events = self._events(look, look.in_order(rows), first)
-        wanted = events[self._may_be_first(events)]
-        self._rows.want(first, wanted[:, windows.REF] - first, int(events[:, windows.TIME].max()) + 1)
-        self._waiting.append(events)
-        self._new.append(events)
+        rows = look.in_order(rows)
+        values = look.keys(self._told.by, rows).view(np.int64)
+        numbers = self._numbered(values)
+        counts["first_seen_full"] += int((numbers < 0).sum())
+        kept, followed = self._sifted(numbers, look.starts[rows])
+        events = self._events(look, rows[kept], values[kept], first)
+        if len(events):
+            self._rows.want(first, rows[kept], int(events[:, windows.TIME].max()) + 1)
+            self._wait(events)
+        self._new += [one for one in (events, followed) if len(one)]
 
-    def _events(self, look: Look, rows: Words, first: int) -> Words:
-        """(n, 8), ordered by (combination, time, id), without what cannot matter."""
-        high, low = look.ids
+    def _numbered(self, values: Words) -> Words:
+        numbers = self._numbers.of(values)
+        more = len(self._numbers) - len(self._last)
+        if more:
+            self._last = np.concatenate((self._last, np.full(more, LEAST)))
+            self._soonest = np.concatenate((self._soonest, np.full(more, NEVER)))
+            self._spans, self._fresh = (
+                np.concatenate((one, np.tile(NONE, (more, 1)))) for one in (self._spans, self._fresh)
+            )
+        return numbers
+
+    def _sifted(self, numbers: Words, times: Words) -> tuple[Words, Words]:
+        """Places of flows that may be first, and what is to be remembered of the others, (n, 8), one a combination."""
+        touched, kept = np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
+        within = self._told.within_us
+        events, marked = sift(
+            numbers, times, within, self._last, self._soonest, self._spans, self._fresh, touched, kept
+        )
+        touched = touched[:marked]
+        followed = np.zeros((marked, windows.WIDTH), np.int64)
+        followed[:, windows.VALUE], followed[:, windows.MARK] = self._numbers.keys[touched], 1
+        followed[:, windows.HIGH], followed[:, windows.TIME] = self._fresh[touched].T
+        self._fresh[touched] = NONE
+        return kept[:events], followed
+
+    def _events(self, look: Look, rows: Words, values: Words, first: int) -> Words:
         made = np.zeros((len(rows), windows.WIDTH), np.int64)
-        made[:, windows.TIME], made[:, windows.REF] = look.starts[rows], first + rows
-        made[:, windows.VALUE] = look.keys(self._told.by).view(np.int64)[rows]
-        made[:, windows.KEY] = look.keys(self.info.group_by).view(np.int64)[rows]
-        made[:, windows.HIGH], made[:, windows.LOW] = high[rows], low[rows]
-        made = made[np.argsort(made[:, windows.VALUE], kind="stable")]
-        begins, lengths = _runs(made[:, windows.VALUE])
-        times = made[:, windows.TIME]
-        wide = times[begins + lengths - 1] - times[begins] > self._told.within_us
-        stay = np.repeat(wide, lengths)
-        stay[begins] = stay[begins + lengths - 1] = True
-        kept: Words = made[stay]
-        return kept
+        made[:, windows.TIME], made[:, windows.VALUE], made[:, windows.REF] = look.starts[rows], values, first + rows
+        made[:, windows.KEY] = look.keys(self.info.group_by, rows).view(np.int64)
+        made[:, windows.HIGH], made[:, windows.LOW] = look.ids_of(rows)
+        return made
 
-    def _may_be_first(self, events: Words) -> npt.NDArray[np.bool_]:
-        last = self._last_of(events[:, windows.VALUE])
-        return events[:, windows.TIME] - last > self._told.within_us
+    def _wait(self, events: Words) -> None:
+        times = events[:, windows.TIME]
+        np.minimum.at(self._soonest, self._numbers.of(events[:, windows.VALUE]), times)
+        self._waiting.append(events)
+        self._due_us = min(self._due_us, int(times.min()))
 
-    def _last_of(self, values: Words) -> Words:
-        numbers = self._numbers
-        places = np.array([numbers.get(one, -1) for one in values.tolist()], np.int64)
-        found = np.full(len(values), LEAST)
-        known = places >= 0
-        found[known] = self._last[places[known]]
-        return found
-
-    def advance(self, horizon_us: int, counts: Counter[str]) -> Words:
+    def advance(self, horizon_us: int) -> Words:
         """No flow that starts before `horizon_us` comes any more. Returns: (n, 8) events that are the first."""
         self._horizon = horizon_us
-        if not self._waiting:
-            return np.zeros((0, windows.WIDTH), np.int64)
-        waiting = np.concatenate(self._waiting)
-        over = waiting[:, windows.TIME] < horizon_us
-        self._waiting = [waiting[~over]] if not over.all() else []
-        due = waiting[over]
-        due = due[np.lexsort(tuple(due[:, one] for one in (windows.LOW, windows.HIGH, windows.TIME, windows.VALUE)))]
-        found = self._judge(due, counts)
+        found = self._judge(self._due(horizon_us))
         self._sweep()
         return found[np.lexsort(tuple(found[:, one] for one in (windows.LOW, windows.HIGH, windows.TIME, windows.KEY)))]
 
-    def _judge(self, due: Words, counts: Counter[str]) -> Words:
+    def _due(self, horizon_us: int) -> Words:
+        """Take what waited, ordered by (combination, time, id)."""
+        if self._due_us >= horizon_us:
+            return np.zeros((0, windows.WIDTH), np.int64)
+        waiting, self._waiting, self._due_us = np.concatenate(self._waiting), [], NEVER
+        over = waiting[:, windows.TIME] < horizon_us
+        due = waiting[over]
+        self._soonest[self._numbers.of(due[:, windows.VALUE])] = NEVER
+        if not over.all():
+            self._wait(waiting[~over])
+        ordered: Words = due[
+            np.lexsort(tuple(due[:, one] for one in (windows.LOW, windows.HIGH, windows.TIME, windows.VALUE)))
+        ]
+        return ordered
+
+    def _judge(self, due: Words) -> Words:
         if not len(due):
             return due
         times, (begins, lengths) = due[:, windows.TIME], _runs(due[:, windows.VALUE])
+        numbers = self._numbers.of(due[:, windows.VALUE])
+        low, high = self._spans[numbers].T
         before = np.empty(len(due), np.int64)
         before[1:] = times[:-1]
-        before[begins] = self._last_of(due[begins, windows.VALUE])
-        first = times - before > self._told.within_us
+        before[begins] = self._last[numbers[begins]]
+        before = np.maximum(before, np.where(high < times, high, LEAST))
+        between = (low < times) & (times <= high)
+        first = ~between & (times - before > self._told.within_us)
         first &= times - (self.began_us or 0) >= self._told.learn_us
-        first &= np.repeat(self._remember(due[begins, windows.VALUE], times[begins + lengths - 1], counts), lengths)
-        return due[first]
+        ended = numbers[begins]
+        self._last[ended] = np.maximum(self._last[ended], times[begins + lengths - 1])
+        found: Words = due[first]
+        return found
 
-    def _remember(self, values: Words, last: Words, counts: Counter[str]) -> npt.NDArray[np.bool_]:
-        """Keep when each was seen last. Returns: for which there is room; of others nothing can be said."""
-        numbers, there = self._numbers, np.ones(len(values), np.bool_)
-        places = np.empty(len(values), np.int64)
-        for row, one in enumerate(values.tolist()):
-            number = numbers.get(one, -1)
-            if number < 0 and len(numbers) < self._most:
-                number = numbers[one] = len(numbers)
-            places[row] = number
-        there = places >= 0
-        counts["first_seen_full"] += int((~there).sum())
-        if len(numbers) > len(self._last):
-            self._last = np.concatenate((self._last, np.full(len(numbers) - len(self._last), LEAST)))
-        self._last[places[there]] = np.maximum(self._last[places[there]], last[there])
-        return there
+    def _fold(self) -> None:
+        """What no longer lies behind the horizon was seen before it."""
+        low, high = self._spans.T
+        self._last = np.maximum(
+            self._last, np.where(high < self._horizon, high, np.where(low < self._horizon, low, LEAST))
+        )
+        over = high < self._horizon
+        self._spans[over] = NONE
+        self._spans[:, 0] = np.where(over, NEVER, np.maximum(self._spans[:, 0], self._horizon))
+        self._soonest[self._soonest < self._horizon] = NEVER
 
     def _sweep(self) -> None:
         """Forget what was not seen for so long that it would be new again."""
         if self._swept != LEAST and self._horizon - self._swept < self._told.within_us // 8:
             return
         self._swept = self._horizon
-        stay = self._last >= self._horizon - self._told.within_us
+        self._fold()
+        waits = (self._soonest < NEVER) | (self._spans[:, 1] > LEAST)
+        stay = waits | (self._last >= self._horizon - self._told.within_us)
         if stay.all():
             return
-        keys = np.fromiter(self._numbers, np.int64, len(self._numbers))[stay]
-        self._last = self._last[stay]
-        self._numbers = {one: number for number, one in enumerate(keys.tolist())}
+        self._last, self._soonest, self._spans, self._fresh = (
+            one[stay] for one in (self._last, self._soonest, self._spans, self._fresh)
+        )
+        self._numbers.keep(stay)
 
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
@@ -158,28 +198,42 @@ class Firsts:
     def snapshot(self) -> tuple[int, bytes] | None:
         """Return (horizon, what was seen last when) where that is due: when the log of events outgrew it."""
         self._logged += sum(map(len, self._new))
-        if self._logged < SNAPSHOT_AFTER * (len(self._numbers) + 1024) or self._horizon == LEAST:
+        if self._logged < SNAPSHOT_AFTER * (len(self._numbers) + 256) or self._horizon == LEAST:
             return None
-        keys = np.fromiter(self._numbers, np.int64, len(self._numbers))
+        self._fold()
         self._logged = 0
-        return self._horizon, np.stack((keys, self._last[: len(keys)])).tobytes()
+        return self._horizon, np.stack((self._numbers.keys, self._last)).tobytes()
 
     def written(self) -> None:
         """They are durable now."""
         self._new.clear()
 
     def restore(self, kept: tuple[int, bytes] | None, parts: Iterable[Words], horizon_us: int) -> None:
-        """Take what was kept, and judge again, without telling, what was judged since."""
-        since = LEAST
+        """Take what was kept, and of what came since what lies behind the horizon, as it lay there."""
+        self._horizon, since = horizon_us, LEAST
         if kept is not None:
             since, body = kept
             keys, last = np.frombuffer(body, np.int64).reshape(2, -1)
-            self._numbers = {one: number for number, one in enumerate(keys.tolist())}
-            self._last = last.copy()
+            numbers = self._numbered(keys)
+            self._last[numbers[numbers >= 0]] = last[numbers >= 0]
         for events in parts:
-            self._waiting.append(events[events[:, windows.TIME] >= since])
             self._logged += len(events)
-        self.advance(horizon_us, Counter())
+            self._restore(events[events[:, windows.TIME] >= since])
+
+    def _restore(self, events: Words) -> None:
+        numbers = self._numbered(events[:, windows.VALUE])
+        events, numbers = events[numbers >= 0], numbers[numbers >= 0]
+        times, follows = events[:, windows.TIME], events[:, windows.MARK] == 1
+        # Of a span that has begun before the horizon its beginning was.
+        before = np.where(follows & (times >= self._horizon), events[:, windows.HIGH], times)
+        judged = before < self._horizon
+        np.maximum.at(self._last, numbers[judged], before[judged])
+        spans = follows & (times >= self._horizon)
+        np.minimum.at(self._spans[:, 0], numbers[spans], np.maximum(before[spans], self._horizon))
+        np.maximum.at(self._spans[:, 1], numbers[spans], times[spans])
+        waits = ~follows & ~judged
+        if waits.any():
+            self._wait(events[waits])
 
 
 def _runs(values: Words) -> tuple[Words, Words]:

@@ -179,11 +179,12 @@ class Judge:
     def _count(self, look: Look, rule: FlowRule, rows: Words, first: int) -> None:
         info = rule.info
         rows = look.in_order(rows)
-        keys = look.keys(info.group_by)[rows]
+        keys = look.keys(info.group_by, rows)
         windows_of = look.starts[rows] // info.window_us
-        rows = rows[np.lexsort((windows_of, keys))] if info.group_by or windows_of[0] != windows_of[-1] else rows
-        high, low = look.ids
-        found = Judged(look.keys(info.group_by)[rows], look.starts[rows], high[rows], low[rows], first + rows)
+        if info.group_by or windows_of[0] != windows_of[-1]:
+            order = np.lexsort((windows_of, keys))
+            rows, keys = rows[order], keys[order]
+        found = Judged(keys, look.starts[rows], *look.ids_of(rows), first + rows)
         self.findings.add(
             info.id,
             found,
@@ -212,7 +213,7 @@ class Judge:
         for one in self.correlators:
             self._add_events(one, one.advance(before, horizon_us))
         for first in self.firsts:
-            self._add_events(first, first.advance(horizon_us, self.counts))
+            self._add_events(first, first.advance(horizon_us))
         self.findings.close(horizon_us)
 
     def finish(self) -> None:

@@ -26,6 +26,8 @@ Flags = npt.NDArray[np.bool_]
 
 LABELS = ("src_labels", "dst_labels")
 REMEMBERED = 1 << 20
+# What is asked of fewer than one row in so many is worked out for these rows alone.
+FEW = 4
 _NULL = np.uint64(0x5BD1E9955BD1E995)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _HEX = np.full(256, 255, np.uint8)
@@ -97,10 +99,9 @@ class Look:
         self.rows: int = self.batch.num_rows
         self.starts: Words = _numbers(self.batch.column("start_time"))
         self._hashes = hashes
-        self._columns: dict[str, Hashed] = {}
+        self._columns: dict[str, tuple[Words, Hashed]] = {}
         self._keys: dict[tuple[str, ...], Hashed] = {}
         self._words: dict[str, tuple[Words, list[str | None]]] = {}
-        self._nulls: dict[str, Flags] = {}
         self._ids: tuple[Words, Words] | None = None
         self._order: Words | None = None
         self._ranks: Words | None = None
@@ -111,6 +112,13 @@ class Look:
         if self._ids is None:
             self._ids = _id_numbers(self.batch.column("flow_id"))
         return self._ids
+
+    def ids_of(self, rows: Words) -> tuple[Words, Words]:
+        """The ids of some rows."""
+        if self._ids is None and len(rows) * FEW < self.rows:
+            return _id_numbers(self.batch.column("flow_id").take(pa.array(rows)))
+        high, low = self.ids
+        return high[rows], low[rows]
 
     @property
     def order(self) -> Words:
@@ -129,27 +137,31 @@ class Look:
 
     def in_order(self, rows: Words) -> Words:
         """Return `rows` by (start_time, flow_id)."""
-        if len(rows) * 16 < self.rows:
-            high, low = self.ids
-            return rows[np.lexsort((low[rows], high[rows], self.starts[rows]))]
+        if len(rows) * FEW < self.rows:
+            high, low = self.ids_of(rows)
+            return rows[np.lexsort((low, high, self.starts[rows]))]
         wanted = np.zeros(self.rows, dtype=np.bool_)
         wanted[rows] = True
         return self.order[wanted[self.order]]
 
-    def keys(self, columns: tuple[str, ...]) -> Hashed:
-        """Return (rows,) hashes of what each row says in all of `columns`."""
+    def keys(self, columns: tuple[str, ...], rows: Words) -> Hashed:
+        """Return hashes of what some rows say in all of `columns`."""
         found = self._keys.get(columns)
-        if found is None:
-            found = np.full(self.rows, len(columns), dtype=np.uint64)
-            for one in columns:
-                found = joined(found, self._hashed(one))
-            self._keys[columns] = found
-        return found
+        if found is not None:
+            return found[rows]
+        few = len(rows) * FEW < self.rows
+        made = np.full(len(rows) if few else self.rows, len(columns), dtype=np.uint64)
+        for one in columns:
+            made = joined(made, self._hashed(one, rows if few else None))
+        if few:
+            return made
+        self._keys[columns] = made
+        return made[rows]
 
-    def missing(self, column: str) -> Flags:
-        """Return where a column is null."""
-        self._hashed(column)
-        return self._nulls[column]
+    def missing(self, column: str, rows: Words) -> Flags:
+        """Return where a column is null, of some rows."""
+        found: Flags = self._hashed(column, rows) == _NULL
+        return found
 
     def text(self, column: str, row: int) -> str | None:
         """Return what a row says in a column, as people read it."""
@@ -163,14 +175,14 @@ class Look:
             found = self._words[column] = _coded(self.batch, column)
         return found
 
-    def _hashed(self, column: str) -> Hashed:
+    def _hashed(self, column: str, rows: Words | None = None) -> Hashed:
+        """Hashes of what the rows, all or some, say in a column."""
         found = self._columns.get(column)
         if found is None:
             codes, words = self._coded(column)
-            hashes = np.append(self._hashes.of(words), _NULL)
-            found = self._columns[column] = hashes[codes]
-            self._nulls[column] = found == _NULL
-        return found
+            found = self._columns[column] = codes, np.append(self._hashes.of(words), _NULL)
+        codes, hashes = found
+        return hashes[codes if rows is None else codes[rows]]
 
 
 def _coded(batch: Any, column: str) -> tuple[Words, list[str | None]]:
@@ -179,7 +191,7 @@ def _coded(batch: Any, column: str) -> tuple[Words, list[str | None]]:
     array = _labels(batch.column(base), key) if key and base in LABELS else batch.column(column)
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return _indices(array), [as_text(one) for one in array.dictionary.to_pylist()]
+        return _indices(array), _texts(array.dictionary)
     if pa.types.is_nested(kind):
         words, codes = list(dict.fromkeys(texts := [as_text(_plain(one)) for one in array.to_pylist()])), {}
         codes = {word: place for place, word in enumerate(words)}
@@ -207,7 +219,12 @@ def _small(array: Any) -> tuple[Words, list[str | None]] | None:
 
 def _encoded(array: Any) -> tuple[Words, list[str | None]]:
     made = array.dictionary_encode()
-    return _indices(made), [as_text(one) for one in made.dictionary.to_pylist()]
+    return _indices(made), _texts(made.dictionary)
+
+
+def _texts(words: Any) -> list[str | None]:
+    values: list[Any] = words.to_pylist()
+    return values if pa.types.is_string(words.type) else [as_text(one) for one in values]
 
 
 def _indices(array: Any) -> Words:
@@ -235,11 +252,13 @@ def _numbers(array: Any) -> Words:
 def _ordered(starts: Words, high: Words, low: Words) -> Words:
     """Rows by (start, id). Most batches are nearly in order of time, so ids are only looked at where times agree."""
     order = np.argsort(starts, kind="stable")
-    sorted_starts = starts[order]
-    same = sorted_starts[1:] == sorted_starts[:-1]
-    if not same.any():
-        return order
-    return np.lexsort((low, high, starts))
+    in_time = starts[order]
+    same = in_time[1:] == in_time[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((low[rows], high[rows], in_time[tied]))]
+    return order
 
 
 def _id_numbers(array: Any) -> tuple[Words, Words]:

@@ -9,35 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from detect.coded import Bits, Codes, Known, Masks, coded, repeats
-from detect.conditions import ALWAYS, NEVER, All, Atom, Condition, Not, atoms, sql_of
+from detect.coded import Bits, Codes, Known, Masks, coded
+from detect.conditions import ALWAYS, NEVER, All, Atom, Condition, Not, atoms
 from detect.fields import Field
-from detect.model import FlowRule, RuleSet
+from detect.model import RuleSet
+from detect.plans import Part, Plan, Plans, by_row, by_value, few_values
 from whowas.errors import SchemaError
-from whowas.schema import plain, table_schema
+from whowas.schema import plain
 
 Rows = npt.NDArray[np.int64]
 MOST_PAIRS = 1 << 22
 """Pairs of values are marked in a table of this size at most; else rows are looked at one by one."""
-
-
-@dataclass
-class _Plan:
-    """What is left of a rule once single fields have been looked at.
-
-    valued: conditions on several fields that are known by their values. rest: what must be asked of rows.
-    """
-
-    rule: FlowRule
-    valued: list[Condition] = field(default_factory=list)
-    rest: list[Condition] = field(default_factory=list)
 
 
 class Matcher:
@@ -48,46 +36,14 @@ class Matcher:
 
     def __init__(self, ruleset: RuleSet) -> None:
         self._database = duckdb.connect(config={"threads": 1})
-        # Rules that ask for the same fields stand together: of 64 bits, few fields have any.
-        self._plans = [_Plan(one) for one in sorted(ruleset.rules, key=lambda one: sorted(one.columns))]
-        self._words = (len(self._plans) + 63) // 64
-        every = np.arange(self._words * 64) < len(self._plans)
-        self._every = np.packbits(every, bitorder="little").view("<u8")
-        self._tests: dict[Field, dict[str, int]] = {}
-        by_rule: dict[Field, dict[int, int]] = {}
-        for number, plan in enumerate(self._plans):
-            for one, test in self._planned(plan):
-                by_rule.setdefault(one, {})[number] = test
+        self._plans = Plans(ruleset.rules)
+        words = (self._plans.bits + 63) // 64
+        self._every = np.packbits(np.arange(words * 64) < self._plans.bits, bitorder="little").view("<u8")
         self._known = {
-            one: Known(self._database, one, list(tests), by_rule.get(one, {}), self._words)
-            for one, tests in self._tests.items()
+            one: Known(self._database, one, list(tests), self._plans.by_bit.get(one, {}), words)
+            for one, tests in self._plans.tests.items()
         }
         self._columns = sorted({column for one in ruleset.rules for column in one.columns})
-
-    def _planned(self, plan: _Plan) -> Iterator[tuple[Field, int]]:
-        """Sort a rule's conditions; yield the test that it has for each field's values."""
-        alone: dict[Field, list[Condition]] = {}
-        for part in _parts(plan.rule):
-            read = list(dict.fromkeys(one for atom in atoms(part) for one in atom.fields))
-            if len(read) == 1 and _repeats(read[0]):
-                alone.setdefault(read[0], []).append(part)
-            elif all(len(atom.fields) < 2 and all(map(_repeats, atom.fields)) for atom in atoms(part)):
-                plan.valued.append(part)
-                self._note(part)
-            else:
-                plan.rest.append(part)
-                self._note(part)
-        for one, parts in alone.items():
-            yield one, self._numbered(one, " AND ".join(sql_of(part) for part in parts))
-
-    def _note(self, part: Condition) -> None:
-        for atom in atoms(part):
-            if _by_value(atom):
-                self._numbered(atom.fields[0], atom.sql)
-
-    def _numbered(self, one: Field, sql: str) -> int:
-        tests = self._tests.setdefault(one, {})
-        return tests.setdefault(sql, len(tests))
 
     def match(self, batch: Any) -> dict[str, Rows]:
         """Return the rows that each rule matches, first_seen left aside.
@@ -107,22 +63,25 @@ class Matcher:
         return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in found.items()}
 
     def _matched(self, batch: Any) -> Iterator[tuple[str, Rows]]:
-        look = _Look(batch, self._known, self._tests, self._database)
-        bits = look.bits(self._every)
-        waiting: list[tuple[_Plan, Rows]] = []
-        for number in _set(bits):
-            plan = self._plans[number]
-            rows = np.flatnonzero((bits[number // 64] & np.uint64(1 << number % 64)) != 0)
-            for part in plan.valued:
-                rows = rows[look.holds(part, rows)] if len(rows) else rows
-            if len(rows) and plan.rest:
+        look = _Look(batch, self._known, self._plans.tests, self._database)
+        look.fill(self._every)
+        waiting: list[tuple[Plan, Rows]] = []
+        for number in look.set(len(self._plans.rules)):
+            plan, there = self._plans.rules[number], look.bit(number)
+            for part in plan.parts:
+                if not part.asks():
+                    there &= look.surely(part)
+            rows = np.flatnonzero(there)
+            if len(rows) and any(part.asks() for part in plan.parts):
                 waiting.append((plan, rows))
             elif len(rows):
                 yield plan.rule.info.name, rows
-        look.ask([(part, rows) for plan, rows in waiting for part in plan.rest])
+        asked = [(plan, rows, part) for plan, rows in waiting for part in plan.parts if part.asks()]
+        look.ask([(one, some) for _, rows, part in asked for one, some in look.open(part, rows)])
         for plan, rows in waiting:
-            for part in plan.rest:
-                rows = rows[look.holds(part, rows)]
+            for part in plan.parts:
+                if part.asks():
+                    rows = rows[look.holds_part(part, rows)]
             if len(rows):
                 yield plan.rule.info.name, rows
 
@@ -141,12 +100,49 @@ class _Look:
         self._others: dict[Field, tuple[Codes, Any]] = {}
         self._asked: dict[Atom, Bits] = {}
 
-    def bits(self, every: Masks) -> Masks:
-        """Return for each row a bit for each rule, of `every`, that its values let through. (words, rows)."""
-        found = np.repeat(every[:, np.newaxis], self._batch.num_rows, axis=1)
+    def fill(self, every: Masks) -> None:
+        """Work out for each row the bits, of `every`, that its values let through."""
+        self._bits = np.repeat(every[:, np.newaxis], self._batch.num_rows, axis=1)
         for one, (codes, numbers) in self._coded.items():
             for word in self._known[one].words:
-                found[word] &= self._known[one].masks(word, numbers)[codes]
+                self._bits[word] &= self._known[one].masks(word, numbers)[codes]
+
+    def bit(self, number: int) -> Bits:
+        """Return for each row whether it has a bit."""
+        found: Bits = (self._bits[number // 64] & np.uint64(1 << number % 64)) != 0
+        return found
+
+    def set(self, below: int) -> Iterator[int]:
+        """Yield the bits that any row has, of the first so many."""
+        for word, value in enumerate(np.bitwise_or.reduce(self._bits, axis=1)):
+            for bit in range(min(64, below - word * 64)):
+                if int(value) >> bit & 1:
+                    yield word * 64 + bit
+
+    def surely(self, part: Part) -> Bits:
+        """Return where a part of a rule holds, as far as bits tell."""
+        found = np.zeros(self._batch.num_rows, np.bool_) if part.miss is None else ~self.bit(part.miss)
+        for one in part.ways:
+            if not one.rest and one.bit is not None:
+                found |= self.bit(one.bit)
+        return found
+
+    def open(self, part: Part, rows: Rows) -> Iterator[tuple[Condition, Rows]]:
+        """Yield what is still to be asked, and of which rows."""
+        unsure = rows[~self.surely(part)[rows]]
+        for way in part.ways:
+            some = unsure if way.bit is None else unsure[self.bit(way.bit)[unsure]]
+            for one in way.rest:
+                yield one, some
+
+    def holds_part(self, part: Part, rows: Rows) -> Bits:
+        """Return whether a part of a rule holds for each of some rows."""
+        found = self.surely(part)[rows]
+        for way in part.ways:
+            if way.rest:
+                open_ = ~found if way.bit is None else ~found & self.bit(way.bit)[rows]
+                places = np.flatnonzero(open_)
+                found[places] = np.logical_and.reduce([self.holds(one, rows[places]) for one in way.rest])
         return found
 
     def holds(self, condition: Condition, rows: Rows) -> Bits:
@@ -160,7 +156,7 @@ class _Look:
         return found
 
     def _atom(self, atom: Atom, rows: Rows) -> Bits:
-        if not _by_value(atom):
+        if not by_value(atom):
             return np.full(len(rows), atom == ALWAYS) if atom in (ALWAYS, NEVER) else self._asked[atom][rows]
         codes, numbers = self._coded[atom.fields[0]]
         test = self._tests[atom.fields[0]][atom.sql]
@@ -168,7 +164,7 @@ class _Look:
 
     def ask(self, wanted: list[tuple[Condition, Rows]]) -> None:
         """Put to DuckDB what must be asked of rows, all rows at once."""
-        needed = [(atom, rows) for part, rows in wanted for atom in atoms(part) if _by_row(atom)]
+        needed = [(atom, rows) for part, rows in wanted for atom in atoms(part) if by_row(atom)]
         if not needed:
             return
         marked = np.zeros(self._batch.num_rows, bool)
@@ -182,7 +178,7 @@ class _Look:
 
     def _paired(self, atom: Atom) -> bool:
         """Say whether the values of two fields are few enough to look at each pair that there is once."""
-        return all(map(_repeats, atom.fields)) and self._pairs(atom.fields) <= MOST_PAIRS
+        return all(map(few_values, atom.fields)) and self._pairs(atom.fields) <= MOST_PAIRS
 
     def _pairs(self, fields: tuple[Field, ...]) -> int:
         return math.prod(len(self._code(one)[1]) for one in fields)
@@ -218,30 +214,3 @@ class _Look:
         tests = ", ".join(f"({atom.sql}) AS t{place}" for place, atom in enumerate(asked))
         told = self._database.execute(f"SELECT {tests} FROM flows").fetchnumpy()  # noqa: S608 - rules' own SQL
         return [told[f"t{place}"] for place in range(len(asked))]
-
-
-def _parts(rule: FlowRule) -> tuple[Condition, ...]:
-    """Return what must hold, all of it. A rule of which only the SQL is known is one test of its columns."""
-    if rule.condition is None:
-        return (Atom(f"coalesce(({rule.sql}), false)", tuple(Field(one, one, "") for one in sorted(rule.columns))),)
-    return rule.condition.parts if isinstance(rule.condition, All) else (rule.condition,)
-
-
-def _repeats(one: Field) -> bool:
-    return bool(one.kind) and repeats(table_schema().field(one.column).type, one.column)
-
-
-def _by_value(atom: Atom) -> bool:
-    return len(atom.fields) == 1 and _repeats(atom.fields[0])
-
-
-def _by_row(atom: Atom) -> bool:
-    return not _by_value(atom) and atom not in (ALWAYS, NEVER)
-
-
-def _set(bits: Masks) -> Iterator[int]:
-    """Yield the numbers of rules for which any row has its bit."""
-    for word, value in enumerate(np.bitwise_or.reduce(bits, axis=1)):
-        for bit in range(64):
-            if int(value) >> bit & 1:
-                yield word * 64 + bit

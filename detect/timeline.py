@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from detect import windows
 from detect.model import Correlation
+from detect.numbering import Numbering, power_of_two
 from detect.windows import WIDTH
 
 Words = npt.NDArray[np.int64]
@@ -42,9 +43,7 @@ class Timeline:
             [kind, OPERATORS[rule.operator], rule.count, rule.timespan_us, len(rule.rules)], dtype=np.int64
         )
         self._timespan = rule.timespan_us
-        self._most_groups, self._most_events = groups, events
-        self._keys = np.zeros(0, np.int64)
-        self._table_keys = self._table_numbers = np.zeros(0, np.int64)
+        self._numbers, self._most_events = Numbering(groups), events
         self._offsets = np.zeros(0, np.int64)
         self._sizes = np.zeros(0, np.int64)
         self._rooms = np.zeros(0, np.int64)
@@ -75,25 +74,13 @@ class Timeline:
         return order[: begins[count]], touched[:count], begins[: count + 1]
 
     def _numbered(self, keys: Words) -> Words:
-        known = len(self._keys)
-        if 2 * (known + len(keys)) > len(self._table_keys):
-            self._enter_keys(known + len(keys))
-        found = np.empty(len(keys), np.int64)
-        now = windows.number(keys, self._table_keys, self._table_numbers, known, self._most_groups, found)
-        if now > known:
-            fresh, first = np.unique(found, return_index=True)
-            none = np.zeros(now - known, np.int64)
-            self._keys = np.concatenate((self._keys, keys[first[fresh >= known]]))
+        found = self._numbers.of(keys)
+        if len(self._numbers) > len(self._sizes):
+            none = np.zeros(len(self._numbers) - len(self._sizes), np.int64)
             self._offsets, self._sizes, self._rooms = (
                 np.concatenate((one, none)) for one in (self._offsets, self._sizes, self._rooms)
             )
         return found
-
-    def _enter_keys(self, room: int) -> None:
-        """Make the table anew, with room for so many keys and as many again."""
-        size, known = _power(4 * room), len(self._keys)
-        self._table_keys, self._table_numbers = np.zeros(size, np.int64), np.full(size, -1, np.int64)
-        windows.number(self._keys, self._table_keys, self._table_numbers, 0, known, np.empty(known, np.int64))
 
     def add(self, new: Words, groups: Words, begins: Words) -> None:
         """Take events in the order that `place` gave, those of one group by (time, id)."""
@@ -137,10 +124,8 @@ class Timeline:
         self._used = int(windows.repack(self._events, self._offsets, self._sizes, self._rooms, before_us, into))
         self._events = into
         stay = self._sizes > 0
-        self._keys, self._offsets, self._sizes, self._rooms = (
-            one[stay] for one in (self._keys, self._offsets, self._sizes, self._rooms)
-        )
-        self._enter_keys(len(self._keys))
+        self._offsets, self._sizes, self._rooms = (one[stay] for one in (self._offsets, self._sizes, self._rooms))
+        self._numbers.keep(stay)
 
     def look(self, groups: Words, froms: Words, tos: Words) -> Words:
         """Look at the windows that begin within froms..tos in each group. Returns: (n, 8) events counted anew."""
@@ -148,7 +133,7 @@ class Timeline:
             return np.zeros((0, WIDTH), np.int64)
         largest = int(self._sizes[groups].max())
         scratch = np.empty((2, max(largest, 64)), np.int64)
-        table = np.zeros((_power(2 * largest) if self._rule[0] == windows.VALUE_COUNT else 0, 3), np.int64)
+        table = np.zeros((power_of_two(2 * largest) if self._rule[0] == windows.VALUE_COUNT else 0, 3), np.int64)
         found = np.empty(int(self._sizes[groups].sum()), np.int64)
         count = windows.evaluate(
             self._events, self._offsets, self._sizes, groups, froms, tos, self._rule, scratch, table, found
@@ -163,7 +148,3 @@ class Timeline:
 def _doubled(needed: Words) -> Words:
     """Powers of two with room for as many."""
     return np.maximum(SMALLEST_ROOM, 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64))
-
-
-def _power(number: int) -> int:
-    return 1 << max(4, (number - 1).bit_length())

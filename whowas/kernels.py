@@ -28,6 +28,7 @@ SOURCES = (
     "enrich/lookup.py",
     "enrich/exclusion.py",
     "enrich/numbered.py",
+    "detect/sifting.py",
     "detect/windows.py",
 )
 

@@ -14,8 +14,8 @@ from stream.conftest import Start
 from stream.flow_records import count, produce, record, serials
 from stream.workers import details, wait_until
 
+from whowas.streaming.holding import POLL_MOST
 from whowas.streaming.unread import MOST_RECORDS
-from whowas.streaming.worker import POLL_MOST
 
 Tables = dict[str, dict[str, Any]]
 STRANGE = [b"", b"\x00\xff" * 50, b'{"who": "knows"}']

@@ -6,30 +6,27 @@ and `reload`.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter, deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.compute as pc
 
 from ingest import kafka as kafka_in
-from ingest.folder import FolderConsumer, FolderOptions
-from ingest.places import Places
-from sinks import kafka as kafka_out
-from sinks.dead_letters import DeadLetterFiles
+from ingest.folder import FolderConsumer
 from sinks.kafka_topics import describe
-from sinks.ranges import RangeFiles
 from whowas.brokers import Partition, Piece
 from whowas.config import load
-from whowas.errors import ConfigError, WhowasError
+from whowas.errors import WhowasError
 from whowas.metrics import Histogram
-from whowas.settings import Input, StreamConfig
+from whowas.settings import StreamConfig
+from whowas.streaming import assembling
 from whowas.streaming.changes import changed
 from whowas.streaming.claiming import Claiming
-from whowas.streaming.delivery import Delivery, Outputs
+from whowas.streaming.delivery import Delivery
+from whowas.streaming.holding import Held
 from whowas.streaming.knowing import Knowledge, replica_of
 from whowas.streaming.lanes import Chunk, Lane
 from whowas.streaming.reading import Parsing
@@ -37,13 +34,8 @@ from whowas.streaming.troubles import Troubles
 from whowas.streaming.unread import Unread
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
-if TYPE_CHECKING:
-    from whowas.streaming.judging import Judging
-
 POLL_SECONDS = 0.1
-POLL_MOST = 50_000
 NAMED_AT_ONCE = 50_000
-LAG_EVERY_SECONDS = 5.0
 RELOAD_EVERY_SECONDS = 2.0
 STOP_SECONDS = 5.0
 COMMIT_SECONDS = 2.0
@@ -60,30 +52,27 @@ class Worker:
         self._ended = False
         self._troubles = Troubles()
         self._reload_trouble = ""
-        self._lanes: dict[Partition, Lane] = {}
+        self._held = Held(config.naming.held_rows)
+        self._lanes = self._held.lanes
         # A client may call from a thread of its own: a deque is appended to and taken from in one step.
         self._changes: deque[tuple[str, list[Partition]]] = deque()
-        self._delivery: Delivery | None = None
-        self._paused = False
         self._provisional: dict[int, Any] = {}
-        self._lags: dict[Partition, int] = {}
         self._probed: list[Partition] = []
-        self._lag_due = self._delivered_at = 0.0
+        self._delivered_at = 0.0
         self._alive_at = time.monotonic()
         self._delivery_seconds = Histogram()
         self._parsing = Parsing(config.input, config.naming.publication_seconds)
         letters = config.dead_letters
         self._unread = Unread(self._parsing, bool(letters.folder or letters.topic))
-        self._stuck: set[Partition] = set()
         self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
         self._knowledge: Knowledge | None = None
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""
-        self._outputs = _outputs(config)
+        self._outputs = assembling.outputs(config)
         latest = config.input.folder is None and config.input.start == "latest"
         self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
         self._consumer: kafka_in.Consumer | None = None
-        self._files_seen, self._looked_at = _versions(config), time.monotonic()
+        self._files_seen, self._looked_at = assembling.versions(config), time.monotonic()
 
     # What other threads may call.
 
@@ -105,10 +94,12 @@ class Worker:
             state=state,
             reason=reason,
             counts=self.counts,
-            held=self._held(),
-            held_records=self._held_records(),
+            held=self._held.weight(),
+            held_records=self._held.records(),
             capacity=self._config.naming.held_rows,
-            partitions=tuple(LagVitals(one.partition, one.claimed, self._lags.get(one.partition)) for one in lanes),
+            partitions=tuple(
+                LagVitals(one.partition, one.claimed, self._held.lags.get(one.partition)) for one in lanes
+            ),
             watermark_us=knowledge.watermark_us if knowledge else 0,
             history_trouble=knowledge.trouble if knowledge else "",
             reload_trouble=self._reload_trouble,
@@ -117,7 +108,7 @@ class Worker:
             files=parquet.files_written if parquet else 0,
             bytes=parquet.bytes_written if parquet else 0,
             delivery_seconds=self._delivery_seconds,
-            undelivered=self._undelivered_records(),
+            undelivered=self._held.undelivered_records(),
             unread=dict(self._consumer.unknown) if isinstance(self._consumer, FolderConsumer) else {},
             replica=self._replica.vitals() if self._replica is not None else None,
             judging=self._outputs.judging.vitals() if self._outputs.judging is not None else None,
@@ -131,7 +122,7 @@ class Worker:
         if trouble is not None:
             return trouble
         reading = self._lanes or isinstance(self._consumer, FolderConsumer)
-        return ("full" if self._paused else "reading" if reading else "starting"), self._catching_up
+        return ("full" if self._held.full else "reading" if reading else "starting"), self._catching_up
 
     # The loop.
 
@@ -166,8 +157,9 @@ class Worker:
                 if self._outputs.transactions:
                     # Ends what a worker of this name left open, which would keep the offsets back.
                     self._outputs.producer(transactional=True)
-                consumer = self._connect()
-                self._probed = [_first_partition(consumer, topic) for topic in self._config.input.topics][:1]
+                owning = kafka_in.Owning(self._gained, self._lost)
+                consumer = assembling.consumer(self._config, self._outputs, owning, self._parsing.options)
+                self._probed = assembling.first_partitions(consumer, self._config.input.topics)
                 self._consumer = consumer
 
     def _catch_up(self) -> bool:
@@ -182,34 +174,11 @@ class Worker:
         self._catching_up = ""
         return not self._stopping.is_set()
 
-    def _connect(self) -> kafka_in.Consumer:
-        told = self._config
-        if told.input.folder is not None:
-            return self._open_folder(told.input)
-        wanted = kafka_in.Subscription(told.input.topics, told.input.group, told.input.start)
-        owning = kafka_in.Owning(
-            lambda gained: self._changes.append(("gained", gained)), lambda lost: self._changes.append(("lost", lost))
-        )
-        return kafka_in.connect(told.kafka.client, told.kafka.options, wanted, owning)
-
-    def _open_folder(self, told: Input) -> kafka_in.Consumer:
-        assert told.folder is not None
-        assert self._outputs.parquet is not None
-        places = Places(self._outputs.parquet.home / "files.db")
-        form = None if told.format == "auto" else told.format
-        options = FolderOptions(told.folder, form, told.settled_seconds, told.start == "latest", self._parsing.options)
-        return FolderConsumer(
-            options,
-            places,
-            lambda gained: self._changes.append(("gained", gained)),
-            lambda lost: self._changes.append(("lost", lost)),
-        )
-
     def _round(self, consumer: kafka_in.Consumer) -> None:
         self._alive_at = time.monotonic()
         pieces: list[Piece] = []
         with self._troubles.trying("poll"):
-            pieces = consumer.poll(POLL_SECONDS, self._room())
+            pieces = consumer.poll(POLL_SECONDS, self._held.room())
         self._rebalance()
         self._claim(consumer)
         self._take(pieces)
@@ -219,12 +188,18 @@ class Worker:
         self._deliver(consumer)
         if self._outputs.judging is not None:
             self._outputs.judging.look()
-        self._pace(consumer)
+        self._held.pace(consumer, self._unread.stuck)
         self._ask_lag(consumer)
         if not self._troubles.may("poll"):
             self._stopping.wait(POLL_SECONDS)
 
     # Partitions come and go.
+
+    def _gained(self, partitions: list[Partition]) -> None:
+        self._changes.append(("gained", partitions))
+
+    def _lost(self, partitions: list[Partition]) -> None:
+        self._changes.append(("lost", partitions))
 
     def _topic_id(self, topic: str) -> str:
         told = self._config
@@ -235,7 +210,7 @@ class Worker:
         while self._changes:
             word, partitions = self._changes.popleft()
             self.counts.rebalances += 1
-            self._paused = False
+            self._held.full = False
             for one in partitions:
                 self._forget(one)
                 if word == "gained":
@@ -243,12 +218,12 @@ class Worker:
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
-        lot = self._delivery.forget(partition) if self._delivery is not None else None
+        lot = self._held.delivery.forget(partition) if self._held.delivery is not None else None
         if lane is not None:
             self.counts.forgotten[partition.topic] += lane.records + (lot.records() if lot else 0)
             for chunk in lane.waiting:
                 self._provisional.pop(id(chunk), None)
-        self._lags.pop(partition, None)
+        self._held.lags.pop(partition, None)
         self._parsing.forget(partition)
         if self._outputs.parquet is not None:
             self._outputs.parquet.release(partition)
@@ -295,7 +270,7 @@ class Worker:
         assert self._knowledge is not None
         self._knowledge.refresh()
         if time.monotonic() - self._looked_at > RELOAD_EVERY_SECONDS:
-            self._looked_at, versions = time.monotonic(), _versions(self._config)
+            self._looked_at, versions = time.monotonic(), assembling.versions(self._config)
             if versions != self._files_seen:
                 self._files_seen = versions
                 self._reloading.set()
@@ -374,15 +349,15 @@ class Worker:
     # Named flows are delivered.
 
     def _deliver(self, consumer: kafka_in.Consumer) -> None:
-        if self._delivery is None and self._due():
-            lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
-            self._delivery = Delivery(self._outputs, lots) if lots else None
+        if self._held.delivery is None and self._due():
+            lots = self._held.take_ready()
+            self._held.delivery = Delivery(self._outputs, lots) if lots else None
             self._delivered_at = time.monotonic()
         self._push(consumer)
 
     def _push(self, consumer: kafka_in.Consumer) -> None:
         """Go on with the delivery, where it is not to wait after a failure."""
-        delivery, written = self._delivery, False
+        delivery, written = self._held.delivery, False
         if delivery is None or not self._troubles.may("output"):
             return
         with self._troubles.trying("output"):
@@ -396,13 +371,13 @@ class Worker:
         """Partitions of which more is to come than was delivered: event time must not run ahead of them."""
         if self._config.input.folder is not None:
             return [one.partition for one in list(self._lanes.values()) if one.weight > 0]
-        return [one for one in list(self._lanes) if self._lags.get(one, 1) > 0]
+        return [one for one in list(self._lanes) if self._held.lags.get(one, 1) > 0]
 
     def _due(self) -> bool:
         ready = sum(one.ready_weight for one in self._lanes.values())
         parquet = self._config.parquet
         seconds, rows = (parquet.flush_seconds, parquet.flush_rows) if parquet else (1.0, 50_000)
-        full = self._held() >= self._config.naming.held_rows
+        full = self._held.weight() >= self._config.naming.held_rows
         return ready > 0 and (full or ready >= rows or time.monotonic() - self._delivered_at > seconds)
 
     def _done(self, delivery: Delivery) -> None:
@@ -411,65 +386,15 @@ class Worker:
         self.counts.repeated.update(delivery.repeated)
         self.counts.deliveries += 1
         self._delivery_seconds.add(time.monotonic() - delivery.began)
-        self._delivery = None
-
-    def _held(self) -> int:
-        waiting = sum(one.weight for one in list(self._lanes.values()))
-        return waiting + (self._delivery.weight() if self._delivery else 0)
-
-    def _held_records(self) -> int:
-        delivery = self._delivery
-        waiting = sum(one.records for one in list(self._lanes.values()))
-        return waiting + (sum(lot.records() for lot in list(delivery.lots.values())) if delivery else 0)
-
-    def _undelivered_records(self) -> int:
-        delivery = self._delivery
-        ready = sum(one.chunk.records for lane in list(self._lanes.values()) for one in list(lane.ready))
-        return ready + (sum(lot.records() for lot in list(delivery.lots.values())) if delivery else 0)
-
-    def _room(self) -> int:
-        """How many records may come with one poll."""
-        most = self._config.naming.held_rows
-        return min(POLL_MOST, max(most - self._held(), most // 10, 1))
-
-    def _pace(self, consumer: kafka_in.Consumer) -> None:
-        """Stop reading while too much is held: Kafka keeps the rest. Polling goes on, or the group gives us up."""
-        held, most = self._held(), self._config.naming.held_rows
-        if held >= most:
-            # Again each time: a partition that came meanwhile would run on.
-            consumer.pause(list(self._lanes))
-            self._paused = True
-        elif self._paused and held < most * 0.8:
-            consumer.resume(list(self._lanes))
-            self._paused = False
-        stuck = self._unread.stuck & self._lanes.keys()
-        if stuck:
-            consumer.pause(stuck)
-        if not self._paused and self._stuck - stuck:
-            consumer.resume(self._stuck - stuck)
-        self._stuck = stuck
+        self._held.delivery = None
 
     def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
-        if (
-            self._config.input.folder is not None
-            or time.monotonic() < self._lag_due
-            or not self._troubles.may("broker")
-        ):
-            return
-        self._lag_due = time.monotonic() + LAG_EVERY_SECONDS
-        with self._troubles.trying("broker"):
-            # Without partitions the broker is asked too: it may be why there are none.
-            for one, (_, end) in consumer.bounds(list(self._lanes) or self._probed).items():
-                if one in self._lanes:
-                    self._lags[one] = max(end - self._undelivered(self._lanes[one], end), 0)
-
-    def _undelivered(self, lane: Lane, end: int) -> int:
-        """The first offset that is not done with; the end where nothing was read yet."""
-        lot = self._delivery.lots.get(lane.partition) if self._delivery else None
-        parts = [*(lot.parts if lot else ()), *lane.ready]
-        chunks = [one.chunk for one in parts[:1]] or [one for one, _ in zip(lane.waiting, range(1), strict=False)]
-        return chunks[0].first if chunks else lane.next if lane.next >= 0 else end
+        kafka = self._config.input.folder is None
+        if kafka and self._troubles.may("broker") and self._held.lag_is_due():
+            with self._troubles.trying("broker"):
+                # Without partitions the broker is asked too: it may be why there are none.
+                self._held.ask_lags(consumer, self._probed)
 
     # The end.
 
@@ -478,16 +403,16 @@ class Worker:
         until, pushed = time.monotonic() + STOP_SECONDS, False
         self._troubles.hurry()
         while self._consumer is not None and time.monotonic() < until:
-            if self._delivery is None:
-                lots = [lot for lane in self._lanes.values() if (lot := lane.take_ready()) is not None]
+            if self._held.delivery is None:
+                lots = self._held.take_ready()
                 if not lots:
                     break
-                self._delivery = Delivery(self._outputs, lots)
+                self._held.delivery = Delivery(self._outputs, lots)
             self._push(self._consumer)
             if not pushed:
                 # What took long to write is not to be done again for want of a moment to commit it.
                 until, pushed = max(until, time.monotonic() + COMMIT_SECONDS), True
-            if self._delivery is not None:
+            if self._held.delivery is not None:
                 # Nothing is taken of what this brings; answers to commits come with it.
                 with self._troubles.trying("poll"):
                     self._consumer.poll(POLL_SECONDS, 1)
@@ -507,15 +432,6 @@ class Worker:
             self._replica.close()
 
 
-def _first_partition(consumer: kafka_in.Consumer, topic: str) -> Partition:
-    """Return a partition of a topic. Raises: ConfigError where there is no such topic."""
-    found = consumer.partitions(topic)
-    if not found:
-        consumer.close()
-        raise ConfigError(f"cannot read topic '{topic}': the broker has no such topic; create it, or see [input]")
-    return found[0]
-
-
 def _behind(piece: Piece, offset: int) -> Piece:
     """What of a piece lies at or behind an offset."""
     if not piece.offsets or piece.offsets[0] >= offset:
@@ -528,47 +444,3 @@ def _count_confidence(counts: Counter[str], named: Any) -> None:
     for side in ("src", "dst"):
         for one in pc.value_counts(named[f"{side}_confidence"]).to_pylist():
             counts[one["values"] or "unknown"] += one["counts"]
-
-
-def _outputs(config: StreamConfig) -> Outputs:
-    out, letters = config.kafka_output, config.dead_letters
-    options = {**config.kafka.options, **(out.options if out else {})}
-    name = (out.transactional_id if out else None) or f"whowas-{config.input.group}-{os.uname().nodename}"
-
-    def producer(transactional_id: str | None) -> kafka_out.Producer:
-        return kafka_out.connect(config.kafka.client, options, transactional_id)
-
-    return Outputs(
-        RangeFiles(config.parquet.folder, config.input.group) if config.parquet else None,
-        out,
-        DeadLetterFiles(letters.folder) if letters.folder else None,
-        letters.topic,
-        producer,
-        name,
-        _judging(config),
-    )
-
-
-def _judging(config: StreamConfig) -> Judging | None:
-    """Rules are a large import, and an extra."""
-    if config.rules is None:
-        return None
-    from whowas.streaming.judging import Judging
-
-    return Judging(config)
-
-
-def _versions(config: StreamConfig) -> list[int]:
-    """What tells that a file was changed."""
-    found = []
-    paths = [config.path, config.naming.networks]
-    if config.rules is not None:
-        from whowas.streaming.judging import files_of
-
-        paths += files_of(config.rules)
-    for path in paths:
-        try:
-            found.append(os.stat(path).st_mtime_ns if path else 0)
-        except OSError:
-            found.append(0)
-    return found
