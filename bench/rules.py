@@ -4,8 +4,9 @@ The pack's rules and made-up ones beside them, over named flows of a cluster in 
 others all day, and one flow in a thousand is odd.
 
 speed: matching, judging, telling and committing to a state on disk, flows a core-second, beside the same conditions as
-one DuckDB query a rule. latency: 10,000 flows a second in real time, from a batch's coming until its findings are there
-and its progress is durable. week: seven days of flows; the state's file and the process's memory after each.
+one DuckDB query a rule, in turns, of which the best counts. latency: 10,000 flows a second in real time, from a batch's
+coming until its findings are there and its progress is durable. week: seven days of flows; the state's file and the
+process's memory after each.
 """
 
 from __future__ import annotations
@@ -181,6 +182,19 @@ def speed(folder: Path, ruleset: RuleSet, flows: list[Any]) -> dict[str, Any]:
     }
 
 
+def turns(folder: Path, ruleset: RuleSet, flows: list[Any], count: int) -> dict[str, Any]:
+    """Measure several times, ours and the peer in turns: what else runs on the machine only ever takes time."""
+    found = []
+    for number in range(count):
+        place = folder / f"turn-{number}"
+        place.mkdir()
+        found.append(speed(place, ruleset, flows))
+    best = max(found, key=lambda one: float(one["flows_a_core_second"]))
+    peers = [float(one["duckdb_one_query_a_rule_flows_a_core_second"]) for one in found]
+    all_turns = [float(one["flows_a_core_second"]) for one in found]
+    return best | {"duckdb_one_query_a_rule_flows_a_core_second": max(peers), "turns": all_turns}
+
+
 def one_query_a_rule(ruleset: RuleSet, flows: list[Any]) -> float:
     """The peer: each rule's condition as a query of its own over the same rows. It judges and keeps nothing."""
     database = duckdb.connect(config={"threads": 1})
@@ -267,7 +281,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("speed", "latency", "week"), action="append")
     parser.add_argument("--rules", type=int, default=200, help="rules and correlations together")
     parser.add_argument("--rows", type=int, default=32_768, help="rows of a batch")
-    parser.add_argument("--batches", type=int, default=12)
+    parser.add_argument("--batches", type=int, default=24)
+    parser.add_argument("--turns", type=int, default=3, help="of speed; the best counts, of the peer too")
     parser.add_argument("--rate", type=int, default=10_000, help="of latency: flows a second")
     parser.add_argument("--seconds", type=int, default=20, help="of latency: how long")
     parser.add_argument("--day", type=int, default=1_000_000, help="of week: flows a day")
@@ -279,7 +294,7 @@ def main() -> None:
         flows = named(folder, told.rows, batches)
         for part in told.part or ("speed", "latency", "week"):
             if part == "speed":
-                found: Any = speed(folder, ruleset, flows[: told.batches])
+                found: Any = turns(folder, ruleset, flows[: told.batches], told.turns)
             elif part == "latency":
                 found = latency(folder, ruleset, flows, told.rate, told.seconds)
             else:

@@ -24,6 +24,8 @@ Words = npt.NDArray[np.int64]
 ROW_BITS = 32
 ROW = (1 << ROW_BITS) - 1
 CACHED_ROWS = 200_000
+# What a block at hand costs beside its rows, counted in rows: it has half a hundred columns, however few its rows are.
+BLOCK_ROWS = 500
 CACHED_FLOWS = 4096
 SPARSE = 4
 
@@ -183,9 +185,9 @@ class EvidenceRows:
     def _keep(self, number: int, rows: Words, batch: Any) -> tuple[Words, Any]:
         """Have a block at hand; the ones not looked at for longest go. Evidence is mostly of the last minutes."""
         self._read[number] = rows, batch
-        self._read_rows += len(rows)
+        self._read_rows += len(rows) + BLOCK_ROWS
         while self._read_rows > CACHED_ROWS and len(self._read) > 1:
-            self._read_rows -= len(self._read.popitem(last=False)[1][0])
+            self._read_rows -= len(self._read.popitem(last=False)[1][0]) + BLOCK_ROWS
         return rows, batch
 
 
