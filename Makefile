@@ -96,7 +96,7 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/stream/test_delivery.py -k kills
-	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/stream/test_outputs.py tests/stream/test_rules.py tests/chain
+	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/stream/test_outputs.py tests/stream/test_rules.py tests/topic/test_kills.py tests/chain
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 clean:  ## Remove what was made

@@ -17,7 +17,7 @@ from stream.conftest import Start
 from stream.flow_records import count, produce, record, serials
 from stream.workers import Process, wait_until
 
-KILLS = int(os.environ.get("WHOWAS_KILLS", "12"))
+KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
 FLOWS = int(os.environ.get("WHOWAS_FLOWS", "30000"))
 
 

@@ -22,7 +22,7 @@ from detect.judging import Judge
 from detect.sigma import load
 from detect.state import State
 
-KILLS = int(os.environ.get("WHOWAS_KILLS", "4"))
+KILLS = int(os.environ.get("WHOWAS_KILLS", "3"))
 FLOWS = 1000 * KILLS
 Tables = dict[str, dict[str, Any]]
 

@@ -81,14 +81,14 @@ def test_what_cannot_be_held_waits_in_kafka(
     with EvidenceStore(tmp_path / "h.db", write=True) as store:
         bookmarks(store, 0.5)
         for partition in range(3):
-            produce(broker, topic, [record(partition * 30_000 + n, AT) for n in range(30_000)], partition)
+            produce(broker, topic, [record(partition * 10_000 + n, AT) for n in range(10_000)], partition)
         worker = start()
         full = wait_until(lambda: [line for line in worker.lines() if line["state"] == "full"], worker)[0]
         assert 2000 <= full["held_rows"] <= 4_000
         bookmarks(store, 100)
-        wait_until(lambda: count(tmp_path / "named") == 90_000, worker)
+        wait_until(lambda: count(tmp_path / "named") == 30_000, worker)
     assert worker.stop() == 0, worker.told()
-    assert serials(tmp_path / "named") == dict.fromkeys(range(90_000), 1)
+    assert serials(tmp_path / "named") == dict.fromkeys(range(30_000), 1)
 
 
 def test_networks_are_taken_over_without_loss(

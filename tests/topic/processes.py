@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ from topic.teller import Teller
 
 from whowas.evidence_topic import Replica, TopicSettings
 
-TOTAL = 12_000
+KILLS = int(os.environ.get("WHOWAS_KILLS", "4"))
+TOTAL = 1500 * KILLS
 
 
 def tell(path: str, settings: TopicSettings) -> None:

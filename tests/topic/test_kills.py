@@ -17,7 +17,7 @@ import pytest
 from servers.broker import Broker
 from store.streams import fresh_view
 from store.written import numbered
-from topic.processes import TOTAL
+from topic.processes import KILLS, TOTAL
 from topic.teller import caught_up
 from topic.telling import events
 
@@ -25,8 +25,6 @@ from enrich.evidence import EvidenceStore
 from enrich.replica import position
 from whowas.errors import StoreError
 from whowas.evidence_topic import TopicSettings
-
-KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
 
 
 class Process(NamedTuple):
