@@ -107,11 +107,7 @@ def needed(condition: Condition) -> tuple[Condition, ...]:
 
 def enough(condition: Condition) -> tuple[Condition, ...]:
     """Return conditions of which at least one holds exactly if this one does."""
-    if isinstance(condition, Some):
-        return tuple(one for part in condition.parts for one in enough(part))
-    if isinstance(condition, Not) and isinstance(condition.part, All):
-        return tuple(one for part in condition.part.parts for one in enough(not_(part)))
-    return (condition,)
+    return tuple(not_(one) for one in needed(not_(condition)))
 
 
 def columns_of(condition: Condition) -> frozenset[str]:
