@@ -48,9 +48,9 @@ coverage: $(VENV)/.dev  ## Run every test and report branch coverage
 
 .PHONY: servers
 servers:  ## Build a real Kubernetes control plane and goflow2, and fetch a Kafka broker, for the tests; once (some eight minutes)
-	@$(PYTHON) tests/servers/build.py
-	@PYTHONPATH=tests $(PYTHON) -m servers.build_kafka
-	@PYTHONPATH=tests $(PYTHON) -m servers.build_goflow2
+	@PYTHONPATH=tests $(PYTHON) -m support.servers.build
+	@PYTHONPATH=tests $(PYTHON) -m support.servers.build_kafka
+	@PYTHONPATH=tests $(PYTHON) -m support.servers.build_goflow2
 
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)
@@ -94,9 +94,9 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 
 soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a stream killed a hundred times, then an hour of kills on a real control plane (MINUTES=60)
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
-	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/recorder/test_kills.py
-	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/stream/test_delivery.py -k kills
-	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/stream/test_outputs.py tests/stream/test_rules.py tests/topic/test_kills.py tests/chain
+	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/recorder/test_kills.py
+	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
+	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/chain
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 clean:  ## Remove what was made

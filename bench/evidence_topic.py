@@ -25,7 +25,7 @@ def observations(pods: int) -> list[Any]:
     """A made-up day of pods, decoded as the recorder decodes it."""
     from fill_store import lines_of
 
-    from ingest.cluster.read import _event, _one
+    from ingest.cluster.evidence.reader import _event, _one
 
     lines = lines_of(pods, 2_000, ("made", "runs", "ends", "gone"), True)
     return [_one(line, "", None) for line in map(_event, lines) if line is not None]
@@ -38,8 +38,8 @@ def groups(told: list[Any]) -> Iterator[list[Any]]:
 
 def write(path: Path, told: list[Any], outbox: bool) -> float:
     """Seconds to write all of it."""
-    from enrich.evidence import EvidenceStore
-    from ingest.cluster.messages import to_messages
+    from enrich.store.evidence_store import EvidenceStore
+    from ingest.cluster.evidence.messages import to_messages
 
     with EvidenceStore(path, write=True, pack=to_messages if outbox else None) as store:
         if store.outbox is not None:
@@ -52,8 +52,8 @@ def write(path: Path, told: list[Any], outbox: bool) -> float:
 
 def snapshot(path: Path) -> tuple[float, int]:
     """Seconds to put all of a store into messages, and their bytes."""
-    from enrich.evidence import EvidenceStore
-    from ingest.cluster.messages import to_messages
+    from enrich.store.evidence_store import EvidenceStore
+    from ingest.cluster.evidence.messages import to_messages
 
     took, size = 0.0, 0
     with EvidenceStore(path, write=True, pack=to_messages) as store:
@@ -69,7 +69,7 @@ def snapshot(path: Path) -> tuple[float, int]:
 
 def send(path: Path, settings: Any) -> float:
     """Seconds to send what lies in an outbox."""
-    from topic.teller import Teller
+    from support.evidence_topic.teller import Teller
 
     began = time.process_time()
     with Teller(path, settings) as teller:
@@ -93,9 +93,9 @@ def main() -> None:
     parser.add_argument("pods", type=int, nargs="?", default=20_000)
     parser.add_argument("--client", default="kafka-python")
     asked = parser.parse_args()
-    from servers.broker import Broker
+    from support.servers.broker import Broker
 
-    from enrich.outbox import OutboxReader
+    from enrich.store.outbox import OutboxReader
     from whowas.evidence_topic import TopicSettings
 
     told = observations(asked.pods)

@@ -37,7 +37,7 @@ def lines_of(pods: int, slots: int, stages: tuple[str, ...], realistic: bool) ->
 
 def _padding() -> str:
     """The fields of a real pod's spec that whowas does not read."""
-    from servers import pods
+    from support.servers import pods
 
     spec = pods.realistic("billing-api-6c9f7d5b8-abcde")["spec"]
     several = [{**spec["containers"][0], "name": f"init-{number}"} for number in range(4)]
@@ -47,9 +47,9 @@ def _padding() -> str:
 
 def fill(path: Path, every: Iterator[bytes]) -> dict[str, object]:
     """Decode, write, pack: only these are on the clock."""
-    from enrich.evidence import EvidenceStore
-    from enrich.upkeep import compact
-    from ingest.cluster.read import _event, _one
+    from enrich.store.evidence_store import EvidenceStore
+    from enrich.store.prune import compact
+    from ingest.cluster.evidence.reader import _event, _one
 
     took = dict.fromkeys(("decode", "write", "pack", "compact"), 0.0)
     events, read, slowest = 0, 0, 0.0

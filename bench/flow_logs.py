@@ -2,7 +2,8 @@
 
     python -m bench.flow_logs [--rows 20000]
 
-CPU time (user and system) of one process, best of several turns, us a record. The records are those of tests/records.
+CPU time (user and system) of one process, best of several turns, us a record.
+The records are those of tests/support/flow_logs.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "records"))
+sys.path.insert(0, str(ROOT / "tests"))
 TURNS = 7
 
 
@@ -49,7 +50,7 @@ def varied(value: bytes, number: int, form: str) -> bytes:
 
 def formats(rows: int) -> dict[str, tuple[int, float]]:
     """Bytes and cost of a record of each format, values to record batches of flows."""
-    from flow_logs import EXAMPLES
+    from support.flow_logs import EXAMPLES
 
     from ingest.records import Ids, Values, reader_for
 
@@ -69,7 +70,7 @@ def parsers(rows: int) -> dict[str, float]:
     import msgspec
     import pyarrow as pa
     import pyarrow.json as pj
-    from flow_logs import line, netobserv
+    from support.flow_logs import line, netobserv
 
     from ingest.records import Values
     from ingest.records.fields import Plan, read_json

@@ -17,14 +17,14 @@ from load_history import peak_mb
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ingest.cluster.connect import connect
+from ingest.cluster.watch.api_client import connect
 
 
 def ours(kubeconfig: str, store: str) -> int:
     """List into the store, in batches of 2,000, as the recorder does."""
     from watch_speed import Enough, stream
 
-    from enrich.evidence import EvidenceStore
+    from enrich.store.evidence_store import EvidenceStore
     from whowas.observation import Observation
 
     waiting: list[Observation] = []
@@ -72,7 +72,7 @@ def main() -> None:
     ways: dict[str, Callable[[str, str], int]] = {"ours": ours, "raw": raw, "models": models}
     name, kubeconfig, *store = sys.argv[1:]
     # What is imported, by the client also at its first call, is on nobody's clock.
-    for module in ("kubernetes.client", "watch_speed", "enrich.evidence"):
+    for module in ("kubernetes.client", "watch_speed", "enrich.store.evidence_store"):
         importlib.import_module(module)
     client = importlib.import_module("kubernetes.client")
     client.CoreV1Api(client.ApiClient(connect(kubeconfig, None).load())).list_pod_for_all_namespaces(limit=1)

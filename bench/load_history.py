@@ -76,8 +76,8 @@ def lookups(history: Any) -> dict[str, float]:
 
 def main() -> None:
     """Load once, measure, print."""
-    from enrich.history import derive
-    from enrich.stored import StoredHistory
+    from enrich.history.history import derive
+    from enrich.history.stored import StoredHistory
 
     # Imports and compiled kernels are nobody's holds.
     nothing = derive([]).cluster(None)

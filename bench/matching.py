@@ -103,7 +103,7 @@ def wide(ruleset: Any, flows: list[Any]) -> tuple[float, int]:
 
 def measured(told: argparse.Namespace, pairs: str, folder: Path) -> dict[str, Any]:
     """One set of flows."""
-    from detect.matching import Matcher
+    from detect.matching.matcher import Matcher
     from detect.sigma import load
 
     flows = named(told.rows, told.batches, pairs, folder)

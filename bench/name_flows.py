@@ -107,7 +107,7 @@ def _addresses(words: list[str], numbers: Numbers) -> tuple[Any, Any]:
 
 def history(folder: Path, day: Day) -> Any:
     """The history of a made-up day."""
-    from whowas.asking import load_history
+    from whowas.history.queries import load_history
 
     path = folder / "evidence.jsonl"
     write_evidence(path, day)
@@ -129,7 +129,7 @@ class Clock:
 
 def once(namer: Any, flows: list[Any], out: Path) -> dict[str, float]:
     """Name and write all batches. Returns: microseconds a flow, by step; bytes a flow."""
-    from sinks.parquet import ParquetSink
+    from sinks.flows.parquet import ParquetSink
 
     clock, sink = Clock(), ParquetSink(out, "bench")
     sink.check()

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq  # noqa: E402
 from cluster_day import make_day  # noqa: E402
 from name_flows import HOLDS, SLOTS, history, traffic  # noqa: E402
 
-from sinks.encoding import SEARCHED, SEARCHED_BYTES, spread, writer_options  # noqa: E402
-from sinks.ordering import in_order  # noqa: E402
+from sinks.flows.parquet_encoding import SEARCHED, SEARCHED_BYTES, spread, writer_options  # noqa: E402
+from sinks.flows.sorting import in_order  # noqa: E402
 from whowas.schema import plain  # noqa: E402
 
 ROWS, FILES = 65_536, 48

@@ -31,13 +31,13 @@ import pyarrow as pa  # noqa: E402
 from cluster_day import DAY_START_US, DAY_US, make_day  # noqa: E402
 from name_flows import HOLDS, SLOTS, history, traffic  # noqa: E402
 
-from detect.judging import Judge  # noqa: E402
-from detect.matching import Matcher  # noqa: E402
+from detect.judge.judge import Judge  # noqa: E402
+from detect.judge.state import State  # noqa: E402
+from detect.matching.matcher import Matcher  # noqa: E402
 from detect.model import RuleSet  # noqa: E402
 from detect.pack import rule_paths  # noqa: E402
 from detect.sigma import load  # noqa: E402
 from detect.site import load_site  # noqa: E402
-from detect.state import State  # noqa: E402
 from whowas.schema import plain  # noqa: E402
 
 ODD = 0.001

@@ -68,8 +68,8 @@ def store(bench: Bench) -> list[Row]:
 def listing(bench: Bench) -> list[Row]:
     """A list of pods from a real apiserver into the store; the recorder's peak memory."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from servers import pods
-    from servers.control_plane import ControlPlane, missing
+    from support.servers import pods
+    from support.servers.control_plane import ControlPlane, missing
 
     if why := missing():
         return [{"program": "a list of pods", "missing": why}]

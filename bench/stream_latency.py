@@ -96,7 +96,7 @@ def _in_files(out: Path, sent: Any) -> Any:
 
 def _in_topic(broker: Any, topic: str, sent: Any) -> Any:
     """The broker says when it wrote a message."""
-    from stream.flow_records import consume
+    from support.streaming.flow_records import consume
 
     delays = []
     for one in consume(broker, topic, len(sent) + FEW):

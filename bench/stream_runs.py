@@ -128,7 +128,7 @@ def tables(setting: Setting, topic: str, client: str, group: str, out: Path) -> 
 @contextmanager
 def workers(told: dict[str, dict[str, Any]], path: Path, count: int = 1) -> Iterator[list[Any]]:
     """Run workers; they are gone afterwards."""
-    from stream.workers import Process, write_config
+    from support.streaming.workers import Process, write_config
 
     config = write_config(path, told)
     started = [Process(config, f"{path.stem}-{number}", PYTHONPATH=str(ROOT)) for number in range(count)]
@@ -164,7 +164,7 @@ def stream(
 
 def _all_there(out: Path, records: int) -> None:
     """A run that lost or doubled something measures nothing."""
-    from stream.flow_records import count
+    from support.streaming.flow_records import count
 
     if (found := count(out)) != records:
         raise RunError(f"{found:,} rows in Parquet, of {records:,} records")
@@ -217,7 +217,7 @@ def peer_read(port: int) -> int:
 
 def run_peer(program: Path, broker: Any, topic: str, kubeconfig: Path, folder: Path, records: int) -> list[Sample]:
     """Let it read a topic to its end. Its output goes nowhere, which costs it least."""
-    from servers.process import free_port
+    from support.servers.process import free_port
 
     port = free_port()
     config = folder / f"peer-{port}.json"

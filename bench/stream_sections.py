@@ -73,7 +73,7 @@ def speed(bench: Bench) -> list[Row]:
 
 def beside(bench: Bench) -> list[Row]:
     """flowlogs-pipeline and we on one topic, in turns. Its ratio is of turns that lie beside each other."""
-    from servers.control_plane import missing
+    from support.servers.control_plane import missing
 
     form, name, program = "NetObserv JSON", "flowlogs-pipeline, JSON to /dev/null", peer()
     why = "" if program else f"it is not there: {PEER_SOURCE}, and name the program in {PEER_VARIABLE}"
@@ -129,9 +129,9 @@ def _speed(bench: Bench, few: str, full: str, client: str) -> Row:
 def _peer_run(bench: Bench, program: Path, few_topic: str, topic: str) -> Row:
     """It on a cluster of as many pods. Its start is what it takes on little."""
     from cluster_day import address
-    from servers import pods
-    from servers.control_plane import ControlPlane
     from stream_records import SLOTS
+    from support.servers import pods
+    from support.servers.control_plane import ControlPlane
 
     setting, records = bench.setting, bench.sizes.records
     with ControlPlane() as cluster:

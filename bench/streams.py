@@ -74,7 +74,7 @@ def say(words: str) -> None:
 
 def measured(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run the sections. One that fails does not take the others along."""
-    from servers.broker import Broker
+    from support.servers.broker import Broker
 
     results: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,13 +16,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from servers import pods
-from servers.control_plane import ControlPlane
+from support.servers import pods
+from support.servers.control_plane import ControlPlane
 
-from ingest.cluster.connect import Connection, connect
-from ingest.cluster.resources import RESOURCES
-from ingest.cluster.states import WatchOptions
-from ingest.cluster.stream import KindStream
+from ingest.cluster.watch.api_client import Connection, connect
+from ingest.cluster.watch.reflector import KindStream
+from ingest.cluster.watch.resources import RESOURCES
+from ingest.cluster.watch.watch_state import WatchOptions
 from whowas.observation import Observation
 
 

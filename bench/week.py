@@ -72,8 +72,8 @@ def ask(store: Path) -> dict[str, float]:
 
 def feed(path: Path, week: Day) -> Iterator[dict[str, Any]]:
     """Write hour by hour; yield a row a day."""
-    from enrich.evidence import EvidenceStore
-    from ingest.cluster.read import _event, _one
+    from enrich.store.evidence_store import EvidenceStore
+    from ingest.cluster.evidence.reader import _event, _one
 
     events, began, cpu = 0, time.perf_counter(), time.process_time()
     with EvidenceStore(path, write=True) as store:

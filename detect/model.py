@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detect.conditions import Condition
+from detect.conditions.tree import Condition
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, the least first."""

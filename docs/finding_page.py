@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from detect import ecs, ocsf, telling
-from detect.attack import VERSION as ATTACK
-from detect.ends import SCORES
 from detect.model import Finding, RuleInfo
-from detect.paging import FEW
-from detect.view_fields import ECS, OCSF, Field
-from sinks.posted import ATTEMPTS
+from detect.views import ecs, ocsf
+from detect.views import text as telling
+from detect.views.alertmanager import FEW
+from detect.views.field_reference import ECS, OCSF, Field
+from detect.views.flow_ends import SCORES
+from detect.views.mitre_attack import VERSION as ATTACK
+from sinks.alerts.http_delivery import ATTEMPTS
 from whowas.schema import CONFIDENCES, table_schema
 
 HEAD = """# Findings

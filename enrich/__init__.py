@@ -6,19 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from enrich.answers import NamingOptions
-    from enrich.history import ClusterHistory, History, derive
-    from enrich.naming import Namer
-    from enrich.networks import Network, load_networks
+    from enrich.history.history import ClusterHistory, History, derive
+    from enrich.naming.flow_namer import Namer
+    from enrich.naming.networks import Network, load_networks
+    from enrich.naming.verdicts import NamingOptions
 
 _ROOMS = {
-    "ClusterHistory": "enrich.history",
-    "History": "enrich.history",
-    "Namer": "enrich.naming",
-    "NamingOptions": "enrich.answers",
-    "Network": "enrich.networks",
-    "derive": "enrich.history",
-    "load_networks": "enrich.networks",
+    "ClusterHistory": "enrich.history.history",
+    "History": "enrich.history.history",
+    "Namer": "enrich.naming.flow_namer",
+    "NamingOptions": "enrich.naming.verdicts",
+    "Network": "enrich.naming.networks",
+    "derive": "enrich.history.history",
+    "load_networks": "enrich.naming.networks",
 }
 
 

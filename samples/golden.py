@@ -28,7 +28,7 @@ def captures() -> list[Path]:
 
 def replayed(capture: Path) -> dict[str, Any]:
     """Replay one capture; the result in rows that do not change with the order of batches."""
-    from whowas.pipeline import Choices, replay_captures
+    from whowas.batch.replay import Choices, replay_captures
 
     history = capture.parent / HISTORIES[capture.parent.name]
     networks = capture.parent / "networks.toml"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from whowas.version import __version__
 
 if TYPE_CHECKING:
-    from whowas.annotating.frames import annotate
-    from whowas.asking import load_history, who
-    from whowas.pipeline import replay
+    from whowas.annotation.frames import annotate
+    from whowas.batch.replay import replay
+    from whowas.history.queries import load_history, who
 
 __all__ = ["__version__", "annotate", "load_history", "replay", "who"]
 
@@ -17,15 +17,15 @@ __all__ = ["__version__", "annotate", "load_history", "replay", "who"]
 def __getattr__(name: str) -> Any:
     """Import what is first used: `whowas --help` must not wait for Arrow and numba."""
     if name in ("load_history", "who"):
-        from whowas import asking
+        from whowas.history import queries
 
-        return getattr(asking, name)
+        return getattr(queries, name)
     if name == "annotate":
-        from whowas.annotating.frames import annotate
+        from whowas.annotation.frames import annotate
 
         return annotate
     if name == "replay":
-        from whowas.pipeline import replay
+        from whowas.batch.replay import replay
 
         return replay
     raise AttributeError(f"module 'whowas' has no attribute '{name}'")

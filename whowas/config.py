@@ -10,8 +10,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from whowas.brokers import Value
 from whowas.errors import ConfigError
+from whowas.kafka import Value
 from whowas.settings import Alerts, HistorySettings, Input, Kafka, Naming, ParquetOutput, Rules, Serving, StreamConfig
 from whowas.toml_files import read_toml
 

@@ -23,13 +23,14 @@ R = TypeVar("R")
 # Every file that holds a kernel or a number that kernels are compiled with; a test compares with what is there.
 SOURCES = (
     "whowas/kernels.py",
+    "ingest/columns/*.py",
     "ingest/packets/*.py",
-    "ingest/records/scan_*.py",
-    "enrich/lookup.py",
-    "enrich/exclusion.py",
-    "enrich/numbered.py",
-    "detect/sifting.py",
-    "detect/windows.py",
+    "ingest/records/kernels/*.py",
+    "enrich/history/lookup.py",
+    "enrich/holds/exclusion.py",
+    "enrich/naming/interning.py",
+    "detect/judge/first_seen_kernel.py",
+    "detect/judge/window_kernels.py",
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
-from whowas.brokers import Value
+from whowas.kafka import Value
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 

@@ -86,7 +86,7 @@ def run(case: Case, seed: int, told: Told) -> Ran:
 
 def _from_audit(played: Played) -> Ran:
     """The same story, known from audit logs alone."""
-    if importlib.util.find_spec("ingest.cluster.audit") is None:
+    if importlib.util.find_spec("ingest.cluster.audit.audit_log") is None:
         return Ran(skipped="audit logs cannot be read yet")
     with tempfile.TemporaryDirectory() as folder:
         paths = write_logs(next(iter(played.worlds.values())), Path(folder))

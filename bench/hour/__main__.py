@@ -24,14 +24,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recorder.manifests import ACCOUNT, NAMESPACE, grant
-from recorder.witness import cursor
-from servers import pods
-from servers.api import Api
-from servers.control_plane import ControlPlane, wait_until
-from servers.dumb_watcher import dumb_watcher
-from servers.kubelet import Churn, kubelet
-from servers.process import Server, free_port
+from support.recorder.manifests import ACCOUNT, NAMESPACE, grant
+from support.recorder.witness import cursor
+from support.servers import pods
+from support.servers.api import Api
+from support.servers.control_plane import ControlPlane, wait_until
+from support.servers.dumb_watcher import dumb_watcher
+from support.servers.kubelet import Churn, kubelet
+from support.servers.process import Server, free_port
 
 from bench.hour.comparing import Findings, compare, keep
 from bench.hour.readers import Asker, Follower

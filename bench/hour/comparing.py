@@ -17,9 +17,9 @@ from typing import Any
 from bench.hour import records
 from bench.hour.readers import holds_of
 from bench.hour.records import Seen, Write
-from enrich.evidence import EvidenceStore
-from enrich.packing import pack
-from enrich.upkeep import problems
+from enrich.store.evidence_store import EvidenceStore
+from enrich.store.packing import pack
+from enrich.store.prune import problems
 from whowas.recorder.writer import stored_bytes
 
 EVENTS = ("ADDED", "MODIFIED", "DELETED")

@@ -71,7 +71,7 @@ class Follower:
 
 def holds_of(history: Any) -> list[tuple[Any, ...]]:
     """Every hold of a history as a row, in one order."""
-    from enrich.holds_table import holds_batches
+    from enrich.history.holds_table import holds_batches
 
     rows = [
         tuple(map(str, one.values()))
@@ -84,7 +84,7 @@ def holds_of(history: Any) -> list[tuple[Any, ...]]:
 
 def follow(path: str) -> dict[str, Any]:
     """Follow until told to stop; then compare with a history that is loaded from scratch."""
-    from enrich.stored import StoredHistory
+    from enrich.history.stored import StoredHistory
 
     leave = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: leave.set())

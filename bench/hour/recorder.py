@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from servers.control_plane import ControlPlane
+from support.servers.control_plane import ControlPlane
 
-from enrich.evidence import EvidenceStore
-from enrich.packing import pack
+from enrich.store.evidence_store import EvidenceStore
+from enrich.store.packing import pack
 from whowas.errors import StoreError
 
 TERMS = 1 / 7

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.manifests import ACCOUNT, NAMESPACE, grant
-from servers.addresses import POLICIES
-from servers.api import Api, ApiError
-from servers.control_plane import ControlPlane, wait_until
-from servers.dumb_watcher import dumb_watcher, settled
-from servers.flags import controller_flags
-from servers.kubelet import Churn, kubelet
-from servers.pods import namespace
-from servers.process import Server
+from support.recorder.manifests import ACCOUNT, NAMESPACE, grant
+from support.servers.addresses import POLICIES
+from support.servers.api import Api, ApiError
+from support.servers.control_plane import ControlPlane, wait_until
+from support.servers.dumb_watcher import dumb_watcher, settled
+from support.servers.flags import controller_flags
+from support.servers.kubelet import Churn, kubelet
+from support.servers.pods import namespace
+from support.servers.process import Server
 
-from enrich.evidence import Cursor, EvidenceStore
+from enrich.store.evidence_store import Cursor, EvidenceStore
 from whowas.errors import StoreError
 
 KINDS = 9

@@ -19,7 +19,7 @@ from bench.churn.times import SECOND, micro
 from bench.churn.truth import NEVER, Hold, Truth
 from bench.real_churn.knowing import Facts, facts_of, holds_of
 from bench.real_churn.playing import CLUSTER, LATE_SECONDS, Recorded
-from whowas.keeping import export_slice
+from whowas.history.import_export import export_slice
 
 INSIDE = 3 * SECOND
 BY_TIME = 12_000

@@ -15,9 +15,9 @@ except ModuleNotFoundError as error:
 del _present
 
 from detect.sigma.cases import Case, CaseFlow  # noqa: E402 - they need pySigma
-from detect.sigma.explaining import explain  # noqa: E402
-from detect.sigma.loading import load  # noqa: E402
-from detect.sigma.refusing import Refusal  # noqa: E402
-from detect.sigma.resolving import Loaded  # noqa: E402
+from detect.sigma.explain import explain  # noqa: E402
+from detect.sigma.loader import load  # noqa: E402
+from detect.sigma.refusals import Refusal  # noqa: E402
+from detect.sigma.resolver import Loaded  # noqa: E402
 
 __all__ = ["Case", "CaseFlow", "Loaded", "Refusal", "explain", "load"]

@@ -19,11 +19,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from detect.fields import RANGED, advice, field
-from detect.sigma.documents import Node
-from detect.sigma.durations import duration_us
-from detect.sigma.header import text, words
-from detect.sigma.refusing import Refused
+from detect.conditions.fields import RANGED, advice, field
+from detect.sigma.metadata import text, words
+from detect.sigma.refusals import Refused
+from detect.sigma.timespans import duration_us
+from detect.sigma.yaml_documents import Node
 from whowas.schema import table_schema
 
 _TIMES = ("start_time", "end_time", "received_time")

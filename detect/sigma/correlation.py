@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detect.fields import advice, field
-from detect.sigma.documents import Node
-from detect.sigma.durations import duration_us
-from detect.sigma.header import columns, text, texts, words
-from detect.sigma.refusing import Refused
+from detect.conditions.fields import advice, field
+from detect.sigma.metadata import columns, text, texts, words
+from detect.sigma.refusals import Refused
+from detect.sigma.timespans import duration_us
+from detect.sigma.yaml_documents import Node
 
 TYPES = ("event_count", "value_count", "temporal", "temporal_ordered")
 OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")

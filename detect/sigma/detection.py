@@ -24,15 +24,15 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import SigmaExists, SigmaExpansion, SigmaRegularExpression, SigmaType
 
-from detect.conditions import NEVER, Condition, all_of, not_, some_of
-from detect.fields import NUMBER, NUMBERS, TIME, Field, advice, field
+from detect.conditions.fields import NUMBER, NUMBERS, TIME, Field, advice, field
+from detect.conditions.tree import NEVER, Condition, all_of, not_, some_of
 from detect.model import Site
 from detect.sigma import modifiers
-from detect.sigma.documents import Node
-from detect.sigma.foreign import Renamed
-from detect.sigma.refusing import Refused
-from detect.sigma.running import Runner
+from detect.sigma.field_mappings import Renamed
+from detect.sigma.refusals import Refused
 from detect.sigma.sql import equals_one_of, pattern, plain, test
+from detect.sigma.sql_check import Runner
+from detect.sigma.yaml_documents import Node
 
 MOST_VALUES = 10_000
 MOST_CONDITION = 4096

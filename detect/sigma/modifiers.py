@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detect.sigma.refusing import Refused
+from detect.sigma.refusals import Refused
 
 _PLACES = frozenset({"contains", "startswith", "endswith"})
 _FLAGS = frozenset({"i", "ignorecase", "m", "multiline", "s", "dotall"})

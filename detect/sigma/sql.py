@@ -25,10 +25,10 @@ from sigma.types import (
     SpecialChars,
 )
 
-from detect.conditions import Atom
-from detect.fields import ADDRESS, FLAG, NUMBER, NUMBERS, RANGED, TEXT, TEXTS, TIME, Field, advice, field
-from detect.literals import bytes_literal, text_literal
-from detect.sigma.refusing import Refused
+from detect.conditions.fields import ADDRESS, FLAG, NUMBER, NUMBERS, RANGED, TEXT, TEXTS, TIME, Field, advice, field
+from detect.conditions.sql_literals import bytes_literal, text_literal
+from detect.conditions.tree import Atom
+from detect.sigma.refusals import Refused
 
 _OPERATORS = {
     CompareOperators.LT: "<",

@@ -1,5 +1,5 @@
 """What the cluster said of itself, in files: objects to observations."""
 
-from ingest.cluster.read import EvidenceProgress, EvidenceReport, in_order, read_observations, together
+from ingest.cluster.evidence.reader import EvidenceProgress, EvidenceReport, in_order, read_observations, together
 
 __all__ = ["EvidenceProgress", "EvidenceReport", "in_order", "read_observations", "together"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ingest.columns.byte_reads import Bytes, Words
 from ingest.files import Input
 from ingest.packets import pcap, pcapng
-from ingest.packets.fields import Bytes, Words
 from ingest.packets.layout import BY_LINK
 from whowas.errors import BrokenInput
 from whowas.stages import Unreadable

@@ -4,31 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.packets.fields import Bytes, Words, bits64, u32, u48
-from ingest.packets.layout import (
-    DST_HI,
-    DST_LO,
-    DST_PORT,
-    FAMILY,
-    HAS_PORTS,
-    ICMP,
-    IP_BYTES,
-    MAC,
-    MAC_PAIR,
-    OUTER_AT,
-    OUTER_FAMILY,
-    PROTOCOL,
-    SRC_HI,
-    SRC_LO,
-    SRC_PORT,
-    TCP_FLAGS,
-    TCP_SEQUENCE,
-    TUNNELS,
-    VLANS,
-    VNI,
-)
-from ingest.packets.network import MAPPED
-from ingest.packets.table import (
+from ingest.columns.byte_reads import Bytes, Words, bits64, u32, u48
+from ingest.packets.flow_table import (
     A_HI,
     A_LO,
     ACTIVE,
@@ -66,6 +43,29 @@ from ingest.packets.table import (
     SYN_KNOWN,
     TAGS,
 )
+from ingest.packets.layout import (
+    DST_HI,
+    DST_LO,
+    DST_PORT,
+    FAMILY,
+    HAS_PORTS,
+    ICMP,
+    IP_BYTES,
+    MAC,
+    MAC_PAIR,
+    OUTER_AT,
+    OUTER_FAMILY,
+    PROTOCOL,
+    SRC_HI,
+    SRC_LO,
+    SRC_PORT,
+    TCP_FLAGS,
+    TCP_SEQUENCE,
+    TUNNELS,
+    VLANS,
+    VNI,
+)
+from ingest.packets.network_layer import MAPPED
 from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ingest.columns.byte_reads import Bytes, Words, u8
 from ingest.packets import layout
-from ingest.packets.fields import Bytes, Words, u8
 from ingest.packets.layout import (
     AH,
     COOKED,
@@ -43,9 +43,9 @@ from ingest.packets.layout import (
     VLAN,
     VXLAN,
 )
-from ingest.packets.link import cooked, cooked2, ethernet, llc, loop, null, raw, vlan
-from ingest.packets.network import ah, ipv4, ipv6, read_addresses
-from ingest.packets.transport import icmp, ports_only, tcp, udp
+from ingest.packets.link_layer import cooked, cooked2, ethernet, llc, loop, null, raw, vlan
+from ingest.packets.network_layer import ah, ipv4, ipv6, read_addresses
+from ingest.packets.transport_layer import icmp, ports_only, tcp, udp
 from ingest.packets.tunnels import geneve, vxlan
 from whowas.kernels import lean_kernel
 

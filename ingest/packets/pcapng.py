@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ingest.packets.fields import Bytes, Words, half, word
+from ingest.columns.byte_reads import Bytes, Words, half, word
 from ingest.packets.pcap import ABSURD, FULL, MORE, PACKET_MOST
 from whowas.kernels import lean_kernel
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from ingest.columns.byte_reads import Words
 from ingest.files import Input, open_input
-from ingest.packets import table as t
+from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, Window, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
-from ingest.packets.conversations import OUT_PER_PACKET, fold
 from ingest.packets.decode import layer_tables
-from ingest.packets.fields import Words
+from ingest.packets.fold import OUT_PER_PACKET, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
-from ingest.packets.links import link_reason
-from ingest.packets.rows import to_batch
+from ingest.packets.link_types import link_reason
+from ingest.packets.to_batch import to_batch
 from ingest.progress import Progress
 from whowas.errors import ConfigError, InputError
 from whowas.stages import FileReport, Position, Report, Unreadable

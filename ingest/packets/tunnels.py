@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.packets.fields import Bytes, Words, u8, u16, u24
+from ingest.columns.byte_reads import Bytes, Words, u8, u16, u24
 from ingest.packets.layout import (
     BY_ETHERTYPE,
     CUT_SHORT,

@@ -3,9 +3,9 @@
 scan_*.py are the kernels, fields.py makes columns of what they find, draft.py checks and builds the batch.
 """
 
-from ingest.records.reading import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values
-from ingest.records.recognise import FORMATS, reader_for
-from ingest.records.source import RecordFiles, RecordSource, holds_records
+from ingest.records.files.source import RecordFiles, RecordSource, holds_records
+from ingest.records.formats.recognise import FORMATS, reader_for
+from ingest.records.reader import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values
 
 __all__ = [
     "FORMATS",

@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from ingest.records import scan_values as scan
-from ingest.records.reading import SECRET, Bytes, Flags, Values, Words
-from ingest.records.scan_json import (
+from ingest.records.kernels import values as scan
+from ingest.records.kernels.json import (
     ABSENT,
     FINE,
     KIND_BITS,
@@ -24,7 +23,8 @@ from ingest.records.scan_json import (
     TRUE,
     scan_json,
 )
-from ingest.records.scan_values import BAD, GOOD, LOCAL, NOTHING
+from ingest.records.kernels.values import BAD, GOOD, LOCAL, NOTHING
+from ingest.records.reader import SECRET, Bytes, Flags, Values, Words
 
 NO_JSON, NO_OBJECT, EMPTY = "not_json", "not_an_object", "empty"
 READABLE = 0

@@ -18,6 +18,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.vxlan import VXLAN
 from scapy.utils import PcapReader
+from support import truth_check as check
 
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "samples"
 OVERLAY = SAMPLES / "overlay"
@@ -39,7 +40,6 @@ def load(path: Path) -> Any:
     return module
 
 
-check = load(Path(__file__).with_name("truth_check.py"))
 golden = load(SAMPLES / "golden.py")
 CONNECTIONS, HOLDERS = check.read_truth(OVERLAY / "truth.jsonl")
 

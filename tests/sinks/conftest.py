@@ -1,15 +1,12 @@
-"""A real broker and a real Alertmanager, for sinks that speak to them."""
+"""A real Alertmanager, for sinks that speak to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from needs import need
-from servers import alertmanager
-from servers.fixtures import broker, kafka_fetched
-
-__all__ = ["broker", "kafka_fetched"]
+from support.needs import need
+from support.servers import alertmanager
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-import rows_to_write as made_up
+from support import rows as made_up
 
-from sinks import durable
-from sinks.jsonl import JsonlSink, rows, texts
-from sinks.memory import MemorySink
-from sinks.parquet import ParquetOptions, ParquetSink
+from sinks.files import durable
+from sinks.flows.jsonl import JsonlSink, rows, texts
+from sinks.flows.memory import MemorySink
+from sinks.flows.parquet import ParquetOptions, ParquetSink
 from whowas.errors import OutputError, SchemaError
 from whowas.schema import flow_schema, named_schema
 
@@ -180,8 +180,8 @@ KILLED = textwrap.dedent("""
     import importlib.util, sys, os, pathlib, time
     spec = importlib.util.spec_from_file_location("made_up", sys.argv[2])
     made_up = importlib.util.module_from_spec(spec); spec.loader.exec_module(made_up)
-    from sinks.parquet import ParquetSink, ParquetOptions
-    import sinks.durable
+    from sinks.flows.parquet import ParquetSink, ParquetOptions
+    import sinks.files.durable
     real = os.fsync
     count = 0
     def fsync(handle):
@@ -190,7 +190,7 @@ KILLED = textwrap.dedent("""
         if count == 5:
             print("half", flush=True); time.sleep(60)
         real(handle)
-    sinks.durable.os.fsync = fsync
+    sinks.files.durable.os.fsync = fsync
     sink = ParquetSink(sys.argv[1], "aa", ParquetOptions(rows_held=100, existing="append"))
     sink.check()
     for seed in range(50):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.kafka import Owning, Subscription, connect
-from whowas.brokers import IN, OUT, for_kafka_python, refuse_ours
+from ingest.kafka.consumer import Owning, Subscription, connect
 from whowas.config import load
 from whowas.errors import ConfigError
+from whowas.kafka import IN, OUT, for_kafka_python, refuse_ours
 from whowas.settings import StreamConfig
 
 LEAST = """
@@ -97,7 +97,7 @@ def test_librdkafkas_names_are_translated() -> None:
 
 def test_every_translated_option_is_one_of_the_client() -> None:
     kafka = pytest.importorskip("kafka")
-    from whowas.brokers import _NAMES
+    from whowas.kafka import _NAMES
 
     for name, (theirs, way) in _NAMES.items():
         if way in ("both", IN):

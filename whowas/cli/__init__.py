@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-import whowas
 from whowas.errors import WhowasError
+from whowas.version import __version__
 
 # name: (module, one line). The line stands here so that `whowas --help` imports no command.
 COMMANDS = {
@@ -69,7 +69,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     from platform import machine, python_version, system
 
     built = ", ".join(f"{name} {version(name)}" for name in ("numba", "pyarrow", "duckdb"))
-    click.echo(f"whowas {whowas.__version__} (Python {python_version()}, {system()} {machine()}; {built})")
+    click.echo(f"whowas {__version__} (Python {python_version()}, {system()} {machine()}; {built})")
     ctx.exit()
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import clean, plural
+from whowas.cli.terminal import clean, plural
 from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
     from ingest.cluster import EvidenceReport
-    from whowas.annotating.asking import Asker
-    from whowas.annotating.beside import Choice
-    from whowas.annotating.clock import Clock
-    from whowas.annotating.running import Done
+    from whowas.annotation.annotator import Choice
+    from whowas.annotation.namer import Asker
+    from whowas.annotation.run import Done
+    from whowas.annotation.times import Clock
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
 
@@ -71,7 +71,7 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     """
     from ingest.cluster import EvidenceReport
     from ingest.files import open_input
-    from whowas.annotating.running import Form, Run, write_all
+    from whowas.annotation.run import Form, Run, write_all
     from whowas.cli.replay import need_history, say_compiling, say_unreadable
 
     need_history(history)
@@ -105,16 +105,16 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 
 def _choice(told: dict[str, Any]) -> Choice:
-    from whowas.annotating.beside import USUAL, Choice
-    from whowas.moments import moment_us
+    from whowas.annotation.annotator import USUAL, Choice
+    from whowas.timestamps import moment_us
 
     at_us = moment_us(told["at"]) if told["at"] is not None else None
     return Choice(told["ips"], told["time_field"] or "", at_us, _words(told["columns"]) or USUAL, told["suffix"])
 
 
 def _clock(told: dict[str, Any]) -> Clock:
-    from whowas.annotating.clock import Clock
-    from whowas.moments import zone_of
+    from whowas.annotation.times import Clock
+    from whowas.timestamps import zone_of
 
     return Clock(told["time_unit"], zone_of(told["timezone"]) if told["timezone"] else None)
 
@@ -122,9 +122,9 @@ def _clock(told: dict[str, Any]) -> Clock:
 def _asker(history: Sequence[str], told: dict[str, Any], report: EvidenceReport) -> Asker:
     """Load the history; a store is followed as it grows."""
     from enrich import NamingOptions, load_networks
-    from enrich.stored import StoredHistory
-    from whowas.annotating.asking import Asker
-    from whowas.asking import load_history, the_store
+    from enrich.history.stored import StoredHistory
+    from whowas.annotation.namer import Asker
+    from whowas.history.queries import load_history, the_store
 
     networks = load_networks(told["networks"]) if told["networks"] else ()
     options = NamingOptions(told["cluster"], networks, sensor_skew_seconds=told["sensor_skew"])
@@ -180,7 +180,7 @@ def _say_answers(done: Done) -> None:
 
 def _advice(done: Done) -> str:
     """What to do about the reason that came up most."""
-    from whowas.annotating.clock import MISSING, NO_ZONE, REASONS
+    from whowas.annotation.times import MISSING, NO_ZONE, REASONS
 
     first = done.tally.unread.most_common(1)[0][0]
     if first == REASONS[NO_ZONE]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
-from whowas.cli.show import bars, between, clean, console, plural, print_json, rate, wants_progress
+from whowas.cli.terminal import bars, between, clean, console, plural, print_json, rate, wants_progress
 
 if TYPE_CHECKING:
-    from whowas.backtest import Result, RuleCount
+    from whowas.batch.backtest import Result, RuleCount
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 
@@ -47,9 +47,9 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
     DIR is what `whowas replay` or `whowas stream` wrote: a folder of Parquet files, or one file.
     The same flows give the same findings, by uid, as they give live.
     """
-    from whowas.backtest import Wishes, backtest
+    from whowas.batch.backtest import Wishes, backtest
+    from whowas.batch.flow_files import FlowFiles
     from whowas.cli.replay import say_compiling
-    from whowas.flow_files import FlowFiles
 
     loaded = load_rules(rules, told["site"])
     files = FlowFiles.find(flows)
@@ -67,7 +67,7 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
 
 
 def _silences(path: str | None) -> Any:
-    from detect.silences import Silences
+    from detect.judge.silences import Silences
 
     return None if path is None else Silences.load(path)
 
@@ -158,8 +158,8 @@ def _print_rest(result: Result, screen: Any) -> None:
 
 
 def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> None:
-    from detect.advice import Places
-    from detect.telling import text
+    from detect.views.remediation import Places
+    from detect.views.text import text
 
     screen.print()
     screen.print(text(one, Places(history or "HISTORY", flows)))

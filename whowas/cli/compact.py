@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from whowas.cli.show import clean, console, plural, print_json, size, wants_progress
+from whowas.cli.terminal import clean, console, plural, print_json, size, wants_progress
 
 if TYPE_CHECKING:
-    from sinks.compaction import Compacted, Compaction
+    from sinks.flows.compaction import Compacted, Compaction
 
 
 @click.command(short_help="Merge small files of named flows.")
@@ -52,7 +52,7 @@ def command(folder: str, settled: float, small: float, rows: int, as_json: bool,
 
     Exit codes: 0 done; 2 usage, a replay writes there, another compaction runs, or the disk refuses.
     """
-    from sinks.compaction import Compaction, CompactionOptions
+    from sinks.flows.compaction import Compaction, CompactionOptions
 
     options = CompactionOptions(settled, round(small * 1e6), rows)
     with Compaction(folder, options) as compaction:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from whowas.cli.show import between, clean, console, plural, print_json, size, wants_progress
+from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from enrich.upkeep import Facts
+    from enrich.store.prune import Facts
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
@@ -35,8 +35,8 @@ def command() -> None:
 @JSON
 def info(store: str, as_json: bool) -> None:
     """Say what is in a store."""
-    from enrich.upkeep import facts
-    from whowas.moments import rfc3339
+    from enrich.store.prune import facts
+    from whowas.timestamps import rfc3339
 
     told = facts(store)
     if as_json:
@@ -89,7 +89,7 @@ def _topics(told: Facts) -> Iterator[str]:
 
 
 def _spelled(us: int | None) -> str | None:
-    from whowas.moments import rfc3339
+    from whowas.timestamps import rfc3339
 
     return rfc3339(us) if us else None
 
@@ -99,8 +99,8 @@ def _spelled(us: int | None) -> str | None:
 @JSON
 def gaps(store: str, as_json: bool) -> None:
     """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
-    from enrich.upkeep import facts
-    from whowas.moments import rfc3339
+    from enrich.store.prune import facts
+    from whowas.timestamps import rfc3339
 
     told = facts(store)
     found = [(one.name, *gap) for one in told.clusters for gap in one.gaps]
@@ -122,7 +122,7 @@ def gaps(store: str, as_json: bool) -> None:
 @click.pass_context
 def verify(ctx: click.Context, store: str, as_json: bool) -> None:
     """Check a store from end to end. Exit code 1 when something is not sound."""
-    from enrich.upkeep import problems
+    from enrich.store.prune import problems
 
     found = list(problems(store))
     if as_json:
@@ -152,8 +152,8 @@ def export(store: str, out: str, start: str | None, end: str | None, as_json: bo
     """
     import os
 
-    from whowas.keeping import export_holds, export_slice
-    from whowas.moments import moment_us
+    from whowas.history.import_export import export_holds, export_slice
+    from whowas.timestamps import moment_us
 
     low = None if start is None else moment_us(start)
     high = None if end is None else moment_us(end)
@@ -184,7 +184,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
     """
     from ingest.cluster import EvidenceReport
     from whowas.cli.replay import Bars, say_unreadable
-    from whowas.keeping import import_files
+    from whowas.history.import_export import import_files
 
     report = EvidenceReport()
     with Bars(wants_progress(False, as_json)) as bars:
@@ -206,8 +206,8 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
 @JSON
 def compact(store: str, as_json: bool) -> None:
     """Pack what is over and give room back; lead a store of an older version to this one."""
-    from enrich.upkeep import compact as run
-    from enrich.upkeep import facts
+    from enrich.store.prune import compact as run
+    from enrich.store.prune import facts
 
     packed = run(store)
     told = facts(store)
@@ -223,8 +223,8 @@ def compact(store: str, as_json: bool) -> None:
 @JSON
 def prune(store: str, keep: str, as_json: bool) -> None:
     """Forget what was over long ago. What still lives keeps all its evidence."""
-    from enrich.evidence_file import now_us
-    from enrich.upkeep import prune as run
+    from enrich.store.database import now_us
+    from enrich.store.prune import prune as run
 
     before = now_us() - _length(keep) * 1_000_000
     forgotten = run(store, before)

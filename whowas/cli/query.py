@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from whowas.cells import harmless
-from whowas.cli.show import clean, console, plural
+from whowas.cli.terminal import clean, console, plural
+from whowas.safe_text import harmless
 
 
 @click.command(short_help="Ask named flows in SQL.")
@@ -25,7 +25,7 @@ def command(sql: str, flows: str, form: str | None, limit: int) -> None:
     Example:
       whowas query "SELECT src_workload, dst_workload, sum(bytes_out) FROM flows GROUP BY ALL" --flows named
     """
-    from whowas.query import ask
+    from whowas.batch.query import ask
 
     table = ask(flows, sql)
     if form == "json":
@@ -38,7 +38,7 @@ def command(sql: str, flows: str, form: str | None, limit: int) -> None:
 
 def _rows(table: Any) -> Any:
     """Rows as plain values, a batch at a time."""
-    from sinks.jsonl import rows
+    from sinks.flows.jsonl import rows
 
     for batch in table.to_batches(max_chunksize=4096):
         yield from rows(batch)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import COLOURS, bars, between, clean, console, plural, print_json, rate, size, wants_progress
+from whowas.cli.terminal import COLOURS, bars, between, clean, console, plural, print_json, rate, size, wants_progress
 from whowas.schema import CONFIDENCES
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 if TYPE_CHECKING:
-    from whowas.pipeline import Choices, Result
+    from whowas.batch.replay import Choices, Result
     from whowas.stages import FileReport
 
 
@@ -89,7 +89,7 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     pmacct, nfdump), plain or compressed (gzip, zstd, lz4, xz), a folder, a glob, or - for standard input.
     HISTORY is evidence: watch events as lines, kubectl watch dumps, kubectl lists.
     """
-    from whowas.pipeline import replay_captures
+    from whowas.batch.replay import replay_captures
 
     need_history(history)
     quiet, as_json = told["quiet"], told["as_json"]
@@ -121,7 +121,7 @@ def _choices(told: dict[str, Any]) -> Choices:
     from enrich import NamingOptions
     from ingest.packets import PacketOptions
     from ingest.records import RecordFiles, RecordOptions
-    from whowas.pipeline import Choices
+    from whowas.batch.replay import Choices
 
     spans = {name: told[name.removesuffix("_seconds")] for name in ("idle_timeout_seconds", "active_timeout_seconds")}
     packets = PacketOptions(

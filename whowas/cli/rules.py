@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, plural, print_json
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
     from detect.model import Correlation, FlowRule
     from detect.sigma import Loaded
-    from detect.trying import Tried
+    from whowas.batch.rule_tests import Tried
 
 LEVEL_COLOURS = {"informational": "cyan", "low": "blue", "medium": "yellow", "high": "red", "critical": "bold red"}
 RULES = click.option(
@@ -81,7 +81,7 @@ def _heard(loaded: Loaded) -> list[FlowRule | Correlation]:
 
 
 def _kind(one: FlowRule | Correlation) -> str:
-    from whowas.backtest import kind
+    from whowas.batch.backtest import kind
 
     return kind(one)
 
@@ -149,7 +149,7 @@ def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: 
     Example:
       whowas rules test
     """
-    from detect.trying import try_cases
+    from whowas.batch.rule_tests import try_cases
 
     loaded = load_rules(paths, site)
     tried = list(try_cases(loaded.ruleset, loaded.cases))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pyarrow as pa
 
-from whowas.cli.show import console, print_json
+from whowas.cli.terminal import console, print_json
 from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, TIME, WORD, Column
 
 NAMES = {

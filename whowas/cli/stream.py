@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, plural, print_json
 
 if TYPE_CHECKING:
     from whowas.cli.stream_live import Lines, LiveLine
@@ -205,7 +205,7 @@ def _server(listen: str, worker: Worker) -> contextlib.AbstractContextManager[Se
 
 def _check(config: StreamConfig, as_json: bool) -> int:
     """Say of each part whether it is well, and what to do where it is not."""
-    from whowas.streaming.checking import checks
+    from whowas.streaming.preflight import checks
 
     well = True
     for one in checks(config):

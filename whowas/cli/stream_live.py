@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from whowas.cli.live import LINE_EVERY_SECONDS, Drawn, Rate, log
+from whowas.cli.watch_live import LINE_EVERY_SECONDS, Drawn, Rate, log
 
 if TYPE_CHECKING:
     from whowas.streaming import StreamVitals

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from whowas.brokers import CLIENTS
-from whowas.cli.show import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, plural, print_json
 from whowas.errors import ConfigError, MissingExtra, WhowasError
+from whowas.kafka import CLIENTS
 
 if TYPE_CHECKING:
-    from ingest.cluster.connect import Connection
-    from ingest.cluster.rights import Right
-    from whowas.brokers import Value
-    from whowas.cli.live import Lines, LiveLine
+    from ingest.cluster.watch.api_client import Connection
+    from ingest.cluster.watch.rbac import Right
+    from whowas.cli.watch_live import Lines, LiveLine
+    from whowas.kafka import Value
     from whowas.recorder import PublishOptions, Recorder
     from whowas.serving import Page, Server
 
@@ -124,9 +124,9 @@ def _publishing(
         if config is not None or options or resend:
             raise ConfigError("cannot send to no topic: --config, --kafka and --resend go with --to-kafka TOPIC")
         return None
-    from whowas.brokers import refuse_ours
     from whowas.config import load_kafka
     from whowas.evidence_topic import TopicSettings
+    from whowas.kafka import refuse_ours
     from whowas.recorder import PublishOptions
     from whowas.settings import Kafka
 
@@ -145,7 +145,7 @@ def _check_client(client: str, options: Mapping[str, Value]) -> None:
     """Refuse before the start what no broker can mend. Raises: ConfigError, MissingExtra."""
     from importlib.util import find_spec
 
-    from whowas.brokers import OUT, for_kafka_python
+    from whowas.kafka import OUT, for_kafka_python
 
     package, extra = ("confluent_kafka", "confluent") if client == "confluent" else ("kafka", "kafka")
     if find_spec(package) is None:
@@ -171,7 +171,7 @@ def parse_size(word: str) -> int:
 
 def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
     """Read the credentials. A cluster that does not answer now is tried again, and keeps no other waiting."""
-    from ingest.cluster.connect import connect
+    from ingest.cluster.watch.api_client import connect
 
     found = [(one.cluster, connect(one.kubeconfig, one.context, probe=False)) for one in choices]
     return [(name or connection.name, connection) for name, connection in found]
@@ -209,7 +209,7 @@ def _follow(recorder: Recorder, shown: Lines | LiveLine, stopping: threading.Eve
 
 
 def _show(as_json: bool) -> Lines | LiveLine:
-    from whowas.cli.live import Lines, LiveLine
+    from whowas.cli.watch_live import Lines, LiveLine
 
     return LiveLine() if sys.stderr.isatty() and not as_json else Lines(as_json)
 
@@ -254,8 +254,8 @@ def _server(listen: str, recorder: Recorder) -> contextlib.AbstractContextManage
 
 def _check(choices: list[Choice], as_json: bool) -> int:
     """Ask each cluster for each right; a cluster that does not answer is said and does not hide the others."""
-    from ingest.cluster.connect import connect
-    from ingest.cluster.rights import rights
+    from ingest.cluster.watch.api_client import connect
+    from ingest.cluster.watch.rbac import rights
 
     told = []
     for one in choices:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.show import COLOURS, clean, console, print_json, wants_progress
+from whowas.cli.terminal import COLOURS, clean, console, print_json, wants_progress
 
 if TYPE_CHECKING:
-    from enrich.explain import Line
-    from enrich.who import Answer, HoldView
+    from enrich.naming.explain import Line
+    from enrich.naming.who import Answer, HoldView
 
 
 @click.command(short_help="Say who held an address.")
@@ -43,15 +43,15 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
     """
     from ingest.cluster import EvidenceReport
     from whowas import kernels
-    from whowas.asking import ask, load_about, the_store
     from whowas.cli.replay import Bars, need_history, say_compiling, say_unreadable
-    from whowas.moments import zone_of
+    from whowas.history.queries import ask, load_about, the_store
+    from whowas.timestamps import zone_of
 
     need_history(history)
     if the_store(history) is not None:
         kernels.do_without()
     from enrich import NamingOptions, load_networks
-    from enrich.who import Answer, to_json
+    from enrich.naming.who import Answer, to_json
 
     zone = zone_of(told["tz"])
     networks = load_networks(told["networks"]) if told["networks"] else ()
@@ -76,9 +76,9 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
 
 def _evidence(found: Answer | list[HoldView], history: tuple[str, ...], cluster: str | None) -> list[tuple[str, Line]]:
     """What was said of everybody who comes into the answer: (name, line)."""
-    from enrich.explain import line
-    from enrich.who import Answer
-    from whowas.asking import evidence_of
+    from enrich.naming.explain import line
+    from enrich.naming.who import Answer
+    from whowas.history.queries import evidence_of
 
     if isinstance(found, Answer):
         near = (found.holder, *found.candidates, found.previous, found.following)
@@ -91,7 +91,7 @@ def _evidence(found: Answer | list[HoldView], history: tuple[str, ...], cluster:
 
 
 def _with_evidence(answer: Any, said: list[tuple[str, Line]]) -> dict[str, Any]:
-    from whowas.moments import rfc3339
+    from whowas.timestamps import rfc3339
 
     lines = [
         {
@@ -118,7 +118,7 @@ def _print_evidence(said: list[tuple[str, Line]], zone: tzinfo) -> None:
 
 
 def _moment(us: int | None, zone: tzinfo, otherwise: str) -> str:
-    from whowas.moments import spell
+    from whowas.timestamps import spell
 
     return otherwise if us is None else spell(us, zone, 3)
 

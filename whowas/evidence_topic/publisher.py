@@ -1,6 +1,6 @@
 """Sends what a store's outbox holds to a topic, in order, and lets the writer know what has arrived.
 
-1. The writer puts what changes into the outbox, in the transaction that changes it (enrich/outbox.py).
+1. The writer puts what changes into the outbox, in the transaction that changes it (enrich/store/outbox.py).
 2. This thread reads the outbox, sends, and waits until every replica of the broker in sync has it.
 3. The writer removes what has arrived. A crash before that sends it again; replicas know it by its number.
 """
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from enrich.outbox import LIVE, Outbox, OutboxReader, Waiting
-from enrich.replica import Message
-from ingest.kafka_log import Log, open_log
-from sinks import kafka, kafka_topics
-from whowas.brokers import BrokerError
+from enrich.store.outbox import LIVE, Outbox, OutboxReader, Waiting
+from enrich.store.replica import Message
+from ingest.kafka.log import Log, open_log
+from sinks.kafka import connect
+from whowas import kafka_topics
 from whowas.errors import ConfigError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, key_of, message_of
+from whowas.kafka import BrokerError
 from whowas.metrics import Sample
 
 AT_ONCE = 32
@@ -171,7 +172,7 @@ class Publisher:
         """Send until something fails, or until we are told to leave and all is sent."""
         told = self._settings
         self._look_at_topic()
-        reader, producer = OutboxReader(self._path), kafka.connect(told.client, told.options)
+        reader, producer = OutboxReader(self._path), connect.connect(told.client, told.options)
         try:
             self._compare(reader)
             self._connected = True
@@ -236,7 +237,7 @@ class Publisher:
         finally:
             log.close()
 
-    def _send(self, reader: OutboxReader, producer: kafka.Producer) -> bool:
+    def _send(self, reader: OutboxReader, producer: connect.Producer) -> bool:
         """Send some of what waits. Returns: whether there was anything."""
         self._news.clear()
         found = reader.look(self._acknowledged, AT_ONCE) if self._anew is None else None
@@ -257,7 +258,7 @@ class Publisher:
         self._news.wait(LOOK_SECONDS)
         return False
 
-    def _deliver(self, producer: kafka.Producer, messages: Sequence[kafka.Message]) -> None:
+    def _deliver(self, producer: connect.Producer, messages: Sequence[connect.Message]) -> None:
         """Send, and wait for as long as it takes. Raises: BrokerError."""
         # While it is not known whether anything arrives no epoch is begun.
         self._connected = False
@@ -269,7 +270,7 @@ class Publisher:
         self._connected = True
         self._say("publishing")
 
-    def _erase(self, producer: kafka.Producer, found: Waiting) -> None:
+    def _erase(self, producer: connect.Producer, found: Waiting) -> None:
         """Let the topic forget the epochs before: all that they said is in the newest."""
         for epoch, snapshot, live in found.ended:
             if epoch in self._erased:

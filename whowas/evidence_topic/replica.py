@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from enrich.replica import Message, Origin, Position, ReplicaStore, position
-from ingest.cluster.messages import from_message
-from ingest.kafka_log import Log, Record, open_log
+from enrich.store.replica import Message, Origin, Position, ReplicaStore, position
+from ingest.cluster.evidence.messages import from_message
+from ingest.kafka.log import Log, Record, open_log
 from whowas.errors import InputError, StoreError, StoreTakenError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, message_of
 from whowas.metrics import Sample

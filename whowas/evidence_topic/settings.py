@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from enrich.replica import Message
-from whowas.brokers import Value
+from enrich.store.replica import Message
+from whowas.kafka import Value
 
 WORDS = {"snapshot": False, "live": True}
 
 
 @dataclass(frozen=True)
 class TopicSettings:
-    """A topic of evidence. client: one of whowas.brokers.CLIENTS. options: under librdkafka's names."""
+    """A topic of evidence. client: one of whowas.kafka.CLIENTS. options: under librdkafka's names."""
 
     topic: str
     client: str = "kafka-python"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from enrich.evidence import OUTBOX_MOST
-from ingest.cluster.messages import to_messages
-from ingest.cluster.watch import ClusterWatch, Connection, StreamState, WatchOptions
+from enrich.store.evidence_store import OUTBOX_MOST
+from ingest.cluster.evidence.messages import to_messages
+from ingest.cluster.watch.cluster_watch import ClusterWatch, Connection, StreamState, WatchOptions
 from whowas.errors import ConfigError
 from whowas.evidence_topic import Publisher, TopicSettings
 from whowas.recorder.mailbox import Mailbox

@@ -10,8 +10,8 @@ from typing import Any
 
 from whowas.evidence_topic import PublisherVitals
 from whowas.metrics import Histogram, Sample
-from whowas.moments import rfc3339
 from whowas.recorder.mailbox import Sort
+from whowas.timestamps import rfc3339
 
 # The apiserver sends a bookmark about every minute: two missed and half a minute for the way.
 SILENCE_SECONDS = 150.0
@@ -21,7 +21,7 @@ STUCK_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class StreamVitals:
-    """One watch, as ingest.cluster.watch.StreamState tells of it. Times in us since 1970.
+    """One watch, as ingest.cluster.watch.cluster_watch.StreamState tells of it. Times in us since 1970.
 
     objects: None until a list is complete. durable: a complete list is in the store: from here on nothing is lost.
     optional: a recording is complete without it. odd: what could not be read, by reason.

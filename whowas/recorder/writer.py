@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from enrich.evidence import OUTBOX_MOST, Cursor, EvidenceStore, Written
-from enrich.outbox import Outbox, Pack
+from enrich.store.evidence_store import OUTBOX_MOST, Cursor, EvidenceStore, Written
+from enrich.store.outbox import Outbox, Pack
 from whowas.errors import StoreError
 from whowas.metrics import Histogram
 from whowas.observation import Observation

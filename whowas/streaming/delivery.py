@@ -3,8 +3,8 @@
 For the lots of one delivery, each of which is a range of offsets of one partition:
 
 1. dead letters: on disk, or sent;
-2. Parquet: each lot's files are on disk and its mark replaced (sinks/ranges.py); what the mark covered already,
-   because the group had not heard of it, is left out;
+2. Parquet: each lot's files are on disk and its mark replaced (sinks/flows/offset_ranges.py); what the mark
+   covered already, because the group had not heard of it, is left out;
 3. rules: each lot is judged; what was counted and found is durable with how far it was judged (judging.py);
 4. Kafka, at least once: everything sent, dead letters too, is acknowledged by every replica in sync;
 5. Kafka, in transactions: flows and offsets are committed together; else
@@ -24,17 +24,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ingest.kafka import Consumer
-from sinks.dead_letters import DeadLetterFiles
-from sinks.kafka import Producer
-from sinks.ranges import Range, RangeFiles
-from whowas.brokers import BrokerError, Partition
+from ingest.kafka.consumer import Consumer
+from sinks.flows.dead_letters import DeadLetterFiles
+from sinks.flows.offset_ranges import Range, RangeFiles
+from sinks.kafka.connect import Producer
+from whowas.kafka import BrokerError, Partition
 from whowas.settings import KafkaOutput
-from whowas.streaming.lanes import Lot
 from whowas.streaming.messages import dead_letters, messages
+from whowas.streaming.partition_queue import Lot
 
 if TYPE_CHECKING:
-    from whowas.streaming.judging import Judging
+    from whowas.streaming.rules import Judging
 
 ACKNOWLEDGED_SECONDS = 2.0
 

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.dead_letters import Letter
-from sinks.jsonl import texts
+from sinks.flows.dead_letters import Letter
+from sinks.flows.jsonl import texts
 from whowas.schema import plain
 
 # An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.

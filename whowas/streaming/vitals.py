@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from whowas.brokers import Partition
 from whowas.evidence_topic import ReplicaVitals
+from whowas.kafka import Partition
 from whowas.metrics import Histogram, Sample
-from whowas.moments import rfc3339
+from whowas.timestamps import rfc3339
 
 # A worker whose loop has not come round for so long can only be helped by a restart.
 STUCK_SECONDS = 240.0

@@ -14,24 +14,24 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ingest import kafka as kafka_in
-from ingest.folder import FolderConsumer
-from sinks.kafka_topics import describe
-from whowas.brokers import Partition, Piece
+from ingest.folder.consumer import FolderConsumer
+from ingest.kafka import consumer as kafka_in
 from whowas.config import load
 from whowas.errors import WhowasError
+from whowas.kafka import Partition, Piece
+from whowas.kafka_topics import describe
 from whowas.metrics import Histogram
 from whowas.settings import StreamConfig
-from whowas.streaming import assembling
-from whowas.streaming.changes import changed
-from whowas.streaming.claiming import Claiming
+from whowas.streaming import wiring
+from whowas.streaming.backlog import Held
+from whowas.streaming.claims import Claiming
 from whowas.streaming.delivery import Delivery
-from whowas.streaming.holding import Held
-from whowas.streaming.knowing import Knowledge, replica_of
-from whowas.streaming.lanes import Chunk, Lane
-from whowas.streaming.reading import Parsing
-from whowas.streaming.troubles import Troubles
-from whowas.streaming.unread import Unread
+from whowas.streaming.history_follower import Knowledge, replica_of
+from whowas.streaming.parsing import Parsing
+from whowas.streaming.partition_queue import Chunk, Lane
+from whowas.streaming.retries import Troubles
+from whowas.streaming.revisions import changed
+from whowas.streaming.unrecognised import Unread
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
 POLL_SECONDS = 0.1
@@ -68,11 +68,11 @@ class Worker:
         self._knowledge: Knowledge | None = None
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""
-        self._outputs = assembling.outputs(config)
+        self._outputs = wiring.outputs(config)
         latest = config.input.folder is None and config.input.start == "latest"
         self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
         self._consumer: kafka_in.Consumer | None = None
-        self._files_seen, self._looked_at = assembling.versions(config), time.monotonic()
+        self._files_seen, self._looked_at = wiring.versions(config), time.monotonic()
 
     # What other threads may call.
 
@@ -158,8 +158,8 @@ class Worker:
                     # Ends what a worker of this name left open, which would keep the offsets back.
                     self._outputs.producer(transactional=True)
                 owning = kafka_in.Owning(self._gained, self._lost)
-                consumer = assembling.consumer(self._config, self._outputs, owning, self._parsing.options)
-                self._probed = assembling.first_partitions(consumer, self._config.input.topics)
+                consumer = wiring.consumer(self._config, self._outputs, owning, self._parsing.options)
+                self._probed = wiring.first_partitions(consumer, self._config.input.topics)
                 self._consumer = consumer
 
     def _catch_up(self) -> bool:
@@ -270,7 +270,7 @@ class Worker:
         assert self._knowledge is not None
         self._knowledge.refresh()
         if time.monotonic() - self._looked_at > RELOAD_EVERY_SECONDS:
-            self._looked_at, versions = time.monotonic(), assembling.versions(self._config)
+            self._looked_at, versions = time.monotonic(), wiring.versions(self._config)
             if versions != self._files_seen:
                 self._files_seen = versions
                 self._reloading.set()

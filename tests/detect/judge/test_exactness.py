@@ -6,15 +6,15 @@ import random
 from typing import Any
 from unittest.mock import patch
 
-from flows_to_judge import Flow, Predicates, as_plain, batch, correlation, plainly, rule
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from support.flows import Flow, Predicates, as_plain, batch, correlation, plainly, rule
 
-from detect import firsts
-from detect.judging import Judge
-from detect.limits import Limits
+from detect.judge import first_seen
+from detect.judge.judge import Judge
+from detect.judge.limits import Limits
+from detect.judge.state import State
 from detect.model import Correlation, FirstSeen, RuleSet
-from detect.state import State
 
 LATENESS = 60
 WINDOW = 100
@@ -149,7 +149,7 @@ class Feed:
 def test_findings_are_those_of_one_sorted_pass(ruleset: RuleSet, many: list[Flow], seed: int, often: bool) -> None:
     many = arrivals(many, seed)
     # What first_seen remembers is written anew after thousands of events: here, in half of the cases, after a few.
-    with patch.object(firsts, "SNAPSHOT_AFTER", 0.003 if often else firsts.SNAPSHOT_AFTER):
+    with patch.object(first_seen, "SNAPSHOT_AFTER", 0.003 if often else first_seen.SNAPSHOT_AFTER):
         feed = Feed(ruleset, many, seed)
         told = feed.run()
     assert told == plainly(ruleset, PREDICATES, many)

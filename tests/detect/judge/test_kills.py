@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-import judged_until_killed as child
-from flows_to_judge import plainly
+from support import killed_judge as child
+from support.flows import plainly
 
 FLOWS = int(os.environ.get("WHOWAS_JUDGED_FLOWS", "1500"))
 KILLS = int(os.environ.get("WHOWAS_KILLS", "6"))

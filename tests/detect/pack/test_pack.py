@@ -9,13 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from detect.attack import attacks, technique
 from detect.model import Correlation, FlowRule
 from detect.pack import PACK
 from detect.sigma import Loaded, load
 from detect.site import load_site
-from detect.trying import try_cases
-from enrich import answers, words
+from detect.views.mitre_attack import attacks, technique
+from enrich.naming import reasons as words
+from enrich.naming import verdicts
+from whowas.batch.rule_tests import try_cases
 
 TEXTS = {one.name: one.read_text() for one in sorted(PACK.glob("*.yml"))}
 
@@ -71,14 +72,14 @@ def test_the_sites_lists_and_the_placeholders_are_the_same() -> None:
 def reasons() -> set[str]:
     """Every reason that an unnamed end, a node or a Service can have."""
     told = set()
-    for code in range(answers.AMBIGUOUS, answers.UNKNOWN + 1):
-        for why in range(answers.EXPORTED + 1):
+    for code in range(verdicts.AMBIGUOUS, verdicts.UNKNOWN + 1):
+        for why in range(verdicts.EXPORTED + 1):
             told |= {words.reason(None, code, -1, why, inside) for inside in ("", "private")}  # type: ignore[arg-type]
     return told
 
 
 def test_reasons_that_rules_ask_for_are_reasons_that_names_have() -> None:
-    """The words of a reason are a condition here: who changes them in enrich/words.py must change the rules."""
+    """The words of a reason are a condition here: a change in enrich/naming/reasons.py changes the rules."""
     known = reasons() | {"a node's address, and the only host-network pod that declares this port"}
     asked = [
         (name, spelt.strip("'\""), starts)

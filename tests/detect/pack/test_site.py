@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from detect.matching import Matcher
+from detect.matching.matcher import Matcher
 from detect.pack import PACK
 from detect.sigma import load
 from detect.site import load_site
-from detect.trying import flows_of, only
+from whowas.batch.rule_tests import flows_of, only
 from whowas.errors import ConfigError
 
 

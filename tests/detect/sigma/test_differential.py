@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meaning import condition_text, holds
-from rule_texts import filed, flat, named, rule, spelt
+from support.sigma.meaning import condition_text, holds
+from support.sigma.rule_texts import filed, flat, named, rule, spelt
 
-from detect.matching import Matcher
+from detect.matching.matcher import Matcher
 from detect.sigma import explain, load
 
 WORDS = ["web", "Web-1", "wEB", "kube-system", "a%b", "a_b", "aXb", "a\\b", "a*b", "a?b", "it's", "''", 'q"q', ""]

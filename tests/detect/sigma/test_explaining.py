@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from rule_texts import correlation, filed, flat, rule, spelt
+from support.sigma.rule_texts import correlation, filed, flat, rule, spelt
 
-from detect.fields import fields
-from detect.matching import Matcher
+from detect.conditions.fields import fields
+from detect.matching.matcher import Matcher
 from detect.sigma import explain, load
 
 BEGAN = datetime(2026, 11, 20, 10, tzinfo=UTC)

@@ -8,14 +8,14 @@ import uuid
 from pathlib import Path
 
 import pytest
-from rule_texts import correlation, filed, flat, rule
+from support.sigma.rule_texts import correlation, filed, flat, rule
 
-from detect.conditions import Atom
-from detect.matching import Matcher
+from detect.conditions.tree import Atom
+from detect.matching.matcher import Matcher
 from detect.model import FirstSeen, Site
 from detect.sigma import load
-from detect.sigma.refusing import Refused
-from detect.sigma.running import Runner
+from detect.sigma.refusals import Refused
+from detect.sigma.sql_check import Runner
 from whowas.errors import ConfigError
 
 SSH = "  ssh: {dst_port: 22}\n  condition: ssh"

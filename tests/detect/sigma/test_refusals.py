@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rule_texts import correlation, filed, rule
+from support.sigma.rule_texts import correlation, filed, rule
 
 from detect.model import Site
-from detect.sigma import documents, load
+from detect.sigma import load, yaml_documents
 
 SSH = "  ssh: {dst_port: 22}\n  condition: ssh"
 SITE = Site({"empty": (), "some": ("a", "b"), "many": tuple(f"n{one}" for one in range(200))})
@@ -233,7 +233,7 @@ FILES = {
     "- x\n" * 60_000: (50_000, "of more than 50,000 parts"),
     'a: "\\ud800"\n': (1, "it is not YAML"),
     "a: \x07\n": (1, "it is not YAML"),
-    "x" * (documents.MOST_BYTES + 1): (1, "it is larger than"),
+    "x" * (yaml_documents.MOST_BYTES + 1): (1, "it is larger than"),
     "just words": (1, "a document is no rule"),
 }
 
@@ -308,7 +308,7 @@ trees = st.recursive(
 def test_nonsense_is_refused_and_never_raises(
     tmp_path_factory: pytest.TempPathFactory, where: str, tree: object
 ) -> None:
-    from rule_texts import spelt
+    from support.sigma.rule_texts import spelt
 
     folder = tmp_path_factory.mktemp("nonsense", numbered=True)
     text = rule(SSH)

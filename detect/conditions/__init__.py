@@ -1,0 +1,1 @@
+"""Conditions on the columns of named flows: their tree, their fields, their SQL."""

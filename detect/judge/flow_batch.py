@@ -1,0 +1,293 @@
+"""A batch of named flows as the judge looks at it: times, an order of its rows, and 64 bits for what they say.
+
+Groups, correlations and first_seen compare values of columns with those of other batches and of weeks ago. They compare
+64 bits of a hash of the value as text (BLAKE2b), because numbers can be sorted, counted and kept in arrays. What people
+read is taken from the rows themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whowas.timestamps import moment_us, rfc3339
+
+Words = npt.NDArray[np.int64]
+Hashed = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+
+LABELS = ("src_labels", "dst_labels")
+REMEMBERED = 1 << 20
+# What is asked of fewer than one row in so many is worked out for these rows alone.
+FEW = 4
+_NULL = np.uint64(0x5BD1E9955BD1E995)
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_HEX = np.full(256, 255, np.uint8)
+for _place, _digit in enumerate(b"0123456789abcdef"):
+    _HEX[_digit] = _place
+
+
+def spread(values: Hashed) -> Hashed:
+    """Mix 64 bits so that each depends on all (the finalizer of splitmix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def joined(first: Hashed, second: Hashed) -> Hashed:
+    """Make one hash of two, in this order."""
+    return spread(first * _ODD + second)
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value of a column as findings show it and as it is hashed; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime):
+        return rfc3339(moment_us(value))
+    if isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return str(value)
+
+
+def text_of(flow: Mapping[str, Any], column: str) -> str | None:
+    """Return what a flow (a row of table_schema as a dict) says in a column or under a label `src_labels.KEY`."""
+    base, _, key = column.partition(".")
+    if key and base in LABELS:
+        return as_text((flow.get(base) or {}).get(key))
+    return as_text(flow.get(column))
+
+
+class Hashes:
+    """Texts and their hashes, remembered up to a bound: names come again in every batch."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, int] = {None: int(_NULL)}
+
+    def of(self, texts: Sequence[str | None]) -> Hashed:
+        """Return (n,) hashes."""
+        known = self._known
+        if len(known) > REMEMBERED:
+            self._known = known = {None: int(_NULL)}
+        for text in texts:
+            if text not in known:
+                told = str(text).encode("utf-8", "surrogatepass")
+                known[text] = int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big")
+        return np.array([known[text] for text in texts], dtype=np.uint64)
+
+
+class Look:
+    """One batch, its columns worked out when they are asked for.
+
+    Args: batch: RecordBatch or Table with the columns of named_schema or table_schema that rules ask for.
+    """
+
+    def __init__(self, batch: Any, hashes: Hashes) -> None:
+        self.batch = batch.combine_chunks().to_batches()[0] if isinstance(batch, pa.Table) else batch
+        self.rows: int = self.batch.num_rows
+        self.starts: Words = _numbers(self.batch.column("start_time"))
+        self._hashes = hashes
+        self._columns: dict[str, tuple[Words, Hashed]] = {}
+        self._keys: dict[tuple[str, ...], Hashed] = {}
+        self._words: dict[str, tuple[Words, list[str | None]]] = {}
+        self._ids: tuple[Words, Words] | None = None
+        self._order: Words | None = None
+        self._ranks: Words | None = None
+
+    @property
+    def ids(self) -> tuple[Words, Words]:
+        """flow_id as two numbers that sort as its 32 hex digits do."""
+        if self._ids is None:
+            self._ids = _id_numbers(self.batch.column("flow_id"))
+        return self._ids
+
+    def ids_of(self, rows: Words) -> tuple[Words, Words]:
+        """The ids of some rows."""
+        if self._ids is None and len(rows) * FEW < self.rows:
+            return _id_numbers(self.batch.column("flow_id").take(pa.array(rows)))
+        high, low = self.ids
+        return high[rows], low[rows]
+
+    @property
+    def order(self) -> Words:
+        """The rows by (start_time, flow_id)."""
+        if self._order is None:
+            self._order = _ordered(self.starts, *self.ids)
+        return self._order
+
+    @property
+    def ranks(self) -> Words:
+        """The place of each row in `order`."""
+        if self._ranks is None:
+            self._ranks = np.empty(self.rows, np.int64)
+            self._ranks[self.order] = np.arange(self.rows)
+        return self._ranks
+
+    def in_order(self, rows: Words) -> Words:
+        """Return `rows` by (start_time, flow_id)."""
+        if len(rows) * FEW < self.rows:
+            high, low = self.ids_of(rows)
+            return rows[np.lexsort((low, high, self.starts[rows]))]
+        wanted = np.zeros(self.rows, dtype=np.bool_)
+        wanted[rows] = True
+        return self.order[wanted[self.order]]
+
+    def keys(self, columns: tuple[str, ...], rows: Words) -> Hashed:
+        """Return hashes of what some rows say in all of `columns`."""
+        found = self._keys.get(columns)
+        if found is not None:
+            return found[rows]
+        few = len(rows) * FEW < self.rows
+        made = np.full(len(rows) if few else self.rows, len(columns), dtype=np.uint64)
+        for one in columns:
+            made = joined(made, self._hashed(one, rows if few else None))
+        if few:
+            return made
+        self._keys[columns] = made
+        return made[rows]
+
+    def missing(self, column: str, rows: Words) -> Flags:
+        """Return where a column is null, of some rows."""
+        found: Flags = self._hashed(column, rows) == _NULL
+        return found
+
+    def text(self, column: str, row: int) -> str | None:
+        """Return what a row says in a column, as people read it."""
+        codes, words = self._coded(column)
+        code = int(codes[row])
+        return None if code < 0 else words[code]
+
+    def _coded(self, column: str) -> tuple[Words, list[str | None]]:
+        found = self._words.get(column)
+        if found is None:
+            found = self._words[column] = _coded(self.batch, column)
+        return found
+
+    def _hashed(self, column: str, rows: Words | None = None) -> Hashed:
+        """Hashes of what the rows, all or some, say in a column."""
+        found = self._columns.get(column)
+        if found is None:
+            codes, words = self._coded(column)
+            found = self._columns[column] = codes, np.append(self._hashes.of(words), _NULL)
+        codes, hashes = found
+        return hashes[codes if rows is None else codes[rows]]
+
+
+def _coded(batch: Any, column: str) -> tuple[Words, list[str | None]]:
+    """A column as numbers into words; -1 (the last, once a null is appended) is null."""
+    base, _, key = column.partition(".")
+    array = _labels(batch.column(base), key) if key and base in LABELS else batch.column(column)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _indices(array), _texts(array.dictionary)
+    if pa.types.is_nested(kind):
+        words, codes = list(dict.fromkeys(texts := [as_text(_plain(one)) for one in array.to_pylist()])), {}
+        codes = {word: place for place, word in enumerate(words)}
+        return np.array([codes[one] for one in texts], dtype=np.int64), words
+    if pa.types.is_integer(kind):
+        return _small(array) or _encoded(array)
+    return _encoded(array)
+
+
+def _small(array: Any) -> tuple[Words, list[str | None]] | None:
+    """Ports and the like: every value has its word, without sorting."""
+    if pa.types.is_signed_integer(array.type) or array.type.bit_width > 16:
+        return None
+    numbers = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
+    there = np.zeros(1 << 16, dtype=np.bool_)
+    there[numbers] = True
+    used = np.flatnonzero(there)
+    place = np.zeros(1 << 16, dtype=np.int64)
+    place[used] = np.arange(len(used))
+    codes = place[numbers]
+    if array.null_count:
+        codes[pc.is_null(array).to_numpy(zero_copy_only=False)] = -1
+    return codes, [str(one) for one in used.tolist()]
+
+
+def _encoded(array: Any) -> tuple[Words, list[str | None]]:
+    made = array.dictionary_encode()
+    return _indices(made), _texts(made.dictionary)
+
+
+def _texts(words: Any) -> list[str | None]:
+    values: list[Any] = words.to_pylist()
+    return values if pa.types.is_string(words.type) else [as_text(one) for one in values]
+
+
+def _indices(array: Any) -> Words:
+    codes: Words = pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _labels(array: Any, key: str) -> Any:
+    """One label of maps, dictionary-encoded or not, as a dictionary array of texts."""
+    if pa.types.is_dictionary(array.type):
+        words = pc.map_lookup(array.dictionary, key, "first")
+        return pa.DictionaryArray.from_arrays(array.indices, words)
+    return pc.map_lookup(array, key, "first").dictionary_encode()
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, list) and value and isinstance(value[0], tuple) else value
+
+
+def _numbers(array: Any) -> Words:
+    numbers: Words = array.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _ordered(starts: Words, high: Words, low: Words) -> Words:
+    """Rows by (start, id). Most batches are nearly in order of time, so ids are only looked at where times agree."""
+    order = np.argsort(starts, kind="stable")
+    in_time = starts[order]
+    same = in_time[1:] == in_time[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((low[rows], high[rows], in_time[tied]))]
+    return order
+
+
+def _id_numbers(array: Any) -> tuple[Words, Words]:
+    if pa.types.is_dictionary(array.type) or not pa.types.is_string(array.type):
+        array = array.cast(pa.string())
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(array.buffers()[2] or b"", np.uint8)
+    if len(array) and not array.null_count and (np.diff(offsets) == 32).all():
+        digits = _HEX[data[offsets[0] : offsets[-1]]]
+        if digits.max() < 16:
+            octets = (digits[0::2] << 4) | digits[1::2]
+            pairs = octets.view(">u8").astype(np.uint64).reshape(-1, 2)
+            return _signed(pairs[:, 0]), _signed(pairs[:, 1])
+    pairs = np.array([_id_pair(one) for one in array.to_pylist()], dtype=np.uint64).reshape(-1, 2)
+    return _signed(pairs[:, 0]), _signed(pairs[:, 1])
+
+
+def _id_pair(text: str | None) -> tuple[int, int]:
+    """Ids of other makers: in order by their first octets, told apart by all of them."""
+    told = (text or "").encode("utf-8", "surrogatepass")
+    try:
+        if (len(told) == 32 and told.islower()) or (told.isdigit() and len(told) == 32):
+            return int(told[:16], 16), int(told[16:], 16)
+    except ValueError:
+        pass
+    rest = told[8:16] if len(told) <= 16 else hashlib.blake2b(told, digest_size=8).digest()
+    return int.from_bytes(told[:8].ljust(8, b"\0"), "big"), int.from_bytes(rest.ljust(8, b"\0"), "big")
+
+
+def _signed(values: Hashed) -> Words:
+    """Unsigned numbers as signed ones that sort alike."""
+    return (values ^ np.uint64(1 << 63)).view(np.int64)

@@ -1,0 +1,174 @@
+"""Rule files and folders to a RuleSet, and to a list of what was refused, with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from detect.conditions.tree import Condition, all_of
+from detect.model import Site
+from detect.sigma.cases import cases_of
+from detect.sigma.correlation import Told, told_of
+from detect.sigma.detection import Reading, condition_of, there
+from detect.sigma.logsource import abroad_log, at_home, check_logsource, check_taxonomy
+from detect.sigma.metadata import COMMON, Own, info_of, own_of, text, texts, words
+from detect.sigma.refusals import Refusal, Refused
+from detect.sigma.resolver import Draft, Filter, Loaded, Resolving
+from detect.sigma.sql_check import Runner
+from detect.sigma.yaml_documents import MOST_BYTES, Node, documents
+from whowas.errors import ConfigError
+
+MOST_FILES = 20_000
+SHOWN = 20
+
+
+def load(
+    paths: Iterable[str | Path] | str | Path, site: Site | None = None, strict: bool = True, foreign: bool = False
+) -> Loaded:
+    """Load Sigma rules, filters and correlations.
+
+    Args: paths: files and folders (all *.yml and *.yaml in them). site: lists that placeholders stand for. strict:
+    refuse all if anything is refused; else go on with the rest. foreign: also take rules of Sigma's own taxonomy for
+    other logs of connections, as far as `detect.sigma.field_mappings` finds the same meaning here.
+    Returns: see Loaded.
+    Raises: ConfigError naming each refusal, if strict.
+    Source: Sigma specification 2.1 (rules, filters, correlations).
+    """
+    loading = _Loading(site or Site(), foreign)
+    for path in [paths] if isinstance(paths, (str, Path)) else paths:
+        loading.read(Path(path))
+    found = loading.finish()
+    if strict and found.refusals:
+        raise ConfigError(_all(found.refusals))
+    return found
+
+
+def _all(refusals: tuple[Refusal, ...]) -> str:
+    lines = [str(one) for one in refusals[:SHOWN]]
+    if len(refusals) > SHOWN:
+        lines.append(f"… and {len(refusals) - SHOWN} more")
+    return "\n".join(lines)
+
+
+class _Loading:
+    """One load: documents are read one by one, then what they say of each other is resolved."""
+
+    def __init__(self, site: Site, foreign: bool) -> None:
+        self._foreign = foreign
+        self._runner = Runner()
+        self._reading = Reading(site, self._runner)
+        self._drafts: list[Draft] = []
+        self._filters: list[Filter] = []
+        self._refusals: list[Refusal] = []
+
+    def read(self, path: Path) -> None:
+        """Read a file or a folder."""
+        files = sorted(_files(path)) if path.is_dir() else [path]
+        if not files or len(files) > MOST_FILES:
+            self._refuse(str(path), 0, "", Refused(f"it has {len(files)} rule files", "name a folder of *.yml files"))
+            return
+        for one in files:
+            self._file(one)
+
+    def _file(self, path: Path) -> None:
+        try:
+            content = _content(path)
+            for node in documents(content):
+                self._document(path, node)
+        except Refused as refused:
+            self._refuse(str(path), refused.line or 1, "", refused)
+
+    def _refuse(self, path: str, line: int, rule: str, refused: Refused) -> None:
+        self._refusals.append(Refusal(path, refused.line or line, rule, refused.cause, refused.advice))
+
+    def _document(self, path: Path, node: Node) -> None:
+        title = ""
+        try:
+            if not node.is_map():
+                raise Refused("a document is no rule", "write title:, id:, logsource: and detection:", node.line)
+            title = text(node.value, "title", 256) if "title" in node.value else ""
+            self._sorted(str(path), path.stem, node)
+        except Refused as refused:
+            self._refuse(str(path), node.line, title, refused)
+
+    def _sorted(self, path: str, stem: str, node: Node) -> None:
+        if "action" in node.value:
+            raise Refused("documents that build on each other are not honoured", "write each rule whole", node.line)
+        if "filter" in node.value:
+            self._filters.append(self._filter(path, node))
+            return
+        kind = "correlation" if "correlation" in node.value else "detection"
+        known = (*COMMON, "whowas", kind, *(("logsource",) if kind == "detection" else ()))
+        abroad = self._foreign and not at_home(node)
+        nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
+        if not abroad:
+            check_taxonomy(nodes)
+        own = own_of(nodes)
+        info = info_of(node, nodes, own, path, stem)
+        draft = Draft(info, own, cases_of(own.tests, info.name, path))
+        if kind == "correlation":
+            draft.told = _correlated(nodes, own)
+            draft.info = replace(info, group_by=draft.told.group_by)
+        else:
+            draft.condition = self._detected(node, nodes, abroad)
+        self._drafts.append(draft)
+
+    def _detected(self, node: Node, nodes: dict[str, Node], abroad: bool) -> Condition:
+        if "detection" not in nodes:
+            raise Refused("there is neither detection nor correlation", "add one", node.line)
+        known = abroad_log(node, nodes) if abroad else None
+        if known is None:
+            check_logsource(node, nodes)
+        condition = condition_of(nodes["detection"], replace(self._reading, rename=known.fields if known else None))
+        if known and known.needs:
+            condition = all_of([there(known.needs), condition])
+        self._runner.check(condition, nodes["detection"].line)
+        return condition
+
+    def _filter(self, path: str, node: Node) -> Filter:
+        nodes = words(node, (*COMMON, "logsource", "filter"), "a filter")
+        check_taxonomy(nodes)
+        check_logsource(node, nodes)
+        told = nodes["filter"]
+        if not told.is_map() or "rules" not in told.value:
+            raise Refused("a filter does not say of which rules", "add rules: any, or a list of names", told.line)
+        named: tuple[str, ...] | None = texts(told.value, "rules")
+        if not named or [one.lower() for one in named] == ["any"]:
+            named = None
+        condition = condition_of(told, self._reading, beside=("rules",))
+        self._runner.check(condition, told.line)
+        return Filter(text(nodes, "title"), named, condition, path, told.line)
+
+    def finish(self) -> Loaded:
+        """Resolve what documents say of each other."""
+        return Resolving(self._drafts, self._filters, self._refusals).finish()
+
+
+def _correlated(nodes: dict[str, Node], own: Own) -> Told:
+    for key, told in (("group_by", own.group_by), ("first_seen", own.first_seen)):
+        if told is not None:
+            node = nodes["whowas"]
+            advice = "use the correlation's group-by" if key == "group_by" else "put it into a rule on flows"
+            raise Refused(f"whowas.{key} is not for correlations", advice, node.key_lines[key])
+    return told_of(nodes["correlation"])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for one in folder.rglob("*"):
+        if one.suffix in (".yml", ".yaml") and one.is_file():
+            yield one
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise Refused(f"it is larger than {MOST_BYTES:,} bytes", "split it up", 1)
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise Refused(f"it cannot be read: {error.strerror or error}", "check the path", 1) from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Refused("it is not UTF-8", "save it as UTF-8", line) from error

@@ -1,0 +1,1 @@
+"""A finding as others read it: OCSF, ECS, Alertmanager, text."""

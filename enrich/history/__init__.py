@@ -1,0 +1,1 @@
+"""The immutable index of holds that answers, and its kernels."""

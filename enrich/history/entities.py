@@ -1,0 +1,204 @@
+"""Who can hold an address, row by row from columns: objects are made when somebody asks, and kept for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from enrich.holds.cluster_track import ThingTrack
+from enrich.holds.derive import NODE, SERVICE, Clock, Hold, Table
+from enrich.holds.pod_status import BEFORE_ALL, SECOND
+from enrich.holds.pod_tables import HOST_POD, POD, Version, chunk, codes, read_labels, read_ports, values
+
+KEPT = 1 << 17
+KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}
+
+
+class Entity(NamedTuple):
+    """Who can hold an address. `note` says what is doubtful about the workload."""
+
+    kind: int
+    namespace: str
+    name: str
+    uid: str
+    node: str = ""
+    zone: str = ""
+    workload: str = ""
+    workload_kind: str = ""
+    note: str = ""
+    service_account: str = ""
+    images: tuple[str, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+
+    def full_name(self) -> str:
+        """namespace/name, or the name of what has no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class Entities(Sequence[Entity]):
+    """All entities: pods first, then Services and Nodes.
+
+    Args: pods: table of enrich.holds.pod_tables.PODS. zones: of nodes by name. clocks: what nodes' clocks are off.
+    """
+
+    COLUMNS = (
+        "kind", "namespace", "name", "uid", "node", "workload", "workload_kind", "note", "service_account",
+        "images", "ports",
+    )  # fmt: skip
+
+    def __init__(
+        self, pods: Any, things: Sequence[ThingTrack], zones: dict[str, str], clocks: dict[str, Clock]
+    ) -> None:
+        self._pods, self._things, self._zones, self._clocks = pods.select(self.COLUMNS), things, zones, clocks
+        self._columns = [chunk(pods, name) for name in self.COLUMNS]
+        self._kept: dict[int, Entity] = {}
+
+    def __len__(self) -> int:
+        return int(self._pods.num_rows) + len(self._things)
+
+    @overload
+    def __getitem__(self, row: int) -> Entity: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Entity]: ...
+    def __getitem__(self, row: int | slice) -> Entity | Sequence[Entity]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
+        row = int(row)
+        if row < 0 or row >= len(self):
+            raise IndexError(row)
+        if row not in self._kept:
+            self.fetch([row])
+        return self._kept[row]
+
+    def __iter__(self) -> Iterator[Entity]:
+        for low in range(0, len(self), 4096):
+            rows = range(low, min(low + 4096, len(self)))
+            self.fetch(rows)
+            yield from [self._kept[row] for row in rows]
+
+    def fetch(self, rows: Iterable[int]) -> None:
+        """Make several at once: far cheaper than one by one."""
+        if len(self._kept) > KEPT:
+            self._kept.clear()
+        size = self._pods.num_rows
+        wanted = [row for row in dict.fromkeys(rows) if row not in self._kept]
+        for row in wanted:
+            if row >= size:
+                self._kept[row] = _thing(self._things[row - size])
+        pods = [row for row in wanted if row < size]
+        if pods:
+            taken = pa.array(pods, pa.int64())
+            for row, told in zip(pods, zip(*(values(one, taken) for one in self._columns), strict=True), strict=True):
+                self._kept[row] = self._pod(*told)
+
+    def _pod(
+        self,
+        kind: int,
+        namespace: str,
+        name: str,
+        uid: str,
+        node: str,
+        workload: str,
+        workload_kind: str,
+        note: str,
+        account: str,
+        images: str,
+        ports: str,
+    ) -> Entity:
+        clock = self._clocks.get(node)
+        if clock is not None:
+            off = f"the clock of its node is off by {max(clock) / SECOND:.1f} s, bounds are widened by that"
+            note = f"{note}; {off}" if note else off
+        return Entity(
+            kind, namespace, name, uid, node, self._zones.get(node, ""), workload, workload_kind, note, account,
+            tuple(images.split("\n")) if images else (), read_ports(ports),
+        )  # fmt: skip
+
+    def nodes(self) -> npt.NDArray[np.int32]:
+        """Return a number for the node of each entity; equal numbers, equal nodes."""
+        code, words = codes(chunk(self._pods, "node"))
+        known = {word: number for number, word in enumerate(words)}
+        things = [known.setdefault(one.name if one.kind == "Node" else "", len(known) + 1) for one in self._things]
+        return np.append(code, np.array(things, dtype=np.int64)).astype(np.int32)
+
+    def uids(self) -> list[str]:
+        """Return the UIDs of all entities."""
+        found: list[str] = self._pods["uid"].to_pylist()
+        return found + [one.uid for one in self._things]
+
+    def named(self, namespace: str, begins: str) -> list[int]:
+        """Return rows of pods of a namespace whose names begin so."""
+        code, words = codes(chunk(self._pods, "namespace"))
+        if namespace not in words:
+            return []
+        rows = np.flatnonzero(code == words.index(namespace))
+        names = values(chunk(self._pods, "name"), pa.array(rows))
+        return [int(row) for row, name in zip(rows, names, strict=True) if name.startswith(begins)]
+
+
+def _thing(thing: ThingTrack) -> Entity:
+    if thing.kind == "Service":
+        return Entity(SERVICE, thing.namespace, thing.name, thing.uid, workload="", ports=thing.ports)
+    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone)
+
+
+class Versions(Sequence[Version]):
+    """All versions: of pods from columns, then `bare` of those that have no labels."""
+
+    def __init__(self, table: Any, bare: int) -> None:
+        self.bare = bare
+        self.since = np.append(table["since"].to_numpy(), np.full(bare, BEFORE_ALL))
+        self._size = table.num_rows
+        self._labels, self._label_words = codes(chunk(table, "labels"))
+        self._services, self._service_words = codes(chunk(table, "services"))
+
+    def __len__(self) -> int:
+        return int(self._size) + self.bare
+
+    @overload
+    def __getitem__(self, row: int) -> Version: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Version]: ...
+    def __getitem__(self, row: int | slice) -> Version | Sequence[Version]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
+        if row >= self._size:
+            return Version(BEFORE_ALL)
+        labels = read_labels(self._label_words[self._labels[row]])
+        return Version(int(self.since[row]), labels, self._service_words[self._services[row]])
+
+
+class Holds(Sequence[Hold]):
+    """All holds, address by address, oldest first.
+
+    Args: table: their columns. first: where each address begins. halves: (addresses, 2) of the addresses.
+    """
+
+    def __init__(self, table: Table, first: npt.NDArray[np.int64], halves: npt.NDArray[np.int64]) -> None:
+        self._bounds, self._kind, self._entity = table.bounds, table.kind, table.entity
+        self._conflict, self._source = table.conflict, table.source
+        self._first, self._halves = first, halves
+
+    def __len__(self) -> int:
+        return int(self._kind.size)
+
+    @overload
+    def __getitem__(self, row: int) -> Hold: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Hold]: ...
+    def __getitem__(self, row: int | slice) -> Hold | Sequence[Hold]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
+        if row < 0 or row >= len(self):
+            raise IndexError(row)
+        low, sure, end, high = self._bounds[row].tolist()
+        source = "" if self._source is None else self._source[int(row)].as_py()
+        address = np.searchsorted(self._first, row, side="right") - 1
+        ip = self._halves[address].astype(">i8").tobytes()
+        return Hold(
+            ip, int(self._kind[row]), int(self._entity[row]), low, sure, end, high, bool(self._conflict[row]), source
+        )

@@ -1,0 +1,1 @@
+"""Evidence to holds: who held an address between which bounds."""

@@ -1,0 +1,287 @@
+"""What the observations of one pod say of when it held which address.
+
+Every bound is derived from what can be proven; docs/architecture-holds.md tells why each is one. Times the
+kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
+
+from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN, Run, Sight, take_apart
+from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
+
+# Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
+# before we last looked had not ended then.
+PUBLISHED_WITHIN = 30 * SECOND
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Segment:
+    """One sandbox's hold on one address: start in [start_min, start_max), end in [end_min, end_max).
+
+    `seen` is when it was last shown as holding, `told` when its end or its deletion was shown.
+    """
+
+    ip: bytes
+    start_min: int
+    start_max: int
+    end_min: int = BEFORE_ALL
+    end_max: int = AFTER_ALL
+    sandbox_at: int | None = None
+    ended: bool = False
+    seen: int = BEFORE_ALL
+    told: int | None = None
+    first: bool = True
+    finished: bool = False
+    source: str = ""
+    runs: tuple[tuple[int, int], ...] = ()
+
+    def finishes(self, found: list[Run]) -> list[int]:
+        """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
+        return [one.finished for one in found if one.finished is not None and one.key() in self.runs]
+
+    def end_by(self, bounds: list[int | None]) -> None:
+        """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
+        self.ended = True
+        self.told = bounds[0]
+        self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared(labels: Labels) -> Labels:
+    """Return one and the same object for equal labels: thousands of pods have the same few."""
+    return tuple((intern(name), intern(text)) for name, text in labels)
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared_images(images: tuple[str, ...]) -> tuple[str, ...]:
+    return images
+
+
+@lru_cache(maxsize=1 << 16)
+def _shared_ports(ports: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    return ports
+
+
+@dataclass(slots=True)
+class PodTrack:
+    """Everything known of one pod (one UID)."""
+
+    uid: str
+    name: str = ""
+    namespace: str = ""
+    node: str = ""
+    host_network: bool = False
+    service_account: str = ""
+    images: tuple[str, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+    owner: Owner | None = None
+    labels: tuple[tuple[int, Labels], ...] = ()
+    open: dict[bytes, Segment] = field(default_factory=dict)
+    closed: list[Segment] = field(default_factory=list)
+    version: int = -1
+    received: int = BEFORE_ALL
+    deletion: int = AFTER_ALL
+    ahead: int = 0
+    behind: int = 0
+    floor: int = BEFORE_ALL
+    old_sandbox: int = BEFORE_ALL
+    over: int = AFTER_ALL
+    done: bool = False
+    gone: bool = False
+
+    def observe(self, seen: Observation) -> None:
+        """Take in one observation; one that is older than the last (by resourceVersion) changes nothing."""
+        thing = seen.object
+        if seen.verb == "VANISHED":
+            self._vanished(seen)
+            return
+        if self._stale(thing, seen):
+            return
+        self._describe(thing, seen)
+        if self.done and (self.open or self.closed):
+            # Every hold has ended, and a pod that is over gets no address again.
+            self.gone = seen.verb == "DELETED"
+            return
+        sight = take_apart(thing, thing.status or Status(), seen)
+        if sight.ahead or sight.behind:
+            self.ahead, self.behind = max(self.ahead, sight.ahead), max(self.behind, sight.behind)
+        if self.open:
+            self._replaced(sight)
+        if sight.ips:
+            self._appear(sight, seen)
+        if self.open:
+            self._prove(sight, seen)
+        # In a pod that is over no other sandbox follows.
+        if sight.sandbox and not sight.sandbox[0] and not sight.terminal:
+            self.floor = max(self.floor, sight.sandbox[1] - UNSEEN)
+        if sight.terminal:
+            self._terminal(sight)
+        if seen.verb == "DELETED":
+            self._deleted(thing, sight)
+
+    def _vanished(self, seen: Observation) -> None:
+        """It went while nobody looked. Whether its containers had ended by then, nobody saw."""
+        self.gone = True
+        for one in self.open.values():
+            if not one.ended and one.told is None:
+                one.told = seen.received_us
+
+    def _stale(self, thing: KubeObject, seen: Observation) -> bool:
+        """Say whether this is older than what is known already. The same version again is a new sight of it."""
+        version = version_number(thing.metadata.resourceVersion) if thing.metadata else None
+        received = seen.received_us
+        if version is not None and version < self.version and seen.verb != "DELETED":
+            # A watch goes forward: versions that go back, later, come from an apiserver that was restored.
+            forward = seen.verb == "MODIFIED" and received is not None and received > self.received
+            if not forward:
+                return True
+        if version is not None:
+            self.version = version
+        if received is not None and received > self.received:
+            self.received = received
+        return self.gone
+
+    def _describe(self, thing: KubeObject, seen: Observation) -> None:
+        meta, spec = thing.metadata, thing.spec
+        if meta is not None:
+            if not self.name:
+                self.name, self.namespace = meta.name, intern(meta.namespace)
+            if self.owner is None and meta.ownerReferences:
+                self.owner = next((one for one in meta.ownerReferences if one.controller), None)
+            labels = _shared(tuple(sorted(meta.labels.items()))) if meta.labels else ()
+            if not self.labels or labels != self.labels[-1][1]:
+                when = seen.received_us or seen.not_before_us
+                self.labels += ((when if self.labels else BEFORE_ALL, labels),)
+            if meta.deletionTimestamp:
+                self.deletion = min(self.deletion, time_us(meta.deletionTimestamp) or AFTER_ALL)
+        if spec is not None:
+            if spec.nodeName and not self.node:
+                self.node = intern(spec.nodeName)
+            self.host_network = self.host_network or bool(spec.hostNetwork)
+            if spec.serviceAccountName and not self.service_account:
+                self.service_account = intern(spec.serviceAccountName)
+            if spec.containers:
+                self._boxes(spec.containers)
+
+    def _boxes(self, boxes: list[Container]) -> None:
+        images = tuple([one.image for one in boxes if one.image])
+        if images and images != self.images:
+            self.images = _shared_images(images)
+            self.ports = _shared_ports(
+                tuple(
+                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
+                    for one in boxes
+                    for port in one.ports or ()
+                )
+            )
+
+    def _replaced(self, sight: Sight) -> None:
+        """End what this sight shows to be over: another sandbox, another address, or none."""
+        at = sight.sandbox[1] if sight.sandbox else None
+        ready = sight.sandbox is not None and sight.sandbox[0]
+        for ip, one in list(self.open.items()):
+            if one.ended:
+                continue
+            anew = ready and at is not None and one.sandbox_at is not None and at > one.sandbox_at
+            if not anew and ip in sight.ips:
+                continue
+            moved = any(len(other) == len(ip) for other in sight.ips)
+            if sight.terminal and not anew and not moved:
+                continue  # 1.27 to 1.30 blank the address on the terminal write; that is handled as the end
+            later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
+            one.end_by([sight.upper, at + STAMPED if later and at is not None else None])
+            self._close(ip, sight)
+
+    def _close(self, ip: bytes, sight: Sight) -> None:
+        """Put a hold away."""
+        one = self.open.pop(ip)
+        finished = one.finishes(sight.runs)
+        one.end_min = max([one.end_min, *(at - UNSEEN for at in finished)])
+        one.finished = bool(finished)
+        self.closed.append(one)
+        self.floor = max(self.floor, one.end_min)
+        self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
+
+    def _appear(self, sight: Sight, seen: Observation) -> None:
+        for ip in sight.ips:
+            # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
+            fresh = ip not in self.open
+            if fresh:
+                later = any(len(one.ip) == len(ip) for one in self.closed)
+                floor = max(sight.floor, self.floor)
+                self.open[ip] = Segment(ip, floor, AFTER_ALL, first=not later, source=seen.source)
+            if ip in self.open and not self.open[ip].ended:
+                self._start(self.open[ip], sight, fresh)
+
+    def _start(self, one: Segment, sight: Sight, fresh: bool) -> None:
+        """Bound the start from above: ready sandbox, running container, the first write with the address."""
+        bounds = [one.start_max]
+        if sight.upper is not None:
+            bounds.append(sight.upper)
+        # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
+        least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + STAMPED
+        for run in sight.own:
+            # Of a pod that is over, seen holding before: it may have had another sandbox since.
+            if sight.terminal and not fresh and (run.restarts or one.runs):
+                continue
+            # What started before this sandbox was ready ran in one before it.
+            if one.sandbox_at is not None and run.started < one.sandbox_at:
+                continue
+            if run.key() not in one.runs:
+                one.runs += (run.key(),)
+            if run.started >= least:
+                bounds.append(run.started + STAMPED)
+        if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:
+            if one.sandbox_at is None:
+                one.sandbox_at = sight.sandbox[1]
+            if sight.sandbox[1] + UNSEEN >= one.start_min:
+                bounds.append(sight.sandbox[1] + STAMPED)
+        one.start_max = max(min(bounds), one.start_min)
+
+    def _prove(self, sight: Sight, seen: Observation) -> None:
+        for one in self.open.values():
+            if one.ended:
+                continue
+            if not sight.terminal:
+                one.seen = max(one.seen, seen.received_us or seen.not_before_us)
+            for run in sight.runs:
+                if run.key() in one.runs:
+                    proof = run.started if run.finished is None else run.finished
+                    one.end_min = max(one.end_min, proof - UNSEEN)
+
+    def _terminal(self, sight: Sight) -> None:
+        """The kubelet gives the address back before it writes the terminal phase."""
+        self.done = True
+        if sight.upper is not None:
+            self.over = min(self.over, sight.upper)
+        for one in self.open.values():
+            if one.ended:
+                continue
+            bounds = [sight.upper, self.over]
+            last = max(one.finishes(sight.runs), default=None)
+            if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
+                bounds.append(sight.sandbox[1] + STAMPED)
+            one.finished = last is not None
+            one.end_by(bounds)
+
+    def _deleted(self, thing: KubeObject, sight: Sight) -> None:
+        """DELETED ends a hold when the kubelet had let go before; a forced delete proves nothing."""
+        self.gone = True
+        meta = thing.metadata
+        graceful = meta is not None and meta.deletionTimestamp is not None and bool(meta.deletionGracePeriodSeconds)
+        # Containers that ended in a sandbox that stands: a new one of theirs may start in it, unseen.
+        ended = self.done or graceful or (sight.sandbox is not None and not sight.sandbox[0] and not sight.running)
+        for one in self.open.values():
+            if not one.ended and ended:
+                one.end_by([sight.upper])
+            elif not one.ended:
+                one.told = sight.upper
+
+    def segments(self) -> list[Segment]:
+        """Return all holds, oldest first."""
+        return [*self.closed, *self.open.values()]

@@ -1,0 +1,194 @@
+"""Flows to named flows: both ends asked at the start, checked at the end, names as dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from enrich.history.history import ClusterHistory, History
+from enrich.naming.address_namer import EndNamer, Judged
+from enrich.naming.uncertain_times import Stretches, stretches
+from enrich.naming.verdicts import (
+    AMBIGUOUS,
+    AT_NODE,
+    AT_SERVICE,
+    BY_PORT,
+    EXACT,
+    EXTERNAL,
+    LIKELY,
+    NODE_PORT,
+    OTHER_VNI,
+    OUTER,
+    SEVERAL_VNIS,
+    SNAT,
+    UNKNOWN,
+    NamingOptions,
+    Verdicts,
+    by_port,
+)
+from whowas.schema import check, flow_schema, named_schema
+
+Words = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+TUNNEL_PORTS = (4789, 8472, 6081)
+
+
+@dataclass
+class _End:
+    """One end of a batch of flows."""
+
+    side: str
+    ports: Words
+    verdicts: Verdicts
+    told: Judged
+
+
+class SecondNetworkError(Exception):
+    """A second VNI came up, nobody said which is the cluster's, and flows of the first have been named."""
+
+
+class Namer:
+    """An Enricher: names flows by one cluster of a history.
+
+    Args: again: flows can be read once more, so that a second VNI raises SecondNetworkError instead of leaving
+        the certain names that were given before it came up. before: who named by an older state of the same history;
+        its words, and the VNIs it has seen, are taken over.
+    Raises: ConfigError when the options name a cluster that the history has not.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        options: NamingOptions | None = None,
+        *,
+        again: bool = False,
+        before: Namer | None = None,
+    ) -> None:
+        self.options = options or NamingOptions()
+        self.history: ClusterHistory = history.cluster(self.options.cluster)
+        self._ends: EndNamer = EndNamer(self.history, self.options, None if before is None else before._ends)
+        self._names = self._ends.names
+        self._vnis: set[int] = set() if before is None else before._vnis
+        self._again = again
+
+    def name(self, flows: Any) -> Any:
+        """Return the batch with every column of named_schema, rows in the same order."""
+        check(flows, flow_schema())
+        starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
+        loose = stretches(flows["time_basis"], starts, ends, int(self.options.export_seconds * 1e6))
+        sides = [self._end(flows, side, starts, ends, loose) for side in ("src", "dst")]
+        self._networks(flows, sides)
+        outer = _outer(flows["encapsulated"], sides)
+        self._accepting(sides[1], flows["protocol"], starts, outer)
+        self._masqueraded(sides[0], sides[1], outer)
+        columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
+        for one in sides:
+            columns |= self._ends.columns(one.side, one.told, starts)
+        arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
+        return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
+
+    def _end(self, flows: Any, side: str, starts: Words, ends: Words, loose: Stretches | None) -> _End:
+        """Judge one end at the flows' starts, then look again at the ends of those whose hold may be over."""
+        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), starts, ends, loose)
+        ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return _End(side, ports, told.verdicts, told)
+
+    def _networks(self, flows: Any, sides: list[_End]) -> None:
+        """An address inside a tunnel is the cluster's only in the cluster's networks."""
+        if self.options.vnis == "any" or flows["vni"].null_count == flows.num_rows:
+            return
+        vnis = pc.fill_null(flows["vni"], -1).to_numpy(zero_copy_only=False)
+        tunnelled = vnis >= 0
+        if self.options.vnis is None or self.options.vnis == "several":
+            self._unsaid(vnis, tunnelled, sides)
+            return
+        foreign = tunnelled & ~np.isin(vnis, self.options.vnis)
+        for one in sides:
+            odd = foreign & (one.verdicts.codes != EXTERNAL)
+            one.verdicts.codes[odd], one.verdicts.why[odd], one.verdicts.holds[odd] = UNKNOWN, OTHER_VNI, -1
+            one.verdicts.found.holds[odd] = -1
+
+    def _unsaid(self, vnis: Words, tunnelled: npt.NDArray[np.bool_], sides: list[_End]) -> None:
+        """Nobody said which VNI is the cluster's. Of one it is taken for granted, of several it cannot be."""
+        before = len(self._vnis)
+        self._vnis.update(int(one) for one in np.unique(vnis[tunnelled]))
+        if len(self._vnis) < 2 and self.options.vnis is None:
+            return
+        if before == 1 and self._again:
+            raise SecondNetworkError
+        for one in sides:
+            odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
+            one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
+
+    def _accepting(self, end: _End, protocol: Any, starts: Words, outer: Flags) -> None:
+        """A node's port can be a Service's node port, or the port of one host-network pod."""
+        verdicts = end.verdicts
+        rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0) & ~outer)
+        cache: dict[tuple[bytes, int, str, tuple[int, ...]], tuple[int, int, int]] = {}
+        protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
+        for row in rows:
+            members = verdicts.found.holds[row]
+            port, word = int(end.ports[row]), protocols[int(row)]
+            services = self.history.node_ports.get((port, word), ())
+            open_then = tuple(one for one in services if self._names.holding(one, int(starts[row])))
+            key = (members.tobytes(), port, word, open_then)
+            if key not in cache:
+                cache[key] = self._by_port(members.tolist(), port, word, int(verdicts.holds[row]), open_then)
+            verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
+
+    def _by_port(
+        self, members: list[int], port: int, protocol: str, node: int, services: tuple[int, ...]
+    ) -> tuple[int, int, int]:
+        if len(services) == 1:
+            return AT_SERVICE, self._names.holds_of(services[0])[0], NODE_PORT
+        if services:
+            return AT_NODE, node, 0
+        fits = by_port(self.history, members, port, protocol)
+        return (LIKELY, fits, BY_PORT) if fits >= 0 else (AT_NODE, node, 0)
+
+    def _masqueraded(self, src: _End, dst: _End, outer: Flags) -> None:
+        """A node that opens a connection to anything beyond itself may speak for a pod."""
+        verdicts = src.verdicts
+        rows = np.flatnonzero((verdicts.codes == AT_NODE) & ~outer)
+        rows = rows[~np.isin(dst.ports[rows], TUNNEL_PORTS)]
+        if len(rows):
+            mine = self._names.nodes_of(verdicts.holds[rows])
+            beyond = mine != self._names.nodes_of(dst.verdicts.holds[rows])
+            verdicts.codes[rows[beyond]] = SNAT
+
+
+def _times(column: Any) -> Words:
+    times: Words = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return times
+
+
+def _addresses(column: Any) -> npt.NDArray[np.uint8]:
+    """The 16-byte addresses of a column as (n, 16), without a copy."""
+    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)
+    return data[column.offset * 16 : (column.offset + len(column)) * 16].reshape(-1, 16)
+
+
+def _outer(encapsulated: Any, sides: list[_End]) -> Flags:
+    """Flows whose ends are tunnel ends. The node's own kernel speaks there: no pod, no Service, no masquerade."""
+    outer: Flags = pc.fill_null(encapsulated, False).to_numpy(zero_copy_only=False)
+    if outer.any():
+        for one in sides:
+            one.verdicts.why[outer & (one.verdicts.codes == AT_NODE)] = OUTER
+    return outer
+
+
+def _constant(word: str, size: int) -> Any:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([word]))
+
+
+DIRECTIONS = pa.array(["internal", "outbound", "inbound", "external"])
+
+
+def _direction(sides: list[_End]) -> Any:
+    src, dst = (one.verdicts.codes == EXTERNAL for one in sides)
+    return pa.DictionaryArray.from_arrays(pa.array((dst + 2 * src).astype(np.int32)), DIRECTIONS)

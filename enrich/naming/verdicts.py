@@ -1,0 +1,183 @@
+"""From who may have held an address to an answer: one word of confidence, one holder, one reason.
+
+The same rules serve whole batches (naming.py) and single questions (who.py): both call `judge`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from enrich.history.history import ClusterHistory, Found
+from enrich.history.lookup import CANDIDATES
+from enrich.holds.derive import HOST_POD, NODE, POD, SERVICE
+from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL
+from enrich.holds.pod_track import PUBLISHED_WITHIN
+from enrich.naming.distinct import distinct_rows
+from enrich.naming.networks import Network
+from whowas.schema import CONFIDENCES
+
+Words = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
+EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = range(len(CONFIDENCES))
+
+# Why, beyond what the confidence says: a small number beside each answer.
+(PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED) = range(16)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NamingOptions:
+    """How to name.
+
+    cluster: which of the history's clusters. networks: names for outside ranges. vnis: the VNIs of the
+    cluster's pod network; None = not said, "several" = not said and several are known to be there, "any" = a
+    VNI says nothing about the network.
+    sensor_skew_seconds: how far the capturing clock may be off; widens every edge.
+    export_seconds: how long before its export a flow may have been, where a record tells no more than that.
+    """
+
+    cluster: str | None = None
+    networks: tuple[Network, ...] = ()
+    vnis: tuple[int, ...] | Literal["any", "several"] | None = None
+    sensor_skew_seconds: float = 0.0
+    export_seconds: float = 120.0
+
+
+@dataclass
+class Verdicts:
+    """Answers of a batch: code of confidence, hold row (-1 none), why, and the lookup they rest on."""
+
+    codes: npt.NDArray[np.int8]
+    holds: Indices
+    why: npt.NDArray[np.int8]
+    found: Found
+
+
+def looked(history: ClusterHistory, times: Words) -> npt.NDArray[np.int8]:
+    """Say for each time whether somebody was looking: PLAIN, else why not (IN_GAP, BEFORE_HISTORY, …)."""
+    why = np.full(len(times), NOT_WATCHED, dtype=np.int8)
+    if not history.covered:
+        return why
+    starts = np.array([low for low, _ in history.covered], dtype=np.int64)
+    ends = np.array([high for _, high in history.covered], dtype=np.int64)
+    place = np.searchsorted(starts, times, side="right") - 1
+    inside = (place >= 0) & (times <= ends[np.maximum(place, 0)])
+    why[:] = IN_GAP
+    why[times < starts[0]] = BEFORE_HISTORY
+    why[times > ends[-1]] = AFTER_HISTORY
+    why[inside] = PLAIN
+    return why
+
+
+def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Words, skew_us: int) -> Verdicts:
+    """Answer for each (address, time). Ends outside the cluster are left as NONE or UNKNOWN for the caller.
+
+    Args: addresses: (n, 16) uint8. times: (n,) int64 us.
+    """
+    found = history.lookup(addresses, times, skew_us)
+    size = len(times)
+    why = looked(history, times)
+    codes = np.where(why == PLAIN, NONE, UNKNOWN).astype(np.int8)
+    holds = np.full(size, -1, dtype=np.int32)
+    # What nobody reported by the end of the history may still be reported.
+    if history.covered:
+        fresh = (codes == NONE) & (times > history.covered[-1][1] - PUBLISHED_WITHIN)
+        codes[fresh], why[fresh] = UNKNOWN, TOO_FRESH
+    _judge_pods(history, times, found, codes, holds, why)
+    _judge_others(history, found, times, codes, holds, why)
+    return Verdicts(codes, holds, why, found)
+
+
+def _judge_pods(
+    history: ClusterHistory,
+    times: Words,
+    found: Found,
+    codes: npt.NDArray[np.int8],
+    holds: Indices,
+    why: npt.NDArray[np.int8],
+) -> None:
+    pods, sure, others = found.counts[:, 0], found.counts[:, 1], found.counts[:, 2]
+    best = found.holds[:, 0]
+    only_pods = (pods > 0) & (others == 0)
+    exact = only_pods & (sure == 1)
+    if exact.any():
+        odd = exact & history.conflicts[best]
+        exact &= ~odd
+        codes[odd], why[odd] = AMBIGUOUS, CONFLICT
+    codes[exact], holds[exact], why[exact] = EXACT, best[exact], PLAIN
+    rest = only_pods & ~exact & (codes != AMBIGUOUS)
+    clash = rest & (sure > 1)
+    codes[clash], why[clash] = AMBIGUOUS, CONFLICT
+    single = rest & (pods == 1) & (sure == 0)
+    # One possible holder is likely only where an unseen one can be ruled out: we looked, or saw it later.
+    watched = (why == PLAIN) | (why == TOO_FRESH)
+    watched[single] |= times[single] <= history.seen[best[single]]
+    likely = single & watched
+    codes[likely], holds[likely], why[likely] = LIKELY, best[likely], PLAIN
+    codes[single & ~watched] = UNKNOWN
+    several = rest & (pods > 1) & (sure == 0)
+    again = np.flatnonzero(several & watched & (pods <= CANDIDATES))
+    if len(again):
+        # Two sandboxes of one pod: whichever it was, the name is the same.
+        entities = np.where(found.holds[again] >= 0, history.entity_of[found.holds[again]], -1)
+        again = again[((entities == entities[:, :1]) | (entities < 0)).all(axis=1)]
+        codes[again], holds[again], why[again] = LIKELY, best[again], RENEWED
+        several[again] = False
+    codes[several] = AMBIGUOUS
+    why[several & ((why == PLAIN) | (why == TOO_FRESH))] = PLAIN
+
+
+def _judge_others(
+    history: ClusterHistory,
+    found: Found,
+    times: Words,
+    codes: npt.NDArray[np.int8],
+    holds: Indices,
+    why: npt.NDArray[np.int8],
+) -> None:
+    """Nodes and Services: rows are few kinds of sets, so each distinct set is judged once."""
+    rows = np.flatnonzero(found.counts[:, 2] > 0)
+    if not len(rows):
+        return
+    sets, inverse = distinct_rows(found.holds[rows])
+    for number, one in enumerate(sets):
+        mine = rows[inverse == number]
+        members = [int(row) for row in one if row >= 0]
+        nodes = [row for row in members if history.kinds[row] == NODE]
+        services = [row for row in members if history.kinds[row] == SERVICE]
+        inner = [row for row in members if history.kinds[row] == POD]
+        if len({int(history.entity_of[row]) for row in nodes}) == 1 and not inner:
+            codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], PLAIN
+        elif len(services) == 1 and not nodes and not inner:
+            codes[mine], holds[mine] = AT_SERVICE, services[0]
+            low, high = history.bounds[services[0], 1], history.bounds[services[0], 2]
+            why[mine] = np.where((low <= times[mine]) & (times[mine] < high), PLAIN, EDGE)
+        elif not nodes and not services and not inner:
+            # Host-network pods alone: their node's object was never seen.
+            codes[mine], why[mine] = AMBIGUOUS, PLAIN
+        else:
+            codes[mine], why[mine] = AMBIGUOUS, CONFLICT if inner else PLAIN
+
+
+def by_port(history: ClusterHistory, members: list[int], port: int, protocol: str) -> int:
+    """Return the hold of the one host-network pod that declares a port; -1 when none or several do."""
+    pods = [row for row in members if row >= 0 and history.kinds[row] == HOST_POD]
+    fits = [row for row in pods if (port, protocol) in history.entities[history.entity_of[row]].ports]
+    return fits[0] if len(fits) == 1 and len(pods) < CANDIDATES - 1 else -1
+
+
+def spans(history: ClusterHistory, row: int) -> tuple[int | None, int | None, int | None, int | None]:
+    """Return the four bounds of a hold, None where it is open."""
+    low, sure, end, high = (int(one) for one in history.bounds[row])
+    return (
+        None if low <= BEFORE_ALL else low,
+        None if sure >= AFTER_ALL else sure,
+        None if end <= BEFORE_ALL else end,
+        None if high >= AFTER_ALL - 1 else high,
+    )

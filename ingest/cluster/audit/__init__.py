@@ -1,0 +1,1 @@
+"""Replays audit logs of apiservers into observations."""

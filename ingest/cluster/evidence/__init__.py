@@ -1,0 +1,1 @@
+"""Reads files in which a cluster told of itself."""

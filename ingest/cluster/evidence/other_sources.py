@@ -1,0 +1,73 @@
+"""Histories that others kept: audit logs and Prometheus answers, gathered over all files, told at the end.
+
+Both have to be known as a whole before they say anything: audit events lie in several files beside each other, and
+one metric says what another means.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from ingest.cluster.audit.audit_log import AuditLog
+from ingest.cluster.audit.envelopes import audit_events, is_audit
+from ingest.cluster.evidence.prometheus import ANSWER, MARK, PodMetrics
+from whowas.observation import KubeObject, Observation
+from whowas.stages import FileReport, Unreadable
+
+
+class Imports:
+    """What was recognised so far. refused: counts by reason, filled while reading. annotations: which are kept."""
+
+    def __init__(self, refused: Counter[str], annotations: frozenset[str]) -> None:
+        self._refused = refused
+        self._audit = AuditLog(annotations)
+        self._metrics = PodMetrics()
+        self._told: dict[str, FileReport] = {}
+
+    def take(self, raw: bytes, offset: int, told: FileReport) -> bool:
+        """Take a JSON value if it is an audit event or an answer of Prometheus; else leave it to others."""
+        self._told[told.path] = told
+        try:
+            return self._events(raw, offset, told) if is_audit(raw) else MARK in raw and self._answer(raw, offset, told)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            self._refused["broken_json"] += 1
+            _note(told, offset, f"no audit event or answer of Prometheus that could be read: {error}"[:300])
+            return True
+
+    def _events(self, raw: bytes, offset: int, told: FileReport) -> bool:
+        found = audit_events(raw)
+        if found is None:
+            return False
+        for event in found:
+            self._audit.take(event, told.path, offset)
+        return True
+
+    def _answer(self, raw: bytes, offset: int, told: FileReport) -> bool:
+        answer = ANSWER.decode(raw)
+        if not answer.status:
+            return False
+        problem = self._metrics.take(answer, told.path, offset)
+        if problem is not None:
+            self._refused["no_evidence"] += 1
+            _note(told, offset, problem)
+        return True
+
+    def observations(self, cluster: str | None) -> Iterator[Observation]:
+        """Yield all that was taken, and say of the files what they lack."""
+        if self._audit.events:
+            # Logs of several apiservers say themselves when they were complete.
+            yield Observation("START", KubeObject(), None, 0, None, "audit log", (0, 0))
+            yield from self._audit.observations(cluster)
+            complaint, (path, offset) = self._audit.complaint(), self._audit.place
+            if complaint:
+                _note(self._told[path], offset, complaint)
+            self._refused.update(self._audit.counts)
+        yield from self._metrics.observations(cluster)
+        self._refused.update(self._metrics.counts)
+
+
+def _note(told: FileReport, offset: int, reason: str) -> None:
+    told.unreadable.append(Unreadable(offset, reason))

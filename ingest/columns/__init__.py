@@ -1,0 +1,1 @@
+"""Arrow columns and digests that packets and records share."""

@@ -1,0 +1,1 @@
+"""Follows a folder into which a sensor writes files."""

@@ -1,0 +1,1 @@
+"""Reads partitions of Kafka topics through either client."""

@@ -1,0 +1,174 @@
+"""Finished conversations to a record batch of whowas.schema.flow_schema."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.columns.arrow import (
+    Flags,
+    Octets,
+    address_octets,
+    address_words,
+    dictionary,
+    distinct,
+    fixed,
+    hexes,
+    numbers,
+    spell_mac,
+    spell_protocol,
+    times,
+)
+from ingest.columns.byte_reads import Words
+from ingest.columns.community_id import community_ids
+from ingest.columns.sha1 import sha1_rows
+from ingest.packets import flow_table as t
+from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
+from whowas.schema import END_REASONS, INITIATOR_BASES, flow_schema
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Both ends, src first. Each pair holds columns of equal length."""
+
+    octets: tuple[Octets, Octets]
+    ports: tuple[Words, Words]
+    has_ports: Flags
+    family: Words
+    protocol: Words
+
+
+def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str]) -> Any:
+    """Turn rows of the table into flows, by start, then by the order in which they began.
+
+    Args: rows (n, ROW) and cold (n, COLD) as in table.py. observers, formats: text by observer number.
+    """
+    order = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST]))
+    rows, cold = rows[order], cold[order]
+    is_b = rows[:, t.STATE] & t.SRC_IS_B != 0
+    ends = _ends(rows, is_b)
+    columns = {
+        "flow_id": _flow_ids(rows, cold, observers),
+        "start_time": times(rows[:, t.FIRST]),
+        "end_time": times(rows[:, t.LAST]),
+        "community_id": community_ids(
+            *ends.octets, ends.family, ends.protocol, (*ends.ports, ends.has_ports), cold[:, t.ICMP_FIRST]
+        ),
+        **_end_columns(ends, cold, is_b),
+        **_counts(rows, ends, is_b),
+        **_network(rows, cold, is_b),
+        **_words(rows, cold, observers, formats),
+        **_same(len(rows)),
+    }  # fmt: skip
+    schema = flow_schema()
+    arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _pick(is_b: Flags, values: Words, a: int, b: int) -> tuple[Words, Words]:
+    """Columns a and b as (of src, of dst)."""
+    return np.where(is_b, values[:, b], values[:, a]), np.where(is_b, values[:, a], values[:, b])
+
+
+def _ends(rows: Words, is_b: Flags) -> Ends:
+    high, low = _pick(is_b, rows, t.A_HI, t.B_HI), _pick(is_b, rows, t.A_LO, t.B_LO)
+    packed = rows[:, t.ENDS]
+    port_a, port_b = packed >> 40, (packed >> 24) & 0xFFFF
+    return Ends(
+        octets=(address_octets(high[0], low[0]), address_octets(high[1], low[1])),
+        ports=(np.where(is_b, port_b, port_a), np.where(is_b, port_a, port_b)),
+        has_ports=packed & 1 != 0,
+        family=np.where(packed & 2 != 0, 6, 4),
+        protocol=(packed >> 8) & 0xFF,
+    )
+
+
+def _end_columns(ends: Ends, cold: Words, is_b: Flags) -> dict[str, Any]:
+    """Addresses, ports and Ethernet addresses of both ends; the texts of addresses are shared."""
+    number = len(is_b)
+    words = address_words(np.concatenate(ends.octets), np.concatenate([ends.family, ends.family]))
+    macs = _pick(is_b, cold, t.MAC_A, t.MAC_B)
+    columns: dict[str, Any] = {}
+    for place, side in enumerate(("src", "dst")):
+        columns[f"{side}_ip"] = words.slice(place * number, number)
+        columns[f"{side}_ip16"] = fixed(ends.octets[place])
+        columns[f"{side}_port"] = numbers(ends.ports[place], pa.uint16(), ~ends.has_ports)
+        columns[f"{side}_mac"] = distinct(macs[place], spell_mac, macs[place] < 0)
+    return columns
+
+
+def _counts(rows: Words, ends: Ends, is_b: Flags) -> dict[str, Any]:
+    packets, octets = _pick(is_b, rows, t.PACKETS_A, t.PACKETS_B), _pick(is_b, rows, t.BYTES_A, t.BYTES_B)
+    state = rows[:, t.STATE]
+    flags_a, flags_b = state & 0xFFF, (state >> t.B_FLAGS) & 0xFFF
+    not_tcp = ends.protocol != 6
+    return {
+        "protocol": distinct(ends.protocol, spell_protocol),
+        "protocol_number": numbers(ends.protocol, pa.uint8()),
+        "bytes_out": numbers(octets[0], pa.int64()),
+        "bytes_in": numbers(octets[1], pa.int64()),
+        "packets_out": numbers(packets[0], pa.int64()),
+        "packets_in": numbers(packets[1], pa.int64()),
+        "tcp_flags": numbers(flags_a | flags_b, pa.uint16(), not_tcp),
+        "tcp_flags_out": numbers(np.where(is_b, flags_b, flags_a), pa.uint16(), not_tcp),
+        "tcp_flags_in": numbers(np.where(is_b, flags_a, flags_b), pa.uint16(), not_tcp),
+    }
+
+
+def _network(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
+    high = _pick(is_b, cold, t.OUTER_A_HI, t.OUTER_B_HI)
+    low = _pick(is_b, cold, t.OUTER_A_LO, t.OUTER_B_LO)
+    family, plain = cold[:, t.OUTER] & 15, cold[:, t.OUTER] == 0
+    outer = [_outer(high[place], low[place], family, plain) for place in (0, 1)]
+    return {
+        "vni": numbers(rows[:, t.NETWORK] - 1, pa.int32(), rows[:, t.NETWORK] == 0),
+        "vlan": vlan_lists(rows[:, t.TAGS]),
+        "tunnels": distinct(cold[:, t.OUTER] >> 4, spell_tunnels, plain),
+        "outer_src_ip": outer[0],
+        "outer_dst_ip": outer[1],
+    }
+
+
+def _outer(high: Words, low: Words, family: Words, plain: Flags) -> Any:
+    """Outer addresses as text. Rows without tunnels hold nothing that was written: blank them first."""
+    octets = address_octets(np.where(plain, 0, high), np.where(plain, 0, low))
+    return address_words(octets, family, plain)
+
+
+def _words(rows: Words, cold: Words, observers: list[str], formats: list[str]) -> dict[str, Any]:
+    bases = np.where(
+        rows[:, t.STATE] & t.BY_SYN != 0, INITIATOR_BASES.index("syn"), INITIATOR_BASES.index("first_packet")
+    )
+    return {
+        "initiator_basis": dictionary(bases, pa.array(INITIATOR_BASES)),
+        "end_reason": dictionary(cold[:, t.REASON], pa.array(END_REASONS)),
+        "observer": dictionary(cold[:, t.PLACE], pa.array(observers, pa.string())),
+        "source_format": dictionary(cold[:, t.PLACE], pa.array(formats, pa.string())),
+    }  # fmt: skip
+
+
+def _same(number: int) -> dict[str, Any]:
+    """What is the same for every conversation of a capture."""
+    words = {"directionality": "bi", "counter_layer": "L3", "time_basis": "packet"}
+    zeros = np.zeros(number, dtype=np.int32)
+    return {
+        **{name: dictionary(zeros, pa.array([word])) for name, word in words.items()},
+        "sampling_rate": numbers(np.ones(number, dtype=np.int64), pa.int64()),
+        "encapsulated": pa.array(np.zeros(number, dtype=np.bool_)),
+    }
+
+
+def _flow_ids(rows: Words, cold: Words, observers: list[str]) -> Any:
+    """128 bits of SHA-1 over key, start, observer and the ordinal of the first packet in its file.
+
+    Cryptographic, because whoever can choose addresses could else easily make two flows of one id.
+    """
+    names = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") for name in observers])
+    words = np.empty((len(rows), 10), dtype="<i8")
+    words[:, :7] = rows[:, : t.HASH]
+    words[:, 7], words[:, 8], words[:, 9] = rows[:, t.FIRST], names[cold[:, t.PLACE]], cold[:, t.ORDINAL]
+    return hexes(sha1_rows(words.view(np.uint8))[:, :16])

@@ -1,0 +1,64 @@
+"""TCP (RFC 9293), UDP (RFC 768), SCTP (RFC 9260), ICMP and ICMPv6 (RFC 792, 4443)."""
+
+from __future__ import annotations
+
+from ingest.columns.byte_reads import Bytes, Words, u8, u16, u32
+from ingest.packets.layout import (
+    BY_UDP_PORT,
+    DONE,
+    DST_PORT,
+    END,
+    HAS_PORTS,
+    ICMP,
+    PORTS_CUT,
+    REFUSE,
+    SRC_PORT,
+    TCP_FLAGS,
+    TCP_SEQUENCE,
+)
+from whowas.kernels import lean_kernel
+
+
+@lean_kernel
+def ports_only(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
+    """SCTP and all that starts with two ports."""
+    if at + 4 > facts[END]:
+        return REFUSE + PORTS_CUT, at
+    facts[SRC_PORT] = u16(data, at)
+    facts[DST_PORT] = u16(data, at + 2)
+    facts[HAS_PORTS] = 1
+    return DONE, at
+
+
+@lean_kernel
+def tcp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
+    if at + 14 > facts[END]:
+        # Eight bytes of a header are common in short captures: ports yes, flags no.
+        ports_only(data, at, facts, tables)
+        return REFUSE + PORTS_CUT, at
+    facts[SRC_PORT] = u16(data, at)
+    facts[DST_PORT] = u16(data, at + 2)
+    facts[HAS_PORTS] = 1
+    facts[TCP_SEQUENCE] = u32(data, at + 4)
+    facts[TCP_FLAGS] = u16(data, at + 12) & 0xFFF
+    return DONE, at
+
+
+@lean_kernel
+def udp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
+    """A tunnel is known by its destination port: replies of a tunnel go to that port too (RFC 7348, 8926)."""
+    if at + 4 > facts[END]:
+        return REFUSE + PORTS_CUT, at
+    facts[SRC_PORT] = u16(data, at)
+    facts[DST_PORT] = u16(data, at + 2)
+    facts[HAS_PORTS] = 1
+    return u8(tables, BY_UDP_PORT + facts[DST_PORT]), at + 8
+
+
+@lean_kernel
+def icmp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
+    """The packet that an ICMP error quotes is not opened: it was not sent here."""
+    if at + 2 > facts[END]:
+        return REFUSE + PORTS_CUT, at
+    facts[ICMP] = u16(data, at)
+    return DONE, at

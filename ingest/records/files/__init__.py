@@ -1,0 +1,1 @@
+"""Files of flow records: framing, reading, dead letters."""

@@ -1,0 +1,203 @@
+"""Files of records as a source of flows: block by block, each block a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ingest.files import Input, open_input
+from ingest.progress import Progress
+from ingest.records.files.dead_letters import DeadLetters
+from ingest.records.files.framing import MESSAGES, Framer, Layout, recognise
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.errors import BrokenInput, InputError
+from whowas.stages import FileReport, Position, Refused, Report, Unreadable
+
+HEAD = 1 << 16
+BLOCK = 4 << 20
+LONGEST = 64 << 20
+PROGRESS_SECONDS = 0.2
+PLACES_KEPT = 20
+
+
+@dataclass(frozen=True)
+class RecordFiles:
+    """How files of records are read. format: None = each is recognised. dead_letter: file for what is refused."""
+
+    format: str | None = None
+    options: RecordOptions = field(default_factory=RecordOptions)
+    dead_letter: str | None = None
+    block_bytes: int = BLOCK
+
+
+def holds_records(path: str, files: RecordFiles) -> bool:
+    """Say whether a path holds records of a known format. What cannot be looked at without being used up does not."""
+    try:
+        recognise(head := first_bytes(path), len(head) < HEAD, None, files.options)
+    except (InputError, BrokenInput):
+        return False
+    return True
+
+
+def first_bytes(path: str) -> bytes:
+    """The first bytes of an input, uncompressed, without using them up; none where that cannot be."""
+    if path == "-":
+        ahead = sys.stdin.buffer.peek(HEAD) if isinstance(sys.stdin.buffer, io.BufferedReader) else b""
+        with Input("-", io.BytesIO(ahead), 0) as source:
+            return source.read(HEAD)
+    if not os.path.isfile(path):
+        return b""
+    with open_input(path) as source:
+        return source.read(HEAD)
+
+
+class RecordSource:
+    """A whowas.stages.Source over files of records. `report` is brought up to date block by block."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        files: RecordFiles | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        report: Report | None = None,
+    ) -> None:
+        """Args: paths: files, `-` for standard input. report: one to go on with, beside another source."""
+        self.report = report or Report()
+        self._paths = list(paths)
+        self._files = files or RecordFiles()
+        self._progress = progress
+        self._told = 0.0
+        self._aside = DeadLetters(self._files.dead_letter) if self._files.dead_letter else None
+
+    def batches(self) -> Iterator[tuple[Any, Position]]:
+        """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
+        try:
+            for path in self._paths:
+                yield from self._file(path)
+        finally:
+            if self._aside is not None:
+                self._aside.close()
+
+    def commit(self, position: Position) -> None:
+        """Nothing to remember: a file can be read again."""
+
+    def _file(self, path: str) -> Iterator[tuple[Any, Position]]:
+        told = FileReport(path)
+        self.report.files.append(told)
+        before = self.report.bytes
+        try:
+            with open_input(path) as source:
+                yield from _Reading(source, told, self).batches(before)
+                self.tell(source, last=True)
+        except InputError as error:
+            told.unreadable.append(Unreadable(0, str(error)))
+
+    def tell(self, source: Input, last: bool = False) -> None:
+        """Say how far it is, some times a second at most."""
+        now = time.monotonic()
+        if self._progress is not None and (last or now - self._told > PROGRESS_SECONDS):
+            self._told = now
+            self._progress(Progress(source.path, source.consumed, source.size, records=self.report.records))
+
+    def keep(self, told: FileReport, parsed: Parsed, values: Values, first: int) -> None:
+        """Count what a block gave. Args: first: number of its first record in the file."""
+        report = self.report
+        report.records += len(values)
+        told.records += len(values)
+        report.record_flows += parsed.flows.num_rows
+        for one in parsed.skipped:
+            report.skipped[one.reason] += 1
+        for one in parsed.refused:
+            number = first + one.index + 1
+            report.refused_records[one.reason] += 1
+            if len(told.refused) < PLACES_KEPT:
+                told.refused.append(Refused(number, one.reason))
+            if self._aside is not None:
+                self._aside.write(told.path, number, one.reason, values[one.index])
+
+    @property
+    def files(self) -> RecordFiles:
+        """How the files are read."""
+        return self._files
+
+
+class _Reading:
+    """One file being read."""
+
+    def __init__(self, source: Input, told: FileReport, owner: RecordSource) -> None:
+        self._source = source
+        self._told = told
+        self._owner = owner
+        self._number = 0
+        self._origin = ""
+
+    def batches(self, before: int) -> Iterator[tuple[Any, Position]]:
+        """Yield flows of whole blocks."""
+        files = self._owner.files
+        head, ended = self._read(HEAD)
+        if not head:
+            self._told.unreadable += [] if self._told.unreadable else [Unreadable(0, "the file is empty")]
+            return
+        layout = recognise(head, ended, files.format, files.options)
+        self._told.format = layout.reader.format
+        framer = Framer(layout.framing, layout.depth)
+        block = head
+        while True:
+            values, waiting = framer.take(block, last=ended)
+            yield from self._values(layout, values)
+            self._owner.report.bytes = before + self._source.consumed
+            self._owner.tell(self._source)
+            if waiting > LONGEST or (ended and waiting):
+                self._stuck(framer, layout, waiting)
+                if layout.framing == MESSAGES:
+                    return
+            if ended:
+                return
+            block, ended = self._read(files.block_bytes)
+
+    def _read(self, count: int) -> tuple[bytes, bool]:
+        """The next bytes, and whether they are the last."""
+        block = b""
+        try:
+            block = self._source.read(count)
+            if len(block) == count:
+                return block, False
+            # A stream that is damaged says so at the call after its last byte.
+            self._source.read(1)
+        except BrokenInput as broken:
+            self._told.unreadable.append(Unreadable(broken.offset, broken.reason))
+        return block, True
+
+    def _values(self, layout: Layout, values: Values) -> Iterator[tuple[Any, Position]]:
+        if not len(values):
+            return
+        if not self._origin:
+            self._origin = _origin(self._source.path, values)
+        ids = Ids(self._origin, np.arange(self._number, self._number + len(values)))
+        parsed = layout.reader.read(values, ids)
+        self._owner.keep(self._told, parsed, values, self._number)
+        self._number += len(values)
+        if parsed.flows.num_rows:
+            yield parsed.flows, Position(self._source.path, self._source.offset)
+
+    def _stuck(self, framer: Framer, layout: Layout, waiting: int) -> None:
+        """What waits will never be whole: say where, and go on behind it where records can be found again."""
+        at = self._source.offset - waiting
+        what = "message" if layout.framing == MESSAGES else "record"
+        self._told.unreadable.append(Unreadable(at, f"a {what} that does not end, or is no {what}"))
+        framer.forget()
+
+
+def _origin(path: str, values: Values) -> str:
+    """Name of a file and a digest of its first record: the same in a copy, another in the next rotation."""
+    name = "stdin" if path == "-" else os.path.basename(path)
+    first = next((one for one in values[:64] if one and not one.startswith(b"#")), b"")
+    return f"{name}\0{hashlib.sha256(first).hexdigest()[:16]}"

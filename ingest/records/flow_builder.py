@@ -1,0 +1,352 @@
+"""Columns of records on their way to whowas.schema.flow_schema: checked, refused by reason, built."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.columns.arrow import (
+    PROTOCOL_WORDS,
+    dictionary,
+    distinct,
+    fixed,
+    hexes,
+    numbers,
+    spell_mac,
+    spell_protocol,
+    times,
+)
+from ingest.columns.community_id import community_ids
+from ingest.records.fields import Addresses, Fields, Numbers, Texts, table_size
+from ingest.records.kernels import values as scan
+from ingest.records.reader import SECRET, Flags, Ids, Parsed, RecordOptions, Refusal, Words
+from whowas.schema import flow_schema
+
+NONE = -1
+NEVER = -(1 << 62)
+DAY_US = 86_400_000_000
+# Year 2200: later is no time of a flow, and would not fit where times are nanoseconds.
+LAST_US = 7_258_118_400_000_000
+WITH_PORTS = (6, 17, 33, 132, 136)
+UDP = 17
+ICMPS = (1, 58)
+
+
+class Draft:
+    """One row a record. Numbers are int64 with NONE where there is nothing, times NEVER.
+
+    A format fills src, dst (Addresses), protocol, start, end, and what else it has; the rest stays null.
+    """
+
+    def __init__(self, size: int, options: RecordOptions) -> None:
+        self.size = size
+        self.options = options
+        self.value_rows: Words | None = None  # which value each row is of; None = each of its own
+        self.parts: Words | None = None  # place of a row within its value
+        self.reasons = np.zeros(size, dtype=np.int64)  # 0 = fine, else 1 + place in words
+        self.words: list[str] = []
+        self.skips: set[str] = set()
+        nothing = Addresses(np.zeros((size, 16), np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint8))
+        self.addresses = dict.fromkeys(("src", "dst", "src_nat", "dst_nat", "outer_src", "outer_dst"), nothing)
+        self.macs: dict[str, Words] = {}
+        self.protocol = self.blank()
+        self.start = np.full(size, NEVER, dtype=np.int64)
+        self.end = np.full(size, NEVER, dtype=np.int64)
+        self.received = np.full(size, NEVER, dtype=np.int64)
+        self.numbers: dict[str, Words] = {}
+        self.texts: dict[str, Texts] = {}
+        self.icmp: Words | None = None  # type << 8 | code, NONE where not told
+        self.inner: Flags | None = None  # rows whose tunnel was opened by whoever wrote the record
+
+    def blank(self) -> Words:
+        """A column of nothing."""
+        return np.full(self.size, NONE, dtype=np.int64)
+
+    def refuse(self, rows: Flags, reason: str) -> None:
+        """Refuse rows that nothing was said against so far."""
+        if rows.any():
+            self.reasons[rows & (self.reasons == 0)] = 1 + self._word(reason)
+
+    def pass_over(self, rows: Flags, reason: str) -> None:
+        """Leave out rows that are well-formed and carry no flow, whatever was said of their fields."""
+        self.skips.add(reason)
+        if rows.any():
+            self.reasons[rows] = 1 + self._word(reason)
+
+    def _word(self, reason: str) -> int:
+        if reason not in self.words:
+            self.words.append(reason)
+        return self.words.index(reason)
+
+    def take_reasons(self, fields: Fields) -> None:
+        """Refuse what could not be taken apart."""
+        for place, word in enumerate(fields.words):
+            self.refuse(fields.reasons == place + 1, word)
+
+    def take_addresses(self, side: str, found: Addresses, needed: bool = False) -> None:
+        """Set the addresses of src, dst, src_nat, …; without `needed` a bad one is as none."""
+        self.addresses[side] = found
+        if needed:
+            self.refuse(found.state == scan.BAD, f"bad_{side}_address")
+            self.refuse(found.state != scan.GOOD, f"no_{side}_address")
+
+    def take_count(self, name: str, found: Numbers, top: int = 1 << 62) -> None:
+        """Set a column of numbers that are never negative; refuse rows where it is something else."""
+        self.numbers[name] = np.where(found.good, found.values, NONE)
+        self.refuse(found.bad | (found.good & ((found.values < 0) | (found.values > top))), f"bad_{name}")
+
+    def take_ports(self, src: Numbers, dst: Numbers, names: tuple[str, str] = ("src_port", "dst_port")) -> None:
+        """Set both ports."""
+        for name, found in zip(names, (src, dst), strict=True):
+            self.take_count(name, found, 0xFFFF)
+
+    def take_time(self, name: str, found: Numbers) -> None:
+        """Set start, end or received where told."""
+        getattr(self, name)[found.good] = found.values[found.good]
+        self.refuse(found.state == scan.LOCAL, "local_time_without_timezone")
+        self.refuse(found.bad, f"bad_{name}_time")
+
+    def same(self, name: str, word: str) -> None:
+        """Give every row one word."""
+        self.texts[name] = Texts(np.zeros(self.size, dtype=np.int64), [word])
+
+    def choose(self, name: str, choice: Any, words: Sequence[str]) -> None:
+        """Give each row the word of its number; NONE for none."""
+        self.texts[name] = Texts(np.asarray(choice, dtype=np.int64), list(words))
+
+    def finish(self, form: str, ids: Ids, broker: Words | None) -> Parsed:
+        """Check what every record must have, and build flows of the rows that stand."""
+        self._check(broker)
+        kept = np.flatnonzero(self.reasons == 0)
+        told = self.value_rows if self.value_rows is not None else np.arange(self.size)
+        refused = [
+            (Refusal(int(told[row]), self.words[int(self.reasons[row]) - 1]))
+            for row in np.flatnonzero(self.reasons).tolist()
+        ]
+        lost = [one for one in refused if one.reason not in self.skips]
+        passed = [one for one in refused if one.reason in self.skips]
+        return Parsed(_Batch(self, kept).build(form, ids, told[kept]), told[kept], lost, passed)
+
+    def _check(self, broker: Words | None) -> None:
+        """Times and protocol: a flow without them can be named by nobody."""
+        if broker is not None:
+            rows = broker if self.value_rows is None else broker[self.value_rows]
+            self.received = np.where(self.received <= 0, rows, self.received)
+        self.received[self.received <= 0] = NEVER
+        self.refuse((self.protocol < 0) | (self.protocol > 255), "no_protocol")
+        self.refuse(self.start == NEVER, "no_time")
+        self.end = np.where(self.end == NEVER, self.start, self.end)
+        self.refuse((self.start < 0) | (self.start > LAST_US), "bad_start_time")
+        self.refuse((self.end < 0) | (self.end > LAST_US), "bad_end_time")
+        self.refuse(self.end < self.start, "ends_before_start")
+        # An exporter's uptime that wrapped gives times weeks ahead: a name for then would be a certain lie.
+        known = (self.received >= 0) & (self.received <= LAST_US)
+        self.refuse(known & (self.start > self.received + DAY_US), "starts_after_receipt")
+
+
+class _Batch:
+    """Builds the rows of a draft that stand."""
+
+    def __init__(self, draft: Draft, kept: Words) -> None:
+        self._draft = draft
+        self._all = len(kept) == draft.size
+        self._kept = kept
+        self.size = len(kept)
+        self.protocol = self.of(draft.protocol)
+
+    def of(self, column: Any) -> Any:
+        """The rows of a column that stand."""
+        return column if self._all else column[self._kept]
+
+    def number(self, name: str) -> Words:
+        """A column of numbers; NONE throughout where nobody filled it."""
+        found = self._draft.numbers.get(name)
+        blank: Words = np.full(self.size, NONE, dtype=np.int64)
+        return blank if found is None else self.of(found)
+
+    def build(self, form: str, ids: Ids, rows: Words) -> Any:
+        """The record batch."""
+        draft = self._draft
+        columns = {
+            "flow_id": _flow_ids(ids, rows, None if draft.parts is None else self.of(draft.parts)),
+            "start_time": times(self.of(draft.start)),
+            "end_time": times(self.of(draft.end)),
+            "received_time": _maybe_times(self.of(draft.received)),
+            "source_format": _same(form, self.size),
+            **self._ends(),
+            **self._numbers(),
+            **self._texts(),
+        }
+        if "community_id" not in draft.texts:
+            columns["community_id"] = self._community()
+        schema = flow_schema()
+        arrays = [columns[one.name] if one.name in columns else pa.nulls(self.size, one.type) for one in schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _ends(self) -> dict[str, Any]:
+        draft, made = self._draft, {}
+        octets = [self.of(draft.addresses[side].octets) for side in ("src", "dst")]
+        families = [self.of(draft.addresses[side].families) for side in ("src", "dst")]
+        words = address_words(np.concatenate(octets), np.concatenate(families))
+        has_ports = np.isin(self.protocol, WITH_PORTS)
+        for place, side in enumerate(("src", "dst")):
+            port = self.number(f"{side}_port")
+            made[f"{side}_ip"] = words.slice(place * self.size, self.size)
+            made[f"{side}_ip16"] = fixed(octets[place])
+            made[f"{side}_port"] = numbers(np.maximum(port, 0), pa.uint16(), ~has_ports | (port < 0))
+            if side in draft.macs:
+                macs = self.of(draft.macs[side])
+                made[f"{side}_mac"] = distinct(macs, spell_mac, macs < 0)
+            made |= self._translated(side, has_ports)
+        return made
+
+    def _translated(self, side: str, has_ports: Flags) -> dict[str, Any]:
+        """Addresses after translation, and those outside tunnels."""
+        draft, made = self._draft, {}
+        for name, of in ((f"{side}_nat_ip", f"{side}_nat"), (f"outer_{side}_ip", f"outer_{side}")):
+            families = self.of(draft.addresses[of].families)
+            if families.any():
+                made[name] = address_words(self.of(draft.addresses[of].octets), families)
+        port = self.number(f"{side}_nat_port")
+        if (port >= 0).any():
+            made[f"{side}_nat_port"] = numbers(np.maximum(port, 0), pa.uint16(), ~has_ports | (port < 0))
+        return made
+
+    def _numbers(self) -> dict[str, Any]:
+        made = {
+            "protocol": distinct(self.protocol, spell_protocol),
+            "protocol_number": numbers(self.protocol, pa.uint8()),
+            "sampling_rate": numbers(np.maximum(self.number("sampling_rate"), 0), pa.int64()),
+            "encapsulated": pa.array(self._encapsulated()),
+        }
+        for name in ("bytes_out", "bytes_in", "packets_out", "packets_in"):
+            value = self.number(name)
+            made[name] = numbers(value, pa.int64(), value < 0)
+        for name in ("tcp_flags", "tcp_flags_out", "tcp_flags_in"):
+            value = self.number(name)
+            made[name] = numbers(np.maximum(value, 0) & 0xFFF, pa.uint16(), (value < 0) | (self.protocol != 6))
+        vni = self.number("vni")
+        made["vni"] = numbers(np.maximum(vni, 0), pa.int32(), vni < 0)
+        vlan = self.number("vlan")
+        offsets = np.concatenate([[0], np.cumsum(vlan > 0)]).astype(np.int32)
+        lists = pa.array(vlan <= 0) if self.size else None
+        made["vlan"] = pa.ListArray.from_arrays(
+            pa.array(offsets), pa.array(vlan[vlan > 0].astype(np.uint16), pa.uint16()), mask=lists
+        )
+        return made
+
+    def _encapsulated(self) -> Flags:
+        """UDP to a tunnel's port, and nobody opened it: both ends are tunnel ends."""
+        ports = self._draft.options.tunnel_ports
+        to = np.isin(self.number("dst_port"), ports) | np.isin(self.number("src_port"), ports)
+        outer: Flags = to & (self.protocol == UDP) & (self.number("vni") < 0)
+        return outer if self._draft.inner is None else outer & ~self.of(self._draft.inner)
+
+    def _texts(self) -> dict[str, Any]:
+        made = {}
+        for name, told in self._draft.texts.items():
+            indices = self.of(told.indices)
+            column = dictionary(np.maximum(indices, 0), pa.array([*told.words, ""], pa.string()), indices < 0)
+            made[name] = column.cast(pa.string()) if name == "community_id" else column
+        return made
+
+    def _community(self) -> Any:
+        draft = self._draft
+        families = self.of(draft.addresses["src"].families).astype(np.int64)
+        src, dst = (self.of(draft.addresses[side].octets) for side in ("src", "dst"))
+        ports = [np.maximum(self.number(f"{side}_port"), 0) for side in ("src", "dst")]
+        has_ports = np.isin(self.protocol, WITH_PORTS)
+        icmp = np.full(self.size, NONE, dtype=np.int64) if draft.icmp is None else self.of(draft.icmp)
+        icmp = np.where(np.isin(self.protocol, ICMPS), icmp, NONE)
+        same = families == self.of(draft.addresses["dst"].families)
+        found = community_ids(src, dst, families, self.protocol, (ports[0], ports[1], has_ports), icmp)
+        untold = np.isin(self.protocol, ICMPS) & (icmp < 0)
+        if same.all() and not untold.any():
+            return found
+        import pyarrow.compute as pc
+
+        return pc.if_else(pa.array(same & ~untold), found, pa.scalar(None, pa.string()))
+
+
+def _same(word: str, size: int) -> Any:
+    return dictionary(np.zeros(size, dtype=np.int32), pa.array([word]))
+
+
+def _maybe_times(values: Words) -> Any:
+    known = (values >= 0) & (values <= LAST_US)
+    return pa.array(np.where(known, values, 0), mask=~known).cast(pa.timestamp("us", tz="UTC"))
+
+
+def address_words(octets: Any, families: Any) -> Any:
+    """Dictionary column of addresses as text: each distinct one spelt once. Family 0 = null."""
+    size = len(octets)
+    halves = octets.view(">i8").astype(np.int64)
+    table, numbered = np.empty(table_size(size), np.int64), np.empty(size, np.int64)
+    firsts = np.empty(size, dtype=np.int64)
+    with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
+        count = scan.distinct_pairs(
+            np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1]), SECRET, table, numbered, firsts
+        )
+    firsts = firsts[:count]
+    # One address has one family here: ::ffff:a.b.c.d is IPv4 in every record.
+    four = octets[firsts, 10] == 255
+    four &= (octets[firsts, :10] == 0).all(axis=1) & (octets[firsts, 11] == 255)
+    raw = octets[firsts].tobytes()
+    spelt = [
+        socket.inet_ntop(socket.AF_INET, raw[16 * place + 12 : 16 * place + 16])
+        if is_four
+        else socket.inet_ntop(socket.AF_INET6, raw[16 * place : 16 * place + 16])
+        for place, is_four in enumerate(four.tolist())
+    ]
+    return dictionary(numbered.astype(np.int32), pa.array(spelt, pa.string()), families == 0)
+
+
+def _flow_ids(ids: Ids, rows: Words, parts: Words | None) -> Any:
+    """64 bits for the origin (and the place within a value), 64 for the place: unique by the place, not by content."""
+    origin = int.from_bytes(hashlib.sha256(ids.origin.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+    made = np.empty((len(rows), 2), dtype=">u8")
+    made[:, 0] = origin
+    if parts is not None:
+        with np.errstate(over="ignore"):
+            mixed = (np.uint64(origin) ^ parts.astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
+            made[:, 0] = np.where(parts == 0, np.uint64(origin), mixed ^ (mixed >> np.uint64(29)))
+    made[:, 1] = ids.numbers[rows].astype(np.uint64)
+    return hexes(np.frombuffer(made.tobytes(), dtype=np.uint8).reshape(-1, 16))
+
+
+# Words that formats write for protocols, beyond those that whowas writes itself.
+PROTOCOLS = {word: number for number, word in PROTOCOL_WORDS.items()} | {
+    "hopopt": 0, "igmp": 2, "ggp": 3, "ipencap": 4, "ip-in-ip": 4, "ipip": 4, "ipv4": 4, "st": 5, "egp": 8, "igp": 9,
+    "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51,
+    "ipv6-icmp": 58, "icmp6": 58, "ipv6_icmp": 58, "icmpv4": 1, "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88,
+    "ospf": 89, "ospfigp": 89, "ospfv2": 89, "etherip": 97, "encap": 98, "pim": 103, "ipcomp": 108, "vrrp": 112,
+    "l2tp": 115, "isis": 124, "fc": 133, "udplite": 136, "mpls-in-ip": 137,
+}  # fmt: skip
+
+
+def protocol_number(word: str) -> int:
+    """IANA number of a name, or of a number as text; NONE where it is neither."""
+    if word.isascii() and word.isdecimal() and len(word) <= 3:
+        return int(word)
+    return PROTOCOLS.get(word.lower(), NONE)
+
+
+def joined(first: Texts, second: Texts, form: str = "{}/{}") -> Texts:
+    """Two columns of words as one: the first alone where the second says nothing."""
+    pairs = (first.indices + 1) * (len(second.words) + 1) + second.indices + 1
+    distinct_pairs, indices = np.unique(pairs, return_inverse=True)
+    words: list[str] = []
+    absent = []
+    for one in distinct_pairs.tolist():
+        left, right = divmod(one, len(second.words) + 1)
+        told = [first.words[left - 1] if left else "", second.words[right - 1] if right else ""]
+        words.append(form.format(*told) if all(told) else told[0] or told[1])
+        absent.append(not any(told))
+    places = np.where(np.array(absent, dtype=np.bool_), NONE, np.arange(len(words)))
+    return Texts(places[indices.reshape(-1)].astype(np.int64), words)

@@ -1,0 +1,132 @@
+"""NetObserv, enriched JSON: what flowlogs-pipeline writes.
+
+Source: github.com/netobserv/flowlogs-pipeline docs and github.com/netobserv/netobserv-operator docs/flows-format.adoc.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
+from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
+from ingest.records.formats.goflow2 import icmp_words, named_by
+from ingest.records.formats.sample import Sample
+from ingest.records.kernels.values import GOOD
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values, Words
+
+FIELDS = (
+    "SrcAddr", "DstAddr", "SrcPort", "DstPort", "Proto", "Bytes", "Packets", "TimeFlowStartMs", "TimeFlowEndMs",
+    "TimeReceived", "SrcMac", "DstMac", "AgentIP", "Interfaces", "Interface", "Sampling", "Flags", "IcmpType",
+    "IcmpCode", "XlatSrcAddr", "XlatDstAddr", "XlatSrcPort", "XlatDstPort", "DnsName", "_RecordType",
+)  # fmt: skip
+FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
+# The agent's own bits beyond TCP's: both flags were seen in one packet.
+PAIRS = ((256, "SYN_ACK"), (512, "FIN_ACK"), (1024, "RST_ACK"))
+
+
+def plain_flags(bits: Words) -> Words:
+    """The agent's bits as TCP's."""
+    told = bits & 0xFF
+    for bit, word in PAIRS:
+        told = np.where(bits & bit, told | sum(FLAGS[one] for one in word.split("_")), told)
+    return told
+
+
+def flag_bits(text: str) -> int:
+    """Bits of a JSON list of names, or of one name; NONE where unreadable."""
+    try:
+        names = json.loads(text) if text.startswith("[") else [text]
+    except (ValueError, RecursionError):
+        return NONE
+    known = {name for name in names if isinstance(name, str)}
+    return sum({FLAGS[part] for name in known for part in name.split("_") if part in FLAGS})
+
+
+def tcp_flags(fields: Fields) -> Numbers:
+    """Flags are a number, a list of names, or absent."""
+    found = fields.numbers("Flags")
+    values = plain_flags(found.values)
+    if found.bad.any():
+        told = fields.texts("Flags").mapped(flag_bits)
+        values = np.where(found.bad, told, values)
+        return Numbers(values, np.where(found.bad & (told >= 0), GOOD, found.state).astype(np.uint8))
+    return Numbers(values, found.state)
+
+
+def interface_names(text: str) -> str | None:
+    """Names of a JSON list, or one name."""
+    try:
+        names = json.loads(text) if text.startswith("[") else [text]
+    except (ValueError, RecursionError):
+        return None
+    return ",".join(dict.fromkeys(str(name) for name in names)) or None
+
+
+class NetObservReader:
+    """NetObserv, enriched JSON."""
+
+    format = "netobserv"
+
+    @staticmethod
+    def knows(sample: Sample) -> bool:
+        """Say whether this is the format's own spelling."""
+        return sample.has("SrcAddr", "TimeFlowStartMs", "Proto") and not sample.has("SamplerAddress")
+
+    def __init__(self, options: RecordOptions) -> None:
+        self._options = options
+        self._plan = Plan({name: (name,) for name in FIELDS})
+
+    def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
+        """See RecordReader."""
+        packed = Values.of(values)
+        fields = read_json(packed, self._plan)
+        draft = Draft(len(packed), self._options)
+        draft.take_reasons(fields)
+        self._ends(draft, fields)
+        self._counts(draft, fields)
+        # Conversation tracking sums up flows that are there one by one as well.
+        kinds = fields.texts("_RecordType").mapped(lambda word: int(word != "flowLog"), absent=0)
+        draft.pass_over(kinds == 1, "conversation_record")
+        return draft.finish(self.format, ids, received_us)
+
+    def _ends(self, draft: Draft, fields: Fields) -> None:
+        draft.take_addresses("src", fields.addresses("SrcAddr"), needed=True)
+        draft.take_addresses("dst", fields.addresses("DstAddr"), needed=True)
+        draft.take_addresses("src_nat", fields.addresses("XlatSrcAddr"))
+        draft.take_addresses("dst_nat", fields.addresses("XlatDstAddr"))
+        draft.take_ports(fields.numbers("SrcPort"), fields.numbers("DstPort"))
+        ports = fields.numbers("XlatSrcPort"), fields.numbers("XlatDstPort")
+        draft.take_ports(*ports, names=("src_nat_port", "dst_nat_port"))
+        draft.protocol = fields.texts("Proto").mapped(protocol_number)
+        draft.macs = {"src": fields.macs("SrcMac"), "dst": fields.macs("DstMac")}
+        draft.icmp = icmp_words(fields.numbers("IcmpType"), fields.numbers("IcmpCode"))
+
+    def _counts(self, draft: Draft, fields: Fields) -> None:
+        draft.take_time("start", fields.numbers("TimeFlowStartMs", 3))
+        draft.take_time("end", fields.numbers("TimeFlowEndMs", 3))
+        draft.take_time("received", fields.numbers("TimeReceived", 6))
+        draft.take_count("bytes_out", fields.numbers("Bytes"))
+        draft.take_count("packets_out", fields.numbers("Packets"))
+        draft.take_count("sampling_rate", fields.numbers("Sampling"))
+        draft.take_count("tcp_flags", tcp_flags(fields), 0xFFFF)
+        draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
+        fill_netobserv(draft)
+        interfaces = fields.texts("Interfaces").spelt(interface_names)
+        if (interfaces.indices < 0).any():
+            single = fields.texts("Interface")
+            places = np.where(interfaces.indices < 0, single.indices + len(interfaces.words), interfaces.indices)
+            places = np.where((interfaces.indices < 0) & (single.indices < 0), NONE, places)
+            interfaces = Texts(places, [*interfaces.words, *single.words])
+        draft.texts["observer"] = named_by(joined(fields.texts("AgentIP"), interfaces), draft.options)
+        draft.texts["dns_name"] = fields.texts("DnsName").spelt(lambda word: word or None)
+
+
+def fill_netobserv(draft: Draft) -> None:
+    """What holds for every record of the agent: it counts frames, each direction by itself."""
+    draft.same("time_basis", "packet")
+    draft.same("counter_layer", "L2")
+    draft.same("directionality", "uni")
+    draft.same("initiator_basis", "sender")

@@ -1,0 +1,200 @@
+"""nfdump: its JSON objects and its CSV. Times are of the local clock of whoever ran nfdump, without an offset.
+
+Source: github.com/phaag/nfdump, output_json.c, output_csv.c and nfdump(1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ingest.records.fields import Addresses, Fields, Numbers, Plan, Texts, read_json
+from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
+from ingest.records.formats.goflow2 import icmp_words, named_by
+from ingest.records.formats.pmacct import _chosen, _told, moment
+from ingest.records.formats.sample import Sample
+from ingest.records.kernels.values import GOOD, NOTHING
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words, merge
+from ingest.records.separated import lines_with, read_columns, segments
+from whowas.schema import DIRECTIONALITIES
+
+JSON_NAMES = (
+    "type", "first", "last", "received", "t_first", "t_last", "t_received", "in_packets", "in_bytes", "out_packets",
+    "out_bytes", "proto", "tcp_flags", "src_port", "dst_port", "icmp_type", "icmp_code", "src4_addr", "src6_addr",
+    "dst4_addr", "dst6_addr", "src4_xlt_ip", "src6_xlt_ip", "dst4_xlt_ip", "dst6_xlt_ip", "src_xlt_port",
+    "dst_xlt_port", "input_snmp", "ip4_router", "ip6_router", "src_vlan", "in_src_mac", "out_dst_mac",
+)  # fmt: skip
+# Columns of `-o csv` before and after 1.7.3, by the name they have here.
+CSV_NAMES = {
+    "ts": "first", "te": "last", "td": "duration", "sa": "src", "da": "dst", "sp": "src_port", "dp": "dst_port",
+    "pr": "proto", "flg": "tcp_flags", "ipkt": "in_packets", "ibyt": "in_bytes", "opkt": "out_packets",
+    "obyt": "out_bytes", "in": "input_snmp", "ra": "router", "tr": "received", "firstSeen": "first",
+    "lastSeen": "last", "duration": "duration", "srcAddr": "src", "dstAddr": "dst", "srcPort": "src_port",
+    "dstPort": "dst_port", "packets": "in_packets", "bytes": "in_bytes", "flags": "tcp_flags", "input": "input_snmp",
+    "svln": "src_vlan",
+}  # fmt: skip
+CSV_NAMES["proto"] = "proto"
+LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
+
+
+def letter_bits(word: str) -> int:
+    """Flags as letters and dots; NONE where they are something else."""
+    return sum({LETTERS[one] for one in word if one in LETTERS}) if set(word) <= {*LETTERS, "."} else NONE
+
+
+def _common(draft: Draft, fields: Fields, timezone: str | None) -> None:
+    """What JSON and CSV have by one name."""
+    draft.protocol = fields.texts("proto").mapped(protocol_number)
+    draft.take_count("packets_out", fields.numbers("in_packets"))
+    draft.take_count("bytes_out", fields.numbers("in_bytes"))
+    packets, octets = fields.numbers("out_packets"), fields.numbers("out_bytes")
+    both = packets.good & (packets.values > 0)
+    for name, found in (("packets_in", packets), ("bytes_in", octets)):
+        draft.take_count(name, found)
+        draft.numbers[name] = np.where(both, draft.numbers[name], NONE)
+    draft.choose("directionality", np.where(both, 0, 1), DIRECTIONALITIES)
+    flags = fields.texts("tcp_flags").mapped(letter_bits)
+    draft.numbers |= {"tcp_flags": flags, "tcp_flags_out": np.where(both, NONE, flags)}
+    vlan = fields.numbers("src_vlan")
+    draft.numbers["vlan"] = np.where(vlan.good & (vlan.values > 0) & (vlan.values < 4096), vlan.values, NONE)
+    draft.same("counter_layer", "L3")
+    draft.same("initiator_basis", "sender")
+    for name, field in (("start", "first"), ("end", "last")):
+        draft.take_time(name, moment(fields, field, timezone))
+    duration = fields.numbers("duration", 6)
+    known = duration.good & (draft.end < 0) & (duration.values >= 0) & (duration.values < 1 << 60)
+    draft.end = np.where(known, draft.start + np.where(known, duration.values, 0), draft.end)
+
+
+class NfdumpJsonReader:
+    """nfdump's JSON: one object a value."""
+
+    format = "nfdump-json"
+
+    @staticmethod
+    def knows(sample: Sample) -> bool:
+        """Say whether this is the format's own spelling."""
+        return any(
+            sample.has(first, f"src{family}_addr", "in_packets") for first in ("first", "t_first") for family in (4, 6)
+        )
+
+    def __init__(self, options: RecordOptions) -> None:
+        self._options = options
+        self._plans = {
+            old: Plan({name: ((f"t_{name}" if old and name in ("first", "last") else name),) for name in JSON_NAMES})
+            for old in (False, True)
+        }
+
+    def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
+        """See RecordReader."""
+        packed = Values.of(values)
+        fields = read_json(packed, self._plans[False])
+        if fields.has("t_first").any():
+            fields = read_json(packed, self._plans[True])
+        draft = Draft(len(fields), self._options)
+        draft.take_reasons(fields)
+        broken = draft.reasons > 0
+        for side in ("src", "dst"):
+            draft.take_addresses(side, _either(fields, f"{side}{{}}_addr"), needed=True)
+            draft.take_addresses(f"{side}_nat", _told(_either(fields, f"{side}{{}}_xlt_ip")))
+        draft.take_ports(fields.numbers("src_port"), fields.numbers("dst_port"))
+        nat = [fields.numbers(f"{side}_xlt_port") for side in ("src", "dst")]
+        nat = [one._replace(state=np.where(one.values == 0, NOTHING, one.state)) for one in nat]
+        draft.take_ports(nat[0], nat[1], names=("src_nat_port", "dst_nat_port"))
+        draft.icmp = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+        _common(draft, fields, self._options.timezone)
+        _received(draft, fields, self._options.timezone)
+        kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
+        draft.pass_over((kinds == 1) & ~broken, "other_record")
+        router = _either_text(fields.texts("ip4_router"), fields.texts("ip6_router"))
+        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        return draft.finish(self.format, ids, received_us)
+
+
+def _received(draft: Draft, fields: Fields, timezone: str | None) -> None:
+    found = moment(fields, "received", timezone)
+    draft.take_time("received", Numbers(found.values, np.where(found.good, GOOD, NOTHING).astype(np.uint8)))
+
+
+def _either(fields: Fields, form: str) -> Addresses:
+    four = fields.addresses(form.format(4))
+    return _chosen(four.state == GOOD, four, fields.addresses(form.format(6)))
+
+
+def _either_text(first: Texts, second: Texts) -> Texts:
+    other = np.where(second.indices >= 0, second.indices + len(first.words), NONE)
+    return Texts(np.where(first.indices >= 0, first.indices, other), [*first.words, *second.words])
+
+
+def _interface(fields: Fields) -> Texts:
+    return fields.texts("input_snmp").spelt(lambda word: None if word in ("0", "") else word)
+
+
+class NfdumpCsvReader:
+    """nfdump's CSV, with its header line; the summary behind the flows is passed over."""
+
+    format = "nfdump-csv"
+
+    @staticmethod
+    def knows(sample: Sample) -> bool:
+        """Say whether this is the format's own spelling."""
+        heads = [set(line.strip().split(",")) for line in sample.lines]
+        return any({"ts", "sa", "da", "ipkt"} <= head or {"firstSeen", "srcAddr", "packets"} <= head for head in heads)
+
+    def __init__(self, options: RecordOptions) -> None:
+        self._options = options
+        self._names: list[str] = []
+        self._summing = False
+
+    def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
+        """See RecordReader."""
+        packed = Values.of(values)
+        headers = [row for word in (b"ts,te,", b"firstSeen,") for row in lines_with(packed, word)]
+        marks = [row for row in lines_with(packed, b"Summary") if packed[row].strip() == b"Summary"]
+        kept: list[tuple[int, Parsed]] = []
+        for header, first, last in segments(len(packed), sorted({*headers, *marks})):
+            if header is not None:
+                self._summing = header in marks
+                if not self._summing:
+                    self._header(packed[header])
+            if first < last:
+                part = Ids(ids.origin, ids.numbers[first:last])
+                times = None if received_us is None else received_us[first:last]
+                kept.append((first, self._lines(packed[first:last], part, times)))
+        found = merge(kept or [(0, self._lines(packed[:0], ids, None))])
+        found.skipped.extend(Refusal(row, "header") for row in sorted({*headers, *marks}))
+        return found
+
+    def _header(self, line: bytes) -> None:
+        told = line.decode("utf-8", "replace").strip().split(",")[:256]
+        self._names = [CSV_NAMES.get(word, "") for word in told]
+
+    def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
+        fields = read_columns(values, ",", self._names or [""])
+        draft = Draft(len(values), self._options)
+        if self._summing:
+            draft.pass_over(np.ones(len(values), dtype=np.bool_), "summary")
+        elif not self._names:
+            draft.refuse(np.ones(len(values), dtype=np.bool_), "no_header")
+        draft.take_reasons(fields)
+        for side in ("src", "dst"):
+            draft.take_addresses(side, fields.addresses(side), needed=True)
+        # For ICMP the destination's port is `type.code`.
+        told = fields.texts("proto").mapped(protocol_number)
+        ports = [fields.numbers(f"{side}_port") for side in ("src", "dst")]
+        calm = [one._replace(state=np.where(np.isin(told, (1, 58)), NOTHING, one.state)) for one in ports]
+        draft.take_ports(calm[0], calm[1])
+        draft.icmp = np.where(np.isin(told, (1, 58)), fields.texts("dst_port").mapped(_type_and_code), NONE)
+        _common(draft, fields, self._options.timezone)
+        _received(draft, fields, self._options.timezone)
+        router = fields.texts("router").spelt(lambda word: None if word.strip("0.") == "" else word)
+        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        return draft.finish(self.format, ids, received_us)
+
+
+def _type_and_code(word: str) -> int:
+    kind, _, code = word.partition(".")
+    if kind.isdecimal() and (code or "0").isdecimal() and len(word) < 8 and word.isascii():
+        return ((int(kind) & 255) << 8) | (int(code or 0) & 255)
+    return NONE

@@ -1,0 +1,71 @@
+"""Which format values are of: an explicit word, or what only that format says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ingest.records.formats.aws_gcp import AwsReader, GcpReader
+from ingest.records.formats.azure import AzureReader
+from ingest.records.formats.goflow2 import Goflow1Reader, Goflow2Reader
+from ingest.records.formats.hubble import HubbleReader
+from ingest.records.formats.netobserv import NetObservReader
+from ingest.records.formats.nfdump import NfdumpCsvReader, NfdumpJsonReader
+from ingest.records.formats.pmacct import PmacctReader
+from ingest.records.formats.protobuf import Goflow2ProtobufReader, NetObservProtobufReader
+from ingest.records.formats.sample import Sample
+from ingest.records.formats.suricata import SuricataReader
+from ingest.records.formats.zeek import ZeekJsonReader, ZeekReader
+from ingest.records.reader import RecordOptions, RecordReader
+from whowas.errors import InputError
+
+
+class _Format(Protocol):
+    """A reader's class."""
+
+    format: str
+
+    def __call__(self, options: RecordOptions) -> RecordReader: ...
+
+    def knows(self, sample: Sample) -> bool: ...
+
+
+READERS: tuple[_Format, ...] = (
+    Goflow2Reader,
+    Goflow2ProtobufReader,
+    Goflow1Reader,
+    NetObservReader,
+    NetObservProtobufReader,
+    ZeekReader,
+    ZeekJsonReader,
+    SuricataReader,
+    HubbleReader,
+    AwsReader,
+    GcpReader,
+    AzureReader,
+    PmacctReader,
+    NfdumpJsonReader,
+    NfdumpCsvReader,
+)
+FORMATS = tuple(one.format for one in READERS)
+"""The words by which formats can be asked for."""
+
+
+def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptions | None = None) -> RecordReader:
+    """Return a reader of the format; with None, of the one that the values are recognised as.
+
+    Args: values: the first ones of the input.
+    Raises: InputError naming the known words.
+    """
+    told = options or RecordOptions()
+    words = ", ".join(FORMATS)
+    if format is not None:
+        for one in READERS:
+            if one.format == format:
+                return one(told)
+        raise InputError(f"cannot read format '{format}': unknown word; say one of {words}")
+    sample = Sample(values)
+    for one in READERS:
+        if one.knows(sample):
+            return one(told)
+    raise InputError(f"cannot recognise the format of these records: no known one; say which: {words}")

@@ -1,0 +1,1 @@
+"""Compiled scanners: bytes of a record to numbers."""

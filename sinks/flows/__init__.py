@@ -1,0 +1,1 @@
+"""Writes named flows."""

@@ -1,0 +1,153 @@
+"""Named flows as Parquet: Hive partitions cluster/event_day/event_hour, sorted, searchable, whole or absent.
+
+Files: zstd, rows sorted by start_time, page index, and of every name, address and pod uid a dictionary (a
+bloom filter where that would be too large), so that "this address, that hour" reads a few pages. The
+partition columns are in the folder names only, as Hive, Spark, Trino and DuckDB expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sinks.files.durable import Folder, durable
+from sinks.flows.parquet_encoding import footer, spread, writer_options
+from sinks.flows.sorting import in_order, some
+from whowas.schema import check, named_schema
+
+NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
+HOUR_US = 3_600_000_000
+
+Place = tuple[str, int]
+"""Cluster as a folder name, and hours since 1970: what a file's rows have in common."""
+
+
+@dataclass(frozen=True)
+class ParquetOptions:
+    """How much is held before a file is written, and what happens to an earlier run's files."""
+
+    rows_held: int = 65_536
+    row_group_rows: int = 65_536
+    existing: str = "refuse"
+
+
+@dataclass
+class _Partition:
+    """Rows of one cluster and hour that wait for their file."""
+
+    batches: list[Any] = field(default_factory=list)
+    rows: int = 0
+
+
+class ParquetSink:
+    """Writes batches of named flows below `out`.
+
+    Args: out: folder. run: short text, the same for the same input, that names this run's files.
+    """
+
+    def __init__(self, out: str | Path, run: str, options: ParquetOptions | None = None) -> None:
+        self.files: list[str] = []
+        self.bytes_written = 0
+        self._options = options or ParquetOptions()
+        self._out = Path(out)
+        self._run = run
+        self._folder = Folder(self._out, "*.parquet", run, self._options.existing)
+        self._waiting: dict[Place, _Partition] = {}
+        self._held = 0
+        self._claimed = False
+
+    def check(self) -> None:
+        """Claim the folder; refuse what an earlier run left unless told otherwise. Raises: OutputError."""
+        self._folder.claim()
+        self._claimed = True
+
+    def write(self, flows: Any) -> None:
+        """Sort the rows of a batch into their partitions; write the fullest when too much is held."""
+        check(flows, named_schema())
+        for key, part in split(flows):
+            waiting = self._waiting.setdefault(key, _Partition())
+            waiting.batches.append(part)
+            waiting.rows += part.num_rows
+            self._held += part.num_rows
+        while self._held > self._options.rows_held:
+            self._write_out(max(self._waiting, key=lambda key: (self._waiting[key].rows, key)))
+
+    def _write_out(self, key: Place) -> None:
+        partition = self._waiting.pop(key)
+        self._held -= partition.rows
+        table = in_order(partition.batches)
+        path = self._path(key)
+        with durable(path) as handle:
+            encode(handle, table, self._options.row_group_rows)
+        self.files.append(str(path))
+        self.bytes_written += path.stat().st_size
+
+    def _path(self, key: Place) -> Path:
+        return self._out / hive_folder(key) / f"whowas-{self._run}-{len(self.files):05d}.parquet"
+
+    def flush(self) -> None:
+        """Write all that waits; on return it is on disk under its final name."""
+        for key in sorted(self._waiting):
+            self._write_out(key)
+
+    def close(self) -> None:
+        """Flush and unlock the folder."""
+        if self._claimed:
+            self.flush()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Forget what waits, keep the finished files, unlock the folder."""
+        self._waiting.clear()
+        self._held = 0
+        if self._claimed:
+            self._folder.release()
+            self._claimed = False
+
+
+def hive_folder(place: Place) -> Path:
+    """Return the folder of a cluster and hour, below the output's."""
+    day, of_day = divmod(place[1], 24)
+    return Path(f"cluster={place[0]}", f"event_day={_civil(day)}", f"event_hour={of_day:02d}")
+
+
+def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
+    """Write a table of `in_order` as a Parquet file."""
+    made = spread(table)
+    with pq.ParquetWriter(handle, made.schema, **writer_options(made)) as writer:
+        writer.write_table(made, row_group_size=row_group_rows)
+        writer.add_key_value_metadata(footer(table))
+
+
+def _civil(days: int) -> str:
+    """Days since 1970 as YYYYMMDD. Hostile clocks reach past year 9999, where datetime ends."""
+    return str(np.datetime64(days, "D")).replace("-", "")
+
+
+def split(flows: Any) -> list[tuple[Place, Any]]:
+    """Cut a batch by cluster and hour of start_time, rows of a part in their order."""
+    hours = np.floor_divide(flows["start_time"].cast(pa.int64()).to_numpy(), HOUR_US)
+    clusters = flows["cluster"]
+    words = [*(_folder_name(one or "") for one in clusters.dictionary.to_pylist()), NO_CLUSTER]
+    index = pc.fill_null(clusters.indices, len(words) - 1).to_numpy()
+    if len(hours) and (hours == hours[0]).all() and (index == index[0]).all():
+        return [((words[index[0]], int(hours[0])), flows)]
+    order = np.lexsort((hours, index))
+    ends = np.flatnonzero((np.diff(hours[order]) != 0) | (np.diff(index[order]) != 0)) + 1
+    groups = np.split(order, ends) if len(order) else []
+    parts = [((words[index[rows[0]]], int(hours[rows[0]])), some(flows, rows)) for rows in groups]
+    return sorted(parts, key=lambda one: one[0])
+
+
+def _folder_name(cluster: str) -> str:
+    """A cluster's name as a folder, escaped as Hive does it; no name leads out of the folder."""
+    if not cluster:
+        return NO_CLUSTER
+    return cluster.replace(".", "%2E") if set(cluster) == {"."} else quote(cluster, safe=" ._-")

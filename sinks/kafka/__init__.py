@@ -1,0 +1,1 @@
+"""Writes to Kafka topics through either client."""

@@ -1,0 +1,254 @@
+"""The middle of it: values of a batch of records in, an answer for each address out, everything counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET
+
+from enrich.naming.name_columns import Answer
+from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
+from whowas.annotation.known_logs import Span
+from whowas.annotation.namer import Answers, Asker
+from whowas.annotation.times import MISSING, OK, REASONS, Clock, Codes, Moments, Words
+from whowas.errors import ConfigError
+from whowas.schema import CONFIDENCES
+
+Indices = npt.NDArray[np.int64]
+Column = Sequence[Any] | Moments
+Get = Callable[[str], Column]
+T = TypeVar("T")
+# Answers whose texts are kept.
+TEXTS_KEPT = 1 << 17
+
+# What can stand beside an address: names of whowas.schema without src_ and dst_, in the order in which they are shown.
+COLUMNS = (
+    "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",
+    "zone", "labels", "service_account", "images", "candidates", "cluster",
+)  # fmt: skip
+USUAL = (
+    "confidence", "reason", "kind", "namespace", "pod", "workload", "workload_kind", "service", "node", "labels",
+    "candidates",
+)  # fmt: skip
+SUFFIX = "_whowas"
+# A list of more addresses is none that anybody reads.
+LIST_MOST = 64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user said. addresses, time: names of fields; empty = known ones are looked for. at_us: a time for all."""
+
+    addresses: tuple[str, ...] = ()
+    time: str = ""
+    at_us: int | None = None
+    columns: tuple[str, ...] = USUAL
+    suffix: str = SUFFIX
+
+    def __post_init__(self) -> None:
+        # Told twice is told once.
+        object.__setattr__(self, "addresses", tuple(dict.fromkeys(self.addresses)))
+        object.__setattr__(self, "columns", tuple(dict.fromkeys(self.columns)))
+        for name in self.columns:
+            if name not in COLUMNS:
+                raise ConfigError(f"cannot add column '{name}': there is none; say some of {','.join(COLUMNS)}")
+        if self.time and self.at_us is not None:
+            raise ConfigError("cannot use a field's time and one time for all: they exclude each other; say one")
+        if not self.suffix or not self.columns:
+            raise ConfigError("cannot add names: no suffix or no column is left to tell them by; name one")
+
+
+@dataclass
+class Tally:
+    """What was done. lines = named + without + unread lines; addresses by confidence."""
+
+    lines: int = 0
+    named: int = 0
+    without: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+    unread_addresses: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, reason: str, count: int = 1) -> None:
+        """Count lines that came out as they were because they could not be read."""
+        if count:
+            self.unread[reason] += count
+
+
+@dataclass
+class Named:
+    """Answers of a batch. own: for each field the place in `answers.keys` of each row's answer, -1 = none.
+
+    answers: None where nothing was asked. several: for each field, rows that hold a list: a place for each member.
+    """
+
+    answers: Answers | None
+    own: list[Indices]
+    several: list[dict[int, list[int]]]
+
+
+class Texts(Generic[T]):
+    """Answers as a format writes them, each made once. write: makes the text of one answer."""
+
+    def __init__(self, write: Callable[[Answer], T]) -> None:
+        self._write = write
+        self._known: dict[Any, T] = {}
+        self._age = 0
+
+    def of(self, answers: Answers) -> list[T]:
+        """Return the text of each of the keys."""
+        if answers.age != self._age or len(self._known) > TEXTS_KEPT:
+            self._known, self._age = {}, answers.age
+        fresh = [key for key in answers.keys if key not in self._known]
+        for key, answer in zip(fresh, answers.words(fresh), strict=True):
+            self._known[key] = self._write(answer)
+        return [self._known[key] for key in answers.keys]
+
+
+class Beside:
+    """Names the addresses of a batch of records and counts what could not be."""
+
+    def __init__(self, asker: Asker, clock: Clock, tally: Tally) -> None:
+        self.clock, self.tally = clock, tally
+        self._asker = asker
+        self._addresses = Addresses()
+
+    def when(self, spans: Sequence[Span], get: Get, size: int) -> tuple[Words, Words, Codes]:
+        """Return start, end and OK or why not of each record: of the first span that it has and that can be read."""
+        starts, ends = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        codes = np.full(size, MISSING, dtype=np.uint8)
+        for span in spans:
+            rows = np.flatnonzero(codes != OK)
+            first = get(span.start)
+            last = get(span.end or span.length) if span.end or span.length else None
+            here = _present(first) & (_present(last) if last is not None else True)
+            rows = rows[here[rows]]
+            if not len(rows):
+                continue
+            starts[rows], codes[rows] = self.clock.read(_taken(first, rows))
+            ends[rows] = starts[rows]
+            if span.end and last is not None:
+                late, fits = self.clock.read(_taken(last, rows))
+                ends[rows] = np.where(fits == OK, np.maximum(late, starts[rows]), starts[rows])
+            elif last is not None:
+                ends[rows] += self.clock.lengths(_taken(last, rows))
+            if (codes == OK).all():
+                break
+        return starts, ends, codes
+
+    def name(self, values: Sequence[Column], starts: Words, ends: Words, codes: Codes) -> Named:
+        """Name every address of records whose time is known. values: for each field, one value a record."""
+        self._addresses.new_batch()
+        own, several = [], []
+        for column in values:
+            rows, lists = self._rows(column)
+            own.append(rows)
+            several.append(lists)
+        self._count(own, several, codes)
+        queries, times = self._queries(own, several, codes)
+        if not len(queries):
+            return Named(None, [np.full(len(codes), -1, dtype=np.int64) for _ in own], [{} for _ in own])
+        table = self._addresses.table()
+        answers = self._asker.ask(np.ascontiguousarray(table[queries]), starts[times], ends[times])
+        self.tally.answers.update(dict(zip(CONFIDENCES, answers.counts, strict=True)))
+        asked = np.zeros(len(codes), dtype=bool)
+        asked[times] = True
+        self.tally.named += int(asked.sum())
+        return Named(answers, *_handed_out(own, several, codes, answers.own))
+
+    def _rows(self, column: Column) -> tuple[Indices, dict[int, list[int]]]:
+        """Rows in the table of addresses; a record with a list has them apart."""
+        if isinstance(column, Moments):
+            return np.where(column.there, UNREADABLE, ABSENT), {}
+        try:
+            return self._addresses.rows(column), {}
+        except TypeError:
+            pass
+        odd = {row: value for row, value in enumerate(column) if isinstance(value, (list, dict))}
+        rows = self._addresses.rows([None if row in odd else value for row, value in enumerate(column)])
+        lists = {}
+        for row, value in odd.items():
+            if isinstance(value, list) and len(value) <= LIST_MOST:
+                lists[row] = self._addresses.rows([one if isinstance(one, str) else 0 for one in value]).tolist()
+            elif isinstance(value, list):
+                rows[row] = UNREADABLE
+        return rows, lists
+
+    def _count(self, own: list[Indices], several: list[dict[int, list[int]]], codes: Codes) -> None:
+        there = np.zeros(len(codes), dtype=bool)
+        bad = np.zeros(len(codes), dtype=bool)
+        for rows, lists in zip(own, several, strict=True):
+            there |= rows >= 0
+            bad |= rows == UNREADABLE
+            self.tally.unread_addresses += int((rows == UNREADABLE).sum())
+            for row, members in lists.items():
+                there[row] |= any(one >= 0 for one in members)
+                wrong = sum(one == UNREADABLE for one in members)
+                bad[row] |= bool(wrong)
+                self.tally.unread_addresses += wrong
+        self.tally.refuse("address not readable", int((bad & ~there).sum()))
+        self.tally.without += int((~bad & ~there).sum())
+        for code, reason in REASONS.items():
+            self.tally.refuse(reason, int((there & (codes == code)).sum()))
+
+    def _queries(
+        self, own: list[Indices], several: list[dict[int, list[int]]], codes: Codes
+    ) -> tuple[Indices, Indices]:
+        """Addresses to be asked for, field by field, lists behind; and the record of each."""
+        queries, records = [], []
+        for rows, lists in zip(own, several, strict=True):
+            asked = np.flatnonzero((rows >= 0) & (codes == OK))
+            queries.append(rows[asked])
+            records.append(asked)
+            for row, members in lists.items():
+                known = [one for one in members if one >= 0 and codes[row] == OK]
+                queries.append(np.array(known, dtype=np.int64))
+                records.append(np.full(len(known), row, dtype=np.int64))
+        return np.concatenate(queries or [np.empty(0, np.int64)]), np.concatenate(records or [np.empty(0, np.int64)])
+
+
+def _handed_out(
+    own: list[Indices], several: list[dict[int, list[int]]], codes: Codes, answers: npt.NDArray[np.int32]
+) -> tuple[list[Indices], list[dict[int, list[int]]]]:
+    """Give each field its answers back, in the order in which they were asked."""
+    at = 0
+    found, found_lists = [], []
+    for rows, lists in zip(own, several, strict=True):
+        told = np.full(len(rows), -1, dtype=np.int64)
+        asked = np.flatnonzero((rows >= 0) & (codes == OK))
+        told[asked] = answers[at : at + len(asked)]
+        at += len(asked)
+        found.append(told)
+        mine: dict[int, list[int]] = {}
+        for row, members in lists.items():
+            if codes[row] != OK:
+                continue
+            mine[row] = []
+            for one in members:
+                mine[row].append(int(answers[at]) if one >= 0 else -1)
+                at += one >= 0
+        found_lists.append(mine)
+    return found, found_lists
+
+
+def _present(values: Column) -> npt.NDArray[np.bool_]:
+    """Say which values are there at all."""
+    if isinstance(values, Moments):
+        return values.there
+    if UNSET not in values and None not in values:
+        return np.ones(len(values), dtype=bool)
+    return np.array([value is not UNSET and value is not None for value in values], dtype=bool)
+
+
+def _taken(values: Column, rows: Indices) -> Column:
+    if isinstance(values, Moments):
+        return values.taken(rows)
+    return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
+
+
+__all__ = ["ABSENT", "COLUMNS", "CONFIDENCES", "SUFFIX", "USUAL", "Beside", "Choice", "Named", "Tally"]

@@ -1,0 +1,187 @@
+"""The loop: bytes in, bytes with names out, at once as they come and in batches when many have come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ingest.files import Input
+from whowas.annotation.annotator import Beside, Choice, Tally
+from whowas.annotation.delimited import Delimited
+from whowas.annotation.namer import Asker
+from whowas.annotation.ndjson import Ndjson
+from whowas.annotation.times import UNIT_WORDS, Clock
+from whowas.annotation.zeek import Zeek
+from whowas.errors import BrokenInput, InputError
+from whowas.schema import CONFIDENCES
+from whowas.stages import Unreadable
+
+BATCH = 1 << 20
+# So much is looked at to tell what an input is.
+HEAD = 1 << 16
+FORMATS = ("ndjson", "csv", "tsv", "zeek")
+TOO_LONG = "record too long"
+
+
+class Format(Protocol):
+    """Annotates the records of one format. longest: bytes of a record that is read; longer ones are handed through."""
+
+    longest: int
+
+    def take(self, data: bytes, last: bool) -> tuple[bytes, int]:
+        """Return whole records, annotated, and how many bytes they were. last: nothing more will come."""
+
+
+@dataclass
+class Form:
+    """What the input is. format: "" = told by its beginning. header: names of columns, where it has none itself."""
+
+    format: str = ""
+    delimiter: str = ""
+    header: tuple[str, ...] = ()
+
+
+@dataclass
+class Done:
+    """What came of it."""
+
+    tally: Tally = field(default_factory=Tally)
+    clock: Clock = field(default_factory=Clock)
+    format: str = ""
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def whole(self) -> bool:
+        """Say whether the input was read to its end and names could be asked for at all."""
+        return not self.unreadable and not self.nothing()
+
+    def nothing(self) -> bool:
+        """Say whether there were lines, and not one address among them."""
+        return bool(self.tally.lines) and not self.tally.named
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `whowas annotate --json` prints on standard error."""
+        tally = self.tally
+        return {
+            "format": self.format,
+            "lines": tally.lines,
+            "named": tally.named,
+            "without_address": tally.without,
+            "unread": dict(sorted(tally.unread.items())),
+            "unread_addresses": tally.unread_addresses,
+            "addresses": sum(tally.answers.values()),
+            "answers": {word: tally.answers[word] for word in CONFIDENCES},
+            "times": dict(sorted(self.clock.seen.items())),
+            "unreadable": [{"offset": bad.offset, "reason": bad.reason} for bad in self.unreadable],
+        }
+
+
+class Run:
+    """One input, annotated from its beginning to its end.
+
+    Args: write: takes bytes and has them written when it returns. say: takes a line for the user.
+    """
+
+    def __init__(
+        self, asker: Asker, choice: Choice, form: Form, clock: Clock, write: Callable[[bytes], None],
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.done = Done(clock=clock)
+        self._beside = Beside(asker, clock, self.done.tally)
+        self._choice, self._form, self._write, self._say = choice, form, write, say
+        self._format: Format | None = None
+        self._held = b""
+        # Inside of a record that is too long, up to its next line end.
+        self._passing = False
+        self._units: set[str] = set()
+
+    def annotate(self, source: Input) -> Done:
+        """Read to the end. What is readable before a break is delivered; the break stands in `unreadable`."""
+        last = False
+        while not last:
+            try:
+                data = source.some(BATCH)
+            except BrokenInput as broken:
+                self.done.unreadable.append(Unreadable(broken.offset, broken.reason))
+                data = b""
+            last = not data
+            self._take(data, last)
+        return self.done
+
+    def _take(self, data: bytes, last: bool) -> None:
+        if self._passing:
+            cut = data.find(b"\n") + 1
+            self._passing = not cut and not last
+            self._write(data[: cut or len(data)])
+            data = data[cut or len(data) :]
+        data = self._held + data
+        if self._format is None:
+            if not (b"\n" in data or len(data) >= HEAD or last):
+                self._held = data
+                return
+            self._format = self._told(data)
+        out, used = self._format.take(data, last)
+        self._write(out)
+        self._held = data[used:]
+        if len(self._held) > self._format.longest:
+            self._give_up()
+        self._say_units()
+
+    def _give_up(self) -> None:
+        """Hand a record through that goes on for too long: up to the last line end there is, or else to the next."""
+        cut = self._held.rfind(b"\n") + 1
+        self._write(self._held[: cut or len(self._held)])
+        self._passing = not cut
+        self._held = self._held[cut:] if cut else b""
+        self.done.tally.lines += 1
+        self.done.tally.refuse(TOO_LONG)
+
+    def _told(self, data: bytes) -> Format:
+        form = self._form
+        self.done.format = form.format or ("csv" if form.header or form.delimiter else recognised(data))
+        if self.done.format == "ndjson":
+            return Ndjson(self._beside, self._choice, self._say)
+        if self.done.format == "zeek":
+            return Zeek(self._beside, self._choice, self._say)
+        delimiter = form.delimiter or ("\t" if self.done.format == "tsv" else "")
+        return Delimited(self._beside, self._choice, self._say, delimiter, form.header)
+
+    def _say_units(self) -> None:
+        """Numbers are times of a unit that was not told, mostly: say what they were taken for."""
+        for unit in self.done.clock.seen.keys() - self._units:
+            self._units.add(unit)
+            if unit in UNIT_WORDS and self.done.clock.unit is None:
+                self._say(f"times are numbers: taken for {UNIT_WORDS[unit]} since 1970 (--time-unit says otherwise)")
+
+
+def recognised(data: bytes) -> str:
+    """Say which format an input has by its beginning. Raises: InputError for what has no lines of records."""
+    head = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(
+            "cannot annotate UTF-16 text: its bytes are no lines; turn it into UTF-8: iconv -f UTF-16 -t UTF-8"
+        )
+    if head.startswith(b"PAR1") or head.startswith(b"ARROW1"):
+        raise InputError(
+            "cannot annotate a file of columns: it has no lines; read it in Python and use whowas.annotate"
+        )
+    if head.startswith(b"[{") or head.startswith(b"[\n") or head == b"[":
+        raise InputError("cannot annotate a JSON array: an object a line is wanted; make them with: jq -c '.[]'")
+    lines = head.split(b"\n")
+    if head.startswith(b"{"):
+        return "ndjson"
+    if head.startswith(b"#") and any(line.startswith((b"#separator", b"#fields")) for line in lines):
+        return "zeek"
+    return "csv"
+
+
+def write_all(number: int) -> Callable[[bytes], None]:
+    """Return what writes to a file descriptor at once. Raises (when called): OSError, BrokenPipeError."""
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(number, view) :]
+
+    return write

@@ -1,0 +1,1 @@
+"""Programs that read what is already there: replay, query, backtest."""

@@ -1,0 +1,59 @@
+"""Captures and flow logs in any mix, as one source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ingest.packets import CaptureSource, PacketOptions
+from ingest.packets.capture import is_capture
+from ingest.progress import Progress
+from ingest.records import FORMATS, RecordFiles, RecordSource, holds_records
+from ingest.records.files.source import first_bytes
+from whowas.errors import BrokenInput, ConfigError, InputError
+from whowas.stages import Position
+
+
+class MixedSource:
+    """A whowas.stages.Source: the captures first, then the flow logs, each kind in the order given."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        packets: PacketOptions,
+        records: RecordFiles,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        captures, logs = sorted_out(paths, records)
+        self._captures = CaptureSource(captures, packets, progress)
+        self.report = self._captures.report
+        self._logs = RecordSource(logs, records, progress, self.report)
+
+    def batches(self) -> Iterator[tuple[Any, Position]]:
+        """Yield (record batch of flow_schema, position)."""
+        yield from self._captures.batches()
+        yield from self._logs.batches()
+
+    def commit(self, position: Position) -> None:
+        """Nothing to remember: files can be read again."""
+
+
+def sorted_out(paths: Sequence[str], records: RecordFiles) -> tuple[list[str], list[str]]:
+    """Tell captures from flow logs by what they hold; what is neither stays with the captures, to be reported there.
+
+    Raises: ConfigError for a format that is not known.
+    """
+    if records.format is not None and records.format not in FORMATS:
+        raise ConfigError(f"cannot read format '{records.format}': unknown word; say one of {', '.join(FORMATS)}")
+    logs = [path for path in paths if _is_log(path, records)]
+    return [path for path in paths if path not in logs], logs
+
+
+def _is_log(path: str, records: RecordFiles) -> bool:
+    try:
+        head = first_bytes(path)
+    except (InputError, BrokenInput):
+        return False
+    if is_capture(head):
+        return False
+    return records.format is not None or holds_records(path, records)

@@ -1,0 +1,1 @@
+"""Opens, asks, imports and exports histories."""

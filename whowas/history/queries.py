@@ -1,0 +1,133 @@
+"""What a person asks of a history: who held an address, what a workload held, and which evidence says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from enrich.store.database import is_store
+from ingest.cluster import EvidenceReport, in_order, read_observations
+from ingest.files import find_inputs
+from whowas.errors import ConfigError
+from whowas.stages import FileReport
+from whowas.timestamps import is_address, moment_us
+
+if TYPE_CHECKING:
+    from enrich import History, NamingOptions
+    from whowas.observation import Observation
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def listed(paths: Paths) -> list[str]:
+    """Return one path or several as a list."""
+    if isinstance(paths, (str, os.PathLike)):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def the_store(history: Paths) -> str | None:
+    """Return the store among the paths, None for files of evidence. Raises: ConfigError for both at once."""
+    paths = find_inputs(listed(history))
+    stores = [path for path in paths if is_store(path)]
+    # In a folder a store has company of its own.
+    beside = {f"{path}{tail}" for path in stores for tail in ("-wal", "-shm", ".lock")}
+    paths = [path for path in paths if path not in beside]
+    if stores and len(paths) > 1:
+        other = next((path for path in paths if path != stores[0]), stores[0])
+        raise ConfigError(
+            f"cannot use '{other}' beside the store '{stores[0]}': a store stands alone; "
+            f"add to it with 'whowas history import {stores[0]} {other}'"
+        )
+    return stores[0] if stores else None
+
+
+def load_history(
+    history: Paths,
+    *,
+    cluster: str | None = None,
+    report: EvidenceReport | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> History:
+    """Read a store or evidence files, and derive who held each address when.
+
+    Args: history: a store, or files, folders or globs of evidence. cluster: name for evidence that carries none.
+    Raises: InputError for a path that names nothing, StoreError for a store that cannot be read.
+    """
+    from enrich.history.history import derive
+
+    told = EvidenceReport() if report is None else report
+    store = the_store(history)
+    if store is None:
+        paths = in_order(find_inputs(listed(history)))
+        return derive(read_observations(paths, cluster, told, progress))
+    from enrich.history.stored import StoredHistory
+
+    stored = StoredHistory(store)
+    stored.close()
+    told.files.append(FileReport(store, format="store"))
+    told.observations.update(stored.counts)
+    return stored.history
+
+
+def load_about(what: str, history: Paths, **told: Any) -> History:
+    """Load what is needed to answer about an address or a pod: of a store, only what speaks of it."""
+    store = the_store(history)
+    if store is None:
+        return load_history(history, **told)
+    from enrich.history.stored import history_of_address, history_of_name
+
+    if is_address(what):
+        return history_of_address(store, what)
+    found = history_of_name(store, what)
+    return load_history(history, **told) if found is None else found
+
+
+def who(
+    what: str,
+    at: Any = None,
+    *,
+    history: History | Paths,
+    cluster: str | None = None,
+    naming: NamingOptions | None = None,
+) -> Any:
+    """Say who held an address at a moment, or what a pod or workload held over time.
+
+    Args: what: an address, `namespace/pod` or `kind/namespace/name`. at: RFC 3339 text, an aware
+        datetime, or microseconds since 1970; without it the timeline.
+    Returns: enrich.naming.who.Answer, or a list of enrich.naming.who.HoldView.
+    """
+    from enrich import History, NamingOptions
+
+    known = history if isinstance(history, History) else load_about(what, history, cluster=cluster)
+    options = naming or NamingOptions(cluster=cluster)
+    return ask(known, what, at, options)
+
+
+def ask(known: History, what: str, at: Any, options: NamingOptions) -> Any:
+    """Answer `who` from a history that is loaded."""
+    from enrich.naming.who import holds_of, timeline, who_at
+
+    if not is_address(what):
+        if at is not None:
+            raise ConfigError(f"cannot ask where '{what}' was at a moment: --at goes with an address; leave it out")
+        return holds_of(known, what, options.cluster)
+    return timeline(known, what, options.cluster) if at is None else who_at(known, what, moment_us(at), options)
+
+
+def evidence_of(uids: Iterable[str], history: Paths, cluster: str | None = None) -> list[Observation]:
+    """Return every observation of some objects, in the order in which they count."""
+    wanted = dict.fromkeys(uids)
+    store = the_store(history)
+    if store is not None:
+        from enrich.history.stored import observations_of
+
+        return observations_of(store, wanted, cluster)
+    paths = in_order(find_inputs(listed(history)))
+    every = read_observations(paths, cluster, EvidenceReport())
+    found: dict[str, list[Observation]] = {uid: [] for uid in wanted}
+    for one in every:
+        if one.object.metadata is not None and one.object.metadata.uid in found:
+            found[one.object.metadata.uid].append(one)
+    return [one for several in found.values() for one in several]
