@@ -6,13 +6,13 @@ import os
 import random
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.store.pieces import pieces
 from support.store.streams import entities_of, fresh_view, holds_of, merged, mixed, read, recording, view
 
 from bench.churn.times import SECOND, START
@@ -30,13 +30,6 @@ from whowas.observation import Observation
 SEEDS = st.integers(0, 1 << 20)
 # `make soak` asks for many more.
 FEW = settings(max_examples=int(os.environ.get("WHOWAS_STORE_EXAMPLES", "4")), deadline=None)
-
-
-def pieces(told: list[Observation], dice: random.Random) -> Iterator[list[Observation]]:
-    while told:
-        size = dice.choice([1, 3, 20, 100])
-        yield told[:size]
-        told = told[size:]
 
 
 def fill(path: Path, told: list[Observation], seed: int) -> None:

@@ -9,12 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from support.store.versions import versions
 from support.store.written import numbered
 
-from enrich.store.database import opened
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.prune import problems
-from enrich.store.reader import Reading
 from whowas.history.import_export import export_slice, import_files
 
 KILLS = int(os.environ.get("WHOWAS_STORE_KILLS", "24"))
@@ -32,13 +31,6 @@ def dying(self, *several, **more):
 EvidenceStore.write = dying
 keeping.import_files(sys.argv[1], [sys.argv[2]])
 """
-
-
-def versions(path: Path) -> list[int]:
-    """The versions of all observations that stand in a store, packed or not."""
-    with opened(str(path)) as database:
-        every = list(Reading(database).observations(-(1 << 62), 1 << 62))
-    return sorted(int(one.object.metadata.resourceVersion or 0) for one in every if one.object.metadata)
 
 
 def test_killed_again_and_again_it_has_everything_once(root: Path, tmp_path: Path) -> None:

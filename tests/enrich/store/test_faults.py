@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enrich.store.test_crash import versions
+from support.store.versions import versions
 from support.store.written import T0, numbered, seen, thing
 
 from enrich.history.stored import StoredHistory

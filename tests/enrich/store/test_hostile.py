@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.store.observations import observations
 from support.store.written import T0, seen, thing
 
 from enrich.history.history import derive
@@ -21,7 +21,6 @@ from ingest.cluster import EvidenceReport, read_observations
 from whowas.history.import_export import export_holds, export_slice, import_files
 from whowas.observation import KubeObject, Meta, Observation, Owner
 
-FAR = 253_402_300_799_999_999
 REFUSED = [
     (seen("ADDED", thing("a\ud800"), 1), "text that cannot be stored"),
     (seen("ADDED", thing("a", name="\udfff"), 1), "text that cannot be stored"),
@@ -109,41 +108,6 @@ def test_owners_with_odd_names_are_found(tmp_path: Path) -> None:
         forget(store, T0 + 7200 * 1_000_000)
     known = StoredHistory(tmp_path / "store").history.clusters["c"].entities[0]
     assert (known.workload_kind, known.workload) == ("Deploy/ment", "w/e b")
-
-
-TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(
-    ["10.0.0.1", "fd00::1", "\ud800", "2026-11-20T10:00:00Z"]
-)
-TIMES = st.none() | st.integers(-(1 << 66), 1 << 66) | st.integers(T0, T0 + 10**8) | st.sampled_from([0, -1, FAR])
-VERBS = st.sampled_from(
-    ["ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED", "JOINED", "LEFT", "CLOCK", "BOOKMARK", "RELISTED", "GAP",
-     "WATCHED", "START", "ERROR", ""]
-)  # fmt: skip
-KINDS = st.sampled_from(["Pod", "Service", "Node", "EndpointSlice", "ReplicaSet", "Lease", "Gadget", ""])
-UIDS = st.sampled_from(["a", "b", "c", "d/e f", ""]) | TEXT
-
-
-@st.composite
-def observations(draw: st.DrawFn) -> Observation:
-    """Anything at all that has the form of an observation."""
-    words = draw(st.lists(TEXT, min_size=4, max_size=4))
-    made = {
-        "kind": draw(KINDS),
-        "metadata": {
-            "uid": draw(UIDS), "name": words[0], "namespace": words[1], "resourceVersion": draw(TEXT | st.just("5")),
-            "labels": {"kubernetes.io/service-name": words[2], words[3]: words[0]},
-            "ownerReferences": [{"kind": words[1], "uid": draw(UIDS), "name": words[2], "controller": True}],
-            "creationTimestamp": words[2],
-        },
-        "spec": {"nodeName": words[2], "renewTime": words[1], "clusterIP": words[3], "podCIDR": words[0]},
-        "status": {"phase": words[0], "podIP": draw(TEXT), "startTime": words[1]},
-        "endpoints": [{"targetRef": {"uid": uid}} for uid in draw(st.lists(UIDS, max_size=3))],
-    }  # fmt: skip
-    times = draw(st.none() | st.tuples(st.integers(-(1 << 65), 1 << 65), st.integers(-(1 << 65), 1 << 65)))
-    return Observation(
-        draw(VERBS), msgspec.convert(made, KubeObject), draw(TIMES), draw(TIMES) or 0,
-        draw(st.sampled_from([None, "c", "d"]) | TEXT), "", times, draw(TEXT),
-    )  # fmt: skip
 
 
 @given(st.lists(observations(), max_size=12))

@@ -65,6 +65,8 @@ def test_the_name_of_the_cache_hangs_on_every_file_with_kernels(root: Path) -> N
     known = {path for pattern in SOURCES for path in root.glob(pattern)}
     rooms = [path for room in ("whowas", "ingest", "enrich", "sinks", "detect") for path in (root / room).rglob("*.py")]
     asking = {
-        path for path in rooms if "kernels import" in path.read_text() and "needs_compiling" not in path.read_text()
+        path
+        for path in rooms
+        if "whowas.kernels import" in path.read_text() and "needs_compiling" not in path.read_text()
     }
     assert asking <= known

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from enrich.store.test_agreement import pieces
+from support.store.pieces import pieces
 
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.outbox import OutboxReader

@@ -6,10 +6,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from enrich.store.test_hostile import observations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.evidence_topic.telling import events, messages, tell, telling, write
+from support.store.observations import observations
 from support.store.streams import fresh_view, merged, mixed, recording, view
 from support.store.written import seen, thing
 

@@ -23,42 +23,15 @@ from support.cluster.audit_lines import (
     us,
     write,
 )
+from support.cluster.audit_reading import IP, read, read_all, shown
 
 from enrich.naming.who import who_at
-from ingest.cluster import EvidenceReport, read_observations
 from whowas.batch.replay import load_history
-from whowas.observation import Observation
-
-IP = "10.244.1.5"
-
-
-def read(tmp_path: Path, *files: str) -> tuple[list[Observation], EvidenceReport]:
-    """What is said of objects."""
-    found, report = read_all(tmp_path, *files)
-    return [one for one in found if one.span is None], report
 
 
 def spans(tmp_path: Path, verb: str, *files: str) -> list[tuple[int, int] | None]:
     """When somebody looked (WATCHED), or a kubelet's word was missing (GAP)."""
     return [one.span for one in read_all(tmp_path, *files)[0] if one.verb == verb]
-
-
-def read_all(tmp_path: Path, *files: str) -> tuple[list[Observation], EvidenceReport]:
-    paths = []
-    for number, content in enumerate(files):
-        (tmp_path / f"audit-{number}.log").write_text(content)
-        paths.append(str(tmp_path / f"audit-{number}.log"))
-    report = EvidenceReport()
-    return [one for one in read_observations(paths, None, report) if one.verb != "START"], report
-
-
-def shown(found: list[Observation]) -> list[tuple[str, str, str | None]]:
-    """Verb, name and address of each sight."""
-    return [
-        (one.verb, one.object.metadata.name, one.object.status.podIP if one.object.status else None)
-        for one in found
-        if one.object.metadata is not None
-    ]
 
 
 def life(name: str = "a", begin: float = 0, ip: str = IP) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.cluster.audit_lines import at, bind, create, delete, done, pod, running, text, us, write
+from support.cluster.audit_lines import KUBELET, at, bind, create, delete, done, pod, running, text, us, write
+from support.cluster.audit_reading import IP, read, shown
 from support.cluster.mutations import ANY, changed, load, places
 from support.cluster.mutations import read as read_bytes
-from test_audit import IP, KUBELET, read, shown
 
 from ingest.cluster.audit.external_sort import Runs
 from ingest.cluster.audit.object_state import Write
