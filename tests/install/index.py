@@ -101,18 +101,19 @@ def write_wheel(folder: Path, name: str, version: str, *, build: str = "") -> Pa
     path = folder / "-".join(filter(None, (stem, version, build, "py3-none-any.whl")))
     needs = "".join(f"Requires-Dist: {need}\n" for need in requirements_of(name))
     extras = "".join(f"Provides-Extra: {extra}\n" for extra in _extras_of(name))
+    wheel = f"Wheel-Version: 1.0\nGenerator: {build or 'tests'}\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files = {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}{extras}",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: {build or 'tests'}\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": wheel,
     }
     if name == "hatchling":
         files |= {"hatchling/__init__.py": "", "hatchling/build.py": BACKEND}
-    with zipfile.ZipFile(path, "w") as wheel:
+    with zipfile.ZipFile(path, "w") as archive:
         for inside, text in (*files.items(), (f"{info}/RECORD", "".join(f"{file},,\n" for file in files))):
-            wheel.writestr(zipfile.ZipInfo(inside), text)
+            archive.writestr(zipfile.ZipInfo(inside), text)
         if name == "hatchling":
             project = write_wheel(folder, "whowas", "0.1.0")
-            wheel.writestr(zipfile.ZipInfo(f"hatchling/{project.name}"), project.read_bytes())
+            archive.writestr(zipfile.ZipInfo(f"hatchling/{project.name}"), project.read_bytes())
     return path
 
 
