@@ -4,22 +4,33 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
+# A lock is complete, so pip is to resolve nothing: whatever is published later, it is never asked for. Wheels alone, since
+# an sdist would be built with the newest tools (docs/decisions/0002-dependencies.md). Folders that a pip.conf names are not for us.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --target= --no-compile --no-deps
+FROM_LOCK := --require-hashes --only-binary :all:
+
+# Of pip's settings in the environment those count that say how packages are reached; others send them elsewhere or refuse them.
+REACHED_BY := PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_PROXY PIP_CERT PIP_CLIENT_CERT \
+  PIP_KEYRING_PROVIDER PIP_NO_INPUT PIP_RETRIES PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_CACHE_DIR PIP_NO_CACHE_DIR PIP_CONFIG_FILE
+unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARIABLES)))
+export PIP_CONSTRAINT := /dev/null
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(BIN)/whowas: requirements/run.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "whowas needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 2; }
+$(BIN)/whowas: requirements/build.txt requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "what is locked in requirements/ has wheels for Python 3.11 to 3.14; say make PYTHON=python3.14"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP_INSTALL) $(FROM_LOCK) -r requirements/build.txt -r requirements/run.txt
+	$(PIP_INSTALL) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/whowas requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) $(FROM_LOCK) -r requirements/dev.txt
 	@touch $@
 
 setup: $(VENV)/.dev  ## Make .venv with everything for development
@@ -55,8 +66,8 @@ servers:  ## Build a real Kubernetes control plane and goflow2, and fetch a Kafk
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)
 
-$(VENV)/.bench: $(VENV)/.dev
-	$(BIN)/uv pip install --quiet --python $(VENV) --group bench || echo "a peer could not be installed; the table will say so"
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+	$(PIP_INSTALL) $(FROM_LOCK) -r requirements/bench.txt || echo "a peer could not be installed; the table will say so"
 	@touch $@
 
 conformance: $(VENV)/.dev  ## Compare every capture of WHOWAS_SHARED with its oracle
@@ -77,13 +88,16 @@ docs: $(VENV)/.dev  ## Write the reference pages from the schema and the command
 picture: $(VENV)/.dev  ## Draw the README's picture from a real run
 	$(BIN)/python docs/picture.py
 
-lock: $(VENV)/.dev  ## Pin what the demo, the tests and the recorder's image install
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra rules --group build -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra rules --group build --group dev -c requirements/run.txt -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --extra watch --extra kafka --extra confluent --extra rules --group build -c requirements/dev.txt -o requirements/image.txt
+# The same lock on every machine: for the oldest Python on, whichever runs this.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+PROJECT := $(COMPILE) pyproject.toml
+
+lock: $(VENV)/.dev  ## Pin what the demo, the tests, the benchmarks and the image install
+	$(PROJECT) --extra rules -o requirements/run.txt
+	$(PROJECT) --extra rules --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(PROJECT) --extra watch --extra kafka --extra confluent --extra rules -c requirements/dev.txt -o requirements/image.txt
+	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(PROJECT) --extra rules --group dev --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest
