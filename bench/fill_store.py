@@ -49,7 +49,8 @@ def fill(path: Path, every: Iterator[bytes]) -> dict[str, object]:
     """Decode, write, pack: only these are on the clock."""
     from enrich.store.evidence_store import EvidenceStore
     from enrich.store.prune import compact
-    from ingest.cluster.evidence.reader import _event, _one
+    from ingest.cluster.evidence.lines import _one
+    from ingest.cluster.evidence.reader import _event
 
     took = dict.fromkeys(("decode", "write", "pack", "compact"), 0.0)
     events, read, slowest = 0, 0, 0.0

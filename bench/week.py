@@ -73,7 +73,8 @@ def ask(store: Path) -> dict[str, float]:
 def feed(path: Path, week: Day) -> Iterator[dict[str, Any]]:
     """Write hour by hour; yield a row a day."""
     from enrich.store.evidence_store import EvidenceStore
-    from ingest.cluster.evidence.reader import _event, _one
+    from ingest.cluster.evidence.lines import _one
+    from ingest.cluster.evidence.reader import _event
 
     events, began, cpu = 0, time.perf_counter(), time.process_time()
     with EvidenceStore(path, write=True) as store:

@@ -30,7 +30,10 @@ SOURCES = (
     "enrich/holds/exclusion.py",
     "enrich/naming/interning.py",
     "detect/judge/first_seen_kernel.py",
+    "detect/judge/event_columns.py",
+    "detect/judge/group_kernels.py",
     "detect/judge/window_kernels.py",
+    "whowas/arrays.py",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -10,15 +9,6 @@ from whowas.errors import ConfigError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORM = "write it like 2026-11-20T10:15:02Z"
-
-
-def is_address(text: str) -> bool:
-    """Say whether `text` is an IPv4 or IPv6 address in any spelling."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def moment_us(at: Any) -> int:

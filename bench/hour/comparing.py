@@ -19,7 +19,7 @@ from bench.hour.readers import holds_of
 from bench.hour.records import Seen, Write
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
-from enrich.store.prune import problems
+from enrich.store.verify import problems
 from whowas.recorder.writer import stored_bytes
 
 EVENTS = ("ADDED", "MODIFIED", "DELETED")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from enrich.store.blocks import ALL_EVENTS, Stored, from_blob
 from enrich.store.encoding import KIND, VERBS, reduced
-from enrich.store.packing import ALL_EVENTS, Stored, from_blob
 from ingest.cluster import EvidenceReport, read_observations
 
 POD = KIND["Pod"]

@@ -12,21 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from detect.judge import window_kernels
+from detect.judge import event_columns
 from detect.judge.evidence import EvidenceRows
-from detect.judge.findings import Judged
 from detect.judge.flow_batch import Look
 from detect.judge.limits import Limits
 from detect.judge.open_finding import Texts
 from detect.judge.timeline import LEAST, Timeline
 from detect.model import Correlation
+from whowas.arrays import Words
 from whowas.errors import ConfigError
 
-Words = npt.NDArray[np.int64]
 MOST_RULES = 62
-NONE = np.zeros((0, window_kernels.WIDTH), np.int64)
+NONE = np.zeros((0, event_columns.WIDTH), np.int64)
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Correlator:
         new = self._events(look, rows[order], keys[order], bits[order], first)
         self._timeline.add(new, groups, begins)
         self._new.append(new)
-        times, timespan = new[:, window_kernels.TIME], self.rule.timespan_us
+        times, timespan = new[:, event_columns.TIME], self.rule.timespan_us
         self._rows.want(first, rows[order], int(times.max()) + timespan)
         if self._timeline.final:
             return NONE
@@ -91,16 +89,16 @@ class Correlator:
 
     def _events(self, look: Look, rows: Words, keys: Words, bits: Words, first: int) -> Words:
         """(n, 8) events."""
-        made = np.zeros((len(rows), window_kernels.WIDTH), np.int64)
-        made[:, window_kernels.TIME], made[:, window_kernels.BITS], made[:, window_kernels.KEY] = (
+        made = np.zeros((len(rows), event_columns.WIDTH), np.int64)
+        made[:, event_columns.TIME], made[:, event_columns.BITS], made[:, event_columns.KEY] = (
             look.starts[rows],
             bits,
             keys,
         )
-        made[:, window_kernels.HIGH], made[:, window_kernels.LOW] = look.ids_of(rows)
-        made[:, window_kernels.REF] = first + rows
+        made[:, event_columns.HIGH], made[:, event_columns.LOW] = look.ids_of(rows)
+        made[:, event_columns.REF] = first + rows
         if self.rule.type == "value_count":
-            made[:, window_kernels.VALUE] = look.keys(self.rule.fields, rows).view(np.int64)
+            made[:, event_columns.VALUE] = look.keys(self.rule.fields, rows).view(np.int64)
         return made
 
     def _of_part(self, look: Look, number: int, part: Part, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
@@ -131,9 +129,9 @@ class Correlator:
 
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
-        lowest = int(event[window_kernels.BITS]) & -int(event[window_kernels.BITS])
+        lowest = int(event[event_columns.BITS]) & -int(event[event_columns.BITS])
         columns = self._parts[lowest.bit_length() - 1].columns
-        texts = self._rows.texts(int(event[window_kernels.REF]), columns)
+        texts = self._rows.texts(int(event[event_columns.REF]), columns)
         return tuple(zip(self.rule.group_by, texts, strict=True))
 
     # Remembering.
@@ -151,29 +149,15 @@ class Correlator:
         for events in parts:
             # A commit kept several batches together, each in an order of its own.
             events = events[
-                np.lexsort(
-                    (events[:, window_kernels.LOW], events[:, window_kernels.HIGH], events[:, window_kernels.TIME])
-                )
+                np.lexsort((events[:, event_columns.LOW], events[:, event_columns.HIGH], events[:, event_columns.TIME]))
             ]
-            order, groups, begins = self._timeline.place(events[:, window_kernels.KEY])
+            order, groups, begins = self._timeline.place(events[:, event_columns.KEY])
             self._timeline.add(events[order], groups, begins)
         groups = self._timeline.all_groups()
         if self._timeline.final:
             self._final(LEAST, horizon_us)
         else:
             self._timeline.look(groups, np.full(len(groups), LEAST), np.full(len(groups), 2**61))
-
-
-def judged(events: Words) -> Judged:
-    """Return events as findings take them."""
-    return Judged(
-        events[:, window_kernels.KEY].astype(np.uint64),
-        events[:, window_kernels.TIME],
-        events[:, window_kernels.HIGH],
-        events[:, window_kernels.LOW],
-        events[:, window_kernels.REF],
-        events[:, window_kernels.VALUE],
-    )
 
 
 def _united(rows: Words, keys: Words, bits: Words) -> tuple[Words, Words, Words]:

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import zstandard
 
-from detect.judge.flow_batch import LABELS, text_of
+from detect.judge.flow_text import LABELS, text_of
+from whowas.arrays import Words
 from whowas.schema import is_nested, table_schema
-
-Words = npt.NDArray[np.int64]
 
 ROW_BITS = 32
 ROW = (1 << ROW_BITS) - 1

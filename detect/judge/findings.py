@@ -9,35 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from detect.judge.evidence import EvidenceRows
-from detect.judge.flow_batch import Hashed, joined
+from detect.judge.hashing import joined
 from detect.judge.limits import AlertRate, Limits
+from detect.judge.matches import Judged, earliest_flows
 from detect.judge.open_finding import Entry, Growing, Texts
 from detect.judge.silences import Silences
 from detect.judge.state import DONE, OPEN, SILENCED, UNTOLD, State
 from detect.model import EVIDENCE_FLOWS, LEVELS, Finding, RuleInfo
+from whowas.arrays import Words
 
-Words = npt.NDArray[np.int64]
 AT_ONCE = 200
-
-
-class Judged(NamedTuple):
-    """What counts to findings of one rule, so ordered that each finding's part lies together, by (time, id).
-
-    groups: hash of the group. values: hash of what is counted distinct, or None.
-    """
-
-    groups: Hashed
-    times: Words
-    high: Words
-    low: Words
-    references: Words
-    values: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +77,7 @@ class Findings:
         cuts = np.flatnonzero(identities[1:] != identities[:-1]) + 1
         begins = np.concatenate(([0], cuts))
         ends = np.concatenate((cuts, [len(identities)]))
-        entries = _earliest(found, begins, ends)
+        entries = earliest_flows(found, begins, ends)
         mine = self._open[rule]
         told = zip(
             begins.tolist(), ends.tolist(), identities[begins].tolist(), found.times[ends - 1].tolist(), strict=True
@@ -289,13 +274,3 @@ def uid(rule: str, group: Texts, window_us: int) -> str:
     """Return the name of a finding: of rule, group and window alone, 32 hex digits."""
     told = json.dumps([rule, [value for _, value in group], window_us], ensure_ascii=True)
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
-
-
-def _earliest(found: Judged, begins: Words, ends: Words) -> list[list[Entry]]:
-    """The earliest flows of each part, as many as a finding shows."""
-    lengths = np.minimum(ends - begins, EVIDENCE_FLOWS)
-    before = np.cumsum(lengths) - lengths
-    picks = np.arange(int(lengths.sum())) + np.repeat(begins - before, lengths)
-    columns = (found.times, found.high, found.low, found.references)
-    entries: list[Entry] = list(zip(*(one[picks].tolist() for one in columns), strict=True))
-    return [entries[at : at + length] for at, length in zip(before.tolist(), lengths.tolist(), strict=True)]

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
-from detect.judge import window_kernels
+from detect.judge import event_columns
 from detect.judge.evidence import EvidenceRows
 from detect.judge.first_seen_kernel import sift
 from detect.judge.flow_batch import Look
@@ -21,8 +20,8 @@ from detect.judge.limits import Limits
 from detect.judge.open_finding import Texts
 from detect.judge.timeline import LEAST
 from detect.model import FirstSeen, FlowRule
+from whowas.arrays import Words
 
-Words = npt.NDArray[np.int64]
 SNAPSHOT_AFTER = 4
 NEVER = 2**61
 # A span of nothing.
@@ -76,7 +75,7 @@ class Firsts:
         kept, followed = self._sifted(numbers, look.starts[rows])
         events = self._events(look, rows[kept], values[kept], first)
         if len(events):
-            self._rows.want(first, rows[kept], int(events[:, window_kernels.TIME].max()) + 1)
+            self._rows.want(first, rows[kept], int(events[:, event_columns.TIME].max()) + 1)
             self._wait(events)
         self._new += [one for one in (events, followed) if len(one)]
 
@@ -99,26 +98,26 @@ class Firsts:
             numbers, times, within, self._last, self._soonest, self._spans, self._fresh, touched, kept
         )
         touched = touched[:marked]
-        followed = np.zeros((marked, window_kernels.WIDTH), np.int64)
-        followed[:, window_kernels.VALUE], followed[:, window_kernels.MARK] = self._numbers.keys[touched], 1
-        followed[:, window_kernels.HIGH], followed[:, window_kernels.TIME] = self._fresh[touched].T
+        followed = np.zeros((marked, event_columns.WIDTH), np.int64)
+        followed[:, event_columns.VALUE], followed[:, event_columns.MARK] = self._numbers.keys[touched], 1
+        followed[:, event_columns.HIGH], followed[:, event_columns.TIME] = self._fresh[touched].T
         self._fresh[touched] = NONE
         return kept[:events], followed
 
     def _events(self, look: Look, rows: Words, values: Words, first: int) -> Words:
-        made = np.zeros((len(rows), window_kernels.WIDTH), np.int64)
-        made[:, window_kernels.TIME], made[:, window_kernels.VALUE], made[:, window_kernels.REF] = (
+        made = np.zeros((len(rows), event_columns.WIDTH), np.int64)
+        made[:, event_columns.TIME], made[:, event_columns.VALUE], made[:, event_columns.REF] = (
             look.starts[rows],
             values,
             first + rows,
         )
-        made[:, window_kernels.KEY] = look.keys(self.info.group_by, rows).view(np.int64)
-        made[:, window_kernels.HIGH], made[:, window_kernels.LOW] = look.ids_of(rows)
+        made[:, event_columns.KEY] = look.keys(self.info.group_by, rows).view(np.int64)
+        made[:, event_columns.HIGH], made[:, event_columns.LOW] = look.ids_of(rows)
         return made
 
     def _wait(self, events: Words) -> None:
-        times = events[:, window_kernels.TIME]
-        np.minimum.at(self._soonest, self._numbers.of(events[:, window_kernels.VALUE]), times)
+        times = events[:, event_columns.TIME]
+        np.minimum.at(self._soonest, self._numbers.of(events[:, event_columns.VALUE]), times)
         self._waiting.append(events)
         self._due_us = min(self._due_us, int(times.min()))
 
@@ -131,7 +130,7 @@ class Firsts:
             np.lexsort(
                 tuple(
                     found[:, one]
-                    for one in (window_kernels.LOW, window_kernels.HIGH, window_kernels.TIME, window_kernels.KEY)
+                    for one in (event_columns.LOW, event_columns.HIGH, event_columns.TIME, event_columns.KEY)
                 )
             )
         ]
@@ -139,18 +138,18 @@ class Firsts:
     def _due(self, horizon_us: int) -> Words:
         """Take what waited, ordered by (combination, time, id)."""
         if self._due_us >= horizon_us:
-            return np.zeros((0, window_kernels.WIDTH), np.int64)
+            return np.zeros((0, event_columns.WIDTH), np.int64)
         waiting, self._waiting, self._due_us = np.concatenate(self._waiting), [], NEVER
-        over = waiting[:, window_kernels.TIME] < horizon_us
+        over = waiting[:, event_columns.TIME] < horizon_us
         due = waiting[over]
-        self._soonest[self._numbers.of(due[:, window_kernels.VALUE])] = NEVER
+        self._soonest[self._numbers.of(due[:, event_columns.VALUE])] = NEVER
         if not over.all():
             self._wait(waiting[~over])
         ordered: Words = due[
             np.lexsort(
                 tuple(
                     due[:, one]
-                    for one in (window_kernels.LOW, window_kernels.HIGH, window_kernels.TIME, window_kernels.VALUE)
+                    for one in (event_columns.LOW, event_columns.HIGH, event_columns.TIME, event_columns.VALUE)
                 )
             )
         ]
@@ -159,8 +158,8 @@ class Firsts:
     def _judge(self, due: Words) -> Words:
         if not len(due):
             return due
-        times, (begins, lengths) = due[:, window_kernels.TIME], _runs(due[:, window_kernels.VALUE])
-        numbers = self._numbers.of(due[:, window_kernels.VALUE])
+        times, (begins, lengths) = due[:, event_columns.TIME], _runs(due[:, event_columns.VALUE])
+        numbers = self._numbers.of(due[:, event_columns.VALUE])
         low, high = self._spans[numbers].T
         before = np.empty(len(due), np.int64)
         before[1:] = times[:-1]
@@ -203,7 +202,7 @@ class Firsts:
     def texts(self, event: Words) -> Texts:
         """Return the group of an event, as people read it."""
         columns = self.info.group_by
-        return tuple(zip(columns, self._rows.texts(int(event[window_kernels.REF]), columns), strict=True))
+        return tuple(zip(columns, self._rows.texts(int(event[event_columns.REF]), columns), strict=True))
 
     # Remembering.
 
@@ -234,14 +233,14 @@ class Firsts:
             self._last[numbers[numbers >= 0]] = last[numbers >= 0]
         for events in parts:
             self._logged += len(events)
-            self._restore(events[events[:, window_kernels.TIME] >= since])
+            self._restore(events[events[:, event_columns.TIME] >= since])
 
     def _restore(self, events: Words) -> None:
-        numbers = self._numbered(events[:, window_kernels.VALUE])
+        numbers = self._numbered(events[:, event_columns.VALUE])
         events, numbers = events[numbers >= 0], numbers[numbers >= 0]
-        times, follows = events[:, window_kernels.TIME], events[:, window_kernels.MARK] == 1
+        times, follows = events[:, event_columns.TIME], events[:, event_columns.MARK] == 1
         # Of a span that has begun before the horizon its beginning was.
-        before = np.where(follows & (times >= self._horizon), events[:, window_kernels.HIGH], times)
+        before = np.where(follows & (times >= self._horizon), events[:, event_columns.HIGH], times)
         judged = before < self._horizon
         np.maximum.at(self._last, numbers[judged], before[judged])
         spans = follows & (times >= self._horizon)

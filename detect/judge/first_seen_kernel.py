@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from whowas.arrays import Words
 from whowas.kernels import kernel
-
-Words = npt.NDArray[np.int64]
 
 
 @kernel

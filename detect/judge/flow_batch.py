@@ -8,84 +8,21 @@ read is taken from the rows themselves.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whowas.timestamps import moment_us, rfc3339
+from detect.judge.flow_text import LABELS, as_text
+from detect.judge.hashing import NULL_HASH, Hashes, joined
+from whowas.arrays import Flags, Hashed, Words
 
-Words = npt.NDArray[np.int64]
-Hashed = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
-
-LABELS = ("src_labels", "dst_labels")
-REMEMBERED = 1 << 20
 # What is asked of fewer than one row in so many is worked out for these rows alone.
 FEW = 4
-_NULL = np.uint64(0x5BD1E9955BD1E995)
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 _HEX = np.full(256, 255, np.uint8)
 for _place, _digit in enumerate(b"0123456789abcdef"):
     _HEX[_digit] = _place
-
-
-def spread(values: Hashed) -> Hashed:
-    """Mix 64 bits so that each depends on all (the finalizer of splitmix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def joined(first: Hashed, second: Hashed) -> Hashed:
-    """Make one hash of two, in this order."""
-    return spread(first * _ODD + second)
-
-
-def as_text(value: Any) -> str | None:
-    """Return a value of a column as findings show it and as it is hashed; None for null."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, datetime):
-        return rfc3339(moment_us(value))
-    if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    return str(value)
-
-
-def text_of(flow: Mapping[str, Any], column: str) -> str | None:
-    """Return what a flow (a row of table_schema as a dict) says in a column or under a label `src_labels.KEY`."""
-    base, _, key = column.partition(".")
-    if key and base in LABELS:
-        return as_text((flow.get(base) or {}).get(key))
-    return as_text(flow.get(column))
-
-
-class Hashes:
-    """Texts and their hashes, remembered up to a bound: names come again in every batch."""
-
-    def __init__(self) -> None:
-        self._known: dict[str | None, int] = {None: int(_NULL)}
-
-    def of(self, texts: Sequence[str | None]) -> Hashed:
-        """Return (n,) hashes."""
-        known = self._known
-        if len(known) > REMEMBERED:
-            self._known = known = {None: int(_NULL)}
-        for text in texts:
-            if text not in known:
-                told = str(text).encode("utf-8", "surrogatepass")
-                known[text] = int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big")
-        return np.array([known[text] for text in texts], dtype=np.uint64)
 
 
 class Look:
@@ -160,7 +97,7 @@ class Look:
 
     def missing(self, column: str, rows: Words) -> Flags:
         """Return where a column is null, of some rows."""
-        found: Flags = self._hashed(column, rows) == _NULL
+        found: Flags = self._hashed(column, rows) == NULL_HASH
         return found
 
     def text(self, column: str, row: int) -> str | None:
@@ -180,7 +117,7 @@ class Look:
         found = self._columns.get(column)
         if found is None:
             codes, words = self._coded(column)
-            found = self._columns[column] = codes, np.append(self._hashes.of(words), _NULL)
+            found = self._columns[column] = codes, np.append(self._hashes.of(words), NULL_HASH)
         codes, hashes = found
         return hashes[codes if rows is None else codes[rows]]
 

@@ -20,21 +20,22 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from detect.judge.correlation import Correlator, judged
+from detect.judge.correlation import Correlator
 from detect.judge.evidence import EvidenceRows
-from detect.judge.findings import Findings, Judged, Teller
+from detect.judge.findings import Findings, Teller
 from detect.judge.first_seen import Firsts
-from detect.judge.flow_batch import Hashes, Look
+from detect.judge.flow_batch import Look
+from detect.judge.hashing import Hashes
 from detect.judge.limits import AlertRate, Limits
+from detect.judge.matches import Judged, judged
 from detect.judge.rule_signatures import signatures
 from detect.judge.silences import Silences
 from detect.judge.state import DONE, SILENCED, UNTOLD, State
 from detect.judge.timeline import LEAST
 from detect.model import Finding, FlowRule, RuleSet
+from whowas.arrays import Words
 
-Words = npt.NDArray[np.int64]
 LATENESS_US = 300_000_000
 NEVER = 2**61
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from detect.judge import window_kernels
-
-Words = npt.NDArray[np.int64]
+from detect.judge import group_kernels
+from whowas.arrays import Words
 
 
 class Numbering:
@@ -27,7 +26,7 @@ class Numbering:
         if 2 * (known + len(keys)) > len(self._table_keys):
             self._enter(known + len(keys))
         found = np.empty(len(keys), np.int64)
-        now = window_kernels.number(keys, self._table_keys, self._table_numbers, known, self._most, found)
+        now = group_kernels.number(keys, self._table_keys, self._table_numbers, known, self._most, found)
         if now > known:
             fresh, first = np.unique(found, return_index=True)
             self.keys = np.concatenate((self.keys, keys[first[fresh >= known]]))
@@ -37,7 +36,7 @@ class Numbering:
         """Make the table anew, with room for so many keys and as many again."""
         size, known = power_of_two(4 * room), len(self)
         self._table_keys, self._table_numbers = np.zeros(size, np.int64), np.full(size, -1, np.int64)
-        window_kernels.number(self.keys, self._table_keys, self._table_numbers, 0, known, np.empty(known, np.int64))
+        group_kernels.number(self.keys, self._table_keys, self._table_numbers, 0, known, np.empty(known, np.int64))
 
     def keep(self, stay: npt.NDArray[np.bool_]) -> None:
         """Forget the other keys; those that stay are numbered anew, in their order."""

@@ -25,7 +25,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
-from detect.judge.flow_batch import LABELS, text_of
+from detect.judge.flow_text import LABELS, text_of
 from detect.model import Finding
 from whowas.errors import ConfigError
 from whowas.schema import table_schema

@@ -16,13 +16,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import zstandard
 
 from detect.judge.evidence import Block
+from whowas.arrays import Words
 from whowas.errors import StoreBusyError, StoreError, StoreTakenError
-
-Words = npt.NDArray[np.int64]
 
 # "wwrs" in the header of the file.
 APPLICATION = 0x77777273

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from detect.judge import window_kernels
+from detect.judge import group_kernels, window_kernels
+from detect.judge.event_columns import WIDTH
 from detect.judge.key_numbers import Numbering, power_of_two
-from detect.judge.window_kernels import WIDTH
 from detect.model import Correlation
-
-Words = npt.NDArray[np.int64]
+from whowas.arrays import Words
 
 KINDS = {
     "event_count": window_kernels.EVENT_COUNT,
@@ -72,7 +70,7 @@ class Timeline:
         order, touched = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
         begins = np.empty(len(keys) + 1, np.int64)
         local = np.zeros(len(self._sizes), np.int64)
-        count = int(window_kernels.by_group(found, local, order, touched, begins))
+        count = int(group_kernels.by_group(found, local, order, touched, begins))
         begins[count] = int((found >= 0).sum())
         return order[: begins[count]], touched[:count], begins[: count + 1]
 
@@ -88,7 +86,7 @@ class Timeline:
     def add(self, new: Words, groups: Words, begins: Words) -> None:
         """Take events in the order that `place` gave, those of one group by (time, id)."""
         self._make_room(groups, np.diff(begins))
-        window_kernels.merge(self._events, self._offsets, self._sizes, groups, begins, new)
+        group_kernels.merge(self._events, self._offsets, self._sizes, groups, begins, new)
 
     def _make_room(self, groups: Words, lengths: Words) -> None:
         needed = self._sizes[groups] + lengths
@@ -102,7 +100,7 @@ class Timeline:
             rooms = _doubled(needed[full])
         moved = groups[full]
         places = self._used + np.cumsum(rooms) - rooms
-        window_kernels.move(self._events, self._offsets, self._sizes, moved, places)
+        group_kernels.move(self._events, self._offsets, self._sizes, moved, places)
         self._rooms[moved] = rooms
         self._used += int(rooms.sum())
 
@@ -112,7 +110,7 @@ class Timeline:
         # Beside what is used, all groups may need twice their size at once.
         size = max(1024, 4 * held + 2 * more + SMALLEST_ROOM * len(self._sizes))
         into = np.empty((size, WIDTH), np.int64)
-        self._used = int(window_kernels.repack(self._events, self._offsets, self._sizes, self._rooms, LEAST, into))
+        self._used = int(group_kernels.repack(self._events, self._offsets, self._sizes, self._rooms, LEAST, into))
         self._events = into
 
     def cut(self, before_us: int) -> None:
@@ -120,11 +118,11 @@ class Timeline:
         if before_us - self._cut < self._timespan // 4 and self._cut != LEAST:
             return
         self._cut = before_us
-        held = int(window_kernels.behind(self._events, self._offsets, self._sizes, before_us))
+        held = int(group_kernels.behind(self._events, self._offsets, self._sizes, before_us))
         if held == len(self):
             return
         into = np.empty((max(1024, 2 * held + SMALLEST_ROOM * len(self._sizes)), WIDTH), np.int64)
-        self._used = int(window_kernels.repack(self._events, self._offsets, self._sizes, self._rooms, before_us, into))
+        self._used = int(group_kernels.repack(self._events, self._offsets, self._sizes, self._rooms, before_us, into))
         self._events = into
         stay = self._sizes > 0
         self._offsets, self._sizes, self._rooms = (one[stay] for one in (self._offsets, self._sizes, self._rooms))

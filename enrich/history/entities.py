@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from enrich.holds.cluster_track import ThingTrack
 from enrich.holds.derive import NODE, SERVICE, Clock, Hold, Table
-from enrich.holds.pod_status import BEFORE_ALL, SECOND
 from enrich.holds.pod_tables import HOST_POD, POD, Version, chunk, codes, read_labels, read_ports, values
+from enrich.holds.service_node_track import ThingTrack
+from enrich.holds.time_bounds import BEFORE_ALL, SECOND
 
 KEPT = 1 << 17
 KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}

@@ -30,14 +30,13 @@ from enrich.holds.derive import (
     starts_of,
     thing_holds,
 )
-from enrich.holds.pod_status import BEFORE_ALL
 from enrich.holds.pod_tables import Batch, join
+from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.workloads import rows_of
+from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.observation import Observation
 
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 DEFAULT = "default"
 KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from enrich.history.entities import KIND_WORDS
 from enrich.history.history import ClusterHistory
-from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL, MAPPED
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
+from whowas.addresses import MAPPED
 
 TIME = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())

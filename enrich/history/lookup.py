@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from whowas.arrays import Indices, Octets, Words
 from whowas.kernels import kernel, lean_kernel
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
-Octets = npt.NDArray[np.uint8]
 
 CANDIDATES = 8
 EMPTY = -1

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from enrich.history.history import DEFAULT, ClusterHistory, History, build
 from enrich.holds.cluster_track import ClusterTrack
-from enrich.holds.pod_status import address16
 from enrich.holds.pod_tables import Batch
 from enrich.store.database import in_words, one_look, open_database, opened
 from enrich.store.encoding import KINDS
 from enrich.store.reader import Reading
+from whowas.addresses import address16
 from whowas.observation import Observation
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.history.lookup import LASTS, OTHER
-from enrich.holds.pod_status import BEFORE_ALL
 from enrich.holds.pod_tables import POD
+from enrich.holds.time_bounds import BEFORE_ALL
+from whowas.arrays import Indices, Words
 
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 BITS = 31
 
 

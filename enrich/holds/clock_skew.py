@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from enrich.holds.pod_status import SECOND, UNSEEN, take_apart
+from enrich.holds.pod_status import take_apart
+from enrich.holds.time_bounds import SECOND, UNSEEN
 from whowas.observation import KubeObject, Meta, Observation, time_us
 
 # So many renewals over so long, some of which came at once, tell the least time they were on their way. What was

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.holds.clock_skew import BY_LEASE, BY_PODS
-from enrich.holds.cluster_track import CATCHING_UP, SHOWN_WITHIN, ClusterTrack, ThingTrack
+from enrich.holds.cluster_track import CATCHING_UP, ClusterTrack
 from enrich.holds.exclusion import exclude
-from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL, SECOND, UNSEEN
 from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
 from enrich.holds.pod_track import PUBLISHED_WITHIN
+from enrich.holds.service_node_track import SHOWN_WITHIN, ThingTrack
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, UNSEEN
+from whowas.arrays import Flags, Words
 
-Words = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Spans = list[tuple[int, int]]
 # Statuses have been seen to come 20 s late.
 QUIET = 25 * SECOND

@@ -7,12 +7,10 @@ there to end_min only by silence. docs/architecture-holds.md explains.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from whowas.arrays import Flags, Words
 from whowas.kernels import kernel
 
-Words = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 # As in enrich.holds.pod_status; kernels take numbers of their own module.
 LAST = 1 << 62
 FIRST = -(1 << 62)

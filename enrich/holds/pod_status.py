@@ -5,37 +5,15 @@ Times the kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
+from enrich.holds.time_bounds import BEFORE_ALL, SECOND, UNSEEN
+from whowas.addresses import address16
 from whowas.observation import ContainerStatus, KubeObject, Observation, Status, time_us
 
-SECOND = 1_000_000
-# By so much any node's clock may be off unseen; a synchronised one is off by some hundredths of a second.
-UNSEEN = SECOND // 2
-# A node's stamp is cut to the second, so that what it dates came before this much later.
-STAMPED = SECOND + UNSEEN
-BEFORE_ALL = -(1 << 62)
-AFTER_ALL = 1 << 62
-MAPPED = b"\0" * 10 + b"\xff\xff"
 MIRROR = "kubernetes.io/config.mirror"
 CALICO = ("cni.projectcalico.org/podIP", "cni.projectcalico.org/podIPs")
-
-
-@lru_cache(maxsize=1 << 16)
-def address16(text: str | None) -> bytes | None:
-    """Return an address in 16 bytes, IPv4 mapped; None for what is no address. A prefix length is cut off."""
-    if not text:
-        return None
-    plain = text.partition("/")[0].strip()
-    try:
-        if ":" in plain:
-            return socket.inet_pton(socket.AF_INET6, plain)
-        return MAPPED + socket.inet_pton(socket.AF_INET, plain)
-    except (OSError, ValueError):
-        return None
 
 
 class Run(NamedTuple):

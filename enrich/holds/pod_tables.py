@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from enrich.holds.pod_status import BEFORE_ALL
 from enrich.holds.pod_track import Labels, PodTrack
+from enrich.holds.time_bounds import BEFORE_ALL
+from whowas.arrays import Indices
 
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
 SEGMENTS = pa.schema(
     [

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 
-from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN, Run, Sight, take_apart
+from enrich.holds.pod_status import Run, Sight, take_apart
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from enrich.holds.cluster_track import ClusterTrack
-from enrich.holds.pod_status import BEFORE_ALL
 from enrich.holds.pod_tables import Batch, Rows, Version
 from enrich.holds.pod_track import PodTrack
+from enrich.holds.time_bounds import BEFORE_ALL
 
 HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
 

@@ -27,10 +27,8 @@ from enrich.naming.verdicts import (
     Verdicts,
     judge,
 )
+from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 
 
 def _codes(*codes: int) -> npt.NDArray[np.bool_]:

@@ -6,11 +6,11 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Indices = npt.NDArray[np.int32]
+from whowas.arrays import Indices
+
 # With more words than so many for each that is meant, to sort the few is quicker than to mark them among all.
 SPARSE = 16
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Indices = npt.NDArray[np.int32]
+from whowas.arrays import Indices
 
 
 def distinct_numbers(numbers: npt.NDArray[np.int64]) -> tuple[list[int], Indices]:

@@ -31,10 +31,9 @@ from enrich.naming.verdicts import (
     Verdicts,
     by_port,
 )
+from whowas.arrays import Flags, Words
 from whowas.schema import check, flow_schema, named_schema
 
-Words = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 TUNNEL_PORTS = (4789, 8472, 6081)
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import numpy.typing as npt
 
 from enrich.history.lookup import EMPTY, find_address, mixed
+from whowas.arrays import Indices, Words
 from whowas.kernels import kernel
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 
 
 class Numbered:

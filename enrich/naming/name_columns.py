@@ -18,10 +18,8 @@ from enrich.naming.interning import Numbered
 from enrich.naming.networks import What
 from enrich.naming.reasons import candidate_reason, reason
 from enrich.naming.verdicts import AT_NODE, EXTERNAL, SNAT
+from whowas.arrays import Indices, Words
 from whowas.schema import CANDIDATE, CONFIDENCES, LABELS
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 
 TEXTS = (
     "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",

@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.naming.interning import Numbered
+from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.toml_files import read_toml
 
 What = tuple[str, str]
 Nets = dict[int, dict[int, str]]
 """Names of ranges: bits behind the prefix -> prefix -> name."""
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 FORM = 'write [networks] and lines like office = ["198.51.100.0/24"]'
 

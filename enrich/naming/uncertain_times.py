@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory
 from enrich.naming.verdicts import EXACT, EXPORTED, LIKELY, NONE, PLAIN, UNKNOWN, Verdicts, judge, looked
+from whowas.arrays import Words
 
-Words = npt.NDArray[np.int64]
 # A record that tells when it was received was made just before: an sFlow sample is sent within a second.
 RECEIVED_WITHIN_US = 2_000_000
 # Stretches are widened to one of few lengths, for each length is judged by itself.

@@ -14,15 +14,12 @@ import numpy.typing as npt
 from enrich.history.history import ClusterHistory, Found
 from enrich.history.lookup import CANDIDATES
 from enrich.holds.derive import HOST_POD, NODE, POD, SERVICE
-from enrich.holds.pod_status import AFTER_ALL, BEFORE_ALL
 from enrich.holds.pod_track import PUBLISHED_WITHIN
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 from enrich.naming.distinct import distinct_rows
 from enrich.naming.networks import Network
+from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
 
 EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = range(len(CONFIDENCES))
 

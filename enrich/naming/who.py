@@ -11,12 +11,12 @@ import numpy as np
 from enrich.history.entities import KIND_WORDS, Entity
 from enrich.history.history import ClusterHistory, History
 from enrich.holds.derive import Hold
-from enrich.holds.pod_status import address16
 from enrich.holds.pod_tables import Version
 from enrich.naming.name_columns import candidate
 from enrich.naming.networks import Ranges, plain
 from enrich.naming.reasons import reason
 from enrich.naming.verdicts import AMBIGUOUS, EXACT, EXTERNAL, LIKELY, NONE, UNKNOWN, NamingOptions, judge, spans
+from whowas.addresses import address16
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from enrich.holds.pod_status import CALICO, address16
+from enrich.holds.pod_status import CALICO
+from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, version_number
 
 # Numbers that stand in the file: only ever add to the end.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from enrich.store.database import Lock, in_words, now_us, open_database, rewritten, transaction
 from enrich.store.encoding import KIND, KINDS, VERB, VERBS, Unfit, weighed
+from enrich.store.imports import LEFT
 from enrich.store.outbox import Outbox, Pack, end_epoch
 from enrich.store.write_batch import Taking
 from enrich.store.writer_state import RECORDER, Cursor, Memory
@@ -198,12 +199,5 @@ class EvidenceStore:
                 rewritten(self.database)
             self._memory.forget()
 
-
-# When an object left by its own events, NULL where the last of them shows it standing.
-LAST = (
-    "FROM event WHERE event.object = object.id AND verb < 5 "
-    "ORDER BY coalesce(received_us, not_before_us) DESC, id DESC LIMIT 1"
-)
-LEFT = f"(SELECT CASE WHEN verb IN (2, 4) THEN coalesce(received_us, not_before_us) END {LAST})"
 
 __all__ = ["KIND", "KINDS", "VERB", "VERBS", "Cursor", "EvidenceStore", "Written"]

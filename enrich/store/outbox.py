@@ -84,7 +84,7 @@ class Outbox:
 
     def begin(self, above: int = 0) -> None:
         """Begin an epoch: all that the store holds is told anew. above: an epoch that some topic knows already."""
-        from enrich.store.prune import spans_within
+        from enrich.store.watch_spans import spans_within
 
         run = self._database.execute
         with in_words(self._path, "write"), transaction(self._database):
@@ -200,7 +200,7 @@ class Outbox:
 
     def _objects(self, rows: list[tuple[int, int | None]], last: int) -> list[list[Observation]]:
         """What is known of some objects. One block is open at a time: each may take tens of megabytes."""
-        from enrich.store.packing import Stored
+        from enrich.store.blocks import Stored
         from enrich.store.reader import Reading, observed
 
         reading = Reading(self._database)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from enrich.holds.cluster_track import ClusterTrack, Owned
+from enrich.store.blocks import ALL_EVENTS, NEWER, RULES, Stored, events_of, evidence_in, read_block
 from enrich.store.encoding import DERIVED, KIND, KINDS, OWNERS, POD, VERBS
-from enrich.store.packing import ALL_EVENTS, NEWER, RULES, Stored, events_of, evidence_in, read_block
 from enrich.store.writer_state import read_owner
 from whowas.observation import KubeObject, Meta, Observation
 

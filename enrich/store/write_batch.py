@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from enrich.holds.clock_skew import proven
-from enrich.holds.pod_status import SECOND
+from enrich.holds.time_bounds import SECOND
 from enrich.store.encoding import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
 from enrich.store.writer_state import RECORDER, Cursor, Known, Memory, Standing, write_owner
 from whowas.observation import KubeObject, Meta, Observation
@@ -220,7 +220,7 @@ class Taking:
         if its_kind != kind and meta is not None:
             raise Unfit("a uid of another kind")
         if block is not None:
-            from enrich.store.packing import unpack
+            from enrich.store.blocks import unpack
 
             unpack(self._database, row, uid, block)
         if meta is not None and meta.name and (not name or kind in OWNERS):

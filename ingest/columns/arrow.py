@@ -7,13 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from ingest.columns.byte_reads import Words
-
-Flags = npt.NDArray[np.bool_]
-Octets = npt.NDArray[np.uint8]
+from whowas.arrays import Flags, Octets, Words
 
 PROTOCOL_WORDS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 HEX = np.frombuffer(bytes.fromhex("".join(f"{ord(c):02x}" for n in range(256) for c in f"{n:02x}")), dtype=np.uint16)

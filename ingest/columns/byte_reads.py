@@ -8,7 +8,6 @@ import numpy.typing as npt
 from whowas.kernels import lean_kernel
 
 Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.int64]
 
 
 @lean_kernel

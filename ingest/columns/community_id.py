@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ingest.columns.arrow import Flags, Octets, strings
-from ingest.columns.byte_reads import Words
+from ingest.columns.arrow import strings
 from ingest.columns.sha1 import sha1_rows
+from whowas.arrays import Flags, Octets, Words
 
 # ICMP types that answer each other; what is not here goes one way.
 ICMP_ANSWERS = {0: 8, 8: 0, 9: 10, 10: 9, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, u32
+from ingest.columns.byte_reads import Bytes, u32
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 MASK = 0xFFFFFFFF

@@ -6,11 +6,11 @@ Nothing is committed but by `commit`: what was polled and not committed is polle
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from whowas.kafka import Partition, Piece, Value, refuse_ours
+from whowas.kafka import Partition, Piece
 
 Offsets = dict[Partition, int]
 # What one answer of the broker may hold, so that lag costs no memory.
@@ -73,18 +73,6 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Leave the group."""
-
-
-def connect(client: str, options: Mapping[str, Value], wanted: Subscription, owning: Owning) -> Consumer:
-    """Join a group through one of whowas.kafka.CLIENTS. Raises: ConfigError, MissingExtra, BrokerError."""
-    refuse_ours(options)
-    if client == "confluent":
-        from ingest.kafka.confluent import ConfluentConsumer
-
-        return ConfluentConsumer(options, wanted, owning)
-    from ingest.kafka.kafka_python import KafkaPythonConsumer
-
-    return KafkaPythonConsumer(options, wanted, owning)
 
 
 def no_tombstones(values: list[bytes | None]) -> list[bytes]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words
+from ingest.columns.byte_reads import Bytes
 from ingest.files import Input
 from ingest.packets import pcap, pcapng
 from ingest.packets.layout import BY_LINK
+from whowas.arrays import Words
 from whowas.errors import BrokenInput
 from whowas.stages import Unreadable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, bits64, u32, u48
+from ingest.columns.byte_reads import Bytes, bits64, u32, u48
 from ingest.packets.flow_table import (
     A_HI,
     A_LO,
@@ -66,6 +66,7 @@ from ingest.packets.layout import (
     VNI,
 )
 from ingest.packets.network_layer import MAPPED
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, u8
+from ingest.columns.byte_reads import Bytes, u8
 from ingest.packets import layout
 from ingest.packets.layout import (
     AH,
@@ -47,6 +47,7 @@ from ingest.packets.link_layer import cooked, cooked2, ethernet, llc, loop, null
 from ingest.packets.network_layer import ah, ipv4, ipv6, read_addresses
 from ingest.packets.transport_layer import icmp, ports_only, tcp, udp
 from ingest.packets.tunnels import geneve, vxlan
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 LINK_LAYERS = {

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ingest.columns.byte_reads import Words
 from ingest.packets.layout import FACTS, REASONS
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 # A row, first line: ends a and b in order of address and port, whoever sent first.

@@ -15,33 +15,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words
+from ingest.columns.byte_reads import Bytes
 from ingest.packets.conversation import (
     END_ACTIVE,
-    END_FULL,
     ENDS_NOT,
     begin_cold,
     begin_row,
     count_packet,
-    end_of_closed,
     key_of,
-    overdue,
     verdict,
 )
 from ingest.packets.decode import decode
+from ingest.packets.expiry import group_clock, make_room, sweep_expired, write_finished
 from ingest.packets.flow_table import (
     A_LO,
     BY_SYN,
-    CLOCK,
-    CLOSED,
     FILE_SEEN,
-    FIRST,
     FOLDED,
-    FRAGMENTS,
-    FRAGMENTS_KEPT,
-    FREE,
     GROUP,
-    HAND,
     HASH,
     KEY_GUESS,
     KEY_REASON,
@@ -50,141 +41,28 @@ from ingest.packets.flow_table import (
     LIVE,
     NOTHING,
     OUT,
-    REASON,
     SEEN,
     SRC_IS_B,
     STATE,
     SYN_FROM_B,
     SYN_KNOWN,
-    TOP,
     WANTS_SLOTS,
     enter_slot,
     find,
-    free_row,
     give_row,
-    leave_slot,
     mix,
 )
+from ingest.packets.fragments import place_fragment
 from ingest.packets.layout import (
-    DST_HI,
-    DST_LO,
-    DST_PORT,
-    FAMILY,
     FRAGMENT,
-    FRAGMENT_ID,
-    HAS_PORTS,
     NOTES,
-    PROTOCOL,
     REASONS,
-    SRC_HI,
-    SRC_LO,
-    SRC_PORT,
-    UNKNOWN_FRAGMENT,
-    VLANS,
-    VNI,
 )
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 # Rows that one packet can write out at most: swept, put out of a full table, followed by a new one.
 OUT_PER_PACKET = 3
-VICTIMS_LOOKED_AT = 8
-
-
-@rare_kernel
-def _fragment(facts: Words, time: int, fragments: Words, spans: Words) -> None:
-    """A first fragment leaves its ports in a small table, later ones take them from there.
-
-    The place depends on the packet alone, without a secret: fragments that push each other out lose
-    their ports, and they must do so alike in every run.
-    """
-    spread = facts[FRAGMENT_ID] ^ (facts[FRAGMENT_ID] >> 12) ^ facts[SRC_LO] ^ (facts[DST_LO] << 5)
-    row = fragments[spread & (FRAGMENTS - 1)]
-    who = (facts[FRAGMENT_ID] << 16) | (facts[PROTOCOL] << 8) | facts[FAMILY]
-    if facts[FRAGMENT] == 1:
-        if facts[HAS_PORTS]:
-            row[0], row[1], row[2], row[3] = facts[SRC_HI], facts[SRC_LO], facts[DST_HI], facts[DST_LO]
-            row[4], row[5], row[6] = who, facts[VNI], facts[VLANS]
-            row[7] = (facts[SRC_PORT] << 16) | facts[DST_PORT]
-            row[8] = time
-        return
-    same = row[4] == who and row[0] == facts[SRC_HI] and row[1] == facts[SRC_LO] and row[2] == facts[DST_HI]
-    same = same and row[3] == facts[DST_LO] and row[5] == facts[VNI] and row[6] == facts[VLANS]
-    if same and abs(time - row[8]) <= spans[FRAGMENTS_KEPT]:
-        facts[SRC_PORT] = row[7] >> 16
-        facts[DST_PORT] = row[7] & 0xFFFF
-        facts[HAS_PORTS] = 1
-    elif facts[PROTOCOL] == 6 or facts[PROTOCOL] == 17 or facts[PROTOCOL] == 132:
-        facts[NOTES] |= 1 << UNKNOWN_FRAGMENT
-
-
-@rare_kernel
-def _write(row: int, reason: int, pool: Words, cold: Words, numbers: Words, out: Words, out_cold: Words) -> None:
-    """Copy a row to the finished ones."""
-    at = numbers[OUT]
-    for i in range(pool.shape[1]):
-        out[at, i] = pool[row, i]
-    for i in range(cold.shape[1]):
-        out_cold[at, i] = cold[row, i]
-    out_cold[at, REASON] = reason
-    numbers[OUT] += 1
-
-
-@lean_kernel
-def _sweep(
-    looks: int,
-    clock: int,
-    pool: Words,
-    cold: Words,
-    slots: Words,
-    numbers: Words,
-    spans: Words,
-    out: Words,
-    out_cold: Words,
-) -> None:
-    """Look at the next rows of the pool, as many as packets came: constant cost a packet."""
-    hand, top = numbers[HAND], numbers[TOP]
-    for _ in range(min(looks, top)):
-        if hand >= top:
-            hand = np.int64(0)
-        row = pool[hand]
-        if row[FIRST] != FREE:
-            reason = overdue(row, clock, spans)
-            if reason != ENDS_NOT:
-                _write(hand, reason, pool, cold, numbers, out, out_cold)
-                leave_slot(row[HASH] >> 32, hand, slots)
-                free_row(hand, numbers, pool)
-        hand += 1
-    numbers[HAND] = hand
-
-
-@rare_kernel
-def _make_room(pool: Words, cold: Words, slots: Words, numbers: Words, out: Words, out_cold: Words) -> None:
-    """Write out one of a full table: of the next few rows, the one that was quiet longest."""
-    start = numbers[HAND] % len(pool)
-    victim = start
-    for i in range(min(VICTIMS_LOOKED_AT, len(pool))):
-        row = (start + i) % len(pool)
-        if pool[row, LAST] < pool[victim, LAST]:
-            victim = row
-    numbers[HAND] = start + 1
-    reason = end_of_closed(pool[victim, STATE]) if pool[victim, STATE] & CLOSED else END_FULL
-    _write(victim, reason, pool, cold, numbers, out, out_cold)
-    leave_slot(pool[victim, HASH] >> 32, victim, slots)
-    free_row(victim, numbers, pool)
-
-
-@lean_kernel
-def _clock(packets: Words, start: int, number: int, numbers: Words) -> int:
-    """Return the earlier of this group's and the last group's median of three packet times (first, middle, last)."""
-    a, b, c = packets[start, 3], packets[start + number // 2, 3], packets[start + number - 1, 3]
-    low, high = min(a, b), max(a, b)
-    middle = max(low, min(high, c))
-    if numbers[CLOCK] < 0:
-        numbers[CLOCK] = middle
-    before = numbers[CLOCK]
-    numbers[CLOCK] = middle
-    clock: int = min(before, middle)
-    return clock
 
 
 @rare_kernel
@@ -220,7 +98,7 @@ def _decode_group(
         key[KEY_REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], link, one, tables)
         if key[KEY_REASON] == 0:
             if one[FRAGMENT]:
-                _fragment(one, packets[i, 3], fragments, spans)
+                place_fragment(one, packets[i, 3], fragments, spans)
             key[KEY_SENDER] = key_of(one, key)
             key[HASH] = mix(key, secret)
         else:
@@ -265,7 +143,7 @@ def _place(
     row = find(key, hashed, slots, pool)
     if row < 0:
         if numbers[LIVE] == len(pool):
-            _make_room(pool, cold, slots, numbers, out, out_cold)
+            make_room(pool, cold, slots, numbers, out, out_cold)
         row = give_row(numbers, pool)
         begin_row(pool[row], key, hashed, time, sender)
         begin_cold(data, facts, sender, cold[row], numbers, place)
@@ -273,7 +151,7 @@ def _place(
         return row
     over = verdict(facts, sender, time, pool[row], spans)
     if over != ENDS_NOT:
-        _write(row, over, pool, cold, numbers, out, out_cold)
+        write_finished(row, over, pool, cold, numbers, out, out_cold)
         _follow(over, pool[row], key, hashed, time, sender)
         begin_cold(data, facts, sender, cold[row], numbers, place)
     return row
@@ -312,8 +190,8 @@ def fold(
             return i
         number = _decode_group(data, packets, i, places, tables, facts, keys, fragments, secret, spans)
         numbers[NOTHING] = _touch(keys, number, slots, pool)
-        clock = _clock(packets, i, number, numbers)
-        _sweep(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
+        clock = group_clock(packets, i, number, numbers)
+        sweep_expired(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
         for j in range(number):
             if numbers[LIVE] * 2 >= len(slots):
                 numbers[WANTS_SLOTS] = 1

@@ -5,7 +5,7 @@ Sources: IEEE 802.3, 802.1Q, 802.1ad; the tcpdump group's link-layer header type
 
 from __future__ import annotations
 
-from ingest.columns.byte_reads import Bytes, Words, u8, u16, u24, u32, word
+from ingest.columns.byte_reads import Bytes, u8, u16, u24, u32, word
 from ingest.packets.layout import (
     BY_ETHERTYPE,
     CUT_SHORT,
@@ -22,6 +22,7 @@ from ingest.packets.layout import (
     VLANS_DROPPED,
     VLANS_KEPT,
 )
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 ARPHRD_NETLINK = 824

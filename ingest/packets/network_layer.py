@@ -6,7 +6,7 @@ frame's own length counts then.
 
 from __future__ import annotations
 
-from ingest.columns.byte_reads import Bytes, Words, bits64, u8, u16, u32
+from ingest.columns.byte_reads import Bytes, bits64, u8, u16, u32
 from ingest.packets.layout import (
     BAD_IP_HEADER,
     BY_PROTOCOL,
@@ -44,6 +44,7 @@ from ingest.packets.layout import (
     VLANS,
     VNI,
 )
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 MAPPED = 0xFFFF << 32  # ::ffff:a.b.c.d

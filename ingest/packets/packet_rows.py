@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingest.columns.arrow import Flags, address_octets, address_words, dictionary, distinct, numbers
-from ingest.columns.byte_reads import Bytes, Words, bits64, u32
+from ingest.columns.arrow import address_octets, address_words, dictionary, distinct, numbers
+from ingest.columns.byte_reads import Bytes, bits64, u32
 from ingest.files import open_input
 from ingest.packets.capture import Block, Capture, Window
 from ingest.packets.decode import decode, layer_tables
@@ -41,6 +41,7 @@ from ingest.packets.layout import (
 from ingest.packets.network_layer import MAPPED
 from ingest.packets.source import PacketOptions
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
+from whowas.arrays import Flags, Words
 from whowas.kernels import lean_kernel
 
 # Behind the facts: the reason of a refusal (0 = folded), and the halves of the outer addresses.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ingest.columns.byte_reads import Bytes, Words, word
+from ingest.columns.byte_reads import Bytes, word
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 # magic in file order -> (big-endian, nanoseconds, bytes of a record's header)

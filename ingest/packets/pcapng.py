@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, half, word
+from ingest.columns.byte_reads import Bytes, half, word
 from ingest.packets.pcap import ABSURD, FULL, MORE, PACKET_MOST
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 MAGIC = b"\x0a\x0d\x0d\x0a"

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ingest.columns.byte_reads import Words
 from ingest.files import Input, open_input
 from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, Window, unsupported_links
@@ -21,6 +20,7 @@ from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
 from ingest.packets.to_batch import to_batch
 from ingest.progress import Progress
+from whowas.arrays import Words
 from whowas.errors import ConfigError, InputError
 from whowas.stages import FileReport, Position, Report, Unreadable
 

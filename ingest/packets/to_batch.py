@@ -10,8 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.columns.arrow import (
-    Flags,
-    Octets,
     address_octets,
     address_words,
     dictionary,
@@ -23,11 +21,11 @@ from ingest.columns.arrow import (
     spell_protocol,
     times,
 )
-from ingest.columns.byte_reads import Words
 from ingest.columns.community_id import community_ids
 from ingest.columns.sha1 import sha1_rows
 from ingest.packets import flow_table as t
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
+from whowas.arrays import Flags, Octets, Words
 from whowas.schema import END_REASONS, INITIATOR_BASES, flow_schema
 
 

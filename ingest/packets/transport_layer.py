@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.columns.byte_reads import Bytes, Words, u8, u16, u32
+from ingest.columns.byte_reads import Bytes, u8, u16, u32
 from ingest.packets.layout import (
     BY_UDP_PORT,
     DONE,
@@ -16,6 +16,7 @@ from ingest.packets.layout import (
     TCP_FLAGS,
     TCP_SEQUENCE,
 )
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 

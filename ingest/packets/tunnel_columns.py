@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingest.columns.byte_reads import Words
 from ingest.packets.layout import TUNNEL_WORDS, TUNNELS_KEPT, VLANS_KEPT
+from whowas.arrays import Words
 
 
 def spell_tunnels(codes: int) -> str:

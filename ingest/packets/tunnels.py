@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.columns.byte_reads import Bytes, Words, u8, u16, u24
+from ingest.columns.byte_reads import Bytes, u8, u16, u24
 from ingest.packets.layout import (
     BY_ETHERTYPE,
     CUT_SHORT,
@@ -17,6 +17,7 @@ from ingest.packets.layout import (
     TUNNEL_VXLAN,
     TUNNELS_KEPT,
 )
+from whowas.arrays import Words
 from whowas.kernels import lean_kernel
 
 VNI_PRESENT = 0x08

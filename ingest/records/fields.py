@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from ingest.records.kernels import addresses as address_kernels
+from ingest.records.kernels import distinct, spots
 from ingest.records.kernels import values as scan
 from ingest.records.kernels.json import (
     ABSENT,
@@ -23,8 +25,9 @@ from ingest.records.kernels.json import (
     TRUE,
     scan_json,
 )
-from ingest.records.kernels.values import BAD, GOOD, LOCAL, NOTHING
-from ingest.records.reader import SECRET, Bytes, Flags, Values, Words
+from ingest.records.kernels.spots import BAD, GOOD, LOCAL, NOTHING
+from ingest.records.reader import SECRET, Bytes, Values
+from whowas.arrays import Flags, Words
 
 NO_JSON, NO_OBJECT, EMPTY = "not_json", "not_an_object", "empty"
 READABLE = 0
@@ -125,8 +128,8 @@ class Fields:
         """Where a field is there and says something."""
         if name not in self.columns:
             return np.zeros(len(self), dtype=np.bool_)
-        spots = self.spots[:, self.columns[name]]
-        found: Flags = (spots & scan.KIND != ABSENT) & ((spots >> KIND_BITS) & scan.LENGTH > 0)
+        column = self.spots[:, self.columns[name]]
+        found: Flags = (column & spots.KIND != ABSENT) & ((column >> KIND_BITS) & spots.LENGTH > 0)
         return found
 
     def numbers(self, name: str, power: int = 0) -> Numbers:
@@ -152,14 +155,14 @@ class Fields:
         octets, families = np.zeros((size, 16), dtype=np.uint8), np.zeros(size, dtype=np.uint8)
         state = np.full(size, NOTHING, dtype=np.uint8)
         if name in self.columns:
-            scan.addresses(self.data, self.spots, self.columns[name], octets, families, state)
+            address_kernels.addresses(self.data, self.spots, self.columns[name], octets, families, state)
         return Addresses(octets, families, state)
 
     def macs(self, name: str) -> Words:
         """Ethernet addresses as 48 bits, -1 where there is none."""
         out, state = np.full(len(self), -1, dtype=np.int64), np.zeros(len(self), dtype=np.uint8)
         if name in self.columns:
-            scan.macs(self.data, self.spots, self.columns[name], out, state)
+            address_kernels.macs(self.data, self.spots, self.columns[name], out, state)
         return out
 
     def texts(self, name: str) -> Texts:
@@ -171,20 +174,20 @@ class Fields:
         column = self.columns[name]
         table = np.empty(table_size(size), dtype=np.int64)
         with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
-            count = scan.distinct_spans(self.data, self.spots, column, SECRET, table, numbers, firsts)
+            count = distinct.distinct_spans(self.data, self.spots, column, SECRET, table, numbers, firsts)
         return Texts(numbers, [self.text(int(row), column) for row in firsts[:count]])
 
     def text(self, row: int, column: int) -> str:
         """One field as text."""
         spot = int(self.spots[row, column])
-        start, size = spot >> (LENGTH_BITS + KIND_BITS), (spot >> KIND_BITS) & scan.LENGTH
+        start, size = spot >> (LENGTH_BITS + KIND_BITS), (spot >> KIND_BITS) & spots.LENGTH
         return self.data[start : start + size].tobytes().decode("utf-8", "backslashreplace")
 
     def true(self, name: str) -> Flags:
         """Where a field is JSON's true."""
         if name not in self.columns:
             return np.zeros(len(self), dtype=np.bool_)
-        found: Flags = self.spots[:, self.columns[name]] & scan.KIND == TRUE
+        found: Flags = self.spots[:, self.columns[name]] & spots.KIND == TRUE
         return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,27 +9,24 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.columns.arrow import (
-    PROTOCOL_WORDS,
     dictionary,
     distinct,
     fixed,
-    hexes,
     numbers,
     spell_mac,
     spell_protocol,
     times,
 )
 from ingest.columns.community_id import community_ids
-from ingest.records.fields import Addresses, Fields, Numbers, Texts, table_size
-from ingest.records.kernels import values as scan
-from ingest.records.reader import SECRET, Flags, Ids, Parsed, RecordOptions, Refusal, Words
+from ingest.records.fields import Addresses, Fields, Numbers, Texts
+from ingest.records.flow_columns import LAST_US, NONE, address_words, constant, flow_ids, nullable_times
+from ingest.records.kernels import spots
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal
+from whowas.arrays import Flags, Words
 from whowas.schema import flow_schema
 
-NONE = -1
 NEVER = -(1 << 62)
 DAY_US = 86_400_000_000
-# Year 2200: later is no time of a flow, and would not fit where times are nanoseconds.
-LAST_US = 7_258_118_400_000_000
 WITH_PORTS = (6, 17, 33, 132, 136)
 UDP = 17
 ICMPS = (1, 58)
@@ -92,8 +87,8 @@ class Draft:
         """Set the addresses of src, dst, src_nat, …; without `needed` a bad one is as none."""
         self.addresses[side] = found
         if needed:
-            self.refuse(found.state == scan.BAD, f"bad_{side}_address")
-            self.refuse(found.state != scan.GOOD, f"no_{side}_address")
+            self.refuse(found.state == spots.BAD, f"bad_{side}_address")
+            self.refuse(found.state != spots.GOOD, f"no_{side}_address")
 
     def take_count(self, name: str, found: Numbers, top: int = 1 << 62) -> None:
         """Set a column of numbers that are never negative; refuse rows where it is something else."""
@@ -108,7 +103,7 @@ class Draft:
     def take_time(self, name: str, found: Numbers) -> None:
         """Set start, end or received where told."""
         getattr(self, name)[found.good] = found.values[found.good]
-        self.refuse(found.state == scan.LOCAL, "local_time_without_timezone")
+        self.refuse(found.state == spots.LOCAL, "local_time_without_timezone")
         self.refuse(found.bad, f"bad_{name}_time")
 
     def same(self, name: str, word: str) -> None:
@@ -173,11 +168,11 @@ class _Batch:
         """The record batch."""
         draft = self._draft
         columns = {
-            "flow_id": _flow_ids(ids, rows, None if draft.parts is None else self.of(draft.parts)),
+            "flow_id": flow_ids(ids, rows, None if draft.parts is None else self.of(draft.parts)),
             "start_time": times(self.of(draft.start)),
             "end_time": times(self.of(draft.end)),
-            "received_time": _maybe_times(self.of(draft.received)),
-            "source_format": _same(form, self.size),
+            "received_time": nullable_times(self.of(draft.received)),
+            "source_format": constant(form, self.size),
             **self._ends(),
             **self._numbers(),
             **self._texts(),
@@ -271,82 +266,3 @@ class _Batch:
         import pyarrow.compute as pc
 
         return pc.if_else(pa.array(same & ~untold), found, pa.scalar(None, pa.string()))
-
-
-def _same(word: str, size: int) -> Any:
-    return dictionary(np.zeros(size, dtype=np.int32), pa.array([word]))
-
-
-def _maybe_times(values: Words) -> Any:
-    known = (values >= 0) & (values <= LAST_US)
-    return pa.array(np.where(known, values, 0), mask=~known).cast(pa.timestamp("us", tz="UTC"))
-
-
-def address_words(octets: Any, families: Any) -> Any:
-    """Dictionary column of addresses as text: each distinct one spelt once. Family 0 = null."""
-    size = len(octets)
-    halves = octets.view(">i8").astype(np.int64)
-    table, numbered = np.empty(table_size(size), np.int64), np.empty(size, np.int64)
-    firsts = np.empty(size, dtype=np.int64)
-    with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
-        count = scan.distinct_pairs(
-            np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1]), SECRET, table, numbered, firsts
-        )
-    firsts = firsts[:count]
-    # One address has one family here: ::ffff:a.b.c.d is IPv4 in every record.
-    four = octets[firsts, 10] == 255
-    four &= (octets[firsts, :10] == 0).all(axis=1) & (octets[firsts, 11] == 255)
-    raw = octets[firsts].tobytes()
-    spelt = [
-        socket.inet_ntop(socket.AF_INET, raw[16 * place + 12 : 16 * place + 16])
-        if is_four
-        else socket.inet_ntop(socket.AF_INET6, raw[16 * place : 16 * place + 16])
-        for place, is_four in enumerate(four.tolist())
-    ]
-    return dictionary(numbered.astype(np.int32), pa.array(spelt, pa.string()), families == 0)
-
-
-def _flow_ids(ids: Ids, rows: Words, parts: Words | None) -> Any:
-    """64 bits for the origin (and the place within a value), 64 for the place: unique by the place, not by content."""
-    origin = int.from_bytes(hashlib.sha256(ids.origin.encode("utf-8", "surrogateescape")).digest()[:8], "big")
-    made = np.empty((len(rows), 2), dtype=">u8")
-    made[:, 0] = origin
-    if parts is not None:
-        with np.errstate(over="ignore"):
-            mixed = (np.uint64(origin) ^ parts.astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
-            mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
-            made[:, 0] = np.where(parts == 0, np.uint64(origin), mixed ^ (mixed >> np.uint64(29)))
-    made[:, 1] = ids.numbers[rows].astype(np.uint64)
-    return hexes(np.frombuffer(made.tobytes(), dtype=np.uint8).reshape(-1, 16))
-
-
-# Words that formats write for protocols, beyond those that whowas writes itself.
-PROTOCOLS = {word: number for number, word in PROTOCOL_WORDS.items()} | {
-    "hopopt": 0, "igmp": 2, "ggp": 3, "ipencap": 4, "ip-in-ip": 4, "ipip": 4, "ipv4": 4, "st": 5, "egp": 8, "igp": 9,
-    "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51,
-    "ipv6-icmp": 58, "icmp6": 58, "ipv6_icmp": 58, "icmpv4": 1, "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88,
-    "ospf": 89, "ospfigp": 89, "ospfv2": 89, "etherip": 97, "encap": 98, "pim": 103, "ipcomp": 108, "vrrp": 112,
-    "l2tp": 115, "isis": 124, "fc": 133, "udplite": 136, "mpls-in-ip": 137,
-}  # fmt: skip
-
-
-def protocol_number(word: str) -> int:
-    """IANA number of a name, or of a number as text; NONE where it is neither."""
-    if word.isascii() and word.isdecimal() and len(word) <= 3:
-        return int(word)
-    return PROTOCOLS.get(word.lower(), NONE)
-
-
-def joined(first: Texts, second: Texts, form: str = "{}/{}") -> Texts:
-    """Two columns of words as one: the first alone where the second says nothing."""
-    pairs = (first.indices + 1) * (len(second.words) + 1) + second.indices + 1
-    distinct_pairs, indices = np.unique(pairs, return_inverse=True)
-    words: list[str] = []
-    absent = []
-    for one in distinct_pairs.tolist():
-        left, right = divmod(one, len(second.words) + 1)
-        told = [first.words[left - 1] if left else "", second.words[right - 1] if right else ""]
-        words.append(form.format(*told) if all(told) else told[0] or told[1])
-        absent.append(not any(told))
-    places = np.where(np.array(absent, dtype=np.bool_), NONE, np.arange(len(words)))
-    return Texts(places[indices.reshape(-1)].astype(np.int64), words)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Texts
 from ingest.records.kernels import protobuf as scan
-from ingest.records.kernels.values import BAD, GOOD, NOTHING
-from ingest.records.reader import Bytes, Flags, Values, Words
+from ingest.records.kernels.spots import BAD, GOOD, NOTHING
+from ingest.records.reader import Bytes, Values
+from whowas.arrays import Flags, Words
 
 
 class MessagePlan:

@@ -10,11 +10,10 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
+from whowas.arrays import Words
 from whowas.errors import ConfigError
 
 Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # Behind the last value: no token of a kernel can then read past the buffer.
 PADDING = b"\n" * 64

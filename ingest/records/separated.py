@@ -8,7 +8,8 @@ import numpy as np
 
 from ingest.records.fields import Fields
 from ingest.records.kernels.lines import split_lines
-from ingest.records.reader import Flags, Values
+from ingest.records.reader import Values
+from whowas.arrays import Flags
 
 COLUMNS = "wrong_number_of_columns"
 

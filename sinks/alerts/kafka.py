@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from sinks.alerts.dead_letters import RefusedAlerts
 from sinks.kafka import connect
+from sinks.kafka.producer import Producer
 from whowas.errors import ConfigError
 from whowas.kafka import BrokerError, MessageRefused, Value
 from whowas.kafka_topics import missing
@@ -38,7 +39,7 @@ class AlertTopics:
         self._refused = refused
         self._wanted = {self._topic_of(level, None) for level in levels if LEVEL in topic} or {topic}
         self._wanted |= set(named)
-        self._producer: connect.Producer | None = None
+        self._producer: Producer | None = None
         self._sent: dict[str, Alert] = {}
 
     @property
@@ -98,7 +99,7 @@ class AlertTopics:
     def _topic_of(self, level: str, own: str | None) -> str:
         return own or self._topic.replace(LEVEL, level)
 
-    def _connected(self) -> connect.Producer:
+    def _connected(self) -> Producer:
         if self._producer is None:
             self._producer = connect.connect(self._client, self._options)
         return self._producer

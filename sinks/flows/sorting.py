@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whowas.arrays import Words
 from whowas.schema import is_nested
-
-Words = npt.NDArray[np.int64]
 
 
 def in_order(batches: Sequence[Any]) -> Any:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from install.index import NEWER, Index, locked_in, requirements_of
-from needs import need
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support.needs import need
 
 # What the first Python 3.11 brought.
 OLDEST_PIP = "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899e257b1e44b9eded91e15ab\n"

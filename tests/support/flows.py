@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from detect.judge.findings import uid
-from detect.judge.flow_batch import text_of
+from detect.judge.flow_text import text_of
 from detect.model import Correlation, Finding, FirstSeen, FlowRule, RuleInfo, RuleSet
 from whowas.schema import LABELS, TIME, WORD
 

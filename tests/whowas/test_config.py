@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.kafka.consumer import Owning, Subscription, connect
+from ingest.kafka.connect import connect
+from ingest.kafka.consumer import Owning, Subscription
 from whowas.config import load
 from whowas.errors import ConfigError
 from whowas.kafka import IN, OUT, for_kafka_python, refuse_ours

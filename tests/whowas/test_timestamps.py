@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whowas.addresses import is_address
 from whowas.errors import ConfigError
-from whowas.timestamps import is_address, moment_us, spell, zone_of
+from whowas.timestamps import moment_us, spell, zone_of
 
 AT = 1_763_633_702_250_000  # 2025-11-20T10:15:02.25Z
 

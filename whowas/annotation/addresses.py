@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from enrich.holds.pod_status import MAPPED, address16
+from whowas.addresses import MAPPED, address16
 
 Indices = npt.NDArray[np.int64]
 # What stands in for an address in a batch: nothing was there, or nothing that can be read.

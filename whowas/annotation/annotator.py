@@ -15,7 +15,8 @@ from enrich.naming.name_columns import Answer
 from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
 from whowas.annotation.known_logs import Span
 from whowas.annotation.namer import Answers, Asker
-from whowas.annotation.times import MISSING, OK, REASONS, Clock, Codes, Moments, Words
+from whowas.annotation.times import MISSING, OK, REASONS, Clock, Codes, Moments
+from whowas.arrays import Words
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
 

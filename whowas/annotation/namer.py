@@ -15,11 +15,9 @@ from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.address_namer import EndNamer, Judged
 from enrich.naming.name_columns import Answer, Key
 from enrich.naming.verdicts import AFTER_HISTORY, TOO_FRESH, UNKNOWN, NamingOptions
+from whowas.arrays import Indices, Words
 from whowas.errors import StoreBusyError
 from whowas.schema import CONFIDENCES
-
-Words = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
 
 # A store is looked at so often at most; and no more than this part of the time is spent on it.
 EVERY_SECONDS = 1.0

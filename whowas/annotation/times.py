@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whowas.arrays import Words
 from whowas.timestamps import EPOCH
 
-Words = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 
 OK, MISSING, UNREADABLE, NO_ZONE, TWICE = range(5)

@@ -12,7 +12,7 @@ from whowas.cli.terminal import between, clean, console, plural, print_json, siz
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from enrich.store.prune import Facts
+    from enrich.store.info import Facts
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
@@ -35,7 +35,7 @@ def command() -> None:
 @JSON
 def info(store: str, as_json: bool) -> None:
     """Say what is in a store."""
-    from enrich.store.prune import facts
+    from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
     told = facts(store)
@@ -99,7 +99,7 @@ def _spelled(us: int | None) -> str | None:
 @JSON
 def gaps(store: str, as_json: bool) -> None:
     """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
-    from enrich.store.prune import facts
+    from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
     told = facts(store)
@@ -122,7 +122,7 @@ def gaps(store: str, as_json: bool) -> None:
 @click.pass_context
 def verify(ctx: click.Context, store: str, as_json: bool) -> None:
     """Check a store from end to end. Exit code 1 when something is not sound."""
-    from enrich.store.prune import problems
+    from enrich.store.verify import problems
 
     found = list(problems(store))
     if as_json:
@@ -183,7 +183,8 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
     STORE is made when it is not there. A recorder that writes to it must be stopped first.
     """
     from ingest.cluster import EvidenceReport
-    from whowas.cli.replay import Bars, say_unreadable
+    from whowas.cli.progress import Bars
+    from whowas.cli.replay import say_unreadable
     from whowas.history.import_export import import_files
 
     report = EvidenceReport()
@@ -206,8 +207,8 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
 @JSON
 def compact(store: str, as_json: bool) -> None:
     """Pack what is over and give room back; lead a store of an older version to this one."""
+    from enrich.store.info import facts
     from enrich.store.prune import compact as run
-    from enrich.store.prune import facts
 
     packed = run(store)
     told = facts(store)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import COLOURS, bars, between, clean, console, plural, print_json, rate, size, wants_progress
-from whowas.schema import CONFIDENCES
+from whowas.cli.progress import Bars
+from whowas.cli.replay_output import print_summary
+from whowas.cli.terminal import clean, print_json, wants_progress
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 if TYPE_CHECKING:
-    from whowas.batch.replay import Choices, Result
+    from whowas.batch.replay import Choices
     from whowas.stages import FileReport
 
 
@@ -100,7 +99,7 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     if as_json:
         print_json(result.to_json())
     elif not quiet:
-        _print(result, out)
+        print_summary(result, out)
     if not quiet and not as_json:
         say_unreadable([*result.report.files, *result.evidence.files])
     ctx.exit(0 if result.whole() else 1)
@@ -172,141 +171,6 @@ def _use_system_allocator() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(MMAP_THRESHOLD, 32 << 20)
         mallopt(TRIM_THRESHOLD, 512 << 20)
-
-
-class Bars:
-    """One bar an input, on a terminal; silent elsewhere."""
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-        self._tasks: dict[str, Any] = {}
-        self._bars: Any = None
-
-    def __enter__(self) -> Bars:
-        if self._shown:
-            self._bars = bars()
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            for task in self._bars.task_ids:
-                known = self._bars.tasks[task].total
-                self._bars.update(task, completed=known or 1, total=known or 1)
-            self._bars.stop()
-
-    def _show(self, path: str, consumed: int, total: int, read: Callable[[float], str]) -> None:
-        if self._bars is None:
-            return
-        if path not in self._tasks:
-            for older in self._tasks.values():
-                self._bars.update(older, completed=self._bars.tasks[older].total)
-            name = clean(os.path.basename(path)) if path != "-" else "standard input"
-            self._tasks[path] = self._bars.add_task(name, total=total or None, read="")
-        task = self._bars.tasks[self._tasks[path]]
-        self._bars.update(self._tasks[path], completed=consumed, read=read(max(task.elapsed or 0.0, 1e-3)))
-
-    def capture(self, seen: Any) -> None:
-        """Take the reading room's word on a capture."""
-        self._show(
-            seen.path,
-            seen.consumed,
-            seen.total,
-            lambda took: f"{size(seen.consumed)}  {_progressed(seen, took)}/s",
-        )
-
-    def history(self, seen: Any) -> None:
-        """Take the reading room's word on evidence."""
-        self._show(seen.path, seen.consumed, seen.total, lambda _took: size(seen.consumed))
-
-
-def _progressed(seen: Any, took: float) -> str:
-    """What was read so far of the run, and how fast: of a flow log records, else packets."""
-    number, what = (seen.records, "records") if seen.records else (seen.packets, "packets")
-    return f"{number:,} {what}  {rate(number / took)}"
-
-
-def _print(result: Result, out: str) -> None:
-    told, screen = result.to_json(), console()
-    _print_read(result, screen)
-    if result.summary.rows:
-        _print_answers(told["answers"], screen)
-        _print_times(result, told["answers"], screen)
-    _print_top(told["top"], screen)
-    _print_end(result, out, screen)
-
-
-def _print_read(result: Result, screen: Any) -> None:
-    """What went in: packets, records, or both; and what was refused, by reason."""
-    report, seconds = result.report, result.seconds
-    took = max(seconds["flows"], 1e-3)
-    refused = report.refused + report.refused_records
-    parts, speeds = [], []
-    if report.packets or not report.records:
-        parts += [plural(report.packets, "packet"), plural(report.conversations, "conversation")]
-        speeds.append(f"{rate(report.packets / took)} packets/s")
-    if report.records:
-        parts += [plural(report.records, "record"), plural(report.record_flows, "flow")]
-        speeds.append(f"{rate(report.records / took)} records/s")
-    screen.print(
-        f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
-        f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
-    )
-    for title, counts in (("refused", refused), ("no flow in", report.skipped)):
-        if counts:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
-            screen.print(f"{title:<12} {reasons}")
-    for one in report.files:
-        for bad in one.refused[:3]:
-            screen.print(f"             {clean(one.path)} record {bad.number:,}: {bad.reason}")
-
-
-def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
-    from rich.text import Text
-
-    counts = {word: sum(side[word] for side in answers.values()) for word in CONFIDENCES}
-    total = sum(counts.values())
-    line = Text("ends named   ")
-    for word, count in counts.items():
-        if count:
-            line.append(word, style=COLOURS[word]).append(f" {count:,} ({100 * count / total:.1f} %)  ")
-    screen.print(line)
-
-
-def _print_times(result: Result, answers: dict[str, dict[str, int]], screen: Any) -> None:
-    """Where most is unknown, the capture and the history are likely of different times: say both."""
-    if sum(side["unknown"] for side in answers.values()) < result.summary.rows:
-        return
-    screen.print(f"times        flows {between(result.summary.first_us, result.summary.last_us)}")
-    spans = [between(*one) for one in result.watched]
-    more = f" and {len(spans) - 3} more" if len(spans) > 3 else ""
-    screen.print(
-        f"             history watched {', '.join(spans[:3]) or 'never: its events have no times of receipt'}{more}"
-    )
-
-
-def _print_top(top: list[dict[str, Any]], screen: Any) -> None:
-    if not top:
-        return
-    rows = []
-    for one in top[:5]:
-        port = f":{one['dst_port']}" if one["dst_port"] is not None else ""
-        pair = f"{clean(one['src'])} -> {clean(one['dst'])} {one['protocol']}{port}"
-        rows.append((pair, f"{one['conversations']:,}", size(one["bytes"])))
-    wide = max(len(pair) for pair, _, _ in rows)
-    for number, (pair, count, amount) in enumerate(rows):
-        title = "top talkers" if number == 0 else ""
-        screen.print(f"{title:<12} {pair:<{wide}}  {count:>8} conv.  {amount:>9}")
-
-
-def _print_end(result: Result, out: str, screen: Any) -> None:
-    if not result.files:
-        screen.print("wrote nothing: no packet held an IP conversation, no record a flow")
-        return
-    shown = clean(out)
-    screen.print(f"wrote {shown}  ({plural(len(result.files), 'file')}, {size(result.bytes_written)})")
-    if result.files[0].endswith(".parquet"):
-        screen.print(f'try: whowas query "FROM flows LIMIT 5" --flows {shown}')
 
 
 def say_unreadable(files: list[FileReport]) -> None:

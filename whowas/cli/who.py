@@ -43,7 +43,8 @@ def command(ctx: click.Context, /, what: str, history: tuple[str, ...], **told: 
     """
     from ingest.cluster import EvidenceReport
     from whowas import kernels
-    from whowas.cli.replay import Bars, need_history, say_compiling, say_unreadable
+    from whowas.cli.progress import Bars
+    from whowas.cli.replay import need_history, say_compiling, say_unreadable
     from whowas.history.queries import ask, load_about, the_store
     from whowas.timestamps import zone_of
 

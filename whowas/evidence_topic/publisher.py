@@ -19,6 +19,8 @@ from enrich.store.outbox import LIVE, Outbox, OutboxReader, Waiting
 from enrich.store.replica import Message
 from ingest.kafka.log import Log, open_log
 from sinks.kafka import connect
+from sinks.kafka.producer import Message as KafkaMessage
+from sinks.kafka.producer import Producer
 from whowas import kafka_topics
 from whowas.errors import ConfigError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, key_of, message_of
@@ -237,7 +239,7 @@ class Publisher:
         finally:
             log.close()
 
-    def _send(self, reader: OutboxReader, producer: connect.Producer) -> bool:
+    def _send(self, reader: OutboxReader, producer: Producer) -> bool:
         """Send some of what waits. Returns: whether there was anything."""
         self._news.clear()
         found = reader.look(self._acknowledged, AT_ONCE) if self._anew is None else None
@@ -258,7 +260,7 @@ class Publisher:
         self._news.wait(LOOK_SECONDS)
         return False
 
-    def _deliver(self, producer: connect.Producer, messages: Sequence[connect.Message]) -> None:
+    def _deliver(self, producer: Producer, messages: Sequence[KafkaMessage]) -> None:
         """Send, and wait for as long as it takes. Raises: BrokerError."""
         # While it is not known whether anything arrives no epoch is begun.
         self._connected = False
@@ -270,7 +272,7 @@ class Publisher:
         self._connected = True
         self._say("publishing")
 
-    def _erase(self, producer: connect.Producer, found: Waiting) -> None:
+    def _erase(self, producer: Producer, found: Waiting) -> None:
         """Let the topic forget the epochs before: all that they said is in the newest."""
         for epoch, snapshot, live in found.ended:
             if epoch in self._erased:

@@ -14,7 +14,10 @@ from typing import Any
 from enrich.holds.cluster_track import ClusterTrack
 from enrich.store.database import is_store
 from enrich.store.evidence_store import EvidenceStore
-from enrich.store.prune import Facts, compact, facts, problems, prune, spans_within
+from enrich.store.info import Facts, facts
+from enrich.store.prune import compact, prune
+from enrich.store.verify import problems
+from enrich.store.watch_spans import spans_within
 from ingest.cluster import EvidenceReport, in_order, read_observations, together
 from ingest.cluster.evidence.slice import write_slice
 from ingest.files import find_inputs

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from enrich.store.database import is_store
 from ingest.cluster import EvidenceReport, in_order, read_observations
 from ingest.files import find_inputs
+from whowas.addresses import is_address
 from whowas.errors import ConfigError
 from whowas.stages import FileReport
-from whowas.timestamps import is_address, moment_us
+from whowas.timestamps import moment_us
 
 if TYPE_CHECKING:
     from enrich import History, NamingOptions

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.kafka.consumer import Consumer
 from sinks.flows.dead_letters import DeadLetterFiles
 from sinks.flows.offset_ranges import Range, RangeFiles
-from sinks.kafka.connect import Producer
+from sinks.kafka.producer import Producer
 from whowas.kafka import BrokerError, Partition
 from whowas.settings import KafkaOutput
 from whowas.streaming.messages import dead_letters, messages

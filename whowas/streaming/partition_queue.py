@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sinks.flows.dead_letters import Letter
 from sinks.flows.offset_ranges import Range
+from whowas.arrays import Words
 from whowas.kafka import Partition, Piece
-
-Words = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

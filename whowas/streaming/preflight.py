@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from enrich.store.replica import position
-from ingest.kafka import consumer as kafka_in
+from ingest.kafka.connect import connect as connect_consumer
+from ingest.kafka.consumer import Consumer, Owning, Subscription
 from ingest.kafka.log import open_log
 from sinks.flows.dead_letters import DeadLetterFiles
 from sinks.flows.offset_ranges import RangeFiles
-from sinks.kafka import connect as kafka_out
+from sinks.kafka.connect import connect as connect_producer
 from whowas.errors import ConfigError, WhowasError
 from whowas.kafka import Value
 from whowas.kafka_topics import describe
@@ -21,7 +22,7 @@ from whowas.streaming.history_follower import Knowledge
 from whowas.timestamps import spell
 
 # Joins no group: what is asked here must not make workers share their partitions anew.
-NOBODY = kafka_in.Owning(lambda _: None, lambda _: None)
+NOBODY = Owning(lambda _: None, lambda _: None)
 
 
 class Check(NamedTuple):
@@ -34,7 +35,7 @@ class Check(NamedTuple):
 
 def checks(config: StreamConfig) -> Iterator[Check]:
     """Try each part by itself, so that one failure hides no other."""
-    consumer: list[kafka_in.Consumer] = []
+    consumer: list[Consumer] = []
     if config.input.folder is not None:
         yield _try("folder", lambda: _folder(config.input.folder or ""))
     if config.input.folder is None or config.kafka_output is not None or config.dead_letters.topic:
@@ -66,9 +67,9 @@ def _try(what: str, run: Callable[[], str]) -> Check:
         return Check(what, False, str(error))
 
 
-def _broker(config: StreamConfig, consumer: list[kafka_in.Consumer]) -> str:
-    wanted = kafka_in.Subscription((), config.input.group)
-    made = kafka_in.connect(config.kafka.client, config.kafka.options, wanted, NOBODY)
+def _broker(config: StreamConfig, consumer: list[Consumer]) -> str:
+    wanted = Subscription((), config.input.group)
+    made = connect_consumer(config.kafka.client, config.kafka.options, wanted, NOBODY)
     made.partitions((*config.input.topics, "whowas")[0])
     consumer.append(made)
     return f"{config.kafka.options['bootstrap.servers']} answers to {config.kafka.client}"
@@ -81,13 +82,13 @@ def _folder(folder: str) -> str:
         raise ConfigError(f"cannot read folder '{folder}': {error.strerror}; see [input] folder") from None
 
 
-def _the(consumer: list[kafka_in.Consumer]) -> kafka_in.Consumer:
+def _the(consumer: list[Consumer]) -> Consumer:
     if not consumer:
         raise ConfigError("not tried: the broker does not answer")
     return consumer[0]
 
 
-def _topic(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) -> str:
+def _topic(config: StreamConfig, consumer: list[Consumer], topic: str) -> str:
     partitions = _the(consumer).partitions(topic)
     if not partitions:
         raise ConfigError(f"cannot read topic '{topic}': the broker has no such topic; create it, or see [input]")
@@ -162,14 +163,14 @@ def _letters(folder: str) -> str:
     return f"'{folder}' can be written"
 
 
-def _written(config: StreamConfig, consumer: list[kafka_in.Consumer], topic: str) -> str:
+def _written(config: StreamConfig, consumer: list[Consumer], topic: str) -> str:
     """Whether a topic to write to is there, and whether we may."""
     partitions = _the(consumer).partitions(topic)
     if not partitions:
         raise ConfigError(f"cannot write to topic '{topic}': the broker has no such topic; create it")
     out = config.kafka_output
     options = {**config.kafka.options, **(out.options if out else {})}
-    kafka_out.connect(config.kafka.client, options).close()
+    connect_producer(config.kafka.client, options).close()
     return f"'{topic}': {len(partitions)} partitions{_may(config, options, topic, 'WRITE')}"
 
 

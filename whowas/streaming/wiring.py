@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ingest.folder.consumer import FolderConsumer, FolderOptions
 from ingest.folder.ledger import Places
-from ingest.kafka import consumer as kafka_in
+from ingest.kafka.connect import connect as connect_consumer
+from ingest.kafka.consumer import Consumer, Owning, Subscription
 from ingest.records import RecordOptions
 from sinks.flows.dead_letters import DeadLetterFiles
 from sinks.flows.offset_ranges import RangeFiles
-from sinks.kafka import connect as kafka_out
+from sinks.kafka.connect import connect as connect_producer
+from sinks.kafka.producer import Producer
 from whowas.errors import ConfigError
 from whowas.kafka import Partition
 from whowas.settings import Input, StreamConfig
@@ -22,18 +24,16 @@ if TYPE_CHECKING:
     from whowas.streaming.rules import Judging
 
 
-def consumer(
-    config: StreamConfig, outputs: Outputs, owning: kafka_in.Owning, options: RecordOptions
-) -> kafka_in.Consumer:
+def consumer(config: StreamConfig, outputs: Outputs, owning: Owning, options: RecordOptions) -> Consumer:
     """Join the group, or open the folder. Raises: BrokerError, ConfigError, MissingExtra, StoreError."""
     told = config.input
     if told.folder is not None:
         return _folder(told, outputs, owning, options)
-    wanted = kafka_in.Subscription(told.topics, told.group, told.start)
-    return kafka_in.connect(config.kafka.client, config.kafka.options, wanted, owning)
+    wanted = Subscription(told.topics, told.group, told.start)
+    return connect_consumer(config.kafka.client, config.kafka.options, wanted, owning)
 
 
-def _folder(told: Input, outputs: Outputs, owning: kafka_in.Owning, options: RecordOptions) -> FolderConsumer:
+def _folder(told: Input, outputs: Outputs, owning: Owning, options: RecordOptions) -> FolderConsumer:
     assert told.folder is not None
     assert outputs.parquet is not None
     form = None if told.format == "auto" else told.format
@@ -41,7 +41,7 @@ def _folder(told: Input, outputs: Outputs, owning: kafka_in.Owning, options: Rec
     return FolderConsumer(asked, Places(outputs.parquet.home / "files.db"), owning.gained, owning.lost)
 
 
-def first_partitions(found: kafka_in.Consumer, topics: Sequence[str]) -> list[Partition]:
+def first_partitions(found: Consumer, topics: Sequence[str]) -> list[Partition]:
     """Return a partition of the first topic, by which the broker can be asked before any is ours.
 
     Raises: ConfigError where there is no such topic.
@@ -62,8 +62,8 @@ def outputs(config: StreamConfig) -> Outputs:
     options = {**config.kafka.options, **(out.options if out else {})}
     name = (out.transactional_id if out else None) or f"whowas-{config.input.group}-{os.uname().nodename}"
 
-    def producer(transactional_id: str | None) -> kafka_out.Producer:
-        return kafka_out.connect(config.kafka.client, options, transactional_id)
+    def producer(transactional_id: str | None) -> Producer:
+        return connect_producer(config.kafka.client, options, transactional_id)
 
     return Outputs(
         RangeFiles(config.parquet.folder, config.input.group) if config.parquet else None,

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from ingest.folder.consumer import FolderConsumer
-from ingest.kafka import consumer as kafka_in
+from ingest.kafka.consumer import Consumer, Owning
 from whowas.config import load
 from whowas.errors import WhowasError
 from whowas.kafka import Partition, Piece
@@ -71,7 +71,7 @@ class Worker:
         self._outputs = wiring.outputs(config)
         latest = config.input.folder is None and config.input.start == "latest"
         self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
-        self._consumer: kafka_in.Consumer | None = None
+        self._consumer: Consumer | None = None
         self._files_seen, self._looked_at = wiring.versions(config), time.monotonic()
 
     # What other threads may call.
@@ -157,7 +157,7 @@ class Worker:
                 if self._outputs.transactions:
                     # Ends what a worker of this name left open, which would keep the offsets back.
                     self._outputs.producer(transactional=True)
-                owning = kafka_in.Owning(self._gained, self._lost)
+                owning = Owning(self._gained, self._lost)
                 consumer = wiring.consumer(self._config, self._outputs, owning, self._parsing.options)
                 self._probed = wiring.first_partitions(consumer, self._config.input.topics)
                 self._consumer = consumer
@@ -174,7 +174,7 @@ class Worker:
         self._catching_up = ""
         return not self._stopping.is_set()
 
-    def _round(self, consumer: kafka_in.Consumer) -> None:
+    def _round(self, consumer: Consumer) -> None:
         self._alive_at = time.monotonic()
         pieces: list[Piece] = []
         with self._troubles.trying("poll"):
@@ -230,7 +230,7 @@ class Worker:
         if self._outputs.judging is not None:
             self._outputs.judging.forget(partition)
 
-    def _claim(self, consumer: kafka_in.Consumer) -> None:
+    def _claim(self, consumer: Consumer) -> None:
         """Take hold of the output of each new partition; its last owner may still be busy with it."""
         wanted = [one for one in self._lanes.values() if not one.claimed]
         if not wanted or not self._troubles.may("claim"):
@@ -348,14 +348,14 @@ class Worker:
 
     # Named flows are delivered.
 
-    def _deliver(self, consumer: kafka_in.Consumer) -> None:
+    def _deliver(self, consumer: Consumer) -> None:
         if self._held.delivery is None and self._due():
             lots = self._held.take_ready()
             self._held.delivery = Delivery(self._outputs, lots) if lots else None
             self._delivered_at = time.monotonic()
         self._push(consumer)
 
-    def _push(self, consumer: kafka_in.Consumer) -> None:
+    def _push(self, consumer: Consumer) -> None:
         """Go on with the delivery, where it is not to wait after a failure."""
         delivery, written = self._held.delivery, False
         if delivery is None or not self._troubles.may("output"):
@@ -388,7 +388,7 @@ class Worker:
         self._delivery_seconds.add(time.monotonic() - delivery.began)
         self._held.delivery = None
 
-    def _ask_lag(self, consumer: kafka_in.Consumer) -> None:
+    def _ask_lag(self, consumer: Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
         kafka = self._config.input.folder is None
         if kafka and self._troubles.may("broker") and self._held.lag_is_due():

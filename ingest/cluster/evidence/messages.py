@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import zstandard
 
-from ingest.cluster.evidence.reader import observations_in
+from ingest.cluster.evidence.lines import observations_in
 from ingest.cluster.evidence.slice import as_line
 from whowas.errors import InputError
 from whowas.observation import Observation

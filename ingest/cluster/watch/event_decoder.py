@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.cluster.evidence.reader import DECODE, EvidenceReport, Line, lenient
+from ingest.cluster.evidence.lines import DECODE, EvidenceReport, Line, lenient
 from ingest.cluster.watch.api_errors import Refused, Unreadable
 from whowas.observation import KubeObject
 

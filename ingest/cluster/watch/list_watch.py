@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
-from ingest.cluster.evidence.reader import EvidenceReport
+from ingest.cluster.evidence.lines import EvidenceReport
 from ingest.cluster.watch.api_client import Client, Connection
 from ingest.cluster.watch.api_errors import Refused, Unreachable, Unreadable
 from ingest.cluster.watch.event_decoder import Page, lines, read_page

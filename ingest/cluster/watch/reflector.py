@@ -6,13 +6,14 @@ import random
 import time
 from collections.abc import Callable
 
-from ingest.cluster.evidence.reader import EvidenceReport, allowed
+from ingest.cluster.evidence.lines import EvidenceReport, allowed
 from ingest.cluster.watch.api_client import Connection
 from ingest.cluster.watch.api_errors import Refused, Unreachable, Unreadable
 from ingest.cluster.watch.event_decoder import read_event
 from ingest.cluster.watch.list_watch import Expired, Stopped, Upstream
 from ingest.cluster.watch.resources import Resource
-from ingest.cluster.watch.watch_state import Backoff, StreamState, WallClock, WatchOptions
+from ingest.cluster.watch.watch_state import StreamState, WallClock, WatchOptions
+from whowas.backoff import Backoff
 from whowas.errors import ConfigError
 from whowas.observation import KubeObject, Meta, Observation, version_number
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -88,21 +87,3 @@ class WallClock:
         self.stepped_seconds = step / 1e9 if abs(step) > STEP_NS else 0.0
         self._ahead = ahead
         return now // 1000
-
-
-class Backoff:
-    """Pauses that double, with full jitter, until something goes well."""
-
-    def __init__(self, first: float, most: float) -> None:
-        self._first, self._most = first, most
-        self._failures = 0
-
-    def healthy(self) -> None:
-        """Forget the failures so far."""
-        self._failures = 0
-
-    def pause(self) -> float:
-        """Return how many seconds to wait after one more failure."""
-        longest = min(self._most, self._first * 2 ** min(self._failures, 16))
-        self._failures += 1
-        return random.uniform(0.0, longest)

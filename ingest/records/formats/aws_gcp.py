@@ -11,12 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Plan, Texts, read_json
-from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
-from ingest.records.formats.goflow2 import named_by
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import BAD, GOOD
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words, merge
+from ingest.records.formats.shared import named_by
+from ingest.records.kernels.spots import BAD, GOOD
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import lines_with, read_columns, segments
+from whowas.arrays import Words
 
 AWS_DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets",

@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 
 from ingest.records.fields import NO_JSON, NO_OBJECT, Fields, Texts
-from ingest.records.flow_builder import NONE, Draft
-from ingest.records.formats.goflow2 import named_by
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words, merge
+from ingest.records.formats.shared import named_by
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import read_columns
+from whowas.arrays import Words
 from whowas.schema import INITIATOR_BASES
 
 ENDS = ("time", "src", "dst", "sport", "dport", "proto", "way")

@@ -9,11 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
-from ingest.records.flow_builder import DAY_US, NEVER, NONE, Draft, joined, protocol_number
+from ingest.records.fields import Fields, Numbers, Plan, read_json
+from ingest.records.flow_builder import DAY_US, NEVER, Draft
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import GOOD
-from ingest.records.reader import Flags, Ids, Parsed, RecordOptions, Values, Words
+from ingest.records.formats.shared import icmp_words, observers
+from ingest.records.kernels.spots import GOOD
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.arrays import Flags, Words
 from whowas.schema import COUNTER_LAYERS, TIME_BASES
 
 V2_FIELDS = (
@@ -89,26 +93,6 @@ def _common(draft: Draft, fields: Fields) -> Words:
 def _macs(found: Words) -> Words:
     """Zero stands for none."""
     return np.where(found > 0, found, NONE)
-
-
-def icmp_words(kind: Numbers, code: Numbers) -> Words:
-    """type << 8 | code; without a code it is 0, as exporters leave zeros out."""
-    known = kind.good & (kind.values >= 0) & (kind.values <= 255)
-    return np.where(known, (kind.values << 8) | (np.where(code.good, code.values, 0) & 0xFF), NONE)
-
-
-def observers(exporter: Texts, interface: Texts, options: RecordOptions) -> Texts:
-    """exporter/interface; interface 0 is none."""
-    found = joined(exporter, interface.spelt(lambda word: None if word in ("0", "") else word))
-    return named_by(found, options)
-
-
-def named_by(found: Texts, options: RecordOptions) -> Texts:
-    """The observer that the options name, where records tell none."""
-    if not options.observer:
-        return found
-    blank = found.indices < 0
-    return Texts(np.where(blank, len(found.words), found.indices), [*found.words, options.observer])
 
 
 class Goflow2Reader:

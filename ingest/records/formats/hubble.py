@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import NONE, Draft, joined
-from ingest.records.formats.goflow2 import icmp_words, named_by
-from ingest.records.formats.netobserv import FLAGS
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.suricata import either
-from ingest.records.reader import Ids, Parsed, RecordOptions, Values, Words
+from ingest.records.formats.shared import FLAGS, either, icmp_words, named_by
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.arrays import Words
 from whowas.schema import INITIATOR_BASES
 
 PORTED = {"TCP": 6, "UDP": 17, "SCTP": 132}

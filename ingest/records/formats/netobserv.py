@@ -11,18 +11,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
-from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
-from ingest.records.formats.goflow2 import icmp_words, named_by
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import GOOD
-from ingest.records.reader import Ids, Parsed, RecordOptions, Values, Words
+from ingest.records.formats.shared import FLAGS, flag_bits, icmp_words, named_by
+from ingest.records.kernels.spots import GOOD
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.arrays import Words
 
 FIELDS = (
     "SrcAddr", "DstAddr", "SrcPort", "DstPort", "Proto", "Bytes", "Packets", "TimeFlowStartMs", "TimeFlowEndMs",
     "TimeReceived", "SrcMac", "DstMac", "AgentIP", "Interfaces", "Interface", "Sampling", "Flags", "IcmpType",
     "IcmpCode", "XlatSrcAddr", "XlatDstAddr", "XlatSrcPort", "XlatDstPort", "DnsName", "_RecordType",
 )  # fmt: skip
-FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
 # The agent's own bits beyond TCP's: both flags were seen in one packet.
 PAIRS = ((256, "SYN_ACK"), (512, "FIN_ACK"), (1024, "RST_ACK"))
 
@@ -33,16 +35,6 @@ def plain_flags(bits: Words) -> Words:
     for bit, word in PAIRS:
         told = np.where(bits & bit, told | sum(FLAGS[one] for one in word.split("_")), told)
     return told
-
-
-def flag_bits(text: str) -> int:
-    """Bits of a JSON list of names, or of one name; NONE where unreadable."""
-    try:
-        names = json.loads(text) if text.startswith("[") else [text]
-    except (ValueError, RecursionError):
-        return NONE
-    known = {name for name in names if isinstance(name, str)}
-    return sum({FLAGS[part] for name in known for part in name.split("_") if part in FLAGS})
 
 
 def tcp_flags(fields: Fields) -> Numbers:

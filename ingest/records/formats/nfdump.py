@@ -10,13 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, Texts, read_json
-from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
-from ingest.records.formats.goflow2 import icmp_words, named_by
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.pmacct import _chosen, _told, moment
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import GOOD, NOTHING
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words, merge
+from ingest.records.formats.shared import icmp_words, named_by
+from ingest.records.kernels.spots import GOOD, NOTHING
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import lines_with, read_columns, segments
+from whowas.arrays import Words
 from whowas.schema import DIRECTIONALITIES
 
 JSON_NAMES = (

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
-from ingest.records.formats.goflow2 import named_by
-from ingest.records.formats.netobserv import flag_bits
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.suricata import either
-from ingest.records.kernels.values import BAD, GOOD, NOTHING
-from ingest.records.reader import Flags, Ids, Parsed, RecordOptions, Values, Words
+from ingest.records.formats.shared import either, flag_bits, named_by
+from ingest.records.kernels.spots import BAD, GOOD, NOTHING
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.arrays import Flags, Words
 from whowas.schema import TIME_BASES
 
 NAMES = (

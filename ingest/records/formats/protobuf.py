@@ -11,13 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.records.fields import Addresses, Numbers, Texts
-from ingest.records.flow_builder import NONE, Draft, joined
-from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times, named_by
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
+from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times
 from ingest.records.formats.netobserv import fill_netobserv, plain_flags
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import BAD, GOOD, NOTHING
+from ingest.records.formats.shared import named_by
+from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protobuf_fields import MessagePlan, Messages, read_messages, unframe
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values
+from whowas.arrays import Words
 
 GOFLOW2 = {
     "type": (1,), "sampling_rate": (3,), "src_addr": (6,), "dst_addr": (7,), "bytes": (9,), "packets": (10,),

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import NONE, Draft, joined, protocol_number
-from ingest.records.formats.goflow2 import icmp_words, named_by
+from ingest.records.fields import Fields, Plan, read_json
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.reader import Flags, Ids, Parsed, RecordOptions, Values, Words
+from ingest.records.formats.shared import either, icmp_words, named_by
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from whowas.arrays import Flags, Words
 from whowas.schema import DIRECTIONALITIES, INITIATOR_BASES
 
 TOP = (
@@ -47,11 +50,6 @@ def hex_bits(word: str) -> int:
         return int(word, 16) & 0xFFF
     except ValueError:
         return NONE
-
-
-def either(choice: Flags, first: Numbers, second: Numbers) -> Numbers:
-    """Numbers of the first where chosen, else of the second."""
-    return Numbers(np.where(choice, first.values, second.values), np.where(choice, first.state, second.state))
 
 
 class SuricataReader:

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import NONE, Draft, protocol_number
-from ingest.records.formats.goflow2 import icmp_words
+from ingest.records.flow_builder import Draft
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.kernels.values import GOOD
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, Words, merge
+from ingest.records.formats.shared import icmp_words
+from ingest.records.kernels.spots import GOOD
+from ingest.records.protocols import protocol_number
+from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import all_of, first_bytes, read_columns, segments
+from whowas.arrays import Words
 from whowas.schema import COUNTER_LAYERS
 
 FIELDS = (

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, u8
+from ingest.columns.byte_reads import Bytes, u8
+from whowas.arrays import Words
 from whowas.kernels import kernel, lean_kernel
 
 FINE, ODD = 0, 1

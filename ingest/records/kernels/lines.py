@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.columns.byte_reads import Bytes, Words
+from ingest.columns.byte_reads import Bytes
 from ingest.records.kernels.json import TEXT
 from ingest.records.kernels.json import _spot as spot
+from whowas.arrays import Words
 from whowas.kernels import kernel
 
 DEPTH, IN_TEXT, ESCAPED, BEGIN = 0, 1, 2, 3

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, Words, u8
+from ingest.columns.byte_reads import Bytes, u8
 from ingest.records.kernels.json import TEXT
 from ingest.records.kernels.json import _spot as spot
+from whowas.arrays import Words
 from whowas.kernels import kernel, lean_kernel
 
 FIELDS = 128

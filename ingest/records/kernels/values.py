@@ -5,35 +5,15 @@ Every kernel fills `state`: GOOD, NOTHING (the field is absent), BAD (it is ther
 
 from __future__ import annotations
 
-import numpy as np
-
-from ingest.columns.byte_reads import Bytes, Words, u8
-from ingest.records.kernels.json import ABSENT, KIND_BITS, LENGTH_BITS, NUMBER, TEXT
+from ingest.columns.byte_reads import Bytes, u8
+from ingest.records.kernels.json import NUMBER, TEXT
+from ingest.records.kernels.spots import BAD, GOOD, KIND, LOCAL, NOTHING, is_unset, spot_size, spot_start
+from whowas.arrays import Words
 from whowas.kernels import kernel, lean_kernel
 
-GOOD, NOTHING, BAD, LOCAL = 0, 1, 2, 3
-LENGTH = (1 << LENGTH_BITS) - 1
-KIND = (1 << KIND_BITS) - 1
 DAY = 86_400_000_000
 # Another digit behind a number up to this still fits into 63 bits.
 LAST_TENTH = 922_337_203_685_477_579
-
-
-@lean_kernel
-def _start(spot: int) -> int:
-    return spot >> (LENGTH_BITS + KIND_BITS)
-
-
-@lean_kernel
-def _size(spot: int) -> int:
-    return (spot >> KIND_BITS) & LENGTH
-
-
-@lean_kernel
-def _is_unset(data: Bytes, spot: int) -> bool:
-    """Empty, or a hyphen: how texts say that there is nothing."""
-    size = _size(spot)
-    return spot & KIND == ABSENT or size == 0 or (size == 1 and data[_start(spot)] == 45)
 
 
 @lean_kernel
@@ -81,12 +61,12 @@ def decimals(data: Bytes, spots: Words, column: int, power: int, out: Words, sta
     for row in range(len(spots)):
         spot = spots[row, column]
         kind = spot & KIND
-        if _is_unset(data, spot):
+        if is_unset(data, spot):
             state[row] = NOTHING
         elif kind != NUMBER and kind != TEXT:
             state[row] = BAD
         else:
-            value = _scaled(data, _start(spot), _start(spot) + _size(spot), power)
+            value = _scaled(data, spot_start(spot), spot_start(spot) + spot_size(spot), power)
             state[row] = BAD if value == -(1 << 62) else GOOD
             out[row] = value
 
@@ -162,10 +142,10 @@ def timestamps(data: Bytes, spots: Words, column: int, out: Words, state: Bytes)
     """RFC 3339 texts (also with a space for the T, +0000 for the offset) as us UTC. LOCAL: no offset was told."""
     for row in range(len(spots)):
         spot = spots[row, column]
-        if _is_unset(data, spot):
+        if is_unset(data, spot):
             state[row] = NOTHING
             continue
-        at, size = _start(spot), _size(spot)
+        at, size = spot_start(spot), spot_size(spot)
         end = at + size
         state[row] = BAD
         if spot & KIND != TEXT or size < 19:
@@ -186,202 +166,3 @@ def timestamps(data: Bytes, spots: Words, column: int, out: Words, state: Bytes)
             continue
         state[row] = LOCAL if east == 1 << 20 else GOOD
         out[row] = us if east == 1 << 20 else us - east * 1_000_000
-
-
-@lean_kernel
-def _ipv4(data: Bytes, at: int, end: int, octets: Bytes, row: int, place: int) -> bool:
-    """Dotted decimal into octets[row, place:place+4]. Leading zeros are refused: some read them as octal."""
-    for part in range(4):
-        value, first = 0, at
-        while at < end and 48 <= data[at] <= 57 and at - first < 4:
-            value = value * 10 + u8(data, at) - 48
-            at += 1
-        size = at - first
-        if size == 0 or size > 3 or value > 255 or (size > 1 and data[first] == 48):
-            return False
-        octets[row, place + part] = value
-        if part < 3:
-            if at >= end or data[at] != 46:
-                return False
-            at += 1
-    return at == end
-
-
-def _digits() -> Words:
-    """Value of each hexadecimal digit, -1 for all else."""
-    values = np.full(256, -1, dtype=np.int64)
-    for place, digit in enumerate("0123456789abcdef"):
-        values[[ord(digit), ord(digit.upper())]] = place
-    return values
-
-
-HEX = _digits()
-
-
-@lean_kernel
-def _hex(c: int) -> int:
-    return HEX[c]  # type: ignore[no-any-return]
-
-
-@lean_kernel
-def _ipv6(data: Bytes, at: int, end: int, octets: Bytes, row: int) -> bool:
-    """Text of RFC 4291 into octets[row]; no zone."""
-    place, gap = 0, -1
-    if end - at >= 2 and data[at] == 58 and data[at + 1] == 58:
-        gap, at = 0, at + 2
-    while at < end:
-        if place >= 16:
-            return False
-        value, first = 0, at
-        while at < end and at - first < 5 and _hex(data[at]) >= 0:
-            value = (value << 4) | _hex(data[at])
-            at += 1
-        if at < end and data[at] == 46:
-            if place > 12 or not _ipv4(data, first, end, octets, row, place):
-                return False
-            place, at = place + 4, end
-            break
-        if at == first or at - first > 4:
-            return False
-        octets[row, place], octets[row, place + 1] = value >> 8, value & 255
-        place += 2
-        if at == end:
-            break
-        if data[at] != 58:
-            return False
-        at += 1
-        if at < end and data[at] == 58:
-            if gap >= 0:
-                return False
-            gap, at = place, at + 1
-        elif at == end:
-            return False
-    if gap < 0:
-        return place == 16
-    if place > 14:
-        return False
-    for back in range(place - gap):
-        octets[row, 15 - back] = octets[row, place - 1 - back]
-    for middle in range(gap, 16 - (place - gap)):
-        octets[row, middle] = 0
-    return True
-
-
-@lean_kernel
-def _mapped(octets: Bytes, row: int) -> bool:
-    for place in range(10):
-        if octets[row, place] != 0:
-            return False
-    return bool(octets[row, 10] == 255 and octets[row, 11] == 255)
-
-
-@kernel
-def addresses(data: Bytes, spots: Words, column: int, octets: Bytes, families: Bytes, state: Bytes) -> None:
-    """IPv4 and IPv6 texts as 16 bytes and the family. ::ffff:a.b.c.d in a record is IPv4: exporters write it so."""
-    for row in range(len(spots)):
-        spot = spots[row, column]
-        families[row] = 0
-        if _is_unset(data, spot):
-            state[row] = NOTHING
-            continue
-        at, size = _start(spot), _size(spot)
-        end = at + size
-        state[row] = BAD
-        if spot & KIND != TEXT or size > 45:
-            continue
-        if _ipv4(data, at, end, octets, row, 12):
-            for place in range(10):
-                octets[row, place] = 0
-            octets[row, 10], octets[row, 11] = 255, 255
-            state[row], families[row] = GOOD, 4
-        elif _ipv6(data, at, end, octets, row):
-            state[row] = GOOD
-            families[row] = 4 if _mapped(octets, row) else 6
-
-
-@kernel
-def macs(data: Bytes, spots: Words, column: int, out: Words, state: Bytes) -> None:
-    """Ethernet addresses of six pairs of hex digits, or twelve digits, as 48 bits."""
-    for row in range(len(spots)):
-        spot = spots[row, column]
-        out[row] = -1
-        if _is_unset(data, spot):
-            state[row] = NOTHING
-            continue
-        at, value, digits = _start(spot), 0, 0
-        for place in range(at, at + min(_size(spot), 18)):
-            digit = _hex(data[place])
-            if digit >= 0:
-                value, digits = (value << 4) | digit, digits + 1
-            elif data[place] != 58 and data[place] != 45:
-                digits = 99
-        good = digits == 12 and (_size(spot) == 17 or _size(spot) == 12)
-        state[row] = GOOD if good else BAD
-        if good:
-            out[row] = value
-
-
-@kernel
-def distinct_spans(
-    data: Bytes, spots: Words, column: int, secret: int, table: Words, numbers: Words, firsts: Words
-) -> int:
-    """Number each row's bytes: equal bytes, equal number, -1 where absent. Returns: how many there are.
-
-    Args: table: a power of two, at least twice the rows. firsts: filled with the first row of each.
-    """
-    mask, count = len(table) - 1, 0
-    table[:] = -1
-    for row in range(len(spots)):
-        spot = spots[row, column]
-        if spot & KIND == ABSENT:
-            numbers[row] = -1
-            continue
-        at, size = _start(spot), _size(spot)
-        if row > 0 and numbers[row - 1] >= 0 and _equal(data, spots[row - 1, column], at, size):
-            numbers[row] = numbers[row - 1]
-            continue
-        mixed = secret
-        for place in range(at, at + size):
-            mixed = (mixed ^ u8(data, place)) * 0x2127599BF4325C37
-            mixed ^= mixed >> 29
-        slot = (mixed ^ (mixed >> 32)) & mask
-        while table[slot] >= 0 and not _equal(data, spots[firsts[table[slot]], column], at, size):
-            slot = (slot + 1) & mask
-        if table[slot] < 0:
-            table[slot], firsts[count] = count, row
-            count += 1
-        numbers[row] = table[slot]
-    return count
-
-
-@lean_kernel
-def _equal(data: Bytes, spot: int, at: int, size: int) -> bool:
-    if _size(spot) != size:
-        return False
-    first = _start(spot)
-    for place in range(size):  # noqa: SIM110 - a kernel has no generators
-        if data[first + place] != data[at + place]:
-            return False
-    return True
-
-
-@kernel
-def distinct_pairs(first: Words, second: Words, secret: int, table: Words, numbers: Words, firsts: Words) -> int:
-    """Number each row's pair of numbers: equal pairs, equal number. firsts: first row of each. Returns: the count."""
-    mask, count = len(table) - 1, 0
-    table[:] = -1
-    for row in range(len(first)):
-        mixed = (first[row] ^ secret) * 0x2127599BF4325C37
-        mixed = (mixed ^ (mixed >> 31) ^ second[row]) * 0x1B03738712FAD5C9
-        slot = (mixed ^ (mixed >> 32)) & mask
-        while table[slot] >= 0:
-            other = firsts[table[slot]]
-            if first[other] == first[row] and second[other] == second[row]:
-                break
-            slot = (slot + 1) & mask
-        if table[slot] < 0:
-            table[slot] = count
-            firsts[count] = row
-            count += 1
-        numbers[row] = table[slot]
-    return count

@@ -18,12 +18,13 @@ from support.store.streams import entities_of, fresh_view, holds_of, merged, mix
 from bench.churn.times import SECOND, START
 from enrich.history.history import derive
 from enrich.history.stored import StoredHistory, history_of_address, history_of_name
-from enrich.holds.pod_status import address16
 from enrich.naming.networks import plain
 from enrich.naming.who import who_at
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
-from enrich.store.prune import forget, problems
+from enrich.store.prune import forget
+from enrich.store.verify import problems
+from whowas.addresses import address16
 from whowas.history.import_export import MARGIN, export_slice, import_files
 from whowas.observation import Observation
 

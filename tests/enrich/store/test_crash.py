@@ -13,7 +13,7 @@ from support.store.versions import versions
 from support.store.written import numbered
 
 from enrich.store.evidence_store import EvidenceStore
-from enrich.store.prune import problems
+from enrich.store.verify import problems
 from whowas.history.import_export import export_slice, import_files
 
 KILLS = int(os.environ.get("WHOWAS_STORE_KILLS", "24"))

@@ -17,7 +17,8 @@ from enrich.history.stored import StoredHistory
 from enrich.store.database import APPLICATION, NEWEST
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
-from enrich.store.prune import compact, problems, prune
+from enrich.store.prune import compact, prune
+from enrich.store.verify import problems
 from whowas.errors import StoreBusyError, StoreError
 from whowas.history.import_export import export_slice
 

@@ -15,8 +15,10 @@ from support.store.written import T0, seen, thing
 from enrich.history.history import derive
 from enrich.history.stored import StoredHistory, history_of_address, history_of_name, observations_of
 from enrich.store.evidence_store import EvidenceStore
+from enrich.store.info import facts
 from enrich.store.packing import pack
-from enrich.store.prune import facts, forget, problems
+from enrich.store.prune import forget
+from enrich.store.verify import problems
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.history.import_export import export_holds, export_slice, import_files
 from whowas.observation import KubeObject, Meta, Observation, Owner

@@ -16,8 +16,10 @@ from enrich.history.history import derive
 from enrich.history.stored import StoredHistory, history_of_name, observations_of
 from enrich.naming.who import who_at
 from enrich.store.evidence_store import EvidenceStore
+from enrich.store.info import facts
 from enrich.store.packing import pack
-from enrich.store.prune import facts, forget, problems
+from enrich.store.prune import forget
+from enrich.store.verify import problems
 from whowas.history.import_export import import_files
 from whowas.observation import KubeObject, Meta, Observation
 

@@ -14,8 +14,9 @@ from bench.churn.story import Setting, play
 from bench.churn.times import SECOND, START
 from enrich.history.history import ClusterHistory, History, derive
 from enrich.history.stored import StoredHistory
-from enrich.holds.pod_status import MAPPED, take_apart
+from enrich.holds.pod_status import take_apart
 from ingest.cluster import EvidenceReport, read_observations
+from whowas.addresses import MAPPED
 from whowas.observation import Endpoint, KubeObject, Meta, Observation, Target
 
 QUIET = Observation("START", KubeObject(), None, 0, None, "", (0, 0))

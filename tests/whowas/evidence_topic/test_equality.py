@@ -14,7 +14,7 @@ from support.store.streams import fresh_view, merged, mixed, recording, view
 from support.store.written import seen, thing
 
 from enrich.history.stored import StoredHistory
-from enrich.store.prune import problems
+from enrich.store.verify import problems
 from whowas.observation import Observation
 
 SEEDS = st.integers(0, 1 << 20)

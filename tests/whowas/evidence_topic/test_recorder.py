@@ -18,7 +18,7 @@ from support.recorder.witness import churn, wait_for_version
 from support.servers.control_plane import ControlPlane
 from support.store.streams import fresh_view
 
-from enrich.store.prune import facts
+from enrich.store.info import facts
 from whowas.evidence_topic import TopicSettings
 
 __all__ = ["cluster", "kubeconfig"]

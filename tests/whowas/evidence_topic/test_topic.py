@@ -17,8 +17,9 @@ from support.store.written import numbered
 
 from enrich.history.stored import StoredHistory
 from enrich.store.evidence_store import EvidenceStore
+from enrich.store.info import facts
 from enrich.store.packing import pack
-from enrich.store.prune import facts, prune
+from enrich.store.prune import prune
 from ingest.kafka.log import open_log
 from whowas.errors import StoreError
 from whowas.evidence_topic import Replica, TopicSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whowas.cli.watch import Choice, pair
+from whowas.cli.watch_options import Choice, pair
 from whowas.errors import ConfigError
 
 

@@ -7,7 +7,8 @@ import time
 from support.servers.broker import Broker
 from support.streaming.flow_records import produce
 
-from ingest.kafka.consumer import Consumer, Owning, Subscription, connect
+from ingest.kafka.connect import connect
+from ingest.kafka.consumer import Consumer, Owning, Subscription
 from whowas.kafka import Partition
 
 MANY = 60_000

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from support.cluster.mutations import ANY, changed, load, places
 from support.cluster.mutations import read as read_bytes
 
-from enrich.holds.pod_status import address16
 from enrich.naming.verdicts import EXACT, judge
 from enrich.naming.who import who_at
 from ingest.cluster import EvidenceReport, read_observations
+from whowas.addresses import address16
 from whowas.batch.replay import load_history
 from whowas.observation import Observation
 from whowas.schema import CONFIDENCES

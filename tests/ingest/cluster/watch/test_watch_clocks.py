@@ -14,7 +14,8 @@ from support.cluster.hostile import Answer, Asked, Hostile, answer, chunk, strea
 
 from ingest.cluster.watch.node_leases import LeaseStream
 from ingest.cluster.watch.resources import LEASES
-from ingest.cluster.watch.watch_state import Backoff, WallClock
+from ingest.cluster.watch.watch_state import WallClock
+from whowas.backoff import Backoff
 from whowas.observation import Observation
 
 

@@ -30,7 +30,7 @@ from support.cluster.hostile import (
     stream,
 )
 
-from ingest.cluster.evidence.reader import EvidenceReport
+from ingest.cluster.evidence.lines import EvidenceReport
 from ingest.cluster.watch.api_errors import Refused, Unreadable
 from ingest.cluster.watch.event_decoder import lines, read_event, read_page
 

@@ -1,0 +1,86 @@
+"""Tracks the addresses of one Service or Node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
+from whowas.addresses import address16
+from whowas.observation import KubeObject, Observation, Spec, Status
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+# Longest way of an event from the apiserver to the recorder: what was not shown deleted stood this long before.
+SHOWN_WITHIN = 5 * SECOND
+
+
+TUNNEL_NOTES = (
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "projectcalico.org/IPv6VXLANTunnelAddr",
+    "projectcalico.org/IPv4IPIPTunnelAddr",
+    "projectcalico.org/IPv4WireguardInterfaceAddr",
+    "io.cilium.network.ipv4-cilium-host",
+    "io.cilium.network.ipv6-cilium-host",
+)
+
+
+@dataclass(slots=True)
+class ThingTrack:
+    """A Service or Node: its addresses with [start_min, start_max, end_min, end_max]."""
+
+    uid: str
+    kind: str
+    namespace: str
+    name: str
+    zone: str = ""
+    created: int = BEFORE_ALL
+    holds: dict[bytes, list[int]] = field(default_factory=dict)
+    ranges: tuple[str, ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()
+    node_ports: tuple[tuple[int, str], ...] = ()
+    version: int = -1
+    gone: bool = False
+
+
+def service_addresses(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
+    """The addresses of a Service; `None` (headless) is none."""
+    words = [spec.clusterIP, *(spec.clusterIPs or ()), *(spec.externalIPs or ())]
+    words += [way.ip for way in (status.loadBalancer.ingress if status.loadBalancer else None) or ()]
+    ports = spec.ports or ()
+    one.ports = tuple((port.port or 0, (port.protocol or "TCP").lower()) for port in ports)
+    one.node_ports = tuple((port.nodePort, (port.protocol or "TCP").lower()) for port in ports if port.nodePort)
+    return {ip for ip in map(address16, words) if ip is not None}
+
+
+def node_addresses(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set[bytes]:
+    """The addresses of a node, the ends of its overlay among them."""
+    one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
+    words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
+    notes = (thing.metadata.annotations if thing.metadata else None) or {}
+    words += [notes[name] for name in TUNNEL_NOTES if name in notes]
+    if notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan":
+        # flannel.1 takes the first address of the node's range.
+        words += [cidr.split("/")[0] for cidr in one.ranges]
+    return {ip for ip in map(address16, words) if ip is not None}
+
+
+def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: int) -> None:
+    """Open holds on new addresses, close those that are gone. A list says nothing of when that was.
+
+    since: from when on it may have been so.
+    """
+    at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
+    fresh = not one.holds
+    for ip in sorted(now):
+        if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
+            # An address there from the first sight on may have been there since the object was made.
+            low = one.created if fresh or not watched else max(one.created, since - SHOWN_WITHIN)
+            high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
+            one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
+        one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
+    for ip in one.holds.keys() - now:
+        bounds = one.holds[ip]
+        if bounds[3] == AFTER_ALL:
+            bounds[2] = max(bounds[2], (since - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
+            bounds[3] = at if at is not None else AFTER_ALL - 1

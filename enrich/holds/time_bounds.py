@@ -1,0 +1,19 @@
+"""Units and limits of the times that bound a hold, in microseconds."""
+
+from __future__ import annotations
+
+SECOND = 1_000_000
+
+
+# By so much any node's clock may be off unseen; a synchronised one is off by some hundredths of a second.
+UNSEEN = SECOND // 2
+
+
+# A node's stamp is cut to the second, so that what it dates came before this much later.
+STAMPED = SECOND + UNSEEN
+
+
+BEFORE_ALL = -(1 << 62)
+
+
+AFTER_ALL = 1 << 62

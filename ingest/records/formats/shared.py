@@ -1,0 +1,50 @@
+"""What several formats of flow records read alike: ICMP types, observers, TCP flags."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from ingest.records.fields import Numbers, Texts
+from ingest.records.flow_columns import NONE, joined
+from ingest.records.reader import RecordOptions
+from whowas.arrays import Flags, Words
+
+
+def icmp_words(kind: Numbers, code: Numbers) -> Words:
+    """type << 8 | code; without a code it is 0, as exporters leave zeros out."""
+    known = kind.good & (kind.values >= 0) & (kind.values <= 255)
+    return np.where(known, (kind.values << 8) | (np.where(code.good, code.values, 0) & 0xFF), NONE)
+
+
+def observers(exporter: Texts, interface: Texts, options: RecordOptions) -> Texts:
+    """exporter/interface; interface 0 is none."""
+    found = joined(exporter, interface.spelt(lambda word: None if word in ("0", "") else word))
+    return named_by(found, options)
+
+
+def named_by(found: Texts, options: RecordOptions) -> Texts:
+    """The observer that the options name, where records tell none."""
+    if not options.observer:
+        return found
+    blank = found.indices < 0
+    return Texts(np.where(blank, len(found.words), found.indices), [*found.words, options.observer])
+
+
+FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
+
+
+def flag_bits(text: str) -> int:
+    """Bits of a JSON list of names, or of one name; NONE where unreadable."""
+    try:
+        names = json.loads(text) if text.startswith("[") else [text]
+    except (ValueError, RecursionError):
+        return NONE
+    known = {name for name in names if isinstance(name, str)}
+    return sum({FLAGS[part] for name in known for part in name.split("_") if part in FLAGS})
+
+
+def either(choice: Flags, first: Numbers, second: Numbers) -> Numbers:
+    """Numbers of the first where chosen, else of the second."""
+    return Numbers(np.where(choice, first.values, second.values), np.where(choice, first.state, second.state))

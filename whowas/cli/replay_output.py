@@ -1,0 +1,94 @@
+"""Prints what a replay read, named and wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from whowas.cli.terminal import COLOURS, between, clean, console, plural, rate, size
+from whowas.schema import CONFIDENCES
+
+if TYPE_CHECKING:
+    from whowas.batch.replay import Result
+
+
+def print_summary(result: Result, out: str) -> None:
+    told, screen = result.to_json(), console()
+    _print_read(result, screen)
+    if result.summary.rows:
+        _print_answers(told["answers"], screen)
+        _print_times(result, told["answers"], screen)
+    _print_top(told["top"], screen)
+    _print_end(result, out, screen)
+
+
+def _print_read(result: Result, screen: Any) -> None:
+    """What went in: packets, records, or both; and what was refused, by reason."""
+    report, seconds = result.report, result.seconds
+    took = max(seconds["flows"], 1e-3)
+    refused = report.refused + report.refused_records
+    parts, speeds = [], []
+    if report.packets or not report.records:
+        parts += [plural(report.packets, "packet"), plural(report.conversations, "conversation")]
+        speeds.append(f"{rate(report.packets / took)} packets/s")
+    if report.records:
+        parts += [plural(report.records, "record"), plural(report.record_flows, "flow")]
+        speeds.append(f"{rate(report.records / took)} records/s")
+    screen.print(
+        f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
+        f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
+    )
+    for title, counts in (("refused", refused), ("no flow in", report.skipped)):
+        if counts:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
+            screen.print(f"{title:<12} {reasons}")
+    for one in report.files:
+        for bad in one.refused[:3]:
+            screen.print(f"             {clean(one.path)} record {bad.number:,}: {bad.reason}")
+
+
+def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
+    from rich.text import Text
+
+    counts = {word: sum(side[word] for side in answers.values()) for word in CONFIDENCES}
+    total = sum(counts.values())
+    line = Text("ends named   ")
+    for word, count in counts.items():
+        if count:
+            line.append(word, style=COLOURS[word]).append(f" {count:,} ({100 * count / total:.1f} %)  ")
+    screen.print(line)
+
+
+def _print_times(result: Result, answers: dict[str, dict[str, int]], screen: Any) -> None:
+    """Where most is unknown, the capture and the history are likely of different times: say both."""
+    if sum(side["unknown"] for side in answers.values()) < result.summary.rows:
+        return
+    screen.print(f"times        flows {between(result.summary.first_us, result.summary.last_us)}")
+    spans = [between(*one) for one in result.watched]
+    more = f" and {len(spans) - 3} more" if len(spans) > 3 else ""
+    screen.print(
+        f"             history watched {', '.join(spans[:3]) or 'never: its events have no times of receipt'}{more}"
+    )
+
+
+def _print_top(top: list[dict[str, Any]], screen: Any) -> None:
+    if not top:
+        return
+    rows = []
+    for one in top[:5]:
+        port = f":{one['dst_port']}" if one["dst_port"] is not None else ""
+        pair = f"{clean(one['src'])} -> {clean(one['dst'])} {one['protocol']}{port}"
+        rows.append((pair, f"{one['conversations']:,}", size(one["bytes"])))
+    wide = max(len(pair) for pair, _, _ in rows)
+    for number, (pair, count, amount) in enumerate(rows):
+        title = "top talkers" if number == 0 else ""
+        screen.print(f"{title:<12} {pair:<{wide}}  {count:>8} conv.  {amount:>9}")
+
+
+def _print_end(result: Result, out: str, screen: Any) -> None:
+    if not result.files:
+        screen.print("wrote nothing: no packet held an IP conversation, no record a flow")
+        return
+    shown = clean(out)
+    screen.print(f"wrote {shown}  ({plural(len(result.files), 'file')}, {size(result.bytes_written)})")
+    if result.files[0].endswith(".parquet"):
+        screen.print(f'try: whowas query "FROM flows LIMIT 5" --flows {shown}')
