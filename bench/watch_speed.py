@@ -20,7 +20,7 @@ from support.servers import pods
 from support.servers.control_plane import ControlPlane
 
 from ingest.cluster.watch.api_client import Connection, connect
-from ingest.cluster.watch.reflector import KindStream
+from ingest.cluster.watch.reflector import Reflector
 from ingest.cluster.watch.resources import RESOURCES
 from ingest.cluster.watch.watch_state import WatchOptions
 from whowas.observation import Observation
@@ -40,7 +40,7 @@ def timed(work: Callable[[], int]) -> dict[str, float]:
 def stream(connection: Connection, resume: tuple[str, int] | None, put: Callable[[list[Observation]], None]) -> None:
     """Run a stream of pods here until `put` has enough."""
     try:
-        KindStream(RESOURCES[0], connection, "bench", resume, put, WatchOptions()).run()
+        Reflector(RESOURCES[0], connection, "bench", resume, put, WatchOptions()).run()
     except Enough:
         return
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from detect.judge import event_columns
 from detect.judge.evidence import EvidenceRows
-from detect.judge.flow_batch import Look
+from detect.judge.flow_batch import FlowBatch
 from detect.judge.limits import Limits
 from detect.judge.open_finding import Texts
 from detect.judge.timeline import LEAST, Timeline
@@ -54,7 +54,7 @@ class Correlator:
         return len(self._timeline)
 
     def judge(
-        self, look: Look, matched: Mapping[int, Words], first: int, horizon_us: int, counts: Counter[str]
+        self, look: FlowBatch, matched: Mapping[int, Words], first: int, horizon_us: int, counts: Counter[str]
     ) -> Words:
         """Take the matches of a batch. first: reference of its first row. Returns: events that count from now on."""
         rows, keys, bits = self._matches(look, matched)
@@ -77,7 +77,7 @@ class Correlator:
             return NONE
         return self._timeline.look(groups, times[begins[:-1]] - timespan, times[begins[1:] - 1])
 
-    def _matches(self, look: Look, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
+    def _matches(self, look: FlowBatch, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
         """Rows by (time, id), keys of their groups, bits: one entry a flow and group, however many rules it matches."""
         parts = [self._of_part(look, number, part, matched) for number, part in enumerate(self._parts)]
         rows, keys, bits = (np.concatenate([one[column] for one in parts]) for column in range(3))
@@ -87,7 +87,7 @@ class Correlator:
             return rows[order], keys[order], bits[order]
         return rows, keys, bits
 
-    def _events(self, look: Look, rows: Words, keys: Words, bits: Words, first: int) -> Words:
+    def _events(self, look: FlowBatch, rows: Words, keys: Words, bits: Words, first: int) -> Words:
         """(n, 8) events."""
         made = np.zeros((len(rows), event_columns.WIDTH), np.int64)
         made[:, event_columns.TIME], made[:, event_columns.BITS], made[:, event_columns.KEY] = (
@@ -101,7 +101,9 @@ class Correlator:
             made[:, event_columns.VALUE] = look.keys(self.rule.fields, rows).view(np.int64)
         return made
 
-    def _of_part(self, look: Look, number: int, part: Part, matched: Mapping[int, Words]) -> tuple[Words, Words, Words]:
+    def _of_part(
+        self, look: FlowBatch, number: int, part: Part, matched: Mapping[int, Words]
+    ) -> tuple[Words, Words, Words]:
         rows = matched.get(part.place)
         if rows is None or not len(rows):
             return NONE[:, 0], NONE[:, 0], NONE[:, 0]

@@ -15,8 +15,8 @@ import numpy as np
 from detect.judge.evidence import EvidenceRows
 from detect.judge.hashing import joined
 from detect.judge.limits import AlertRate, Limits
-from detect.judge.matches import Judged, earliest_flows
-from detect.judge.open_finding import Entry, Growing, Texts
+from detect.judge.matches import Matches, earliest_flows
+from detect.judge.open_finding import Entry, OpenFinding, Texts
 from detect.judge.silences import Silences
 from detect.judge.state import DONE, OPEN, SILENCED, UNTOLD, State
 from detect.model import EVIDENCE_FLOWS, LEVELS, Finding, RuleInfo
@@ -26,7 +26,7 @@ AT_ONCE = 200
 
 
 @dataclass(frozen=True)
-class Teller:
+class FindingRule:
     """A rule that makes findings. slack_us: how long after its window's end a flow of it may still come to count.
 
     aside: its evidence is put aside flow by flow, because what is held for it otherwise goes soon.
@@ -41,23 +41,23 @@ class Findings:
     """All findings that are open, or not told."""
 
     def __init__(
-        self, tellers: Iterable[Teller], state: State, rows: EvidenceRows, limits: Limits, counts: Counter[str]
+        self, tellers: Iterable[FindingRule], state: State, rows: EvidenceRows, limits: Limits, counts: Counter[str]
     ) -> None:
         self._tellers = {one.info.id: one for one in tellers}
         self._state, self._rows, self._limits = state, rows, limits
         self.counts = counts
-        self._open: dict[str, dict[int, Growing]] = {one: {} for one in self._tellers}
-        self._by_uid: dict[str, Growing] = {}
-        self._news: dict[str, Growing] = {}
-        self._closing: dict[int, list[Growing]] = {}
-        self._dirty: dict[str, Growing] = {}
+        self._open: dict[str, dict[int, OpenFinding]] = {one: {} for one in self._tellers}
+        self._by_uid: dict[str, OpenFinding] = {}
+        self._news: dict[str, OpenFinding] = {}
+        self._closing: dict[int, list[OpenFinding]] = {}
+        self._dirty: dict[str, OpenFinding] = {}
         for rule, identity, kind, body in state.findings(OPEN, UNTOLD):
-            self._enter(Growing.of(rule, identity, kind, body))
+            self._enter(OpenFinding.of(rule, identity, kind, body))
 
     def __len__(self) -> int:
         return len(self._by_uid)
 
-    def _enter(self, one: Growing) -> None:
+    def _enter(self, one: OpenFinding) -> None:
         self._open[one.rule][one.identity] = one
         self._by_uid[one.uid] = one
         if one.count > one.told:
@@ -67,7 +67,7 @@ class Findings:
 
     # Growing.
 
-    def add(self, rule: str, found: Judged, horizon_us: int, texts: Callable[[int], Texts]) -> None:
+    def add(self, rule: str, found: Matches, horizon_us: int, texts: Callable[[int], Texts]) -> None:
         """Count what was found for a rule. texts: the group's columns and values, by place in `found`."""
         if not len(found.times):
             return
@@ -95,22 +95,22 @@ class Findings:
 
     def _begin(
         self, rule: str, identity: int, window_us: int, horizon_us: int, texts: Callable[[], Texts], flows: int
-    ) -> Growing | None:
+    ) -> OpenFinding | None:
         teller = self._tellers[rule]
         end_us = window_us + teller.info.window_us + teller.slack_us
         closed = end_us <= horizon_us
         if closed and (kept := self._state.finding(rule, identity)) is not None:
-            one = Growing.of(rule, identity, *kept)
+            one = OpenFinding.of(rule, identity, *kept)
         elif len(self._open[rule]) >= self._limits.groups:
             self.counts["groups_full"] += flows
             return None
         else:
             group = texts()
-            one = Growing(rule, identity, uid(rule, group, window_us), group, window_us, end_us, closed=closed)
+            one = OpenFinding(rule, identity, uid(rule, group, window_us), group, window_us, end_us, closed=closed)
         self._enter(one)
         return one
 
-    def _grow(self, one: Growing, flows: int, earliest: Sequence[Entry], last_us: int) -> None:
+    def _grow(self, one: OpenFinding, flows: int, earliest: Sequence[Entry], last_us: int) -> None:
         first_us = earliest[0][0]
         one.first_us = min(one.first_us, first_us) if one.count else first_us
         one.last_us = max(one.last_us, last_us) if one.count else last_us
@@ -125,7 +125,7 @@ class Findings:
                 self._rows.show(entry[3], keep_us)
         self._dirty[one.uid] = self._news[one.uid] = one
 
-    def _distinct(self, one: Growing, values: Words) -> None:
+    def _distinct(self, one: OpenFinding, values: Words) -> None:
         if one.distinct is None:
             one.distinct = set()
         room = self._limits.values - len(one.distinct)
@@ -167,7 +167,7 @@ class Findings:
         """Return how many are to be told now."""
         return sum(self._is_due(one, now) for one in self._news.values())
 
-    def _is_due(self, one: Growing, now: float) -> bool:
+    def _is_due(self, one: OpenFinding, now: float) -> bool:
         if one.silenced == one.count:
             return False
         if not one.told or one.closed or one.granted or one.waits:
@@ -175,11 +175,11 @@ class Findings:
         # At powers of two: few updates, and the reader always knows the count within a factor of two.
         return one.count >= 1 << one.told.bit_length() or now - one.told_at >= self._limits.update_seconds
 
-    def _urgency(self, one: Growing) -> tuple[int, int, str]:
+    def _urgency(self, one: OpenFinding) -> tuple[int, int, str]:
         level = self._tellers[one.rule].info.level
         return (-LEVELS.index(level) if level in LEVELS else 0), one.first_us, one.uid
 
-    def _silenced(self, one: Growing, silences: Silences) -> bool:
+    def _silenced(self, one: OpenFinding, silences: Silences) -> bool:
         finding = self._finding(one, evidence=False)
         if not silences.could_be_for(finding) or silences.of(self._finding(one, evidence=True)) is None:
             if one.silenced:
@@ -192,7 +192,7 @@ class Findings:
         self._dirty[one.uid] = one
         return True
 
-    def _may(self, one: Growing, rate: AlertRate) -> bool:
+    def _may(self, one: OpenFinding, rate: AlertRate) -> bool:
         if one.granted or rate.take(one.rule):
             one.granted, one.waits = True, False
             return True
@@ -201,7 +201,7 @@ class Findings:
         one.waits = True
         return False
 
-    def _finding(self, one: Growing, evidence: bool) -> Finding:
+    def _finding(self, one: OpenFinding, evidence: bool) -> Finding:
         return Finding(
             one.uid,
             self._tellers[one.rule].info,
@@ -230,7 +230,7 @@ class Findings:
         """The silences have changed: look again at what they kept back."""
         for rule, identity, kind, body in self._state.findings(SILENCED):
             if body["uid"] not in self._by_uid:
-                self._enter(Growing.of(rule, identity, kind, body))
+                self._enter(OpenFinding.of(rule, identity, kind, body))
         for one in self._news.values():
             # Not 0: who was counted as silenced is not counted again.
             one.silenced = -1 if one.silenced else 0
@@ -246,7 +246,7 @@ class Findings:
             (one.rule, one.identity, one.state, one.end_us, one.body()) for one in self._dirty.values()
         )
 
-    def _put_aside(self, many: Sequence[Growing]) -> None:
+    def _put_aside(self, many: Sequence[OpenFinding]) -> None:
         new = {
             entry[3]: one.end_us + self._limits.keep_us
             for one in many

@@ -14,7 +14,7 @@ import numpy as np
 from detect.judge import event_columns
 from detect.judge.evidence import EvidenceRows
 from detect.judge.first_seen_kernel import sift
-from detect.judge.flow_batch import Look
+from detect.judge.flow_batch import FlowBatch
 from detect.judge.key_numbers import Numbering
 from detect.judge.limits import Limits
 from detect.judge.open_finding import Texts
@@ -60,7 +60,7 @@ class Firsts:
         """Flows were seen since then."""
         self.began_us = earliest_us if self.began_us is None else min(self.began_us, earliest_us)
 
-    def judge(self, look: Look, rows: Words, first: int, horizon_us: int, counts: Counter[str]) -> None:
+    def judge(self, look: FlowBatch, rows: Words, first: int, horizon_us: int, counts: Counter[str]) -> None:
         """Take the matches of a batch. first: reference of its first row."""
         late = look.starts[rows] < horizon_us
         if late.any():
@@ -104,7 +104,7 @@ class Firsts:
         self._fresh[touched] = NONE
         return kept[:events], followed
 
-    def _events(self, look: Look, rows: Words, values: Words, first: int) -> Words:
+    def _events(self, look: FlowBatch, rows: Words, values: Words, first: int) -> Words:
         made = np.zeros((len(rows), event_columns.WIDTH), np.int64)
         made[:, event_columns.TIME], made[:, event_columns.VALUE], made[:, event_columns.REF] = (
             look.starts[rows],

@@ -25,7 +25,7 @@ for _place, _digit in enumerate(b"0123456789abcdef"):
     _HEX[_digit] = _place
 
 
-class Look:
+class FlowBatch:
     """One batch, its columns worked out when they are asked for.
 
     Args: batch: RecordBatch or Table with the columns of named_schema or table_schema that rules ask for.

@@ -23,12 +23,12 @@ import numpy as np
 
 from detect.judge.correlation import Correlator
 from detect.judge.evidence import EvidenceRows
-from detect.judge.findings import Findings, Teller
+from detect.judge.findings import FindingRule, Findings
 from detect.judge.first_seen import Firsts
-from detect.judge.flow_batch import Look
+from detect.judge.flow_batch import FlowBatch
 from detect.judge.hashing import Hashes
 from detect.judge.limits import AlertRate, Limits
-from detect.judge.matches import Judged, judged
+from detect.judge.matches import Matches, judged
 from detect.judge.rule_signatures import signatures
 from detect.judge.silences import Silences
 from detect.judge.state import DONE, SILENCED, UNTOLD, State
@@ -106,11 +106,11 @@ class Judge:
             one.restore(self.state.seen(one.info.id), self.state.events(one.info.id), self.horizon_us)
         return made
 
-    def _tellers(self) -> Iterable[Teller]:
+    def _tellers(self) -> Iterable[FindingRule]:
         for rule in self.ruleset.rules:
-            yield Teller(rule.info, aside=rule.first_seen is not None)
+            yield FindingRule(rule.info, aside=rule.first_seen is not None)
         for one in self.ruleset.correlations:
-            yield Teller(one.info, one.timespan_us, aside=True)
+            yield FindingRule(one.info, one.timespan_us, aside=True)
 
     @property
     def firsts(self) -> list[Firsts]:
@@ -137,7 +137,7 @@ class Judge:
             self._moved.add(origin)
         if not batch.num_rows:
             return
-        look = Look(batch, self._hashes)
+        look = FlowBatch(batch, self._hashes)
         matched = {self._places[name]: rows for name, rows in self._matcher.match(look.batch).items()}
         self._began(look)
         self.counts["flows"] += look.rows
@@ -146,7 +146,7 @@ class Judge:
         if self._rows.held_rows > self.limits.held_rows:
             self._rows.pack()
 
-    def _began(self, look: Look) -> None:
+    def _began(self, look: FlowBatch) -> None:
         """first_seen learns from when flows are seen at all, not from when its rule first matches."""
         if self._firsts:
             starts = look.starts[look.starts >= self.horizon_us]
@@ -154,7 +154,7 @@ class Judge:
                 if len(starts):
                     one.began(int(starts.min()))
 
-    def _take(self, look: Look, matched: Mapping[int, Any]) -> None:
+    def _take(self, look: FlowBatch, matched: Mapping[int, Any]) -> None:
         first = self._rows.hold(look.batch)
         self._count_late(look, matched)
         for place, rule in enumerate(self.ruleset.rules):
@@ -169,7 +169,7 @@ class Judge:
         for one in self.correlators:
             self._add_events(one, one.judge(look, matched, first, self.horizon_us, self.counts))
 
-    def _count_late(self, look: Look, matched: Mapping[int, Any]) -> None:
+    def _count_late(self, look: FlowBatch, matched: Mapping[int, Any]) -> None:
         late = look.starts < self.horizon_us
         if late.any():
             hit = np.zeros(look.rows, np.bool_)
@@ -177,7 +177,7 @@ class Judge:
                 hit[np.asarray(rows, np.int64)] = True
             self.counts["late"] += int((hit & late).sum())
 
-    def _count(self, look: Look, rule: FlowRule, rows: Words, first: int) -> None:
+    def _count(self, look: FlowBatch, rule: FlowRule, rows: Words, first: int) -> None:
         info = rule.info
         rows = look.in_order(rows)
         keys = look.keys(info.group_by, rows)
@@ -185,7 +185,7 @@ class Judge:
         if info.group_by or windows_of[0] != windows_of[-1]:
             order = np.lexsort((windows_of, keys))
             rows, keys = rows[order], keys[order]
-        found = Judged(keys, look.starts[rows], *look.ids_of(rows), first + rows)
+        found = Matches(keys, look.starts[rows], *look.ids_of(rows), first + rows)
         self.findings.add(
             info.id,
             found,

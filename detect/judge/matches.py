@@ -12,7 +12,7 @@ from detect.model import EVIDENCE_FLOWS
 from whowas.arrays import Hashed, Words
 
 
-class Judged(NamedTuple):
+class Matches(NamedTuple):
     """What counts to findings of one rule, so ordered that each finding's part lies together, by (time, id).
 
     groups: hash of the group. values: hash of what is counted distinct, or None.
@@ -26,7 +26,7 @@ class Judged(NamedTuple):
     values: Words | None = None
 
 
-def earliest_flows(found: Judged, begins: Words, ends: Words) -> list[list[Entry]]:
+def earliest_flows(found: Matches, begins: Words, ends: Words) -> list[list[Entry]]:
     """The earliest flows of each part, as many as a finding shows."""
     lengths = np.minimum(ends - begins, EVIDENCE_FLOWS)
     before = np.cumsum(lengths) - lengths
@@ -36,9 +36,9 @@ def earliest_flows(found: Judged, begins: Words, ends: Words) -> list[list[Entry
     return [entries[at : at + length] for at, length in zip(before.tolist(), lengths.tolist(), strict=True)]
 
 
-def judged(events: Words) -> Judged:
+def judged(events: Words) -> Matches:
     """Return events as findings take them."""
-    return Judged(
+    return Matches(
         events[:, event_columns.KEY].astype(np.uint64),
         events[:, event_columns.TIME],
         events[:, event_columns.HIGH],

@@ -14,7 +14,7 @@ Entry = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class Growing:
+class OpenFinding:
     """A finding. evidence: (start time, id in two, reference) of the earliest flows. end_us: when nothing more comes.
 
     told: the count of which was told last, at `told_at` by the wall clock. waits: it was refused a place by the rate.
@@ -68,7 +68,7 @@ class Growing:
         }
 
     @classmethod
-    def of(cls, rule: str, identity: int, state: int, body: dict[str, Any]) -> Growing:
+    def of(cls, rule: str, identity: int, state: int, body: dict[str, Any]) -> OpenFinding:
         """Make one of what the state kept."""
         distinct = body.pop("distinct")
         body["group"] = tuple((column, value) for column, value in body["group"])

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from detect.conditions.fields import Field
 from detect.conditions.tree import ALWAYS, NEVER, All, Atom, Condition, Not, atoms
-from detect.matching.plan import Part, Plan, Plans, by_row, by_value, few_values
-from detect.matching.value_cache import Bits, Codes, Known, Masks, coded
+from detect.matching.plan import Clause, Plan, Plans, by_row, by_value, few_values
+from detect.matching.value_cache import Bits, Codes, Masks, ValueCache, coded
 from detect.model import RuleSet
 from whowas.errors import SchemaError
 from whowas.schema import plain
@@ -40,7 +40,7 @@ class Matcher:
         words = (self._plans.bits + 63) // 64
         self._every = np.packbits(np.arange(words * 64) < self._plans.bits, bitorder="little").view("<u8")
         self._known = {
-            one: Known(self._database, one, list(tests), self._plans.by_bit.get(one, {}), words)
+            one: ValueCache(self._database, one, list(tests), self._plans.by_bit.get(one, {}), words)
             for one, tests in self._plans.tests.items()
         }
         self._columns = sorted({column for one in ruleset.rules for column in one.columns})
@@ -63,7 +63,7 @@ class Matcher:
         return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in found.items()}
 
     def _matched(self, batch: Any) -> Iterator[tuple[str, Rows]]:
-        look = _Look(batch, self._known, self._plans.tests, self._database)
+        look = _BatchMatch(batch, self._known, self._plans.tests, self._database)
         look.fill(self._every)
         waiting: list[tuple[Plan, Rows]] = []
         for number in look.set(len(self._plans.rules)):
@@ -86,11 +86,11 @@ class Matcher:
                 yield plan.rule.info.name, rows
 
 
-class _Look:
+class _BatchMatch:
     """One batch being looked at."""
 
     def __init__(
-        self, batch: Any, known: dict[Field, Known], tests: dict[Field, dict[str, int]], database: Any
+        self, batch: Any, known: dict[Field, ValueCache], tests: dict[Field, dict[str, int]], database: Any
     ) -> None:
         self._batch, self._known, self._tests, self._database = batch, known, tests, database
         self._coded: dict[Field, tuple[Codes, Codes]] = {}
@@ -119,7 +119,7 @@ class _Look:
                 if int(value) >> bit & 1:
                     yield word * 64 + bit
 
-    def surely(self, part: Part) -> Bits:
+    def surely(self, part: Clause) -> Bits:
         """Return where a part of a rule holds, as far as bits tell."""
         found = np.zeros(self._batch.num_rows, np.bool_) if part.miss is None else ~self.bit(part.miss)
         for one in part.ways:
@@ -127,7 +127,7 @@ class _Look:
                 found |= self.bit(one.bit)
         return found
 
-    def open(self, part: Part, rows: Rows) -> Iterator[tuple[Condition, Rows]]:
+    def open(self, part: Clause, rows: Rows) -> Iterator[tuple[Condition, Rows]]:
         """Yield what is still to be asked, and of which rows."""
         unsure = rows[~self.surely(part)[rows]]
         for way in part.ways:
@@ -135,7 +135,7 @@ class _Look:
             for one in way.rest:
                 yield one, some
 
-    def holds_part(self, part: Part, rows: Rows) -> Bits:
+    def holds_part(self, part: Clause, rows: Rows) -> Bits:
         """Return whether a part of a rule holds for each of some rows."""
         found = self.surely(part)[rows]
         for way in part.ways:

@@ -13,7 +13,7 @@ from whowas.schema import table_schema
 
 
 @dataclass(frozen=True)
-class Way:
+class Alternative:
     """A way in which a part of a rule may hold. bit: what single fields ask; None: nothing. rest: what else."""
 
     bit: int | None
@@ -21,11 +21,11 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Part:
+class Clause:
     """A condition on several fields. miss: the bit that no test holds of which one alone is enough; None: no such."""
 
     miss: int | None
-    ways: tuple[Way, ...]
+    ways: tuple[Alternative, ...]
 
     def asks(self) -> bool:
         """Whether bits alone do not tell."""
@@ -37,7 +37,7 @@ class Plan:
     """A rule: what it asks of single fields is in its own bit, what is left in parts, all of which must hold."""
 
     rule: FlowRule
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Clause] = field(default_factory=list)
 
 
 class Plans:
@@ -66,23 +66,23 @@ class Plans:
                 plan.parts.append(self._part(part))
         self._ask_all(number, alone)
 
-    def _part(self, condition: Condition) -> Part:
+    def _part(self, condition: Condition) -> Clause:
         either, ways = [], []
         for one in enough(condition):
             if _single(one):
                 either.append(not_(one))
             else:
                 ways.append(self._way(one))
-        return Part(self._bit(either) if either else None, tuple(ways))
+        return Clause(self._bit(either) if either else None, tuple(ways))
 
-    def _way(self, condition: Condition) -> Way:
+    def _way(self, condition: Condition) -> Alternative:
         alone = [one for one in needed(condition) if _single(one)]
         rest = tuple(one for one in needed(condition) if not _single(one))
         for one in rest:
             for atom in atoms(one):
                 if by_value(atom):
                     self._numbered(atom.fields[0], atom.sql)
-        return Way(self._bit(alone) if alone else None, rest)
+        return Alternative(self._bit(alone) if alone else None, rest)
 
     def _bit(self, conditions: list[Condition]) -> int:
         """Take a new bit for that all of some conditions hold, each on one field."""

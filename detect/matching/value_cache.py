@@ -71,7 +71,7 @@ def _encoded(column: Any, field: Field) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(rows, pa.int32()), words)
 
 
-class Known:
+class ValueCache:
     """What rules say of the values of one field.
 
     Args: field: which. tests: SQL over the field's column. rules: (rule, place of its test): what a value must pass for

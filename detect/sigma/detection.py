@@ -49,7 +49,7 @@ class _Nothing(SigmaType):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadContext:
     """What a detection is read with. engine: tries regular expressions. rename: for rules of other taxonomies."""
 
     site: Site
@@ -57,7 +57,7 @@ class Reading:
     rename: Mapping[str, Renamed] | None = None
 
 
-def condition_of(node: Node, reading: Reading, beside: Iterable[str] = ()) -> Condition:
+def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -> Condition:
     """Return what a detection asks. Args: beside: keys that are no selections. Raises: Refused, with its line."""
     if not node.is_map():
         raise Refused("a detection is no mapping of selections", "name each selection", node.line)
@@ -120,7 +120,7 @@ def _refused(error: Exception, line: int) -> Refused:
     return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
 
 
-def _selection(name: str, node: Node, reading: Reading) -> SigmaDetection:
+def _selection(name: str, node: Node, reading: ReadContext) -> SigmaDetection:
     if not _NAME.fullmatch(name):
         raise Refused(f"'{name}' is no name for a selection", "use letters, digits, _ and -", node.line)
     if not node.is_list():
@@ -130,7 +130,7 @@ def _selection(name: str, node: Node, reading: Reading) -> SigmaDetection:
     return SigmaDetection([_mapping(one, reading) for one in node.value])
 
 
-def _mapping(node: Node, reading: Reading) -> SigmaDetection:
+def _mapping(node: Node, reading: ReadContext) -> SigmaDetection:
     if not node.is_map():
         raise Refused("a word without a field is asked for", "flows have no text to search: name a field", node.line)
     if not node.value:
@@ -138,7 +138,7 @@ def _mapping(node: Node, reading: Reading) -> SigmaDetection:
     return SigmaDetection([_item(key, node.key_lines[key], one, reading) for key, one in node.value.items()])
 
 
-def _item(key: str, line: int, node: Node, reading: Reading) -> SigmaDetectionItem:
+def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetectionItem:
     try:
         if reading.rename is not None:
             key, node = _renamed(key, node, reading.rename)

@@ -10,7 +10,7 @@ from detect.conditions.tree import Condition, all_of
 from detect.model import Site
 from detect.sigma.cases import cases_of
 from detect.sigma.correlation import Told, told_of
-from detect.sigma.detection import Reading, condition_of, there
+from detect.sigma.detection import ReadContext, condition_of, there
 from detect.sigma.logsource import abroad_log, at_home, check_logsource, check_taxonomy
 from detect.sigma.metadata import COMMON, Own, info_of, own_of, text, texts, words
 from detect.sigma.refusals import Refusal, Refused
@@ -57,7 +57,7 @@ class _Loading:
     def __init__(self, site: Site, foreign: bool) -> None:
         self._foreign = foreign
         self._runner = Runner()
-        self._reading = Reading(site, self._runner)
+        self._reading = ReadContext(site, self._runner)
         self._drafts: list[Draft] = []
         self._filters: list[Filter] = []
         self._refusals: list[Refusal] = []

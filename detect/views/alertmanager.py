@@ -21,10 +21,9 @@ FEW = frozenset(
     for side in ("src", "dst")
     for name in ("namespace", "workload", "workload_kind", "service", "node", "zone", "kind", "confidence")
 ) | {"cluster", "direction", "protocol"}  # fmt: skip
-DEFAULT_PLACES = remediation.Places()
 
 
-def view(finding: Finding, places: remediation.Places = DEFAULT_PLACES) -> dict[str, Any]:
+def view(finding: Finding, places: remediation.DataLocations = remediation.DEFAULT_LOCATIONS) -> dict[str, Any]:
     """Return labels, annotations and startsAt; when it ends is known to who sends it."""
     rule = finding.rule
     clusters = {one["cluster"] for one in finding.flows if one.get("cluster")}

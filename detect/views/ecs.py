@@ -36,10 +36,9 @@ FRAMEWORK = "MITRE ATT&CK"
 # Workload kinds for which Beats have a field of their own.
 OWNERS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"}
 FLOWS_TOLD = 10
-DEFAULT_PLACES = remediation.Places()
 
 
-def view(finding: Finding, places: remediation.Places = DEFAULT_PLACES) -> dict[str, Any]:
+def view(finding: Finding, places: remediation.DataLocations = remediation.DEFAULT_LOCATIONS) -> dict[str, Any]:
     """Return the finding as nested ECS fields, which JSON can hold."""
     suspect = next(iter(suspects(finding)), None)
     first = finding.flows[0] if finding.flows else {}
@@ -205,7 +204,7 @@ def _related(finding: Finding) -> dict[str, Any]:
     )
 
 
-def _own(finding: Finding, places: remediation.Places) -> dict[str, Any]:
+def _own(finding: Finding, places: remediation.DataLocations) -> dict[str, Any]:
     """What ECS has no field for."""
     told = remediation.advise(finding, places)
     first = finding.flows[0] if finding.flows else {}

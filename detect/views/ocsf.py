@@ -28,10 +28,9 @@ CREATE, UPDATE = 1, 2
 SEVERITIES = {"informational": 1, "low": 2, "medium": 3, "high": 4, "critical": 5}
 # Bytes of one alert as JSON: half of what a broker takes by default. Evidence beyond it is left out, and that is said.
 LARGEST = 512 * 1024
-DEFAULT_PLACES = remediation.Places()
 
 
-def view(finding: Finding, places: remediation.Places = DEFAULT_PLACES) -> dict[str, Any]:
+def view(finding: Finding, places: remediation.DataLocations = remediation.DEFAULT_LOCATIONS) -> dict[str, Any]:
     """Return the finding as a dict that JSON can hold and the schema takes."""
     kept = finding
     while True:
@@ -41,7 +40,7 @@ def view(finding: Finding, places: remediation.Places = DEFAULT_PLACES) -> dict[
         kept = replace(kept, flows=kept.flows[: len(kept.flows) // 2])
 
 
-def _view(finding: Finding, evidence: int, places: remediation.Places) -> dict[str, Any]:
+def _view(finding: Finding, evidence: int, places: remediation.DataLocations) -> dict[str, Any]:
     activity = CREATE if finding.revision <= 1 else UPDATE
     severity, sure = SEVERITIES.get(finding.rule.level, 0), score(finding)
     return filled(
@@ -155,7 +154,7 @@ def _resource(one: End) -> dict[str, Any]:
     )
 
 
-def _remediation(finding: Finding, places: remediation.Places) -> dict[str, Any]:
+def _remediation(finding: Finding, places: remediation.DataLocations) -> dict[str, Any]:
     told = remediation.advise(finding, places)
     lines = ["Look closer:", *told.look] if told.look else []
     if told.isolate:

@@ -41,11 +41,14 @@ _HOST_NETWORK = "a node's address"
 
 
 @dataclass(frozen=True)
-class Places:
+class DataLocations:
     """Where the analyst finds what whowas kept, as the commands name it."""
 
     history: str = "cluster.whowas"
     flows: str = "named"
+
+
+DEFAULT_LOCATIONS = DataLocations()
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Advice:
     pods: tuple[str, ...] = ()
 
 
-def advise(finding: Finding, places: Places = Places()) -> Advice:
+def advise(finding: Finding, places: DataLocations = DataLocations()) -> Advice:
     """Return what can be done about a finding."""
     ends = suspects(finding)
     look = _timelines(finding, ends, places) + _queries(finding, ends, places)
@@ -82,13 +85,13 @@ def advise(finding: Finding, places: Places = Places()) -> Advice:
     return Advice(tuple(look), tuple(dict.fromkeys(isolate)), tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(pods)))
 
 
-def _timelines(finding: Finding, ends: list[End], places: Places) -> list[str]:
+def _timelines(finding: Finding, ends: list[End], places: DataLocations) -> list[str]:
     at = rfc3339(finding.first_us)
     found = dict.fromkeys(ip for one in ends if (ip := address(one.ip)))
     return [_command("whowas", "who", ip, "--at", at, "--history", places.history) for ip in list(found)[:MOST]]
 
 
-def _queries(finding: Finding, ends: list[End], places: Places) -> list[str]:
+def _queries(finding: Finding, ends: list[End], places: DataLocations) -> list[str]:
     """One query: what the suspects talked to around the finding, by pod where the pod is known, else by address."""
     uids = dict.fromkeys(one.pod_uid for one in ends if one.is_pod and _matches(_UID, one.pod_uid))
     ips = dict.fromkeys(ip for one in ends if (ip := address(one.ip)))

@@ -22,7 +22,6 @@ HEIGHT = 24
 MARGIN = 9
 FLOWS_SHOWN = 3
 CANDIDATES_SHOWN = 3
-DEFAULT_PLACES = remediation.Places()
 
 
 class Block(NamedTuple):
@@ -43,7 +42,7 @@ def group(finding: Finding) -> str:
     return " ".join(f"{clean(name)}={'-' if value is None else clean(value)}" for name, value in finding.group) or "all"
 
 
-def text(finding: Finding, places: remediation.Places = DEFAULT_PLACES) -> str:
+def text(finding: Finding, places: remediation.DataLocations = remediation.DEFAULT_LOCATIONS) -> str:
     """Return the finding as lines, without a newline at the end."""
     blocks = [*_head(finding), *_ends(finding), *_flows(finding), *_advice(remediation.advise(finding, places))]
     left_out = 0

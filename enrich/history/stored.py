@@ -14,7 +14,7 @@ from enrich.holds.cluster_track import ClusterTrack
 from enrich.holds.pod_tables import Batch
 from enrich.store.database import in_words, one_look, open_database, opened
 from enrich.store.encoding import KINDS
-from enrich.store.reader import Reading
+from enrich.store.reader import StoreReader
 from whowas.addresses import address16
 from whowas.observation import Observation
 
@@ -58,7 +58,7 @@ class StoredHistory:
 
     def _load_all(self) -> None:
         with _no_collecting():
-            reading = Reading(self._database)
+            reading = StoreReader(self._database)
             self._tracks = reading.tracks()
             self.counts = Counter({KINDS[kind]: count for kind, count in reading.events.items()})
             self._packed = {row: reading.batches(row) for row in self._tracks}
@@ -66,7 +66,7 @@ class StoredHistory:
 
     def _follow(self, before: _Mark) -> None:
         with _no_collecting():
-            reading = Reading(self._database)
+            reading = StoreReader(self._database)
             for row in reading.clusters:
                 track = self._tracks.setdefault(row, ClusterTrack(reading.clusters[row]))
                 for batch in reading.batches(row, before.block):
@@ -125,7 +125,7 @@ def history_of_name(path: str, name: str) -> History | None:
     # What the command line could not decode is in no name.
     namespace, _, begins = name.encode(errors="replace").decode().partition("/")
 
-    def wanted(reading: Reading) -> Tracks | None:
+    def wanted(reading: StoreReader) -> Tracks | None:
         rows = reading.named(namespace, begins)
         # Whoever else held these addresses bounds when these pods did.
         return reading.of_objects([*rows, *reading.on_addresses(reading.addresses_of(rows))]) if rows else None
@@ -136,12 +136,12 @@ def history_of_name(path: str, name: str) -> History | None:
 def observations_of(path: str, uids: Iterable[str], cluster: str | None = None) -> list[Observation]:
     """Return every observation of some objects, of one cluster or of all. Raises: StoreError."""
     with opened(path) as database:
-        return Reading(database).of_uids(list(uids), cluster)
+        return StoreReader(database).of_uids(list(uids), cluster)
 
 
-def _part(path: str, wanted: Callable[[Reading], Tracks | None]) -> History | None:
+def _part(path: str, wanted: Callable[[StoreReader], Tracks | None]) -> History | None:
     with opened(path) as database, _no_collecting():
-        tracks = wanted(Reading(database))
+        tracks = wanted(StoreReader(database))
         if tracks is None:
             return None
         return History({one.name: _built(one, last=True) for one in tracks.values()} or _nothing())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from enrich.holds.pod_status import take_apart
+from enrich.holds.pod_status import read_status
 from enrich.holds.time_bounds import SECOND, UNSEEN
 from whowas.observation import KubeObject, Meta, Observation, time_us
 
@@ -36,7 +36,7 @@ class Clocks:
         thing = seen.object
         if thing.status is None or not (thing.status.containerStatuses or thing.status.conditions):
             return
-        sight = take_apart(thing, thing.status, seen)
+        sight = read_status(thing, thing.status, seen)
         if sight.ahead or sight.behind:
             node = thing.spec.nodeName or "" if thing.spec else ""
             self._prove((cluster, node, BY_PODS), sight.ahead, sight.behind)

@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
 
 @dataclass(slots=True)
-class Sight:
+class PodStatus:
     """One observation of a pod, taken apart.
 
     upper: when it was received. sandbox: whether it is ready, and since when. own: runs that were certainly in
@@ -50,7 +50,7 @@ class Sight:
     behind: int
 
 
-def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
+def read_status(thing: KubeObject, status: Status, seen: Observation) -> PodStatus:
     """Read what bounds holds out of one status."""
     sandbox = None
     created = time_us(thing.metadata.creationTimestamp) if thing.metadata else None
@@ -80,7 +80,7 @@ def take_apart(thing: KubeObject, status: Status, seen: Observation) -> Sight:
     ahead = max(clock) - seen.received_us if clock and seen.received_us is not None else 0
     # Both times are cut: a whole second earlier is certainly earlier, if only by a moment.
     behind = max(created - min(clock) - SECOND, 1) if clock and created and created - min(clock) >= SECOND else 0
-    return Sight(
+    return PodStatus(
         seen.received_us, _addresses(thing, status, running), sandbox, found, own, running, terminal, floor,
         max(ahead, 0), behind,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 
-from enrich.holds.pod_status import Run, Sight, take_apart
+from enrich.holds.pod_status import PodStatus, Run, read_status
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
@@ -108,7 +108,7 @@ class PodTrack:
             # Every hold has ended, and a pod that is over gets no address again.
             self.gone = seen.verb == "DELETED"
             return
-        sight = take_apart(thing, thing.status or Status(), seen)
+        sight = read_status(thing, thing.status or Status(), seen)
         if sight.ahead or sight.behind:
             self.ahead, self.behind = max(self.ahead, sight.ahead), max(self.behind, sight.behind)
         if self.open:
@@ -181,7 +181,7 @@ class PodTrack:
                 )
             )
 
-    def _replaced(self, sight: Sight) -> None:
+    def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""
         at = sight.sandbox[1] if sight.sandbox else None
         ready = sight.sandbox is not None and sight.sandbox[0]
@@ -198,7 +198,7 @@ class PodTrack:
             one.end_by([sight.upper, at + STAMPED if later and at is not None else None])
             self._close(ip, sight)
 
-    def _close(self, ip: bytes, sight: Sight) -> None:
+    def _close(self, ip: bytes, sight: PodStatus) -> None:
         """Put a hold away."""
         one = self.open.pop(ip)
         finished = one.finishes(sight.runs)
@@ -208,7 +208,7 @@ class PodTrack:
         self.floor = max(self.floor, one.end_min)
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
 
-    def _appear(self, sight: Sight, seen: Observation) -> None:
+    def _appear(self, sight: PodStatus, seen: Observation) -> None:
         for ip in sight.ips:
             # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
             fresh = ip not in self.open
@@ -219,7 +219,7 @@ class PodTrack:
             if ip in self.open and not self.open[ip].ended:
                 self._start(self.open[ip], sight, fresh)
 
-    def _start(self, one: Segment, sight: Sight, fresh: bool) -> None:
+    def _start(self, one: Segment, sight: PodStatus, fresh: bool) -> None:
         """Bound the start from above: ready sandbox, running container, the first write with the address."""
         bounds = [one.start_max]
         if sight.upper is not None:
@@ -244,7 +244,7 @@ class PodTrack:
                 bounds.append(sight.sandbox[1] + STAMPED)
         one.start_max = max(min(bounds), one.start_min)
 
-    def _prove(self, sight: Sight, seen: Observation) -> None:
+    def _prove(self, sight: PodStatus, seen: Observation) -> None:
         for one in self.open.values():
             if one.ended:
                 continue
@@ -255,7 +255,7 @@ class PodTrack:
                     proof = run.started if run.finished is None else run.finished
                     one.end_min = max(one.end_min, proof - UNSEEN)
 
-    def _terminal(self, sight: Sight) -> None:
+    def _terminal(self, sight: PodStatus) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""
         self.done = True
         if sight.upper is not None:
@@ -270,7 +270,7 @@ class PodTrack:
             one.finished = last is not None
             one.end_by(bounds)
 
-    def _deleted(self, thing: KubeObject, sight: Sight) -> None:
+    def _deleted(self, thing: KubeObject, sight: PodStatus) -> None:
         """DELETED ends a hold when the kubelet had let go before; a forced delete proves nothing."""
         self.gone = True
         meta = thing.metadata

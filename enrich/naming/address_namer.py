@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory
 from enrich.naming.name_columns import Candidates, Key, NameTable
-from enrich.naming.networks import Outside, Ranges
+from enrich.naming.networks import OutsideAddresses, Ranges
 from enrich.naming.uncertain_times import Stretches, judge_over
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -44,31 +44,33 @@ LISTED_IF_SEVERAL = _codes(AT_NODE, SNAT)
 
 
 @dataclass
-class Judged:
+class AddressVerdicts:
     """What is known of a batch of addresses. labels: what NameTable.label gave for those that nobody held."""
 
     verdicts: Verdicts
     labels: Indices
 
 
-class EndNamer:
+class AddressNamer:
     """Says who held addresses, by one cluster of a history.
 
     Args: before: a namer of the same cluster by an older history: what holds still is not found out again.
     """
 
-    def __init__(self, history: ClusterHistory, options: NamingOptions, before: EndNamer | None = None) -> None:
+    def __init__(self, history: ClusterHistory, options: NamingOptions, before: AddressNamer | None = None) -> None:
         self.history = history
         told = (options.networks, history.ranges)
-        self.outside: Outside = (
-            before.outside if before is not None and before.outside.ranges.told == told else Outside(Ranges(*told))
+        self.outside: OutsideAddresses = (
+            before.outside
+            if before is not None and before.outside.ranges.told == told
+            else OutsideAddresses(Ranges(*told))
         )
         self.names: NameTable = NameTable(history, self.outside.words, None if before is None else before.names)
         self._skew = int(options.sensor_skew_seconds * 1e6)
 
     def judged(
         self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words, loose: Stretches | None = None
-    ) -> Judged:
+    ) -> AddressVerdicts:
         """Judge each address at its start, then look again at the ends of those whose hold may be over.
 
         Args: addresses: (n, 16) uint8, v4-mapped. starts, ends: (n,) int64, us since 1970, UTC. loose: rows of which
@@ -80,15 +82,15 @@ class EndNamer:
             judge_over(self.history, addresses, loose, self._skew, verdicts)
         labels = np.zeros(len(starts), dtype=np.int32)
         self._outside(addresses, verdicts, labels)
-        return Judged(verdicts, labels)
+        return AddressVerdicts(verdicts, labels)
 
-    def columns(self, side: str, told: Judged, starts: Words) -> dict[str, Any]:
+    def columns(self, side: str, told: AddressVerdicts, starts: Words) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end."""
         holds, versions, candidates = self._worded(told.verdicts, starts)
         verdicts = told.verdicts
         return self.names.columns(side, verdicts.codes, holds, versions, verdicts.why, told.labels, candidates)
 
-    def keys(self, told: Judged, starts: Words) -> tuple[list[Key], Indices]:
+    def keys(self, told: AddressVerdicts, starts: Words) -> tuple[list[Key], Indices]:
         """Return a key for each distinct answer, and which of them each row has; `names.answers` puts keys into words.
 
         A key means the same answer for as long as this namer lives.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from enrich.holds.pod_status import take_apart
+from enrich.holds.pod_status import read_status
 from enrich.naming.reasons import EPOCH
 from whowas.observation import Observation, Status
 
@@ -36,7 +36,7 @@ def _facts(seen: Observation) -> list[str]:
     if thing.kind != "Pod":
         return found
     status = thing.status or Status()
-    sight = take_apart(thing, status, seen)
+    sight = read_status(thing, status, seen)
     words = [one.ip for one in status.podIPs or () if one.ip] or ([status.podIP] if status.podIP else [])
     found.append(f"{status.phase or 'no phase'}, {'address ' + ', '.join(words) if words else 'no address'}")
     if sight.sandbox is not None:

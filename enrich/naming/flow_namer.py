@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enrich.history.history import ClusterHistory, History
-from enrich.naming.address_namer import EndNamer, Judged
+from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.uncertain_times import Stretches, stretches
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -44,7 +44,7 @@ class _End:
     side: str
     ports: Words
     verdicts: Verdicts
-    told: Judged
+    told: AddressVerdicts
 
 
 class SecondNetworkError(Exception):
@@ -70,7 +70,7 @@ class Namer:
     ) -> None:
         self.options = options or NamingOptions()
         self.history: ClusterHistory = history.cluster(self.options.cluster)
-        self._ends: EndNamer = EndNamer(self.history, self.options, None if before is None else before._ends)
+        self._ends: AddressNamer = AddressNamer(self.history, self.options, None if before is None else before._ends)
         self._names = self._ends.names
         self._vnis: set[int] = set() if before is None else before._vnis
         self._again = again

@@ -11,7 +11,7 @@ from whowas.arrays import Indices, Words
 from whowas.kernels import kernel
 
 
-class Numbered:
+class Interner:
     """Numbers keys of two 64-bit words in the order in which they come: 0, 1, 2, …"""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from enrich.history.history import ClusterHistory
 from enrich.holds.pod_tables import NODE, SERVICE, Version
 from enrich.naming.dictionary_columns import Pointers, Remembered, marked, pointed
 from enrich.naming.distinct import distinct_numbers, distinct_rows
-from enrich.naming.interning import Numbered
+from enrich.naming.interning import Interner
 from enrich.naming.networks import What
 from enrich.naming.reasons import candidate_reason, reason
 from enrich.naming.verdicts import AT_NODE, EXTERNAL, SNAT
@@ -54,7 +54,7 @@ class NameTable:
 
     def _forget(self) -> None:
         """Begin anew with what makes columns. _numbers: for each of _known, a number of a word for each column."""
-        self._known = Numbered()
+        self._known = Interner()
         self._words = {name: Remembered(pa.string()) for name in TEXTS}
         self._words |= {name: Remembered(kind) for name, kind in NESTED.items()}
         self._numbers = np.empty((1024, len(self._words)), dtype=np.int32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from enrich.naming.interning import Numbered
+from enrich.naming.interning import Interner
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.toml_files import read_toml
@@ -111,7 +111,7 @@ def _within(nets: dict[int, Nets], one: ipaddress.IPv4Address | ipaddress.IPv6Ad
     return None
 
 
-class Outside:
+class OutsideAddresses:
     """Says the same of many addresses at once. Each is looked at once; the cache is bounded.
 
     words: what addresses were found to be; `labels` are numbers of these.
@@ -126,7 +126,7 @@ class Outside:
         self._forget()
 
     def _forget(self) -> None:
-        self._addresses = Numbered()
+        self._addresses = Interner()
         self._label_of = np.empty(1 << 10, dtype=np.int32)
 
     def labels(self, addresses: npt.NDArray[np.uint8]) -> tuple[Indices, npt.NDArray[np.bool_]]:

@@ -41,7 +41,7 @@ class Unfit(Exception):
     """An observation that cannot be stored. Its text is the reason, one of a few, to be counted by."""
 
 
-def weighed(one: Observation) -> bytes:
+def encoded(one: Observation) -> bytes:
     """Return what an observation's object says, as it is stored; b"" for a word about the looking.
 
     Raises: Unfit, so that one odd observation costs that one, and not the transaction it is in.

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrich.store.database import Lock, in_words, now_us, open_database, rewritten, transaction
-from enrich.store.encoding import KIND, KINDS, VERB, VERBS, Unfit, weighed
+from enrich.store.encoding import KIND, KINDS, VERB, VERBS, Unfit, encoded
 from enrich.store.imports import LEFT
 from enrich.store.outbox import Outbox, Pack, end_epoch
-from enrich.store.write_batch import Taking
-from enrich.store.writer_state import RECORDER, Cursor, Memory
+from enrich.store.write_batch import WriteBatch
+from enrich.store.writer_state import RECORDER, Cursor, WriterState
 from whowas.observation import Observation
 
 OUTBOX_MOST = 1 << 30
@@ -52,7 +52,7 @@ class EvidenceStore:
         self._lock = Lock(self.path, make=make) if write else None
         try:
             self.database = open_database(self.path, write=write)
-            self._memory = Memory(self.database)
+            self._memory = WriterState(self.database)
             self._importing: dict[str, str] = {}
             self.outbox = Outbox(self.path, self.database, pack, outbox_most) if pack else None
             if write:
@@ -103,12 +103,12 @@ class EvidenceStore:
         if source is None and self._importing:
             self._drop_unfinished()
         refused: Counter[str] = Counter()
-        taking = Taking(self.database, self._memory, RECORDER if source is None else source)
+        taking = WriteBatch(self.database, self._memory, RECORDER if source is None else source)
         try:
             with in_words(self.path, "write"), transaction(self.database):
                 for one in observations:
                     try:
-                        taking.take(one, weighed(one))
+                        taking.take(one, encoded(one))
                     except Unfit as why:
                         refused[str(why)] += 1
                 taking.flush()

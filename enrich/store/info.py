@@ -36,12 +36,12 @@ class Facts:
     packed_events: int
     clusters: list[ClusterFacts]
     sources: list[str]
-    telling: Telling | None = None
+    telling: PublishState | None = None
     replica: Position | None = None
 
 
 @dataclass(frozen=True)
-class Telling:
+class PublishState:
     """What of a store goes to a topic. store: its name there. begun_us: when all was told last; None: nothing goes on.
 
     snapshot: whether all of that is in the outbox, or was. messages: since then. waiting, bytes: what is in the outbox.
@@ -71,7 +71,7 @@ def facts(path: str) -> Facts:
     return Facts(path, version, size, one[0] + one[1], one[1], clusters, sources, telling, position(path))
 
 
-def _telling(database: sqlite3.Connection) -> Telling | None:
+def _telling(database: sqlite3.Connection) -> PublishState | None:
     run = database.execute
     # A store of the version before has no such table.
     if not run("SELECT 1 FROM sqlite_master WHERE name = 'publishing'").fetchone():
@@ -81,8 +81,8 @@ def _telling(database: sqlite3.Connection) -> Telling | None:
     now, store = open_epoch(database), run("SELECT store FROM identity").fetchone()[0]
     waiting = run("SELECT count(*), coalesce(sum(length(value)), 0) FROM outbox").fetchone()
     if now is None:
-        return Telling(store, None, False, 0, *waiting)
-    return Telling(store, now.epoch, now.whole, now.last, *waiting)
+        return PublishState(store, None, False, 0, *waiting)
+    return PublishState(store, now.epoch, now.whole, now.last, *waiting)
 
 
 def _cluster(database: sqlite3.Connection, row: int, name: str) -> ClusterFacts:

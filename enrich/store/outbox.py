@@ -201,9 +201,9 @@ class Outbox:
     def _objects(self, rows: list[tuple[int, int | None]], last: int) -> list[list[Observation]]:
         """What is known of some objects. One block is open at a time: each may take tens of megabytes."""
         from enrich.store.blocks import Stored
-        from enrich.store.reader import Reading, observed
+        from enrich.store.reader import StoreReader, observed
 
-        reading = Reading(self._database)
+        reading = StoreReader(self._database)
         found: list[list[Observation]] = []
         for _, members in groupby(sorted(rows, key=lambda one: (one[1] or 0, one[0])), key=lambda one: one[1]):
             blocks: dict[int, list[Stored]] = {}

@@ -55,7 +55,7 @@ def observed(facts: Facts, events: Iterable[Stored], sources: dict[int, str]) ->
     return found
 
 
-class Reading:
+class StoreReader:
     """One consistent look at a store: everything that was durable when it began."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -247,7 +247,7 @@ def derive_rows(database: sqlite3.Connection, cluster: int, rows: Sequence[int],
     """Derive the pods among some objects of a cluster from their events, which come object by object."""
     from enrich.holds.workloads import rows_of
 
-    reading = Reading(database)
+    reading = StoreReader(database)
     track = ClusterTrack(reading.clusters[cluster])
     facts = {}
     for row in rows:

@@ -9,17 +9,17 @@ import msgspec
 from enrich.holds.clock_skew import proven
 from enrich.holds.time_bounds import SECOND
 from enrich.store.encoding import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
-from enrich.store.writer_state import RECORDER, Cursor, Known, Memory, Standing, write_owner
+from enrich.store.writer_state import RECORDER, ClusterState, Cursor, Standing, WriterState, write_owner
 from whowas.observation import KubeObject, Meta, Observation
 
 # A watch has a bookmark about every minute; after a longer silence nobody knows when what comes then was written.
 SILENT_MOST = 75 * SECOND
 
 
-class Taking:
+class WriteBatch:
     """Takes observations within one transaction. source: RECORDER, or the row of a file, which moves no cursor."""
 
-    def __init__(self, database: sqlite3.Connection, memory: Memory, source: int) -> None:
+    def __init__(self, database: sqlite3.Connection, memory: WriterState, source: int) -> None:
         self._database, self._memory, self._source = database, memory, source
         self._events: list[tuple[int, int, int | None, int, int | None, int | None, bytes | None]] = []
         self._addresses: list[tuple[bytes, int]] = []
@@ -63,7 +63,7 @@ class Taking:
         if self._source == RECORDER:
             self._looked(one, name, kind)
 
-    def _sight(self, one: Observation, body: bytes, name: str, known: Known) -> None:
+    def _sight(self, one: Observation, body: bytes, name: str, known: ClusterState) -> None:
         assert one.object.metadata is not None
         kind, uid = one.object.kind, one.object.metadata.uid
         before = known.living.get(uid)
@@ -97,7 +97,7 @@ class Taking:
         if version is not None:
             self._cursors[cluster, kind] = Cursor(version, one.received_us)
 
-    def _vanish(self, one: Observation, name: str, known: Known) -> None:
+    def _vanish(self, one: Observation, name: str, known: ClusterState) -> None:
         """What a complete list does not show any more went since it was last seen."""
         word = one.object.kind
         key = (name, word)
@@ -117,7 +117,7 @@ class Taking:
             else:
                 self._object(seen, b"", name, known, known.living.get(uid))
 
-    def _slice(self, one: Observation, known: Known) -> None:
+    def _slice(self, one: Observation, known: ClusterState) -> None:
         """Keep of a slice who joined and who left, filed under the pods."""
         meta = one.object.metadata
         assert meta is not None
@@ -133,7 +133,7 @@ class Taking:
             self._database.execute("REPLACE INTO slice VALUES(?, ?, ?, ?, ?)", (*key, state[0], pods))
 
     def _member(
-        self, pod: str, service: str, one: Observation, since: int, known: Known, joined: bool | None = None
+        self, pod: str, service: str, one: Observation, since: int, known: ClusterState, joined: bool | None = None
     ) -> None:
         """Keep that a pod joined or left a Service. That comes late, and says nothing of whether the pod stands."""
         word = one.verb if joined is None else "JOINED" if joined else "LEFT"
@@ -143,7 +143,7 @@ class Taking:
         about = KubeObject(kind="Pod", metadata=Meta(uid=pod))
         self.effects.append(Observation(word, about, one.received_us, since, known.name, "", service=service))
 
-    def _object(self, one: Observation, body: bytes, name: str, known: Known, before: Standing | None) -> None:
+    def _object(self, one: Observation, body: bytes, name: str, known: ClusterState, before: Standing | None) -> None:
         """Keep what an object says; where it says what it said before, only that it was seen."""
         thing, meta = one.object, one.object.metadata
         assert meta is not None
@@ -199,7 +199,7 @@ class Taking:
         self._database.execute("UPDATE object SET gone_us = max(coalesce(gone_us, ?1), ?1) WHERE id = ?2", (at, row))
         return True
 
-    def _row(self, uid: str, kind: int, meta: Meta | None, known: Known) -> tuple[int, int | None]:
+    def _row(self, uid: str, kind: int, meta: Meta | None, known: ClusterState) -> tuple[int, int | None]:
         """Return the row of an object that is not known to stand, and since when it is gone; made when it is new.
 
         What was packed away is unpacked: more is said of it. Raises: Unfit.
@@ -238,7 +238,7 @@ class Taking:
     ) -> None:
         self._events.append((row, verb, received_us, since, version, self._source or None, body))
 
-    def _span(self, known: Known, kind: str, sort: int, span: tuple[int, int]) -> None:
+    def _span(self, known: ClusterState, kind: str, sort: int, span: tuple[int, int]) -> None:
         # The recorder's own span is source 0: what it says of others in so many words is no part of it.
         entry = (known.row, kind, sort, *span, self._source or -1)
         self._tell_span(known, kind, sort, span)
@@ -257,7 +257,7 @@ class Taking:
             entry,
         )
 
-    def _tell_span(self, known: Known, kind: str, sort: int, span: tuple[int, int]) -> None:
+    def _tell_span(self, known: ClusterState, kind: str, sort: int, span: tuple[int, int]) -> None:
         self.effects.append(
             Observation(SPANS[sort], KubeObject(kind=kind), span[1], span[1], known.name, "", span=span)
         )
@@ -290,7 +290,7 @@ class Taking:
         for (name, kind), (low, high) in self._received.items():
             self._extend(memory.cluster(name), kind, low, high)
 
-    def _extend(self, known: Known, kind: str, low: int, high: int) -> None:
+    def _extend(self, known: ClusterState, kind: str, low: int, high: int) -> None:
         """A watch that is resumed goes on where it was: what it missed is told by a GAP, nothing else."""
         if kind not in known.watching:
             found = self._database.execute(

@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
 
 @dataclass
-class Known:
+class ClusterState:
     """What the writer remembers of a cluster."""
 
     row: int
@@ -45,12 +45,12 @@ class Known:
     watching: dict[str, int] = field(default_factory=dict)
 
 
-class Memory:
+class WriterState:
     """What the writer remembers of the file, so as not to ask it for every observation."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self.clusters: dict[str, Known] = {}
+        self.clusters: dict[str, ClusterState] = {}
         self.clocks = Clocks()
         # What a list that is not complete yet has shown, by cluster and kind.
         self.listed: dict[tuple[str, str], set[str]] = {}
@@ -66,7 +66,7 @@ class Memory:
         """Return how many objects stand, of the clusters spoken of."""
         return sum(len(known.living) for known in self.clusters.values())
 
-    def cluster(self, name: str) -> Known:
+    def cluster(self, name: str) -> ClusterState:
         """Return what is known of a cluster, as the file has it."""
         known = self.clusters.get(name)
         if known is not None:
@@ -74,7 +74,7 @@ class Memory:
         found = self._database.execute("SELECT id FROM cluster WHERE name = ?", (name,)).fetchone()
         if found is None:
             found = (self._database.execute("INSERT INTO cluster(name) VALUES(?)", (name,)).lastrowid,)
-        known = self.clusters[name] = Known(int(found[0]), name)
+        known = self.clusters[name] = ClusterState(int(found[0]), name)
         rows = self._database.execute(
             "SELECT id, uid, kind, (SELECT body FROM event WHERE object = object.id AND body IS NOT NULL "
             "AND verb < ? ORDER BY id DESC LIMIT 1) FROM object "
@@ -85,7 +85,7 @@ class Memory:
             known.living[uid] = Standing(row, kind, 0 if body is None else hash(bytes(body)))
         return known
 
-    def slices(self, known: Known, source: int) -> Slices:
+    def slices(self, known: ClusterState, source: int) -> Slices:
         """Return what EndpointSlices said last, by the recorder or by one file."""
         if source not in known.slices:
             made = known.slices[source] = Slices()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.files import open_input
-from ingest.folder.ledger import HEAD, Place, Places, telling
+from ingest.folder.ledger import HEAD, FileEntry, Ledger, telling
 from ingest.folder.rotated_file import CAPTURE, LOG, SAMPLE, RotatedFile, is_packed, kind_of, sample, settled
 from ingest.records import RecordOptions, reader_for
 from whowas.errors import BrokenInput, InputError
@@ -49,7 +49,7 @@ class FolderConsumer:
     def __init__(
         self,
         options: FolderOptions,
-        places: Places,
+        places: Ledger,
         gained: Callable[[list[Partition]], None],
         lost: Callable[[list[Partition]], None],
     ) -> None:
@@ -166,7 +166,7 @@ class FolderConsumer:
     def _format(self, head: bytes) -> str:
         return reader_for(self._options.format, sample(head), self._options.records).format
 
-    def _over(self, place: Place, path: str, kind: str, size: int) -> bool:
+    def _over(self, place: FileEntry, path: str, kind: str, size: int) -> bool:
         """Whether it was read before as a whole. One that has grown since was not whole: that is told."""
         if not place.ended or kind == LOG:
             return False
@@ -174,7 +174,7 @@ class FolderConsumer:
             self._tell(path, "it was written to after it was read, and is not read again; raise settled_seconds")
         return True
 
-    def _place(self, path: str, stat: os.stat_result, head: bytes, kind: str) -> Place | None:
+    def _place(self, path: str, stat: os.stat_result, head: bytes, kind: str) -> FileEntry | None:
         """Return the file's place; None for a second copy of a file that stands elsewhere still."""
         size = stat.st_size if kind == LOG else None
         place = self._places.find(stat, head[:HEAD], size)
@@ -252,7 +252,7 @@ class FolderConsumer:
         self._places.close()
 
 
-def _stands(place: Place) -> bool:
+def _stands(place: FileEntry) -> bool:
     """Whether a known file stands still where it stood."""
     try:
         stat = os.stat(place.path)

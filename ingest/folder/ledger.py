@@ -37,7 +37,7 @@ CREATE INDEX IF NOT EXISTS by_digest ON file(digest);
 
 
 @dataclass
-class Place:
+class FileEntry:
     """What is known of one file. number: its name for ever. next: everything before it is delivered.
 
     ended: it was read as a whole, when it had `size` bytes. origin: tells it from every other file, for ids.
@@ -54,7 +54,7 @@ class Place:
     key: tuple[int, int] = (0, 0)
 
 
-class Places:
+class Ledger:
     """The ledger of one folder: one process at a time. Raises: OutputError."""
 
     def __init__(self, path: str | Path) -> None:
@@ -88,7 +88,7 @@ class Places:
         """Whether no file was ever read."""
         return self._database.execute("SELECT 1 FROM file LIMIT 1").fetchone() is None
 
-    def find(self, stat: os.stat_result, head: bytes, size: int | None) -> Place | None:
+    def find(self, stat: os.stat_result, head: bytes, size: int | None) -> FileEntry | None:
         """Return what is known of a file. head: its first bytes, decompressed. size: None where it is compressed."""
         found = self._database.execute(
             f"SELECT {COLUMNS}, digest FROM file WHERE inode = ? AND device = ? ORDER BY number DESC",  # noqa: S608
@@ -101,7 +101,7 @@ class Places:
                 return place
         return self._elsewhere(head)
 
-    def _elsewhere(self, head: bytes) -> Place | None:
+    def _elsewhere(self, head: bytes) -> FileEntry | None:
         """A file of the same beginning that has another inode now, and stands where it stood no more."""
         lengths = [one for (one,) in self._database.execute("SELECT DISTINCT head FROM file ORDER BY head DESC")]
         for length in lengths:
@@ -115,7 +115,7 @@ class Places:
                 return _place(found)
         return None
 
-    def add(self, path: str, stat: os.stat_result, head: bytes, begin: int = 0) -> Place:
+    def add(self, path: str, stat: os.stat_result, head: bytes, begin: int = 0) -> FileEntry:
         """Give a new file its number."""
         length = min(len(head), HEAD)
         origin = f"{os.path.basename(path)} {stat.st_mtime_ns} {_digest(head[:length]).hex()}"
@@ -123,9 +123,9 @@ class Places:
             "INSERT INTO file(path, device, inode, head, digest, next, origin) VALUES(?, ?, ?, ?, ?, ?, ?)",
             (path, stat.st_dev, stat.st_ino, length, _digest(head[:length]), begin, origin),
         )
-        return Place(int(made.lastrowid or 0), path, length, begin, False, 0, origin, (stat.st_dev, stat.st_ino))
+        return FileEntry(int(made.lastrowid or 0), path, length, begin, False, 0, origin, (stat.st_dev, stat.st_ino))
 
-    def meet(self, place: Place, path: str, stat: os.stat_result, head: bytes) -> None:
+    def meet(self, place: FileEntry, path: str, stat: os.stat_result, head: bytes) -> None:
         """Keep where a known file stands now, and as much of its beginning as there is."""
         length = min(len(head), HEAD)
         if length > place.head:
@@ -136,7 +136,7 @@ class Places:
             (path, stat.st_dev, stat.st_ino, place.head, _digest(head[: place.head]), place.number),
         )
 
-    def move(self, place: Place, path: str) -> None:
+    def move(self, place: FileEntry, path: str) -> None:
         """Keep that a file was renamed."""
         place.path = path
         self._write("UPDATE file SET path = ? WHERE number = ?", (path, place.number))
@@ -166,10 +166,10 @@ def telling(head: bytes) -> bool:
     return len(head) >= HEAD or head.count(b"\n") >= 2
 
 
-def _place(row: Sequence[Any]) -> Place:
+def _place(row: Sequence[Any]) -> FileEntry:
     """A row of COLUMNS."""
     number, path, head, following, ended, size, origin, *key = row
-    return Place(number, path, head, following, bool(ended), size, origin, (key[0], key[1]))
+    return FileEntry(number, path, head, following, bool(ended), size, origin, (key[0], key[1]))
 
 
 def _digest(head: bytes) -> bytes:

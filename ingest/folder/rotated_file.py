@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.files import MAGICS, open_input
-from ingest.folder.ledger import Place
+from ingest.folder.ledger import FileEntry
 from ingest.packets import CaptureSource, PacketOptions
 from ingest.packets.pcap import MAGICS as PCAP
 from ingest.packets.pcapng import MAGIC as PCAPNG
@@ -33,7 +33,7 @@ class RotatedFile:
     An offset is the place of a line's first byte, decompressed; of a capture the number of a batch of conversations.
     """
 
-    place: Place
+    place: FileEntry
     partition: Partition
     path: str
     key: tuple[int, int]

@@ -32,7 +32,7 @@ UDP = 17
 ICMPS = (1, 58)
 
 
-class Draft:
+class FlowBuilder:
     """One row a record. Numbers are int64 with NONE where there is nothing, times NEVER.
 
     A format fills src, dst (Addresses), protocol, start, end, and what else it has; the rest stays null.
@@ -147,7 +147,7 @@ class Draft:
 class _Batch:
     """Builds the rows of a draft that stand."""
 
-    def __init__(self, draft: Draft, kept: Words) -> None:
+    def __init__(self, draft: FlowBuilder, kept: Words) -> None:
         self._draft = draft
         self._all = len(kept) == draft.size
         self._kept = kept

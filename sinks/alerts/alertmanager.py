@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from sinks.alerts.dead_letters import RefusedAlerts
-from sinks.alerts.http_client import Place, Post
+from sinks.alerts.http_client import Post, Target
 from sinks.alerts.http_delivery import PostedAlerts
 from whowas.stages import Alert
 from whowas.timestamps import rfc3339
@@ -22,7 +22,7 @@ class Alertmanager(PostedAlerts):
     A finding has no end that anybody could tell; without one Alertmanager would end it after its own resolve_timeout.
     """
 
-    def __init__(self, place: Place, refused: RefusedAlerts, firing_seconds: float = HOUR) -> None:
+    def __init__(self, place: Target, refused: RefusedAlerts, firing_seconds: float = HOUR) -> None:
         super().__init__(Post(place, "/api/v2/alerts"), self._array, refused, TOGETHER)
         self._firing_us = int(firing_seconds * 1_000_000)
 

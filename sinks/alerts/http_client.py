@@ -51,7 +51,7 @@ class Secret:
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where to post. url: http or https; its path may be secret, so messages name only scheme and host.
 
     seconds: for one request, from the first byte of the connection to the last of the answer. authority: file of
@@ -77,7 +77,7 @@ class Answer(NamedTuple):
 class Post:
     """Posts JSON to a place over one connection that is kept while it is used."""
 
-    def __init__(self, place: Place, path: str = "") -> None:
+    def __init__(self, place: Target, path: str = "") -> None:
         self._place = place
         self._path = path
         self._connection: http.client.HTTPConnection | None = None

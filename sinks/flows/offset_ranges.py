@@ -28,7 +28,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sinks.files.durable import LOCK, durable, refusal, renaming, sync_folder
-from sinks.flows.parquet import Place, encode, hive_folder, split
+from sinks.flows.parquet import HourPartition, encode, hive_folder, split
 from sinks.flows.sorting import in_order
 from whowas.errors import ConfigError, OutputError
 from whowas.kafka import Partition
@@ -185,7 +185,7 @@ class RangeFiles:
 
     def _make(self, one: Range) -> dict[str, str]:
         """Write the files of a range where no reader looks. Returns: their names, now and in the end."""
-        places: dict[Place, list[Any]] = {}
+        places: dict[HourPartition, list[Any]] = {}
         for batch in one.batches:
             check(batch, named_schema())
             for place, rows in split(batch) if batch.num_rows else ():

@@ -25,7 +25,7 @@ from whowas.schema import check, named_schema
 NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
 HOUR_US = 3_600_000_000
 
-Place = tuple[str, int]
+HourPartition = tuple[str, int]
 """Cluster as a folder name, and hours since 1970: what a file's rows have in common."""
 
 
@@ -59,7 +59,7 @@ class ParquetSink:
         self._out = Path(out)
         self._run = run
         self._folder = Folder(self._out, "*.parquet", run, self._options.existing)
-        self._waiting: dict[Place, _Partition] = {}
+        self._waiting: dict[HourPartition, _Partition] = {}
         self._held = 0
         self._claimed = False
 
@@ -79,7 +79,7 @@ class ParquetSink:
         while self._held > self._options.rows_held:
             self._write_out(max(self._waiting, key=lambda key: (self._waiting[key].rows, key)))
 
-    def _write_out(self, key: Place) -> None:
+    def _write_out(self, key: HourPartition) -> None:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
         table = in_order(partition.batches)
@@ -89,7 +89,7 @@ class ParquetSink:
         self.files.append(str(path))
         self.bytes_written += path.stat().st_size
 
-    def _path(self, key: Place) -> Path:
+    def _path(self, key: HourPartition) -> Path:
         return self._out / hive_folder(key) / f"whowas-{self._run}-{len(self.files):05d}.parquet"
 
     def flush(self) -> None:
@@ -112,7 +112,7 @@ class ParquetSink:
             self._claimed = False
 
 
-def hive_folder(place: Place) -> Path:
+def hive_folder(place: HourPartition) -> Path:
     """Return the folder of a cluster and hour, below the output's."""
     day, of_day = divmod(place[1], 24)
     return Path(f"cluster={place[0]}", f"event_day={_civil(day)}", f"event_hour={of_day:02d}")
@@ -131,7 +131,7 @@ def _civil(days: int) -> str:
     return str(np.datetime64(days, "D")).replace("-", "")
 
 
-def split(flows: Any) -> list[tuple[Place, Any]]:
+def split(flows: Any) -> list[tuple[HourPartition, Any]]:
     """Cut a batch by cluster and hour of start_time, rows of a part in their order."""
     hours = np.floor_divide(flows["start_time"].cast(pa.int64()).to_numpy(), HOUR_US)
     clusters = flows["cluster"]

@@ -10,7 +10,7 @@ from typing import Any
 from enrich import History, NamingOptions
 from ingest.files import Input
 from whowas.annotation.annotator import Choice
-from whowas.annotation.namer import Asker
+from whowas.annotation.namer import BatchNamer
 from whowas.annotation.run import Done, Form, Run
 from whowas.annotation.times import Clock
 from whowas.timestamps import zone_of
@@ -62,7 +62,7 @@ def annotate(
     said: list[str] = []
     clock = Clock(unit, zone_of(zone) if zone else None)
     run = Run(
-        Asker(known, naming or NamingOptions()), choice or Choice(), form or Form(), clock, out.append, said.append
+        BatchNamer(known, naming or NamingOptions()), choice or Choice(), form or Form(), clock, out.append, said.append
     )
     done = run.annotate(Input("-", Pieces(data, pieces), 0))  # type: ignore[arg-type]
     tally = done.tally

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from enrich.naming.name_columns import Answer
 from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
 from whowas.annotation.known_logs import Span
-from whowas.annotation.namer import Answers, Asker
+from whowas.annotation.namer import Answers, BatchNamer
 from whowas.annotation.times import MISSING, OK, REASONS, Clock, Codes, Moments
 from whowas.arrays import Words
 from whowas.errors import ConfigError
@@ -111,10 +111,10 @@ class Texts(Generic[T]):
         return [self._known[key] for key in answers.keys]
 
 
-class Beside:
+class Annotator:
     """Names the addresses of a batch of records and counts what could not be."""
 
-    def __init__(self, asker: Asker, clock: Clock, tally: Tally) -> None:
+    def __init__(self, asker: BatchNamer, clock: Clock, tally: Tally) -> None:
         self.clock, self.tally = clock, tally
         self._asker = asker
         self._addresses = Addresses()
@@ -252,4 +252,4 @@ def _taken(values: Column, rows: Indices) -> Column:
     return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
 
 
-__all__ = ["ABSENT", "COLUMNS", "CONFIDENCES", "SUFFIX", "USUAL", "Beside", "Choice", "Named", "Tally"]
+__all__ = ["ABSENT", "COLUMNS", "CONFIDENCES", "SUFFIX", "USUAL", "Annotator", "Choice", "Named", "Tally"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whowas.annotation.annotator import Beside, Choice, Get, Named, Texts
+from whowas.annotation.annotator import Annotator, Choice, Get, Named, Texts
 from whowas.annotation.known_logs import Span, kind_of_columns
 from whowas.annotation.times import OK
 from whowas.errors import ConfigError
@@ -44,7 +44,7 @@ def named_columns(field: str, choice: Choice) -> list[str]:
 class Columns:
     """Which columns hold addresses and times, and what is added for each record. Says ConfigError where none does."""
 
-    def __init__(self, names: Sequence[str], choice: Choice, beside: Beside, say: Say) -> None:
+    def __init__(self, names: Sequence[str], choice: Choice, beside: Annotator, say: Say) -> None:
         self.names, self._choice, self._beside = list(names), choice, beside
         self._find(say)
         self.added = [one for name in self.addresses for one in named_columns(name, choice)]
@@ -116,7 +116,7 @@ class Delimited:
     longest = LONGEST
 
     def __init__(
-        self, beside: Beside, choice: Choice, say: Say, delimiter: str = "", header: tuple[str, ...] = ()
+        self, beside: Annotator, choice: Choice, say: Say, delimiter: str = "", header: tuple[str, ...] = ()
     ) -> None:
         self._beside, self._choice, self._say = beside, choice, say
         self._delimiter = delimiter or ("," if header else "")

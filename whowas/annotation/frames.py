@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enrich import History, NamingOptions, load_networks
-from whowas.annotation.annotator import SUFFIX, USUAL, Beside, Choice, Column, Named, Tally
+from whowas.annotation.annotator import SUFFIX, USUAL, Annotator, Choice, Column, Named, Tally
 from whowas.annotation.delimited import Columns
-from whowas.annotation.namer import Asker
+from whowas.annotation.namer import BatchNamer
 from whowas.annotation.times import Clock, Moments
 from whowas.errors import ConfigError, UnreadableWarning
 from whowas.history.queries import Paths, load_history
@@ -58,7 +58,7 @@ def annotate(
     options = naming or NamingOptions(cluster, load_networks(networks) if networks else ())
     kind = _Kind(frame)
     known = history if isinstance(history, History) else load_history(history, cluster=cluster)
-    beside = Beside(Asker(known, options), clock, Tally())
+    beside = Annotator(BatchNamer(known, options), clock, Tally())
     found = Columns(kind.names(), choice, beside, lambda _line: None)
     named = found.named(lambda name: kind.values(name, clock), kind.size())
     added = dict(zip(found.added, _arrays(named, choice), strict=True))

@@ -100,7 +100,7 @@ class Block:
         return b"".join(out)
 
 
-class Picker:
+class FieldDecoder:
     """Decodes some fields of JSON lines.
 
     Args: words: names of fields, each with all spellings that it may have.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from enrich.history.history import History
 from enrich.holds.pod_track import PUBLISHED_WITHIN
-from enrich.naming.address_namer import EndNamer, Judged
+from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.name_columns import Answer, Key
 from enrich.naming.verdicts import AFTER_HISTORY, TOO_FRESH, UNKNOWN, NamingOptions
 from whowas.arrays import Indices, Words
@@ -27,7 +27,7 @@ POLL_SECONDS = 0.2
 FUTURE = 60_000_000
 
 
-class Growing(Protocol):
+class GrowingHistory(Protocol):
     """A history that is recorded while it is read (enrich.history.stored.StoredHistory)."""
 
     history: History
@@ -51,14 +51,14 @@ class Answers:
     counts: list[int]
 
 
-class Asker:
+class BatchNamer:
     """Answers batches. A growing history is looked at again when it does not reach far enough.
 
     Args: wait_seconds: how long a batch may be held until the history has passed its last time for long enough
         that what happened then has been reported.
     """
 
-    def __init__(self, known: History | Growing, options: NamingOptions, wait_seconds: float = 0.0) -> None:
+    def __init__(self, known: History | GrowingHistory, options: NamingOptions, wait_seconds: float = 0.0) -> None:
         self._growing = None if isinstance(known, History) else known
         self._options, self._wait = options, wait_seconds
         self._age = 0
@@ -66,7 +66,7 @@ class Asker:
         self._use(known if isinstance(known, History) else known.history)
 
     def _use(self, history: History) -> None:
-        self._namer = EndNamer(history.cluster(self._options.cluster), self._options)
+        self._namer = AddressNamer(history.cluster(self._options.cluster), self._options)
         self._age += 1
 
     def ask(self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words) -> Answers:
@@ -81,11 +81,11 @@ class Asker:
         return Answers(keys, own, self._worded(self._namer), self._age, counts)
 
     @staticmethod
-    def _worded(namer: EndNamer) -> Callable[[Sequence[Key]], list[Answer]]:
+    def _worded(namer: AddressNamer) -> Callable[[Sequence[Key]], list[Answer]]:
         cluster = {"cluster": namer.history.name}
         return lambda keys: [one | cluster for one in namer.names.answers(keys)]
 
-    def _look(self, growing: Growing, again_in: float) -> bool:
+    def _look(self, growing: GrowingHistory, again_in: float) -> bool:
         """Look at the store again, if that is due. Returns: whether it had anything new."""
         began = time.monotonic()
         if began < self._next:
@@ -101,7 +101,7 @@ class Asker:
         self._next = began + max(again_in, took / SHARE)
         return new
 
-    def _hold_until_known(self, growing: Growing, ends: Words) -> None:
+    def _hold_until_known(self, growing: GrowingHistory, ends: Words) -> None:
         now = time.time_ns() // 1000
         past = ends[ends <= now + FUTURE]
         until = time.monotonic() + self._wait
@@ -118,7 +118,7 @@ class Asker:
         return covered[-1][1] if covered else 0
 
 
-def _open(judged: Judged) -> bool:
+def _open(judged: AddressVerdicts) -> bool:
     """Say whether more of the history could answer what is not known yet."""
     verdicts = judged.verdicts
     open_yet = (verdicts.codes == UNKNOWN) & ((verdicts.why == TOO_FRESH) | (verdicts.why == AFTER_HISTORY))

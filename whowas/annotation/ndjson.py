@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from whowas.annotation.addresses import packed
-from whowas.annotation.annotator import Beside, Choice, Named, Texts
-from whowas.annotation.json_fields import UNSET, Block, Picker
+from whowas.annotation.annotator import Annotator, Choice, Named, Texts
+from whowas.annotation.json_fields import UNSET, Block, FieldDecoder
 from whowas.annotation.known_logs import KINDS, WORTH, Kind, Span, spellings, value_in, words_of
 from whowas.annotation.times import OK
 
@@ -89,10 +89,10 @@ class Ndjson:
 
     longest = LONGEST
 
-    def __init__(self, beside: Beside, choice: Choice, say: Callable[[str], None]) -> None:
+    def __init__(self, beside: Annotator, choice: Choice, say: Callable[[str], None]) -> None:
         self._beside, self._choice, self._say = beside, choice, say
         self._fields = Fields(choice, say)
-        self._picker: Picker | None = None
+        self._picker: FieldDecoder | None = None
         self._without: list[bool] = []
         self._texts = Texts(lambda answer: as_json(answer, choice.columns))
 
@@ -113,7 +113,7 @@ class Ndjson:
         self._beside.tally.without += objects.count(True)
         return block.data, cut
 
-    def _decoded(self, block: Block) -> Picker | None:
+    def _decoded(self, block: Block) -> FieldDecoder | None:
         """Decode; look for further fields in the first line and in those that have no address by those known."""
         fresh = not self._fields.told and self._fields.look(block.first())
         if self._picker is None or fresh:
@@ -125,7 +125,7 @@ class Ndjson:
             self._picker = self._new_picker()
         return self._picker
 
-    def _missing(self, picker: Picker, block: Block) -> bool:
+    def _missing(self, picker: FieldDecoder, block: Block) -> bool:
         """Decode, and say whether some line has no address by the fields known."""
         picker.decode(block)
         columns = [picker.column(name) for name in self._fields.addresses]
@@ -138,15 +138,15 @@ class Ndjson:
         ]
         return not self._fields.told and any(self._without)
 
-    def _new_picker(self) -> Picker | None:
+    def _new_picker(self) -> FieldDecoder | None:
         fields = self._fields
         if not fields.addresses:
             return None
         paths = dict(fields.paths)
         paths |= {name + self._choice.suffix: ((name + self._choice.suffix,),) for name in fields.addresses}
-        return Picker(paths)
+        return FieldDecoder(paths)
 
-    def _named(self, picker: Picker, size: int) -> Named:
+    def _named(self, picker: FieldDecoder, size: int) -> Named:
         tally = self._beside.tally
         broken = np.array([row is None for row in picker.rows], dtype=bool)
         tally.refuse("not a JSON object", int(broken.sum()))
@@ -163,7 +163,7 @@ class Ndjson:
         named = self._beside.name([get(name) for name in self._fields.addresses], starts, ends, codes)
         return named if whole else _spread(named, left, size)
 
-    def _already(self, picker: Picker) -> Any:
+    def _already(self, picker: FieldDecoder) -> Any:
         """Lines in which a name to be added stands already: adding it again would make two of it."""
         again = np.zeros(len(picker.rows), dtype=bool)
         for name in self._fields.addresses:

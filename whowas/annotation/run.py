@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ingest.files import Input
-from whowas.annotation.annotator import Beside, Choice, Tally
+from whowas.annotation.annotator import Annotator, Choice, Tally
 from whowas.annotation.delimited import Delimited
-from whowas.annotation.namer import Asker
+from whowas.annotation.namer import BatchNamer
 from whowas.annotation.ndjson import Ndjson
 from whowas.annotation.times import UNIT_WORDS, Clock
 from whowas.annotation.zeek import Zeek
@@ -84,11 +84,11 @@ class Run:
     """
 
     def __init__(
-        self, asker: Asker, choice: Choice, form: Form, clock: Clock, write: Callable[[bytes], None],
+        self, asker: BatchNamer, choice: Choice, form: Form, clock: Clock, write: Callable[[bytes], None],
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.done = Done(clock=clock)
-        self._beside = Beside(asker, clock, self.done.tally)
+        self._beside = Annotator(asker, clock, self.done.tally)
         self._choice, self._form, self._write, self._say = choice, form, write, say
         self._format: Format | None = None
         self._held = b""

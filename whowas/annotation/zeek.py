@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from whowas.annotation.annotator import Beside, Choice
+from whowas.annotation.annotator import Annotator, Choice
 from whowas.annotation.delimited import Columns, Say, ended, lines_of
 
 LONGEST = 1 << 20
@@ -19,7 +19,7 @@ class Zeek:
 
     longest = LONGEST
 
-    def __init__(self, beside: Beside, choice: Choice, say: Say) -> None:
+    def __init__(self, beside: Annotator, choice: Choice, say: Say) -> None:
         self._beside, self._choice = beside, choice
         self._say = _once(say)
         self._columns: Columns | None = None

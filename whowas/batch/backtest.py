@@ -19,7 +19,7 @@ from detect.judge.state import State
 from detect.matching.matcher import Matcher
 from detect.model import LEVELS, Correlation, Finding, FlowRule, RuleInfo, RuleSet
 from detect.views import ocsf
-from detect.views.remediation import Places
+from detect.views.remediation import DataLocations
 from sinks.files.append_only import line
 from sinks.files.durable import durable
 from whowas.batch.flow_files import EARLIEST, FlowFiles, Seen
@@ -130,7 +130,7 @@ def backtest(
     judge = Judge(ruleset, State(None), silences=silences)
     sample: list[Any] = []
     found = _findings(judge, _sampled(flows.batches(seen), sample, result))
-    _tell(found, result, wishes, Places(wishes.history or "HISTORY", flows.folder))
+    _tell(found, result, wishes, DataLocations(wishes.history or "HISTORY", flows.folder))
     result.counts = Counter({why: count for why, count in judge.counts.items() if count and why != "flows"})
     result.unreadable = flows.unreadable
     result.silences_over = [one.id for one in (silences or Silences()).expired(result.newest_us)]
@@ -192,7 +192,7 @@ def kind(rule: FlowRule | Correlation) -> str:
     return "first_seen" if rule.first_seen else "flow"
 
 
-def _tell(found: Iterable[Finding], result: Result, wishes: Wishes, places: Places) -> None:
+def _tell(found: Iterable[Finding], result: Result, wishes: Wishes, places: DataLocations) -> None:
     kept = _kept(found, result, wishes)
     if wishes.out is None:
         for _ in kept:

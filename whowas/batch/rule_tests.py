@@ -29,7 +29,7 @@ _COALESCED = re.compile(r"^coalesce\((.*), false\)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Tried:
+class CaseResult:
     """What became of a case. why: nothing where it went as it should, else lines that say which flow, and why."""
 
     case: Case
@@ -37,7 +37,7 @@ class Tried:
     why: tuple[str, ...] = ()
 
 
-def try_cases(ruleset: RuleSet, cases: Sequence[Case]) -> Iterator[Tried]:
+def try_cases(ruleset: RuleSet, cases: Sequence[Case]) -> Iterator[CaseResult]:
     """Try each case on its rule, with the rules that a correlation looks at."""
     parts: dict[str, RuleSet] = {}
     tables = [flows_of(case) for case in cases]
@@ -75,13 +75,13 @@ def flows_of(case: Case) -> Any:
     return pa.Table.from_pylist(rows, schema=table_schema())
 
 
-def _tried(ruleset: RuleSet, case: Case, flows: Any, matched: Matched) -> Tried:
+def _tried(ruleset: RuleSet, case: Case, flows: Any, matched: Matched) -> CaseResult:
     found = _found(ruleset, case.rule, flows, matched)
     if bool(found) == case.matches:
-        return Tried(case, True)
+        return CaseResult(case, True)
     if found:
-        return Tried(case, False, (f"it was found: {found[0].count} of {len(case.flows)} flows",))
-    return Tried(case, False, tuple(_why_not(ruleset, flows, matched)))
+        return CaseResult(case, False, (f"it was found: {found[0].count} of {len(case.flows)} flows",))
+    return CaseResult(case, False, tuple(_why_not(ruleset, flows, matched)))
 
 
 class _Given:

@@ -17,7 +17,7 @@ from whowas.schema import CONFIDENCES
 if TYPE_CHECKING:
     from ingest.cluster import EvidenceReport
     from whowas.annotation.annotator import Choice
-    from whowas.annotation.namer import Asker
+    from whowas.annotation.namer import BatchNamer
     from whowas.annotation.run import Done
     from whowas.annotation.times import Clock
 
@@ -119,21 +119,21 @@ def _clock(told: dict[str, Any]) -> Clock:
     return Clock(told["time_unit"], zone_of(told["timezone"]) if told["timezone"] else None)
 
 
-def _asker(history: Sequence[str], told: dict[str, Any], report: EvidenceReport) -> Asker:
+def _asker(history: Sequence[str], told: dict[str, Any], report: EvidenceReport) -> BatchNamer:
     """Load the history; a store is followed as it grows."""
     from enrich import NamingOptions, load_networks
     from enrich.history.stored import StoredHistory
-    from whowas.annotation.namer import Asker
+    from whowas.annotation.namer import BatchNamer
     from whowas.history.queries import load_history, the_store
 
     networks = load_networks(told["networks"]) if told["networks"] else ()
     options = NamingOptions(told["cluster"], networks, sensor_skew_seconds=told["sensor_skew"])
     store = the_store(list(history))
     if store is not None:
-        return Asker(StoredHistory(store), options, told["wait"])
+        return BatchNamer(StoredHistory(store), options, told["wait"])
     if told["wait"]:
         raise click.UsageError("cannot wait for files of evidence: they do not grow; leave out --wait, or use a store")
-    return Asker(load_history(list(history), cluster=told["cluster"], report=report), options)
+    return BatchNamer(load_history(list(history), cluster=told["cluster"], report=report), options)
 
 
 def _sayer(quiet: bool) -> Callable[[str], None]:

@@ -158,8 +158,8 @@ def _print_rest(result: Result, screen: Any) -> None:
 
 
 def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> None:
-    from detect.views.remediation import Places
+    from detect.views.remediation import DataLocations
     from detect.views.text import text
 
     screen.print()
-    screen.print(text(one, Places(history or "HISTORY", flows)))
+    screen.print(text(one, DataLocations(history or "HISTORY", flows)))

@@ -13,7 +13,7 @@ from whowas.errors import ConfigError
 if TYPE_CHECKING:
     from detect.model import Correlation, FlowRule
     from detect.sigma import Loaded
-    from whowas.batch.rule_tests import Tried
+    from whowas.batch.rule_tests import CaseResult
 
 LEVEL_COLOURS = {"informational": "cyan", "low": "blue", "medium": "yellow", "high": "red", "critical": "bold red"}
 RULES = click.option(
@@ -162,7 +162,7 @@ def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: 
     ctx.exit(1 if wrong else 0)
 
 
-def _wrong(one: Tried) -> dict[str, Any]:
+def _wrong(one: CaseResult) -> dict[str, Any]:
     case = one.case
     wanted = "match" if case.matches else "ignore"
     return {
@@ -175,7 +175,7 @@ def _wrong(one: Tried) -> dict[str, Any]:
     }
 
 
-def _print_tried(tried: list[Tried], wrong: list[Tried], untried: list[str]) -> None:
+def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list[str]) -> None:
     for one in wrong:
         case = one.case
         wanted = "should have been found and was not" if case.matches else "should not have been found and was"

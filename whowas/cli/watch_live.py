@@ -12,7 +12,7 @@ import click
 from whowas.cli.terminal import clean, console, size
 
 if TYPE_CHECKING:
-    from whowas.recorder import StreamVitals, Vitals
+    from whowas.recorder import Vitals, WatchVitals
 
 LINE_EVERY_SECONDS = 60.0
 RATE_OVER_SECONDS = 5.0
@@ -120,15 +120,15 @@ def _warned(vitals: Vitals) -> str:
     return vitals.topic.warning if vitals.topic else ""
 
 
-def _together(streams: Iterable[StreamVitals]) -> list[str]:
+def _together(streams: Iterable[WatchVitals]) -> list[str]:
     """A line for the watches of a cluster that are in one state."""
-    groups: dict[tuple[str, str], list[StreamVitals]] = {}
+    groups: dict[tuple[str, str], list[WatchVitals]] = {}
     for one in streams:
         groups.setdefault((one.cluster, one.state), []).append(one)
     return [_words(*group, those) for group, those in groups.items()]
 
 
-def _words(cluster: str, state: str, streams: list[StreamVitals]) -> str:
+def _words(cluster: str, state: str, streams: list[WatchVitals]) -> str:
     if state == "watching":
         return f"{cluster} watching: {', '.join(f'{one.kind} {one.objects or 0:,}' for one in streams)}"
     why = next((one.last_error for one in streams if one.last_error), "no reason known")

@@ -50,7 +50,7 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     Raises: StoreError, OutputError.
     """
     from enrich.store.database import opened
-    from enrich.store.reader import Reading
+    from enrich.store.reader import StoreReader
 
     low = -FOR_EVER if low_us is None else low_us - MARGIN
     high = FOR_EVER if high_us is None else high_us + MARGIN
@@ -59,7 +59,7 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
     also, never = (set(), set()) if (low_us, high_us) == (None, None) else _holding(store, low, high)
     with opened(store) as database, _Whole(out, store) as handle:
-        reading = Reading(database)
+        reading = StoreReader(database)
 
         def every() -> Iterator[Observation]:
             yield from spans_within(database, reading.clusters, low, high)

@@ -15,8 +15,8 @@ from ingest.cluster.watch.cluster_watch import ClusterWatch, Connection, StreamS
 from whowas.errors import ConfigError
 from whowas.evidence_topic import Publisher, TopicSettings
 from whowas.recorder.mailbox import Mailbox
-from whowas.recorder.vitals import SILENCE_SECONDS, StreamVitals, Vitals
-from whowas.recorder.writer import Outlet, Pace, Writer
+from whowas.recorder.vitals import SILENCE_SECONDS, Vitals, WatchVitals
+from whowas.recorder.writer import OutboxOutlet, Pace, Writer
 
 # Reduced pods take some three kilobytes each: this bounds what a store that is slow costs in memory.
 CAPACITY = 8000
@@ -66,7 +66,7 @@ class Recorder:
         self._mailbox = Mailbox(options.capacity)
         told = options.publish
         self._publisher = Publisher(history, told.topic, resend=told.resend) if told else None
-        outlet = Outlet(to_messages, self._publisher.tend, told.most_bytes) if told and self._publisher else None
+        outlet = OutboxOutlet(to_messages, self._publisher.tend, told.most_bytes) if told and self._publisher else None
         self._writer = Writer(history, self._mailbox, options.pace, outlet)
         self._watches: dict[str, ClusterWatch] = {}
         self._resumed: set[tuple[str, str]] = set()
@@ -149,8 +149,8 @@ class Recorder:
         )
 
 
-def _vitals(cluster: str, state: StreamState, durable: bool) -> StreamVitals:
-    return StreamVitals(
+def _vitals(cluster: str, state: StreamState, durable: bool) -> WatchVitals:
+    return WatchVitals(
         cluster,
         state.kind,
         state.state,

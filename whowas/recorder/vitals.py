@@ -20,7 +20,7 @@ STUCK_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class StreamVitals:
+class WatchVitals:
     """One watch, as ingest.cluster.watch.cluster_watch.StreamState tells of it. Times in us since 1970.
 
     objects: None until a list is complete. durable: a complete list is in the store: from here on nothing is lost.
@@ -68,7 +68,7 @@ class Vitals:
     """Everything at one moment. received = written + dropped + queued, apart from what is being written."""
 
     at_us: int
-    streams: tuple[StreamVitals, ...]
+    streams: tuple[WatchVitals, ...]
     store: StoreVitals
     received: Counter[Sort]
     written: Counter[Sort]
@@ -87,7 +87,7 @@ class Vitals:
                 reasons += self._unwell(one)
         return reasons + (self.topic.unready() if self.topic else [])
 
-    def _unwell(self, one: StreamVitals) -> list[str]:
+    def _unwell(self, one: WatchVitals) -> list[str]:
         if one.state in ("forbidden", "stopped"):
             return [f"{one.name()}: {one.state}: {one.last_error or 'no reason known'}"]
         lag = one.lag_seconds(self.at_us)
@@ -141,7 +141,7 @@ class Vitals:
             "streams": [self._stream_json(one) for one in self.streams],
         }
 
-    def _stream_json(self, one: StreamVitals) -> dict[str, Any]:
+    def _stream_json(self, one: WatchVitals) -> dict[str, Any]:
         lag = one.lag_seconds(self.at_us)
         return {
             "cluster": one.cluster,
@@ -174,7 +174,7 @@ class Vitals:
         if self.topic is not None:
             yield from self.topic.samples()
 
-    def _stream_samples(self, one: StreamVitals) -> Iterator[Sample]:
+    def _stream_samples(self, one: WatchVitals) -> Iterator[Sample]:
         labels = (one.cluster, one.kind)
         lag = one.lag_seconds(self.at_us)
         yield Sample("whowas_watch_state", (*labels, one.state), 1)

@@ -62,7 +62,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Outlet:
+class OutboxOutlet:
     """Where changes go beside the store. tend: looks after the outbox in the writer's thread; says whether to go on."""
 
     pack: Pack
@@ -73,7 +73,7 @@ class Outlet:
 class Writer:
     """Owns the store from opening to closing, in a thread of its own."""
 
-    def __init__(self, path: str, mailbox: Mailbox, pace: Pace = Pace(), outlet: Outlet | None = None) -> None:
+    def __init__(self, path: str, mailbox: Mailbox, pace: Pace = Pace(), outlet: OutboxOutlet | None = None) -> None:
         self.written: Counter[Sort] = Counter()
         self.dropped: Counter[Sort] = Counter()
         self.write_seconds = Histogram()

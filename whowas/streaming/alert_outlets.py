@@ -8,10 +8,10 @@ from pathlib import Path
 
 from detect.model import LEVELS, RuleSet
 from detect.views import alertmanager, ecs, ocsf
-from detect.views.remediation import Places
+from detect.views.remediation import DataLocations
 from sinks.alerts.alertmanager import Alertmanager as AlertmanagerSink
 from sinks.alerts.dead_letters import RefusedAlerts
-from sinks.alerts.http_client import Place, Secret
+from sinks.alerts.http_client import Secret, Target
 from sinks.alerts.jsonl import FindingsJsonl
 from sinks.alerts.kafka import AlertTopics
 from sinks.alerts.webhook import Webhook as WebhookSink
@@ -24,11 +24,15 @@ def outlets(config: StreamConfig, ruleset: RuleSet) -> list[Outlet]:
     """Return every place for alerts. What one refuses for good is kept beside the state of the rules."""
     assert config.rules is not None
     assert config.alerts is not None
-    places = Places(config.history.path, config.parquet.folder if config.parquet is not None else Places().flows)
+    places = DataLocations(
+        config.history.path, config.parquet.folder if config.parquet is not None else DataLocations().flows
+    )
     return list(_outlets(config, config.alerts, config.rules.state, places, ruleset))
 
 
-def _outlets(config: StreamConfig, told: Alerts, state: str, places: Places, ruleset: RuleSet) -> Iterator[Outlet]:
+def _outlets(
+    config: StreamConfig, told: Alerts, state: str, places: DataLocations, ruleset: RuleSet
+) -> Iterator[Outlet]:
     views = {"ocsf": partial(ocsf.view, places=places), "ecs": partial(ecs.view, places=places)}
     if told.topic is not None:
         topics = AlertTopics(
@@ -41,7 +45,7 @@ def _outlets(config: StreamConfig, told: Alerts, state: str, places: Places, rul
         hook = WebhookSink(_place(told.webhook), _refused(state, "webhook"))
         yield Outlet("webhook", hook, views[told.webhook.view], told.webhook.least)
     if told.alertmanager is not None:
-        pager = AlertmanagerSink(Place(Secret(told.alertmanager.url)), _refused(state, "alertmanager"))
+        pager = AlertmanagerSink(Target(Secret(told.alertmanager.url)), _refused(state, "alertmanager"))
         yield Outlet("alertmanager", pager, partial(alertmanager.view, places=places), told.alertmanager.least)
 
 
@@ -52,9 +56,9 @@ def _levels(told: Alerts, ruleset: RuleSet) -> tuple[set[str], set[str]]:
     return {one.level for one in wanted}, {one.topic for one in wanted if one.topic is not None}
 
 
-def _place(told: Webhook) -> Place:
+def _place(told: Webhook) -> Target:
     url = Secret(file=told.url_file) if told.url_file is not None else Secret(told.url or "")
-    return Place(url, _secrets(told.headers))
+    return Target(url, _secrets(told.headers))
 
 
 def _secrets(headers: Mapping[str, Value]) -> dict[str, Secret]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from ingest.kafka.consumer import Consumer
 from whowas.kafka import Partition
 from whowas.streaming.delivery import Delivery
-from whowas.streaming.partition_queue import Lane, Lot
+from whowas.streaming.partition_queue import PartitionBatch, PartitionQueue
 
 POLL_MOST = 50_000
 LAG_EVERY_SECONDS = 5.0
 
 
-class Held:
+class Backlog:
     """The lanes of a worker's partitions, and the delivery that is under way. Other threads may ask how much that is.
 
     Args: most: what may be held; beyond it nothing is read. full: whether that is so. lags: records that are not
@@ -22,7 +22,7 @@ class Held:
     """
 
     def __init__(self, most: int) -> None:
-        self.lanes: dict[Partition, Lane] = {}
+        self.lanes: dict[Partition, PartitionQueue] = {}
         self.delivery: Delivery | None = None
         self.full = False
         self.lags: dict[Partition, int] = {}
@@ -30,7 +30,7 @@ class Held:
         self._stuck: set[Partition] = set()
         self._lag_due = 0.0
 
-    def take_ready(self) -> list[Lot]:
+    def take_ready(self) -> list[PartitionBatch]:
         """Take what is named, a lot a lane."""
         return [lot for lane in self.lanes.values() if (lot := lane.take_ready()) is not None]
 
@@ -94,7 +94,7 @@ class Held:
             if one in self.lanes:
                 self.lags[one] = max(end - self._undelivered(self.lanes[one], end), 0)
 
-    def _undelivered(self, lane: Lane, end: int) -> int:
+    def _undelivered(self, lane: PartitionQueue, end: int) -> int:
         """The first offset that is not done with; the end where nothing was read yet."""
         lot = self.delivery.lots.get(lane.partition) if self.delivery else None
         parts = [*(lot.parts if lot else ()), *lane.ready]

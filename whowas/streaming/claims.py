@@ -9,10 +9,10 @@ from ingest.kafka.consumer import Consumer
 from whowas.errors import ConfigError
 from whowas.kafka import Partition
 from whowas.streaming.delivery import Outputs
-from whowas.streaming.partition_queue import Lane
+from whowas.streaming.partition_queue import PartitionQueue
 
 
-class Claiming:
+class Claims:
     """Takes hold of partitions that came. latest: a group without offsets begins at the end. expired: by topic.
 
     topic_id: tells which topic of its name one is; "" where nobody knows.
@@ -21,7 +21,7 @@ class Claiming:
     def __init__(self, outputs: Outputs, latest: bool, expired: Counter[str], topic_id: Callable[[str], str]) -> None:
         self._outputs, self._latest, self._expired, self._topic_id = outputs, latest, expired, topic_id
 
-    def claim(self, lanes: Sequence[Lane], consumer: Consumer) -> None:
+    def claim(self, lanes: Sequence[PartitionQueue], consumer: Consumer) -> None:
         """Claim what can be claimed now; of the rest the last owner may still be busy with the output.
 
         Raises: BrokerError, OutputError; ConfigError for a topic that is not the one it was.
@@ -36,7 +36,7 @@ class Claiming:
         for one in mine:
             one.claimed = True
 
-    def _begin(self, lanes: Sequence[Lane], consumer: Consumer) -> None:
+    def _begin(self, lanes: Sequence[PartitionQueue], consumer: Consumer) -> None:
         """Commit where each begins that the group never committed: whoever has it next would begin at the end of then.
 
         What came in between would be skipped, and with it all that this worker holds when it is killed.
@@ -49,7 +49,7 @@ class Claiming:
             for one in lanes:
                 one.begun = True
 
-    def _fix_starts(self, lanes: Sequence[Lane], consumer: Consumer) -> None:
+    def _fix_starts(self, lanes: Sequence[PartitionQueue], consumer: Consumer) -> None:
         committed = consumer.committed([one.partition for one in lanes])
         new = []
         for one in lanes:

@@ -31,7 +31,7 @@ from sinks.kafka.producer import Producer
 from whowas.kafka import BrokerError, Partition
 from whowas.settings import KafkaOutput
 from whowas.streaming.messages import dead_letters, messages
-from whowas.streaming.partition_queue import Lot
+from whowas.streaming.partition_queue import PartitionBatch
 
 if TYPE_CHECKING:
     from whowas.streaming.rules import Judging
@@ -109,7 +109,7 @@ class Outputs:
 class Delivery:
     """Some lots on their way out: `write`, then `commit`, each until it is done; after an error, again, later."""
 
-    def __init__(self, outputs: Outputs, lots: Sequence[Lot]) -> None:
+    def __init__(self, outputs: Outputs, lots: Sequence[PartitionBatch]) -> None:
         self.lots = {one.partition: one for one in lots}
         self.began = time.monotonic()
         self.repeated: Counter[str] = Counter()
@@ -121,7 +121,7 @@ class Delivery:
         self._durable = True
         self._unsure = False
 
-    def forget(self, partition: Partition) -> Lot | None:
+    def forget(self, partition: Partition) -> PartitionBatch | None:
         """Leave out a partition that now belongs to somebody else, who reads it again."""
         return self.lots.pop(partition, None)
 
@@ -154,7 +154,7 @@ class Delivery:
             return True
         return consumer.commit(self.offsets())  # 6
 
-    def _letters(self, lot: Lot) -> None:
+    def _letters(self, lot: PartitionBatch) -> None:
         written = self._outputs.written(lot.partition)
         letters = [one for one in lot.letters() if one.offset >= written]
         if lot.partition in self._lettered or not letters:
@@ -165,7 +165,7 @@ class Delivery:
             self._outputs.producer(transactional=False).send(self._outputs.letter_topic, dead_letters(letters))
         self._lettered.add(lot.partition)
 
-    def _parquet(self, lot: Lot) -> None:
+    def _parquet(self, lot: PartitionBatch) -> None:
         if self._outputs.parquet is not None and lot.partition not in self._written:
             # Cut once: what a failed try has written is not what came again.
             if lot.partition not in self._ranges:

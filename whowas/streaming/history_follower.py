@@ -21,7 +21,7 @@ from whowas.settings import HistorySettings, Kafka, Naming
 SHARE = 0.2
 
 
-class Knowledge:
+class HistoryFollower:
     """Who held what, as of the last look. `watermark_us`: up to here everything that happened has been told.
 
     Raises: WhowasError when it cannot be read at the start; later the last state stays, and `trouble` says why.

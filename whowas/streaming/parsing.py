@@ -28,7 +28,7 @@ UNKNOWN = "unknown format"
 _Kin = tuple[str, int]
 
 
-class Parsing:
+class RecordParser:
     """Turns pieces into chunks, and counts. refused, skipped: by topic and reason.
 
     unknown: by topic, why nobody can tell its format, in words.

@@ -49,7 +49,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Lot:
+class PartitionBatch:
     """What is written of a partition at once: chunks that follow one another."""
 
     partition: Partition
@@ -90,7 +90,7 @@ def _behind(part: Named, offset: int) -> Any:
 
 
 @dataclass
-class Lane:
+class PartitionQueue:
     """A partition that this worker owns. `claimed`: its outputs are ours alone; before, nothing is named.
 
     begun: the group knows where reading begins; start: where that is, on its way to the broker.
@@ -126,12 +126,12 @@ class Lane:
         self.ready.append(Named(chunk, flows))
         self.ready_weight += chunk.weight()
 
-    def take_ready(self) -> Lot | None:
+    def take_ready(self) -> PartitionBatch | None:
         """Take what is named, as one lot."""
         if not self.ready:
             return None
         parts, self.ready = self.ready, []
-        lot = Lot(self.partition, parts)
+        lot = PartitionBatch(self.partition, parts)
         self.weight -= lot.weight()
         self.records -= lot.records()
         self.ready_weight = 0

@@ -18,7 +18,7 @@ from whowas.errors import ConfigError, WhowasError
 from whowas.kafka import Value
 from whowas.kafka_topics import describe
 from whowas.settings import StreamConfig
-from whowas.streaming.history_follower import Knowledge
+from whowas.streaming.history_follower import HistoryFollower
 from whowas.timestamps import spell
 
 # Joins no group: what is asked here must not make workers share their partitions anew.
@@ -102,7 +102,7 @@ def _topic(config: StreamConfig, consumer: list[Consumer], topic: str) -> str:
 def _history(config: StreamConfig) -> str:
     if config.history.topic is not None:
         return _replica(config, config.history.topic)
-    known = Knowledge(config.history, config.naming)
+    known = HistoryFollower(config.history, config.naming)
     known.close()
     until = spell(known.watermark_us, digits=0) if known.watermark_us > 0 else "nothing"
     return f"'{config.history.path}': cluster {known.namer.history.name}, known until {until}"

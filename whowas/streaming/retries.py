@@ -12,7 +12,7 @@ from whowas.kafka import BrokerError
 FIRST_SECONDS, MOST_SECONDS = 0.25, 10.0
 
 
-class Troubles:
+class Retries:
     """By step: why it failed last, and when it may be tried again. `failures` counts."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from whowas.kafka import Partition
 from whowas.settings import Rules, StreamConfig
 from whowas.streaming.alert_delivery import Alerts
 from whowas.streaming.alert_outlets import outlets
-from whowas.streaming.partition_queue import Lot
+from whowas.streaming.partition_queue import PartitionBatch
 from whowas.streaming.vitals import JudgingVitals
 
 LOOK_SECONDS = 0.5
@@ -89,7 +89,7 @@ class Judging:
         """Return the offset before which everything was judged; 0 where nothing was."""
         return max(self._judge.judged(str(partition)), 0)
 
-    def take(self, lot: Lot) -> None:
+    def take(self, lot: PartitionBatch) -> None:
         """Judge what of a lot was not judged before."""
         origin = str(lot.partition)
         new = lot.range(self.judged(lot.partition))

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable
 
 from whowas.kafka import Partition
-from whowas.streaming.parsing import Parsing
-from whowas.streaming.partition_queue import Chunk, Lane
+from whowas.streaming.parsing import RecordParser
+from whowas.streaming.partition_queue import Chunk, PartitionQueue
 
 # How long later records may take to tell the format of earlier ones, where these have somewhere to go.
 REFUSED_AFTER_SECONDS = 5.0
@@ -19,14 +19,14 @@ REFUSED_AFTER_SECONDS = 5.0
 MOST_RECORDS = 10_000
 
 
-class Unread:
+class Unrecognised:
     """letters: whether dead letters are kept. stuck: partitions that are to wait in Kafka."""
 
-    def __init__(self, parsing: Parsing, letters: bool) -> None:
+    def __init__(self, parsing: RecordParser, letters: bool) -> None:
         self.stuck: set[Partition] = set()
         self._parsing, self._letters = parsing, letters
 
-    def read_again(self, lanes: Iterable[Lane]) -> None:
+    def read_again(self, lanes: Iterable[PartitionQueue]) -> None:
         """Read what waits of topics whose format is known by now."""
         self.stuck = set()
         for lane in lanes:
@@ -42,13 +42,13 @@ class Unread:
         """Return whether to wait no longer for the format of a chunk, and to keep its records aside."""
         return self._letters and time.monotonic() - chunk.polled > REFUSED_AFTER_SECONDS
 
-    def trouble(self, lanes: Iterable[Lane]) -> str:
+    def trouble(self, lanes: Iterable[PartitionQueue]) -> str:
         """Return why records wait to be read, in words; nothing where none do."""
         topics = {lane.partition.topic for lane in lanes if _waits(lane)}
         return "; ".join(self._parsing.unknown.get(one, "") for one in sorted(topics))
 
 
-def _waits(lane: Lane) -> bool:
+def _waits(lane: PartitionQueue) -> bool:
     """Behind what was read nothing is unread: a format that is known stays known."""
     try:
         return lane.waiting[0].unread is not None

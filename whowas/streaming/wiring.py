@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingest.folder.consumer import FolderConsumer, FolderOptions
-from ingest.folder.ledger import Places
+from ingest.folder.ledger import Ledger
 from ingest.kafka.connect import connect as connect_consumer
 from ingest.kafka.consumer import Consumer, Owning, Subscription
 from ingest.records import RecordOptions
@@ -38,7 +38,7 @@ def _folder(told: Input, outputs: Outputs, owning: Owning, options: RecordOption
     assert outputs.parquet is not None
     form = None if told.format == "auto" else told.format
     asked = FolderOptions(told.folder, form, told.settled_seconds, told.start == "latest", options)
-    return FolderConsumer(asked, Places(outputs.parquet.home / "files.db"), owning.gained, owning.lost)
+    return FolderConsumer(asked, Ledger(outputs.parquet.home / "files.db"), owning.gained, owning.lost)
 
 
 def first_partitions(found: Consumer, topics: Sequence[str]) -> list[Partition]:

@@ -23,15 +23,15 @@ from whowas.kafka_topics import describe
 from whowas.metrics import Histogram
 from whowas.settings import StreamConfig
 from whowas.streaming import wiring
-from whowas.streaming.backlog import Held
-from whowas.streaming.claims import Claiming
+from whowas.streaming.backlog import Backlog
+from whowas.streaming.claims import Claims
 from whowas.streaming.delivery import Delivery
-from whowas.streaming.history_follower import Knowledge, replica_of
-from whowas.streaming.parsing import Parsing
-from whowas.streaming.partition_queue import Chunk, Lane
-from whowas.streaming.retries import Troubles
+from whowas.streaming.history_follower import HistoryFollower, replica_of
+from whowas.streaming.parsing import RecordParser
+from whowas.streaming.partition_queue import Chunk, PartitionQueue
+from whowas.streaming.retries import Retries
 from whowas.streaming.revisions import changed
-from whowas.streaming.unrecognised import Unread
+from whowas.streaming.unrecognised import Unrecognised
 from whowas.streaming.vitals import Counts, LagVitals, StreamVitals
 
 POLL_SECONDS = 0.1
@@ -50,9 +50,9 @@ class Worker:
         self._stopping = threading.Event()
         self._reloading = threading.Event()
         self._ended = False
-        self._troubles = Troubles()
+        self._troubles = Retries()
         self._reload_trouble = ""
-        self._held = Held(config.naming.held_rows)
+        self._held = Backlog(config.naming.held_rows)
         self._lanes = self._held.lanes
         # A client may call from a thread of its own: a deque is appended to and taken from in one step.
         self._changes: deque[tuple[str, list[Partition]]] = deque()
@@ -61,16 +61,16 @@ class Worker:
         self._delivered_at = 0.0
         self._alive_at = time.monotonic()
         self._delivery_seconds = Histogram()
-        self._parsing = Parsing(config.input, config.naming.publication_seconds)
+        self._parsing = RecordParser(config.input, config.naming.publication_seconds)
         letters = config.dead_letters
-        self._unread = Unread(self._parsing, bool(letters.folder or letters.topic))
+        self._unread = Unrecognised(self._parsing, bool(letters.folder or letters.topic))
         self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
-        self._knowledge: Knowledge | None = None
+        self._knowledge: HistoryFollower | None = None
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""
         self._outputs = wiring.outputs(config)
         latest = config.input.folder is None and config.input.start == "latest"
-        self._claiming = Claiming(self._outputs, latest, self.counts.expired, self._topic_id)
+        self._claiming = Claims(self._outputs, latest, self.counts.expired, self._topic_id)
         self._consumer: Consumer | None = None
         self._files_seen, self._looked_at = wiring.versions(config), time.monotonic()
 
@@ -141,7 +141,7 @@ class Worker:
         """Refuse what cannot work, then wait for a broker for as long as it takes."""
         if not self._catch_up():
             return
-        self._knowledge = Knowledge(self._config.history, self._config.naming, self._replica)
+        self._knowledge = HistoryFollower(self._config.history, self._config.naming, self._replica)
         if self._outputs.parquet is not None:
             self._outputs.parquet.check()
         if self._outputs.letter_files is not None:
@@ -214,7 +214,7 @@ class Worker:
             for one in partitions:
                 self._forget(one)
                 if word == "gained":
-                    self._lanes[one] = Lane(one)
+                    self._lanes[one] = PartitionQueue(one)
 
     def _forget(self, partition: Partition) -> None:
         lane = self._lanes.pop(partition, None)
@@ -305,7 +305,7 @@ class Worker:
                 for (lane, chunk), flows in zip(several, named, strict=True):
                     self._named(lane, chunk, flows)
 
-    def _nameable(self) -> list[tuple[Lane, Chunk]]:
+    def _nameable(self) -> list[tuple[PartitionQueue, Chunk]]:
         found, rows = [], 0
         for lane in self._lanes.values():
             for chunk in lane.waiting if lane.claimed else ():
@@ -327,7 +327,7 @@ class Worker:
         assert self._knowledge is not None
         return not chunk.flows.num_rows or chunk.needed_us <= self._knowledge.watermark_us
 
-    def _named(self, lane: Lane, chunk: Chunk, named: Any) -> None:
+    def _named(self, lane: PartitionQueue, chunk: Chunk, named: Any) -> None:
         """Take over names. A chunk leaves the queue only when it has been sent where it is sent at once."""
         before = self._provisional.get(id(chunk))
         if self._config.naming.wait != "provisional":

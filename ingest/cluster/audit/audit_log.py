@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.cluster.audit.coverage import Looking
+from ingest.cluster.audit.coverage import LogCoverage
 from ingest.cluster.audit.envelopes import AuditEvent, Reference
 from ingest.cluster.audit.external_sort import Runs
 from ingest.cluster.audit.object_state import BRIEF, Key, Write, version_of
@@ -58,7 +58,7 @@ class AuditLog:
         self.place: tuple[str, int] = ("", 0)
         self.statuses = self.hidden = self.events = 0
         self._runs: Runs[Write] = Runs(Write)
-        self._looking = Looking()
+        self._looking = LogCoverage()
 
     def take(self, event: AuditEvent, path: str, offset: int) -> None:
         """Keep an event for later if it is a write that happened. Raises: msgspec.DecodeError for a broken body."""

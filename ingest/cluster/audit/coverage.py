@@ -11,7 +11,7 @@ Span = tuple[int, int]
 
 
 @dataclass
-class Looking:
+class LogCoverage:
     """First and last event of each file, of whatever kind. Files that share events are one log, copied."""
 
     files: dict[str, int] = field(default_factory=dict)

@@ -46,7 +46,7 @@ class Write(Struct, array_like=True):
 
 
 @dataclass(slots=True)
-class Known:
+class LoggedObject:
     """An object as far as the log has told. whole: all of it is known. addressed: whether a pod has an address is."""
 
     thing: Thing
@@ -108,7 +108,7 @@ def says_address(patch: Any) -> bool:
     return isinstance(status, dict) and ("podIP" in status or "podIPs" in status)
 
 
-def updated(one: Known, asked: Thing, subresource: str) -> Thing:
+def updated(one: LoggedObject, asked: Thing, subresource: str) -> Thing:
     """What an update makes: of the status only, or of all but the status, which the apiserver keeps."""
     if not one.whole:
         return asked
@@ -121,7 +121,7 @@ def updated(one: Known, asked: Thing, subresource: str) -> Thing:
     return made
 
 
-def mark_deleted(one: Known, write: Write, options: Thing) -> None:
+def mark_deleted(one: LoggedObject, write: Write, options: Thing) -> None:
     """Write into the object what the apiserver does at a delete. Source: registry/core/pod/strategy.go."""
     meta = one.meta()
     policy = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(str(options.get("propagationPolicy")))

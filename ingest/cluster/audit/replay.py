@@ -14,7 +14,7 @@ import msgspec
 from ingest.cluster.audit.object_state import (
     SECOND,
     Key,
-    Known,
+    LoggedObject,
     Write,
     answered,
     loaded,
@@ -39,7 +39,7 @@ class Replay:
 
     annotations: frozenset[str] = frozenset()
     cluster: str | None = None
-    known: dict[Key, Known] = field(default_factory=dict)
+    known: dict[Key, LoggedObject] = field(default_factory=dict)
     unresolved: int = 0
     unnamed: int = 0
     unfit: int = 0
@@ -85,13 +85,13 @@ class Replay:
             return
         if not answer and write.kind == "Pod":
             body.pop("status", None)
-        one = self._begin(write, Known(body | brief, whole=True))
+        one = self._begin(write, LoggedObject(body | brief, whole=True))
         if write.kind == "Pod":
             meta = one.meta()
             meta["creationTimestamp"] = meta.get("creationTimestamp") or rfc3339(write.asked_us // SECOND * SECOND)
         yield from self._tell(one, write, "ADDED")
 
-    def _begin(self, write: Write, one: Known) -> Known:
+    def _begin(self, write: Write, one: LoggedObject) -> LoggedObject:
         """Keep a new object in the place of one of the same name."""
         self._forget(write.key())
         self.known[write.key()] = one
@@ -101,11 +101,11 @@ class Replay:
         old = self.known.pop(key, None)
         self.unresolved += len(old.aside) if old else 0
 
-    def _of(self, write: Write, uid: str) -> Known:
+    def _of(self, write: Write, uid: str) -> LoggedObject:
         """Return what is known under this name; nothing when the UID says that it is another object by now."""
         one = self.known.get(write.key())
         if one is None or (uid and one.uid and one.uid != uid):
-            one = self._begin(write, Known({}))
+            one = self._begin(write, LoggedObject({}))
         return one
 
     def _change(self, write: Write) -> Iterator[Observation]:
@@ -165,9 +165,9 @@ class Replay:
             mark_deleted(one, write, options)
             over = one.gone(write.kind)
         else:
-            one = self.known.get(write.key(), Known({}))
+            one = self.known.get(write.key(), LoggedObject({}))
             if one.uid and one.uid != uid_of(answer):
-                one = Known({})  # a later object has taken the name
+                one = LoggedObject({})  # a later object has taken the name
             one.thing, one.whole = answer, True
             over = one.gone(write.kind) or not one.meta().get("deletionTimestamp")
         yield from self._tell(one, write, "DELETED" if over else "MODIFIED")
@@ -192,7 +192,7 @@ class Replay:
             if selects(write.uri, one.thing):
                 yield from self._delete(msgspec.structs.replace(write, namespace=space, name=name), None)
 
-    def _tell(self, one: Known, write: Write, verb: str) -> Iterator[Observation]:
+    def _tell(self, one: LoggedObject, write: Write, verb: str) -> Iterator[Observation]:
         """Yield the object as it is now, once its UID is known; all that was kept aside for it comes first."""
         meta = one.meta()
         meta["name"], meta["namespace"] = write.name, write.namespace
@@ -214,7 +214,7 @@ class Replay:
         if verb == "DELETED" and self.known.get(write.key()) is one:
             self._forget(write.key())
 
-    def _object(self, one: Known, write: Write) -> KubeObject | None:
+    def _object(self, one: LoggedObject, write: Write) -> KubeObject | None:
         """Return what is read of the object; None where a field is of a type that no apiserver sends."""
         one.thing["kind"] = write.kind
         try:
@@ -223,7 +223,7 @@ class Replay:
             self.unfit += 1
             return None
 
-    def _hide(self, one: Known, write: Write) -> None:
+    def _hide(self, one: LoggedObject, write: Write) -> None:
         """What a kubelet said of a pod was not logged: from here on nobody knows what holds of it."""
         if write.kind == "Pod" and write.subresource == "status":
             one.whole = one.addressed = False

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ingest.cluster.watch.api_client import Connection, connect
 from ingest.cluster.watch.node_leases import LeaseStream
 from ingest.cluster.watch.rbac import Right, missing_rights, rights
-from ingest.cluster.watch.reflector import KindStream, Put
+from ingest.cluster.watch.reflector import Put, Reflector
 from ingest.cluster.watch.resources import LEASES, RESOURCES, Resource
 from ingest.cluster.watch.watch_state import StreamState, WatchOptions
 
@@ -45,8 +45,8 @@ class ClusterWatch:
         *,
         options: WatchOptions = WatchOptions(),  # noqa: B008 - frozen
     ) -> None:
-        self._streams: list[KindStream] = [
-            KindStream(one, connection, cluster, resume.get(one.kind), put, options) for one in RESOURCES
+        self._streams: list[Reflector] = [
+            Reflector(one, connection, cluster, resume.get(one.kind), put, options) for one in RESOURCES
         ]
         if options.clocks:
             self._streams.append(LeaseStream(LEASES, connection, cluster, put, options))

@@ -27,7 +27,7 @@ class Expired(Exception):
     """What happened since our version can no longer be had: list anew."""
 
 
-class Upstream:
+class ListWatch:
     """Asks for one resource, by a client of its own.
 
     Args: report: counts what was odd. Every method that asks raises Refused, Unreachable, Unreadable, Stopped, and

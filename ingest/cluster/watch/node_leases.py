@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.cluster.watch.api_client import Connection
-from ingest.cluster.watch.reflector import KindStream, Put
+from ingest.cluster.watch.reflector import Put, Reflector
 from ingest.cluster.watch.resources import Resource
 from ingest.cluster.watch.watch_state import WatchOptions
 from whowas.observation import KubeObject, Meta, Observation, Spec, time_us
@@ -12,7 +12,7 @@ from whowas.observation import KubeObject, Meta, Observation, Spec, time_us
 TELLING_US = 5_000
 
 
-class LeaseStream(KindStream):
+class LeaseStream(Reflector):
     """Turns Leases into CLOCK. A Lease is renewed every 10 s: of each window only renewals that came faster count.
 
     The delay between renewTime and receipt bounds the node's clock from one side; the least delay bounds it best.

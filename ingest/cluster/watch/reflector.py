@@ -10,7 +10,7 @@ from ingest.cluster.evidence.lines import EvidenceReport, allowed
 from ingest.cluster.watch.api_client import Connection
 from ingest.cluster.watch.api_errors import Refused, Unreachable, Unreadable
 from ingest.cluster.watch.event_decoder import read_event
-from ingest.cluster.watch.list_watch import Expired, Stopped, Upstream
+from ingest.cluster.watch.list_watch import Expired, ListWatch, Stopped
 from ingest.cluster.watch.resources import Resource
 from ingest.cluster.watch.watch_state import StreamState, WallClock, WatchOptions
 from whowas.backoff import Backoff
@@ -26,7 +26,7 @@ LATE_LEAST_US = 5_000_000
 Put = Callable[[list[Observation]], None]
 
 
-class KindStream:
+class Reflector:
     """Follows one kind; run() is the body of its thread.
 
     Args: resume: (resourceVersion, received_us of the last word) of an earlier run, or None.
@@ -47,7 +47,7 @@ class KindStream:
         self._cluster, self._put, self._options = cluster, put, options
         self._source = connection.server + resource.path
         self._report = EvidenceReport(refused=self.state.refused)
-        self._upstream = Upstream(resource, connection, options, self._report)
+        self._upstream = ListWatch(resource, connection, options, self._report)
         self._clock = WallClock()
         self._backoff = Backoff(*options.backoff_seconds)
         self._word_us = resume[1] if resume else None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Plan, Texts, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import named_by
@@ -88,7 +88,7 @@ class AwsReader:
 
     def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
         fields = read_columns(values, " ", self._names)
-        draft = Draft(len(values), self._options)
+        draft = FlowBuilder(len(values), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         self._ends(draft, fields)
@@ -112,7 +112,7 @@ class AwsReader:
         return draft.finish(self.format, ids, received_us)
 
     @staticmethod
-    def _ends(draft: Draft, fields: Fields) -> None:
+    def _ends(draft: FlowBuilder, fields: Fields) -> None:
         """pkt-* are of the packet; srcaddr and dstaddr may be those of an interface on the way."""
         for side in ("src", "dst"):
             packet, interface = fields.addresses(f"pkt-{side}addr"), fields.addresses(f"{side}addr")
@@ -147,7 +147,7 @@ class GcpReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         fields = read_json(Values.of(values), self._plan)
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         draft.take_addresses("src", fields.addresses("src_ip"), needed=True)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from ingest.records.fields import NO_JSON, NO_OBJECT, Fields, Texts
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import named_by
@@ -124,7 +124,7 @@ class AzureReader:
 
     def _form(self, form: tuple[str, ...], told: _Tuples, ids: Ids, received_us: Words | None) -> Parsed:
         fields = read_columns(Values.of(told.texts), ",", form)
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         draft.value_rows = np.array(told.rows, dtype=np.int64)
         draft.parts = np.array(told.parts, dtype=np.int64)
@@ -140,7 +140,7 @@ class AzureReader:
         return draft.finish(self.format, ids, received_us)
 
     @staticmethod
-    def _counts(draft: Draft, fields: Fields) -> None:
+    def _counts(draft: FlowBuilder, fields: Fields) -> None:
         """Only a flow that goes on or ends has counts; one that begins or is denied has none, whatever is written."""
         state = fields.texts("state").mapped(lambda word: int(word in ("C", "E")), absent=0)
         for name in COUNTS:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import DAY_US, NEVER, Draft
+from ingest.records.flow_builder import DAY_US, NEVER, FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import icmp_words, observers
@@ -44,7 +44,7 @@ def kind_of(word: str) -> int:
     return IPFIX if word == "IPFIX" else NETFLOW if word.startswith("NETFLOW") else NONE
 
 
-def fill_times(draft: Draft, kinds: Words) -> None:
+def fill_times(draft: FlowBuilder, kinds: Words) -> None:
     """Say what the times are. Both at one whole second (or none): they are of the export, not of packets."""
     whole = (draft.start == draft.end) & (draft.start % 1_000_000 == 0)
     basis = np.full(draft.size, TIME_BASES.index("packet"), dtype=np.int64)
@@ -60,7 +60,7 @@ def fill_times(draft: Draft, kinds: Words) -> None:
     draft.choose("time_basis", basis, TIME_BASES)
 
 
-def fill_kind(draft: Draft, kinds: Words) -> None:
+def fill_kind(draft: FlowBuilder, kinds: Words) -> None:
     """sFlow counts frames, NetFlow and IPFIX what IP says."""
     layers = np.where(kinds == SFLOW, COUNTER_LAYERS.index("L2"), COUNTER_LAYERS.index("L3"))
     draft.choose("counter_layer", np.where(kinds == NONE, NONE, layers), COUNTER_LAYERS)
@@ -68,7 +68,7 @@ def fill_kind(draft: Draft, kinds: Words) -> None:
     draft.same("initiator_basis", "sender")
 
 
-def _common(draft: Draft, fields: Fields) -> Words:
+def _common(draft: FlowBuilder, fields: Fields) -> Words:
     """What both versions say alike. Returns: the kind of each record's exporter."""
     draft.take_reasons(fields)
     draft.take_addresses("src", fields.addresses("src_addr"), needed=True)
@@ -113,7 +113,7 @@ class Goflow2Reader:
         """See RecordReader."""
         packed = Values.of(values)
         fields = read_json(packed, self._plan)
-        draft = Draft(len(packed), self._options)
+        draft = FlowBuilder(len(packed), self._options)
         kinds = _common(draft, fields)
         for name, field in (("start", "time_flow_start_ns"), ("end", "time_flow_end_ns")):
             draft.take_time(name, nanoseconds(fields, field))
@@ -152,7 +152,7 @@ class Goflow1Reader:
         """See RecordReader."""
         packed = Values.of(values)
         fields = read_json(packed, self._plan)
-        draft = Draft(len(packed), self._options)
+        draft = FlowBuilder(len(packed), self._options)
         kinds = _common(draft, fields)
         for name, field in (("start", "time_flow_start"), ("end", "time_flow_end"), ("received", "time_received")):
             draft.take_time(name, fields.numbers(field, 6))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import FLAGS, either, icmp_words, named_by
@@ -63,7 +63,7 @@ class HubbleReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader. Events without an IP packet are passed over."""
         fields = read_json(Values.of(values), self._plan)
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         draft.take_addresses("src", fields.addresses("src"), needed=True)
@@ -77,7 +77,7 @@ class HubbleReader:
         draft.texts["observer"] = named_by(nodes, self._options)
         return draft.finish(self.format, ids, received_us)
 
-    def _ports(self, draft: Draft, fields: Fields) -> None:
+    def _ports(self, draft: FlowBuilder, fields: Fields) -> None:
         """The protocol is the key under l4 that is there."""
         ports = [Numbers(np.zeros(draft.size, np.int64), np.ones(draft.size, np.uint8)) for _ in range(2)]
         for word, number in PORTED.items():
@@ -96,7 +96,7 @@ class HubbleReader:
             kinds = either(here, told[0], kinds[0]), either(here, told[1], kinds[1])
         draft.icmp = icmp_words(*kinds)
 
-    def _packet(self, draft: Draft, fields: Fields) -> None:
+    def _packet(self, draft: FlowBuilder, fields: Fields) -> None:
         draft.take_time("start", fields.timestamps("flow"))
         draft.macs = {side: fields.macs(f"{side}_mac") for side in ("src", "dst")}
         flags = fields.texts("flags").mapped(flag_bits)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import FLAGS, flag_bits, icmp_words, named_by
@@ -75,7 +75,7 @@ class NetObservReader:
         """See RecordReader."""
         packed = Values.of(values)
         fields = read_json(packed, self._plan)
-        draft = Draft(len(packed), self._options)
+        draft = FlowBuilder(len(packed), self._options)
         draft.take_reasons(fields)
         self._ends(draft, fields)
         self._counts(draft, fields)
@@ -84,7 +84,7 @@ class NetObservReader:
         draft.pass_over(kinds == 1, "conversation_record")
         return draft.finish(self.format, ids, received_us)
 
-    def _ends(self, draft: Draft, fields: Fields) -> None:
+    def _ends(self, draft: FlowBuilder, fields: Fields) -> None:
         draft.take_addresses("src", fields.addresses("SrcAddr"), needed=True)
         draft.take_addresses("dst", fields.addresses("DstAddr"), needed=True)
         draft.take_addresses("src_nat", fields.addresses("XlatSrcAddr"))
@@ -96,7 +96,7 @@ class NetObservReader:
         draft.macs = {"src": fields.macs("SrcMac"), "dst": fields.macs("DstMac")}
         draft.icmp = icmp_words(fields.numbers("IcmpType"), fields.numbers("IcmpCode"))
 
-    def _counts(self, draft: Draft, fields: Fields) -> None:
+    def _counts(self, draft: FlowBuilder, fields: Fields) -> None:
         draft.take_time("start", fields.numbers("TimeFlowStartMs", 3))
         draft.take_time("end", fields.numbers("TimeFlowEndMs", 3))
         draft.take_time("received", fields.numbers("TimeReceived", 6))
@@ -116,7 +116,7 @@ class NetObservReader:
         draft.texts["dns_name"] = fields.texts("DnsName").spelt(lambda word: word or None)
 
 
-def fill_netobserv(draft: Draft) -> None:
+def fill_netobserv(draft: FlowBuilder) -> None:
     """What holds for every record of the agent: it counts frames, each direction by itself."""
     draft.same("time_basis", "packet")
     draft.same("counter_layer", "L2")

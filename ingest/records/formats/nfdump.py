@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, Texts, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.pmacct import _chosen, _told, moment
 from ingest.records.formats.sample import Sample
@@ -46,7 +46,7 @@ def letter_bits(word: str) -> int:
     return sum({LETTERS[one] for one in word if one in LETTERS}) if set(word) <= {*LETTERS, "."} else NONE
 
 
-def _common(draft: Draft, fields: Fields, timezone: str | None) -> None:
+def _common(draft: FlowBuilder, fields: Fields, timezone: str | None) -> None:
     """What JSON and CSV have by one name."""
     draft.protocol = fields.texts("proto").mapped(protocol_number)
     draft.take_count("packets_out", fields.numbers("in_packets"))
@@ -95,7 +95,7 @@ class NfdumpJsonReader:
         fields = read_json(packed, self._plans[False])
         if fields.has("t_first").any():
             fields = read_json(packed, self._plans[True])
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         for side in ("src", "dst"):
@@ -115,7 +115,7 @@ class NfdumpJsonReader:
         return draft.finish(self.format, ids, received_us)
 
 
-def _received(draft: Draft, fields: Fields, timezone: str | None) -> None:
+def _received(draft: FlowBuilder, fields: Fields, timezone: str | None) -> None:
     found = moment(fields, "received", timezone)
     draft.take_time("received", Numbers(found.values, np.where(found.good, GOOD, NOTHING).astype(np.uint8)))
 
@@ -175,7 +175,7 @@ class NfdumpCsvReader:
 
     def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
         fields = read_columns(values, ",", self._names or [""])
-        draft = Draft(len(values), self._options)
+        draft = FlowBuilder(len(values), self._options)
         if self._summing:
             draft.pass_over(np.ones(len(values), dtype=np.bool_), "summary")
         elif not self._names:

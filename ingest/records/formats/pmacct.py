@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import either, flag_bits, named_by
@@ -81,7 +81,7 @@ class PmacctReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         fields = read_json(Values.of(values), self._plan)
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         self._ends(draft, fields)
@@ -95,7 +95,7 @@ class PmacctReader:
         draft.texts["observer"] = named_by(observer, self._options)
         return draft.finish(self.format, ids, received_us)
 
-    def _ends(self, draft: Draft, fields: Fields) -> None:
+    def _ends(self, draft: FlowBuilder, fields: Fields) -> None:
         """Where it looked into a tunnel, tunnel_* are the inner ends."""
         inner = {side: _told(fields.addresses(f"tunnel_ip_{side}")) for side in ("src", "dst")}
         opened = (inner["src"].state == GOOD) & (inner["dst"].state == GOOD)
@@ -120,7 +120,7 @@ class PmacctReader:
         macs = {side: fields.macs(f"mac_{side}") for side in ("src", "dst")}
         draft.macs = {side: np.where(found > 0, found, NONE) for side, found in macs.items()}
 
-    def _counts(self, draft: Draft, fields: Fields) -> None:
+    def _counts(self, draft: FlowBuilder, fields: Fields) -> None:
         draft.take_count("bytes_out", fields.numbers("bytes"))
         draft.take_count("packets_out", fields.numbers("packets"))
         draft.take_count("sampling_rate", fields.numbers("sampling_rate"))
@@ -131,7 +131,7 @@ class PmacctReader:
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")
 
-    def _times(self, draft: Draft, fields: Fields) -> None:
+    def _times(self, draft: FlowBuilder, fields: Fields) -> None:
         """The flow's own times; else those between which pmacct counted."""
         zone = self._options.timezone
         basis = np.full(draft.size, NONE, dtype=np.int64)

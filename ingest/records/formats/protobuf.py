@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.records.fields import Addresses, Numbers, Texts
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times
 from ingest.records.formats.netobserv import fill_netobserv, plain_flags
@@ -72,8 +72,8 @@ class _ProtobufReader:
         self._options = options
         self._plan = MessagePlan(fields)
 
-    def _draft(self, told: Messages) -> Draft:
-        draft = Draft(len(told), self._options)
+    def _draft(self, told: Messages) -> FlowBuilder:
+        draft = FlowBuilder(len(told), self._options)
         draft.refuse(~told.whole, "not_protobuf")
         draft.take_ports(told.numbers("src_port"), told.numbers("dst_port"))
         draft.take_count("bytes_out", told.numbers("bytes"))
@@ -129,7 +129,7 @@ class Goflow2ProtobufReader(_ProtobufReader):
         broken = [Refusal(row, "empty" if not len(packed[row]) else "cut_short") for row in framed.broken]
         return replace(found, refused=[*found.refused, *broken])
 
-    def _times(self, draft: Draft, told: Messages) -> None:
+    def _times(self, draft: FlowBuilder, told: Messages) -> None:
         kinds = KINDS[np.clip(told.numbers("type").values, 0, 5)]
         fill_kind(draft, kinds)
         for name, field in (("start", "time_flow_start_ns"), ("end", "time_flow_end_ns")):

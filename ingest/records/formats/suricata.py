@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Plan, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import either, icmp_words, named_by
@@ -72,7 +72,7 @@ class SuricataReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         fields = read_json(Values.of(values), self._plan)
-        draft = Draft(len(fields), self._options)
+        draft = FlowBuilder(len(fields), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
         kinds = fields.texts("event_type").mapped(lambda word: {"flow": 1, "netflow": 2}.get(word, 0), absent=0)
@@ -83,7 +83,7 @@ class SuricataReader:
         draft.texts["observer"] = named_by(observer, self._options)
         return draft.finish(self.format, ids, received_us)
 
-    def _ends(self, draft: Draft, fields: Fields) -> None:
+    def _ends(self, draft: FlowBuilder, fields: Fields) -> None:
         draft.take_addresses("src", fields.addresses("src_ip"), needed=True)
         draft.take_addresses("dst", fields.addresses("dest_ip"), needed=True)
         draft.take_ports(fields.numbers("src_port"), fields.numbers("dest_port"))
@@ -96,7 +96,7 @@ class SuricataReader:
         if len(fields) and fields.has("community_id").all():
             draft.texts["community_id"] = fields.texts("community_id")
 
-    def _counts(self, draft: Draft, fields: Fields, both: Flags) -> None:
+    def _counts(self, draft: FlowBuilder, fields: Fields, both: Flags) -> None:
         """Columns of a flow, or of one direction of it."""
         for name, flow, netflow in (("packets_out", "pkts_toserver", "pkts"), ("bytes_out", "bytes_toserver", "bytes")):
             found = either(both, fields.numbers(f"flow.{flow}"), fields.numbers(f"netflow.{netflow}"))

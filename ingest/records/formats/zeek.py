@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import Draft
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import icmp_words
@@ -30,9 +30,9 @@ ENDS = {"SF": "fin", "RSTO": "rst", "RSTR": "rst", "RSTOS0": "rst", "RSTRH": "rs
 HASH = ord("#")
 
 
-def filled(fields: Fields, ids: Ids, options: RecordOptions) -> Draft:
+def filled(fields: Fields, ids: Ids, options: RecordOptions) -> FlowBuilder:
     """Draft of conn.log's fields."""
-    draft = Draft(len(fields), options)
+    draft = FlowBuilder(len(fields), options)
     draft.take_reasons(fields)
     draft.take_addresses("src", fields.addresses("id.orig_h"), needed=True)
     draft.take_addresses("dst", fields.addresses("id.resp_h"), needed=True)
@@ -56,7 +56,7 @@ def filled(fields: Fields, ids: Ids, options: RecordOptions) -> Draft:
     return draft
 
 
-def _protocol(draft: Draft, fields: Fields) -> Words:
+def _protocol(draft: FlowBuilder, fields: Fields) -> Words:
     """ip_proto where it is told; else the word, `icmp` being that of the addresses' family."""
     told = fields.texts("proto").mapped(protocol_number)
     told[(told == 1) & (draft.addresses["src"].families == 6)] = 58
@@ -64,7 +64,7 @@ def _protocol(draft: Draft, fields: Fields) -> Words:
     return np.where(number.good, number.values, told)
 
 
-def _times(draft: Draft, fields: Fields) -> None:
+def _times(draft: FlowBuilder, fields: Fields) -> None:
     start = fields.numbers("ts", 6)
     if start.bad.any():
         spelt = fields.timestamps("ts")
@@ -77,7 +77,7 @@ def _times(draft: Draft, fields: Fields) -> None:
     draft.same("time_basis", "packet")
 
 
-def _counts(draft: Draft, fields: Fields) -> None:
+def _counts(draft: FlowBuilder, fields: Fields) -> None:
     """Bytes of IP where they are told, of payload else."""
     draft.take_count("packets_out", fields.numbers("orig_pkts"))
     draft.take_count("packets_in", fields.numbers("resp_pkts"))
@@ -161,7 +161,7 @@ class ZeekReader:
 
     def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
         if not self._names:
-            draft = Draft(len(values), self._options)
+            draft = FlowBuilder(len(values), self._options)
             draft.refuse(all_of(np.arange(len(values)), len(values)), "no_header")
             return draft.finish(self.format, ids, received_us)
         fields = read_columns(values, self._separator, self._names)

@@ -56,7 +56,7 @@ def test_the_commands_are_those_of_whowas() -> None:
     """The timeline is asked of the command line itself; the query runs on a table of these columns."""
     from whowas.cli import group as cli
 
-    told = remediation.advise(finding(), remediation.Places("my history.db", "named flows/"))
+    told = remediation.advise(finding(), remediation.DataLocations("my history.db", "named flows/"))
     who, query = (words(command) for command in told.look)
     assert who == ["whowas", "who", "10.244.1.12", "--at", "2026-11-20T10:15:00.000000Z", "--history", "my history.db"]
     for command in (who, query):

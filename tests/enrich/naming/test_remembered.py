@@ -18,8 +18,8 @@ from enrich import History, Namer
 from enrich.history.stored import StoredHistory
 from enrich.naming import name_columns
 from enrich.naming.dictionary_columns import Pointers, Remembered
-from enrich.naming.interning import Numbered
-from enrich.naming.networks import Outside, Ranges, load_networks
+from enrich.naming.interning import Interner
+from enrich.naming.networks import OutsideAddresses, Ranges, load_networks
 from enrich.store.evidence_store import EvidenceStore
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.schema import named_schema, plain
@@ -66,7 +66,7 @@ def test_batches_before_change_no_name_of_a_batch() -> None:
 def test_what_overflows_its_bound_is_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
     known = churn(300).history()
     monkeypatch.setattr(name_columns, "ANSWERS_CACHED", 3)
-    monkeypatch.setattr(Outside, "CACHED", 2)
+    monkeypatch.setattr(OutsideAddresses, "CACHED", 2)
     namer = Namer(known)
     for seed in range(6):
         assert rows(namer, seed) == rows(Namer(known), seed)
@@ -134,7 +134,7 @@ def test_named_flows_are_as_their_schema_says() -> None:
 
 @given(st.lists(st.lists(st.tuples(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1)), max_size=40), max_size=8))
 def test_numbers_are_those_of_a_dictionary(batches: list[list[tuple[int, int]]]) -> None:
-    numbered, known = Numbered(), dict[tuple[int, int], int]()
+    numbered, known = Interner(), dict[tuple[int, int], int]()
     for asked in batches:
         high, low = (np.array([one[side] for one in asked], dtype=np.int64) for side in (0, 1))
         assert numbered.find(high, low).tolist() == [known.get(one, -1) for one in asked]
@@ -145,7 +145,7 @@ def test_numbers_are_those_of_a_dictionary(batches: list[list[tuple[int, int]]])
 
 
 def test_many_keys_are_found_after_the_table_has_grown() -> None:
-    numbered, random_ = Numbered(), np.random.default_rng(1)
+    numbered, random_ = Interner(), np.random.default_rng(1)
     keys = np.unique(random_.integers(-(2**62), 2**62, 30_000))
     for part in np.array_split(keys, 40):
         numbered.add(part, -part)

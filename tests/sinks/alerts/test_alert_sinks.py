@@ -19,7 +19,7 @@ from detect.views import alertmanager
 from sinks.alerts import http_delivery
 from sinks.alerts.alertmanager import Alertmanager
 from sinks.alerts.dead_letters import RefusedAlerts
-from sinks.alerts.http_client import Place, Secret
+from sinks.alerts.http_client import Secret, Target
 from sinks.alerts.jsonl import FindingsJsonl
 from sinks.alerts.kafka import AlertTopics
 from sinks.alerts.webhook import Webhook
@@ -62,7 +62,7 @@ def _webhook(tmp_path: Path, _: Any, together: int = 1) -> Iterator[Rig]:
     rig = Rig()
     servers = [Receiver().__enter__()]
     port = servers[0].port
-    place = Place(Secret(servers[0].url), seconds=5)
+    place = Target(Secret(servers[0].url), seconds=5)
     rig.sink = Webhook(place, RefusedAlerts(tmp_path / "refused.jsonl"), together)
     rig.keys = lambda: [one["uid"] for server in servers for one in server.objects()]
     rig.fail = lambda: servers[-1].stop()  # noqa: PLW0108 - the last one then
@@ -98,7 +98,7 @@ def _alertmanager(tmp_path: Path, request: Any) -> Iterator[Rig]:
 
     rig, real = Paging(), request.getfixturevalue("real_alertmanager")
     assert isinstance(real, RealAlertmanager)
-    rig.sink = Alertmanager(Place(Secret(real.url)), RefusedAlerts(tmp_path / "refused.jsonl"))
+    rig.sink = Alertmanager(Target(Secret(real.url)), RefusedAlerts(tmp_path / "refused.jsonl"))
     # It forgets what it had when it is killed.
     before: list[str] = []
     rig.keys = lambda: before + [one["annotations"]["finding"] for one in real.alerts()]

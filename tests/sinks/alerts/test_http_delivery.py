@@ -19,7 +19,7 @@ from detect.views import alertmanager
 from sinks.alerts import http_delivery
 from sinks.alerts.alertmanager import Alertmanager
 from sinks.alerts.dead_letters import RefusedAlerts
-from sinks.alerts.http_client import Place, Secret
+from sinks.alerts.http_client import Secret, Target
 from sinks.alerts.webhook import Webhook
 from whowas.errors import ConfigError, OutputError
 from whowas.stages import Alert
@@ -32,7 +32,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hook(tmp_path: Path, url: str, together: int = 1, **said: Any) -> Webhook:
-    made = Webhook(Place(Secret(url), **{"seconds": 2.0, **said}), RefusedAlerts(tmp_path / "refused.jsonl"), together)
+    made = Webhook(Target(Secret(url), **{"seconds": 2.0, **said}), RefusedAlerts(tmp_path / "refused.jsonl"), together)
     made.check()
     return made
 
@@ -172,7 +172,9 @@ def test_secrets_are_read_anew_and_never_told(tmp_path: Path, monkeypatch: pytes
     with Receiver() as server:
         monkeypatch.setenv("WHOWAS_TEST_URL", server.url + "/services/hunter2")
         server.acts.extend([Act(401), Act(0)])
-        place = Place(Secret(env="WHOWAS_TEST_URL"), {"Authorization": Secret(file=str(token)), "X": Secret("hunter2")})
+        place = Target(
+            Secret(env="WHOWAS_TEST_URL"), {"Authorization": Secret(file=str(token)), "X": Secret("hunter2")}
+        )
         sink = Webhook(place, RefusedAlerts(tmp_path / "refused.jsonl"))
         sink.send([alert("a")])
         assert sink.flush(0.001) is False
@@ -262,7 +264,7 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.
 def test_alertmanager_keeps_one_alert_a_group_and_moves_its_end(
     tmp_path: Path, real_alertmanager: RealAlertmanager
 ) -> None:
-    sink = Alertmanager(Place(Secret(real_alertmanager.url + "/")), RefusedAlerts(tmp_path / "r.jsonl"), 600.0)
+    sink = Alertmanager(Target(Secret(real_alertmanager.url + "/")), RefusedAlerts(tmp_path / "r.jsonl"), 600.0)
     sink.check()
     group = (("src_namespace", "shop"), ("src_workload", tmp_path.name), ("src_ip", "10.0.0.1"))
     ends = []
@@ -280,7 +282,7 @@ def test_alertmanager_keeps_one_alert_a_group_and_moves_its_end(
 
 
 def test_alertmanager_says_which_it_does_not_take(tmp_path: Path, real_alertmanager: RealAlertmanager) -> None:
-    sink = Alertmanager(Place(Secret(real_alertmanager.url)), RefusedAlerts(tmp_path / "refused.jsonl"))
+    sink = Alertmanager(Target(Secret(real_alertmanager.url)), RefusedAlerts(tmp_path / "refused.jsonl"))
     good, bad = (
         alertmanager.view(finding(uid=uid, group=(("src_workload", f"{tmp_path.name}-{uid}"),))) for uid in "gb"
     )

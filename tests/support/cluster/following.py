@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from ingest.cluster.watch.api_client import Connection, connect
-from ingest.cluster.watch.reflector import KindStream
+from ingest.cluster.watch.reflector import Reflector
 from ingest.cluster.watch.resources import RESOURCES, Resource
 from ingest.cluster.watch.watch_state import WatchOptions
 from whowas.observation import Observation
@@ -52,7 +52,7 @@ def connection_to(folder: Path, server: str) -> Connection:
 class Followed:
     """What came of a stream so far."""
 
-    stream: KindStream = field(init=False)
+    stream: Reflector = field(init=False)
     seen: list[Observation] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
@@ -85,7 +85,7 @@ def following(
     options: WatchOptions = QUICK,
 ) -> Iterator[Followed]:
     told = Followed()
-    told.stream = KindStream(resource, connection, "paris", resume, told.put, options)
+    told.stream = Reflector(resource, connection, "paris", resume, told.put, options)
     thread = threading.Thread(target=told.stream.run)
     thread.start()
     try:

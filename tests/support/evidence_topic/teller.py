@@ -13,7 +13,7 @@ from ingest.cluster.evidence.messages import to_messages
 from whowas.evidence_topic import Publisher, PublisherVitals, Replica, TopicSettings
 from whowas.observation import Observation
 from whowas.recorder.mailbox import Mailbox
-from whowas.recorder.writer import Outlet, Pace, Writer
+from whowas.recorder.writer import OutboxOutlet, Pace, Writer
 
 QUICK = Pace(within_seconds=0.02, idle_seconds=0.05, retry_seconds=0.1, maintain_every_seconds=0.2)
 
@@ -34,7 +34,7 @@ class Teller:
         self.cursors: dict[str, dict[str, Cursor]] = {}
         self.mailbox = Mailbox(8000)
         self.publisher = Publisher(str(path), settings, resend=resend)
-        self.writer = Writer(str(path), self.mailbox, QUICK, Outlet(to_messages, self.publisher.tend, most))
+        self.writer = Writer(str(path), self.mailbox, QUICK, OutboxOutlet(to_messages, self.publisher.tend, most))
 
     def __enter__(self) -> Teller:
         self.cursors = self.writer.start(["c"])

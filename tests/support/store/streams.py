@@ -14,7 +14,7 @@ from bench.churn.story import Setting, play
 from bench.churn.times import SECOND, START
 from enrich.history.history import ClusterHistory, History, derive
 from enrich.history.stored import StoredHistory
-from enrich.holds.pod_status import take_apart
+from enrich.holds.pod_status import read_status
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.addresses import MAPPED
 from whowas.observation import Endpoint, KubeObject, Meta, Observation, Target
@@ -44,7 +44,7 @@ def simulated(seed: int, name: str, seconds: int = 30) -> list[Observation]:
 
 def _ahead(one: Observation) -> bool:
     """A status that tells of what is to come proves that a clock is off, which a slice has no words for."""
-    return one.object.status is not None and take_apart(one.object, one.object.status, one).ahead > 0
+    return one.object.status is not None and read_status(one.object, one.object.status, one).ahead > 0
 
 
 def slice_of(uid: str, service: str, pods: Iterable[str], verb: str, when: int, cluster: str | None) -> Observation:

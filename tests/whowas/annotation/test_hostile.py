@@ -19,7 +19,7 @@ from enrich import History, NamingOptions
 from ingest.files import Input
 from whowas.annotation import delimited, ndjson
 from whowas.annotation.annotator import Choice
-from whowas.annotation.namer import Asker
+from whowas.annotation.namer import BatchNamer
 from whowas.annotation.run import Form, Run
 from whowas.annotation.times import Clock
 from whowas.errors import InputError
@@ -99,7 +99,7 @@ def test_a_line_without_end_is_handed_through_in_bounded_memory(
     monkeypatch.setattr(ndjson.Ndjson, "longest", 5000)
     long = b'{"a":"' + b"x" * 50_000 + b'","src_ip":"10.244.1.20"}'
     data = b"\n".join([GOOD, long, GOOD, b""])
-    run = Run(Asker(overlay, NamingOptions()), Choice(), Form(), Clock(), (out := []).append, lambda _: None)
+    run = Run(BatchNamer(overlay, NamingOptions()), Choice(), Form(), Clock(), (out := []).append, lambda _: None)
     held = []
 
     class Watched(Pieces):

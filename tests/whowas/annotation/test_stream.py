@@ -20,8 +20,8 @@ from enrich.history.stored import StoredHistory
 from enrich.store.evidence_store import EvidenceStore
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.annotation import namer
-from whowas.annotation.annotator import Beside, Tally
-from whowas.annotation.namer import Asker
+from whowas.annotation.annotator import Annotator, Tally
+from whowas.annotation.namer import BatchNamer
 from whowas.annotation.times import Clock
 from whowas.errors import StoreBusyError
 
@@ -96,8 +96,8 @@ def began(path: Path) -> None:
     write(path, story.bookmark(10))
 
 
-def ask(asker: Asker, seconds: float, ip: str = "10.244.1.9") -> str:
-    beside = Beside(asker, Clock(), Tally())
+def ask(asker: BatchNamer, seconds: float, ip: str = "10.244.1.9") -> str:
+    beside = Annotator(asker, Clock(), Tally())
     times, codes = beside.clock.read([us(seconds)])
     named = beside.name([[ip]], times, times, codes)
     assert named.answers is not None
@@ -109,7 +109,7 @@ def test_a_store_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(namer, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(namer, "SHARE", 1e9)
     began(tmp_path / "store")
-    asker = Asker(StoredHistory(tmp_path / "store"), NamingOptions())
+    asker = BatchNamer(StoredHistory(tmp_path / "store"), NamingOptions())
     assert ask(asker, 100) == "unknown"
     assert ask(asker, 100, "10.244.1.10") == "unknown"
     story = live_later("second", "10.244.1.10", 90)
@@ -134,7 +134,7 @@ def test_a_store_that_is_busy_keeps_its_answers(tmp_path: Path, monkeypatch: pyt
         raise StoreBusyError("somebody else writes")
 
     monkeypatch.setattr(stored, "refresh", busy)
-    asker = Asker(stored, NamingOptions())
+    asker = BatchNamer(stored, NamingOptions())
     assert ask(asker, 100) == "unknown"
     assert ask(asker, 5, "10.244.1.9") in ("likely first", "exact first")
 
@@ -161,11 +161,11 @@ def test_lines_wait_until_their_time_is_known_and_no_longer_than_told(tmp_path: 
                 write(tmp_path / "store", story.bookmark(140))
             return stored.refresh()
 
-    asker = Asker(Recorder(), NamingOptions(), wait_seconds=PATIENCE)  # type: ignore[arg-type]
+    asker = BatchNamer(Recorder(), NamingOptions(), wait_seconds=PATIENCE)  # type: ignore[arg-type]
     assert ask(asker, 100, "10.244.1.10") == "exact second"
     # At 110 the history had passed the line's time, but what happened then could still be unreported.
     assert len(looked) == 4
-    brief = Asker(StoredHistory(tmp_path / "store"), NamingOptions(), wait_seconds=0.5)
+    brief = BatchNamer(StoredHistory(tmp_path / "store"), NamingOptions(), wait_seconds=0.5)
     assert ask(brief, 5000, "10.244.1.10") == "unknown"
 
 

@@ -15,19 +15,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from whowas.errors import ConfigError
 from whowas.evidence_topic import PublisherVitals
 from whowas.metrics import METRICS, PAGE_TYPE, Histogram, exposition
-from whowas.recorder.vitals import StoreVitals, StreamVitals, Vitals
+from whowas.recorder.vitals import StoreVitals, Vitals, WatchVitals
 from whowas.serving import Page, Probe, Server, answer, parse_address
 
 NOW = 1_800_000_000_000_000
 SORT = ("prod", "Pod", "MODIFIED")
 
 
-def stream(kind: str = "Pod", **more: object) -> StreamVitals:
-    well = StreamVitals("prod", kind, "watching", NOW - 10**6, NOW - 400_000, objects=12)
+def stream(kind: str = "Pod", **more: object) -> WatchVitals:
+    well = WatchVitals("prod", kind, "watching", NOW - 10**6, NOW - 400_000, objects=12)
     return replace(well, **more)  # type: ignore[arg-type]
 
 
-def vitals(*streams: StreamVitals, store: StoreVitals | None = None) -> Vitals:
+def vitals(*streams: WatchVitals, store: StoreVitals | None = None) -> Vitals:
     return Vitals(
         NOW,
         streams or (stream(),),
@@ -59,7 +59,7 @@ def test_a_topic_that_is_not_filled_is_said() -> None:
         ([stream(state="stopped", last_error="KeyError: 'x'")], "KeyError"),
     ],
 )
-def test_what_is_not_well_is_said_in_words(streams: list[StreamVitals], word: str) -> None:
+def test_what_is_not_well_is_said_in_words(streams: list[WatchVitals], word: str) -> None:
     assert word in "\n".join(vitals(*streams).unready())
 
 

@@ -13,7 +13,7 @@ from support.http_receiver import Act, Receiver, until
 from detect.views import ecs, ocsf
 from sinks.alerts import http_delivery
 from sinks.alerts.dead_letters import RefusedAlerts
-from sinks.alerts.http_client import Place, Secret
+from sinks.alerts.http_client import Secret, Target
 from sinks.alerts.jsonl import FindingsJsonl
 from sinks.alerts.webhook import Webhook
 from whowas.errors import ConfigError
@@ -31,7 +31,7 @@ def test_a_webhook_that_is_down_holds_up_no_file_and_gets_the_newest_in_the_end(
     path = tmp_path / "findings.jsonl"
     with Receiver() as server:
         server.rest = Act(503)
-        hook = Webhook(Place(Secret(server.url)), RefusedAlerts(tmp_path / "refused.jsonl"), together=20)
+        hook = Webhook(Target(Secret(server.url)), RefusedAlerts(tmp_path / "refused.jsonl"), together=20)
         outlets = [Outlet("file", FindingsJsonl(path), ocsf.view), Outlet("hook", hook, ecs.view, least="high")]
         alerts = Alerts(outlets)
         alerts.check()

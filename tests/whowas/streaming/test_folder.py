@@ -19,7 +19,7 @@ from support.streaming.workers import Process, wait_until, write_config
 
 import whowas
 from ingest.folder.consumer import FolderConsumer, FolderOptions
-from ingest.folder.ledger import Places
+from ingest.folder.ledger import Ledger
 from whowas.errors import WhowasError
 from whowas.kafka import Partition
 
@@ -195,7 +195,7 @@ class Owner:
         self.gained: list[Partition] = []
         self.lost: list[Partition] = []
         told = FolderOptions(str(folder), settled_seconds=0.0, **options)
-        self.consumer = FolderConsumer(told, Places(ledger), self.gained.extend, self.lost.extend)
+        self.consumer = FolderConsumer(told, Ledger(ledger), self.gained.extend, self.lost.extend)
 
     def take(self, commit: bool = True) -> list[bytes]:
         """Everything that is there now."""
@@ -284,7 +284,7 @@ def test_a_sensor_that_opens_a_file_just_then_does_not_end_us(root: Path, tmp_pa
 def test_one_stream_a_ledger(tmp_path: Path, logs: Path) -> None:
     owner = Owner(logs, tmp_path / "files.db")
     with pytest.raises(WhowasError, match="another stream reads these files"):
-        Places(tmp_path / "files.db")
+        Ledger(tmp_path / "files.db")
     owner.consumer.close()
 
 

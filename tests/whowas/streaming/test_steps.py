@@ -18,11 +18,11 @@ from whowas.kafka import BrokerError, Partition, Piece
 from whowas.schema import named_schema, plain
 from whowas.settings import HistorySettings, Input, KafkaOutput, Naming
 from whowas.streaming.delivery import Delivery, Outputs
-from whowas.streaming.history_follower import Knowledge
+from whowas.streaming.history_follower import HistoryFollower
 from whowas.streaming.messages import ARROW_BYTES, messages
-from whowas.streaming.parsing import Parsing
-from whowas.streaming.partition_queue import Chunk, Lot, Named
-from whowas.streaming.retries import Troubles
+from whowas.streaming.parsing import RecordParser
+from whowas.streaming.partition_queue import Chunk, Named, PartitionBatch
+from whowas.streaming.retries import Retries
 from whowas.streaming.revisions import changed
 
 PART = Partition("flows", 0)
@@ -83,12 +83,12 @@ class Steps:
         self._step("close")
 
 
-def lot(first: int, last: int, letters: tuple[int, ...] = ()) -> Lot:
+def lot(first: int, last: int, letters: tuple[int, ...] = ()) -> PartitionBatch:
     flows = made_up.batch(100, seed=2).slice(first, last - first + 1)
     dead = [Letter(PART, offset, "no record", b"x") for offset in letters]
     offsets = np.arange(first, last + 1)
     chunk = Chunk(first, last, flows, offsets, dead, last - first + 1, 0, 0.0)
-    return Lot(PART, [Named(chunk, flows)])
+    return PartitionBatch(PART, [Named(chunk, flows)])
 
 
 def outputs(tmp_path: Path, steps: Steps, delivery: str = "at-least-once") -> Outputs:
@@ -146,7 +146,7 @@ def test_a_lost_partition_is_neither_sent_nor_committed(tmp_path: Path) -> None:
 
 
 def test_what_cannot_pass_is_no_trouble_to_wait_for() -> None:
-    troubles = Troubles()
+    troubles = Retries()
     with troubles.trying("output"):
         raise BrokerError("away")
     assert troubles.first() == ("output", "away")
@@ -187,8 +187,8 @@ def test_only_rows_whose_names_differ_are_news() -> None:
 
 
 def test_chunks_without_flows_are_named_too(history: Path) -> None:
-    known = Knowledge(HistorySettings(str(history)), Naming())
-    parts = Parsing(Input(topics=("t",), format="goflow2"), 30).parse(
+    known = HistoryFollower(HistorySettings(str(history)), Naming())
+    parts = RecordParser(Input(topics=("t",), format="goflow2"), 30).parse(
         [
             Piece(Partition("t", 0), [b"poison"], [7], [1]),
             Piece(Partition("t", 1), [record(1), b"poison", record(2)], [0, 1, 5], [1, 1, 1]),
@@ -207,8 +207,8 @@ def test_chunks_without_flows_are_named_too(history: Path) -> None:
 
 def test_a_record_has_one_id_whatever_comes_beside_it() -> None:
     pieces = [Piece(Partition("t", number), [record(number), record(9)], [3, 4], [1, 1]) for number in range(3)]
-    together = Parsing(Input(topics=("t",)), 30).parse(pieces)
+    together = RecordParser(Input(topics=("t",)), 30).parse(pieces)
     ids = [one for chunk in together for one in chunk.flows["flow_id"].to_pylist()]
-    alone = [Parsing(Input(topics=("t",)), 30).parse([one])[0].flows["flow_id"].to_pylist() for one in pieces]
+    alone = [RecordParser(Input(topics=("t",)), 30).parse([one])[0].flows["flow_id"].to_pylist() for one in pieces]
     assert ids == [one for several in alone for one in several]
     assert len(set(ids)) == 6

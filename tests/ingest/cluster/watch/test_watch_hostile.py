@@ -392,10 +392,10 @@ def test_what_put_raises_ends_the_stream_and_shows(tmp_path: Path) -> None:
         raise OSError("no space left")
 
     with Hostile(script) as server:
-        from ingest.cluster.watch.reflector import KindStream
+        from ingest.cluster.watch.reflector import Reflector
         from ingest.cluster.watch.resources import RESOURCES
 
-        one = KindStream(RESOURCES[0], connection_to(tmp_path, server.url), "paris", None, full, QUICK)
+        one = Reflector(RESOURCES[0], connection_to(tmp_path, server.url), "paris", None, full, QUICK)
         with pytest.raises(OSError, match="no space left"):
             one.run()
         assert one.state.state == "stopped"
