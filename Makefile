@@ -107,10 +107,10 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/python -m pytest -x
 
 soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a stream killed a hundred times, then an hour of kills on a real control plane (MINUTES=60)
-	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/churn
+	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/enrich/holds/test_churn.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/recorder/test_kills.py
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
-	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/chain
+	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 clean:  ## Remove what was made

@@ -1,6 +1,6 @@
 """How fast a watch takes in events and lists, beside the raw client on the same apiserver.
 
-Needs the control plane of tests/servers (`make servers`). Prints a JSON object for each size of pods.
+Needs the control plane of tests/support/servers (`make servers`). Prints a JSON object for each size of pods.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Flow logs to flows: bytes in, record batches of whowas.schema.flow_schema out. One module a format.
 
-scan_*.py are the kernels, fields.py makes columns of what they find, draft.py checks and builds the batch.
+kernels/ scans the bytes, fields.py makes columns of what it finds, flow_builder.py checks and builds the batch.
 """
 
 from ingest.records.files.source import RecordFiles, RecordSource, holds_records

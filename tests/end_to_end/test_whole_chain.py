@@ -136,7 +136,7 @@ def backtest(named: Path, out: Path) -> dict[str, Any]:
     return newest([json.loads(line) for line in out.read_text().splitlines()])
 
 
-# One client by default, since it takes minutes: tests/stream has both. A soak plays it with each.
+# One client by default, since it takes minutes: tests/whowas/streaming has both. A soak plays it with each.
 @pytest.fixture(scope="module", params=["kafka-python", "confluent"] if "WHOWAS_KILLS" in os.environ else ["confluent"])
 def chain(
     request: pytest.FixtureRequest, servers_built: None, broker: Broker, tmp_path_factory: pytest.TempPathFactory

@@ -5,7 +5,7 @@ For the lots of one delivery, each of which is a range of offsets of one partiti
 1. dead letters: on disk, or sent;
 2. Parquet: each lot's files are on disk and its mark replaced (sinks/flows/offset_ranges.py); what the mark
    covered already, because the group had not heard of it, is left out;
-3. rules: each lot is judged; what was counted and found is durable with how far it was judged (judging.py);
+3. rules: each lot is judged; what was counted and found is durable with how far it was judged (rules.py);
 4. Kafka, at least once: everything sent, dead letters too, is acknowledged by every replica in sync;
 5. Kafka, in transactions: flows and offsets are committed together; else
 6. offsets: committed to the consumer group.
