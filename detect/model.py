@@ -103,6 +103,10 @@ class RuleSet:
     rules: tuple[FlowRule, ...] = ()
     correlations: tuple[Correlation, ...] = ()
 
+    def infos(self) -> list[RuleInfo]:
+        """Return what is known of each rule and correlation."""
+        return [*(rule.info for rule in self.rules), *(correlation.info for correlation in self.correlations)]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -132,3 +136,5 @@ class Site:
 
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     path: str = ""
+    # Lists of the user's file that are not among those delivered: some rule must ask for them.
+    own: frozenset[str] = frozenset()

@@ -23,14 +23,15 @@ def load_site(path: str | None = None) -> Site:
     Returns: a Site whose values are text, numbers too; its path is the user's file.
     Raises: ConfigError naming the file, and the list or the line where TOML breaks.
     """
-    lists = dict(_read(DELIVERED)["lists"])
+    delivered = _read(DELIVERED)["lists"]
+    lists = dict(delivered)
     if path is None:
         return Site(lists, str(DELIVERED))
     told = _read(Path(path))
     lists |= told["lists"]
     for name, more in told["add"].items():
         lists[name] = tuple(dict.fromkeys((*lists.get(name, ()), *more)))
-    return Site(lists, path)
+    return Site(lists, path, frozenset({*told["lists"], *told["add"]} - set(delivered)))
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -17,16 +17,17 @@ the file, it is told.
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
 from detect.judge.flow_text import LABELS, text_of
-from detect.model import Finding
+from detect.model import Finding, RuleInfo
 from whowas.errors import ConfigError
 from whowas.schema import table_schema
 from whowas.timestamps import moment_us, rfc3339
@@ -75,6 +76,15 @@ class Silences:
     def load(cls, path: str) -> Silences:
         """Read a file of silences."""
         return cls(_silences(read_toml(path, "silences", "see docs/how-to/rules.md"), path), path)
+
+    def check(self, rules: Iterable[RuleInfo]) -> None:
+        """Refuse a silence of a rule that is not there: misspelt, it would silence nothing. Raises: ConfigError."""
+        known = {"*"} | {word for rule in rules for word in (rule.id, rule.name)}
+        for number, one in enumerate(self.silences, 1):
+            if one.rule not in known:
+                near = difflib.get_close_matches(one.rule, sorted(known), 1)
+                advice = f"did you mean '{near[0]}'?" if near else "see 'whowas rules list'"
+                raise _refusal(self.path, number, f"no rule is called '{one.rule}'", advice)
 
     def of(self, finding: Finding) -> Silence | None:
         """Return the silence that covers a finding, or None."""

@@ -5,6 +5,7 @@ pySigma parses values, applies modifiers and reads the condition; fields, placeh
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,11 +51,15 @@ class _Nothing(SigmaType):
 
 @dataclass(frozen=True)
 class ReadContext:
-    """What a detection is read with. engine: tries regular expressions. rename: for rules of other taxonomies."""
+    """What a detection is read with. engine: tries regular expressions. rename: for rules of other taxonomies.
+
+    asked: names of the site's lists that placeholders asked for, filled while reading.
+    """
 
     site: Site
     engine: Runner
     rename: Mapping[str, Renamed] | None = None
+    asked: set[str] = dataclasses.field(default_factory=set)
 
 
 def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -> Condition:
@@ -145,7 +150,7 @@ def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetecti
         name, *named = key.split("|")
         one = _field(name)
         modifiers.check(named)
-        values = _values(one, named, node, reading.site)
+        values = _values(one, named, node, reading)
         kept = [word for word in named if word != "expand"]
         item = _built("|".join([one.name, *kept]), values, "all" in named)
         _tried(one, item, reading.engine)
@@ -198,7 +203,7 @@ def _renamed(key: str, node: Node, names: Mapping[str, Renamed]) -> tuple[str, N
     return meant.name, Node([Node(one, node.line, one) for each in told for one in each or ()], node.line)
 
 
-def _values(one: Field, named: list[str], node: Node, site: Site) -> list[Any]:
+def _values(one: Field, named: list[str], node: Node, reading: ReadContext) -> list[Any]:
     """Return plain values, placeholders filled in. Raises: Refused."""
     if node.is_map() or any(each.is_map() or each.is_list() for each in node.items()):
         raise Refused("a value is a mapping or a list of lists", "write plain values", node.line)
@@ -207,7 +212,7 @@ def _values(one: Field, named: list[str], node: Node, site: Site) -> list[Any]:
     found: list[Any] = []
     for each in node.items():
         _unambiguous(one, named, each)
-        found += _expanded(each, site) if "expand" in named else [each.text if "re" in named else each.value]
+        found += _expanded(each, reading) if "expand" in named else [each.text if "re" in named else each.value]
         if len(found) > MOST_VALUES:
             raise Refused(f"there are more than {MOST_VALUES:,} values", "split the rule", each.line)
     return found
@@ -226,13 +231,13 @@ def _unambiguous(one: Field, named: list[str], node: Node) -> None:
         raise Refused("an expression is no text", f"write '{node.text}' in quotes", node.line)
 
 
-def _expanded(node: Node, site: Site) -> list[str]:
+def _expanded(node: Node, reading: ReadContext) -> list[str]:
     if not isinstance(node.value, str):
         raise Refused("a placeholder is no text", "write '%name%'", node.line)
     parts = _PLACEHOLDER.split(node.value)
     if len(parts) == 1:
         raise Refused(f"'{node.value}' names no list", "write '%name%', or leave out |expand", node.line)
-    lists = [(one,) if place % 2 == 0 else _listed(one, site, node) for place, one in enumerate(parts)]
+    lists = [(one,) if place % 2 == 0 else _listed(one, reading, node) for place, one in enumerate(parts)]
     made = 1
     for one in lists:
         made *= len(one)
@@ -241,7 +246,9 @@ def _expanded(node: Node, site: Site) -> list[str]:
     return ["".join(one) for one in product(*lists)]
 
 
-def _listed(name: str, site: Site, node: Node) -> tuple[str, ...]:
+def _listed(name: str, reading: ReadContext, node: Node) -> tuple[str, ...]:
+    site = reading.site
+    reading.asked.add(name)
     if name not in site.lists:
         where = f" of {site.path}" if site.path else ""
         raise Refused(f"the site has no list '{name}'", f"add it to the lists{where}; it may be empty", node.line)

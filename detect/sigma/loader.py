@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ def load(
     loading = _Loading(site or Site(), foreign)
     for path in [paths] if isinstance(paths, (str, Path)) else paths:
         loading.read(Path(path))
+    loading.check_site(strict)
     found = loading.finish()
     if strict and found.refusals:
         raise ConfigError(_all(found.refusals))
@@ -70,6 +72,19 @@ class _Loading:
             return
         for one in files:
             self._file(one)
+
+    def check_site(self, whole: bool) -> None:
+        """Refuse lists of the site's file that nothing asks for: a misspelt name would change nothing, silently.
+
+        whole: all rules that judge are loaded; else a list may be for others, unless its name is nearly a known one.
+        """
+        site, asked = self._reading.site, self._reading.asked
+        known = (set(site.lists) | asked) - (site.own - asked)
+        for name in sorted(site.own - asked):
+            near = difflib.get_close_matches(name, sorted(known), 1, 0.75)
+            if near or whole:
+                advice = f"did you mean '{near[0]}'?" if near else "take it out, or name the rules that ask for it"
+                self._refuse(site.path, 0, "", Refused(f"no rule asks for the list '{name}'", advice))
 
     def _file(self, path: Path) -> None:
         try:

@@ -10,6 +10,8 @@ from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
 from whowas.cli.terminal import bars, between, clean, console, plural, print_json, rate, wants_progress
 
 if TYPE_CHECKING:
+    from detect.judge.silences import Silences
+    from detect.sigma import Loaded
     from whowas.batch.backtest import Result, RuleCount
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
@@ -52,11 +54,12 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
     from whowas.cli.replay import say_compiling
 
     loaded = load_rules(rules, told["site"])
+    silences = _silences(told["silences"], loaded, rules)
     files = FlowFiles.find(flows)
     wishes = Wishes(told["out"], told["existing"] == "replace", told["level"], told["show"], told["history"])
     say_compiling(told["as_json"])
     with _Bar(wants_progress(False, told["as_json"])) as bar:
-        result = backtest(loaded.ruleset, files, wishes, _silences(told["silences"]), bar.seen)
+        result = backtest(loaded.ruleset, files, wishes, silences, bar.seen)
     if told["as_json"]:
         print_json(result.to_json())
     else:
@@ -66,10 +69,18 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
     ctx.exit(1 if result.unreadable else 0)
 
 
-def _silences(path: str | None) -> Any:
+def _silences(path: str | None, loaded: Loaded, rules: tuple[str, ...]) -> Silences | None:
+    """Load silences; with only some rules at hand, one may also be of a rule of the pack."""
     from detect.judge.silences import Silences
 
-    return None if path is None else Silences.load(path)
+    if path is None:
+        return None
+    silences = Silences.load(path)
+    known = loaded.ruleset.infos()
+    if rules:
+        known += load_rules((), None).ruleset.infos()
+    silences.check(known)
+    return silences
 
 
 class _Bar:

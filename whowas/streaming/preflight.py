@@ -131,6 +131,7 @@ def _rules(config: StreamConfig) -> str:
     silences = Silences.load(config.rules.silences) if config.rules.silences is not None else Silences()
     over = [one.id for one in silences.expired(time.time_ns() // 1000)]
     found = ruleset_of(config)
+    silences.check(found.infos())
     told = f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
     return told + (f"; silences that are over: {', '.join(over)}" if over else "")
 

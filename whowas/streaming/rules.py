@@ -185,9 +185,11 @@ def judge_of(config: StreamConfig, state: State, ruleset: RuleSet | None = None)
     told = config.rules
     assert told is not None
     silences = Silences.load(told.silences) if told.silences is not None else Silences()
+    ruleset = ruleset or ruleset_of(config)
+    silences.check(ruleset.infos())
     limits = Limits(alerts_per_minute=told.alerts_per_minute)
     lateness_us = round(told.lateness_seconds * 1e6)
-    return Judge(ruleset or ruleset_of(config), state, lateness_us, silences, limits)
+    return Judge(ruleset, state, lateness_us, silences, limits)
 
 
 def files_of(rules: Rules) -> list[str | None]:

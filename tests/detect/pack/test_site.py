@@ -29,6 +29,18 @@ def test_a_file_replaces_and_adds(tmp_path: Path) -> None:
     assert told.lists["database_ports"] == delivered["database_ports"]
 
 
+def test_a_list_that_no_rule_asks_for_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    misspelt = load_site(site(tmp_path, "[add]\nssh_client = ['me']\n"))
+    with pytest.raises(ConfigError, match=r"no rule asks for the list 'ssh_client'; did you mean 'ssh_clients'"):
+        load([PACK], misspelt)
+    alone = load_site(site(tmp_path, "[lists]\nour_printers = ['me']\n"))
+    with pytest.raises(ConfigError, match=r"no rule asks for the list 'our_printers'; take it out"):
+        load([PACK], alone)
+    # A check of single files may be of other rules than those that ask for it.
+    assert not load([PACK], alone, strict=False).refusals
+    assert len(load([PACK], misspelt, strict=False).refusals) == 1
+
+
 @pytest.mark.parametrize(("text", "cause"), [
     ("[lists]\na = [1.5]\n", "1.5 is neither text nor whole number"),
     ("[lists]\na = [true]\n", "True is neither text nor whole number"),

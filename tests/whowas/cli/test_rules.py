@@ -214,6 +214,14 @@ def test_a_silence_that_is_over_keeps_nothing_back_and_is_told(named: Path, tmp_
     assert "database_from_untrusted" in {one["name"] for one in result["rules"] if one["findings"]}
 
 
+def test_a_silence_of_a_rule_that_is_not_there_is_refused(named: Path, tmp_path: Path) -> None:
+    path = tmp_path / "silences.toml"
+    path.write_text('[[silence]]\nid = "shell"\nrule = "database_from_untrustd"\nuntil = 2100-01-01T00:00:00Z\n')
+    result = run("backtest", "--flows", str(named), "--silences", str(path), code=1)
+    cause = "no rule is called 'database_from_untrustd'; did you mean 'database_from_untrusted'?"
+    assert cause in str(result.exception)
+
+
 def test_a_silence_keeps_a_finding_back_and_is_counted(named: Path, tmp_path: Path) -> None:
     path = tmp_path / "silences.toml"
     path.write_text('[[silence]]\nid = "shell"\nrule = "database_from_untrusted"\nuntil = 2100-01-01T00:00:00Z\n')
