@@ -211,9 +211,9 @@ def thing_holds(things: Iterable[ThingTrack], first: int, covered: dict[int, Spa
     addresses = bytearray()
     for entity, thing in enumerate(things, first):
         kind = SERVICE if thing.kind == "Service" else NODE
-        for ip, span in thing.holds.items():
-            addresses += ip
-            found.append((kind, entity, *span))
+        for ip, times in thing.holds.items():
+            addresses += ip * len(times)
+            found.extend((kind, entity, *span) for span in times)
     rows = np.array(found, dtype=np.int64).reshape(-1, 6)
     bounds = np.ascontiguousarray(rows[:, 2:])
     for kind in (SERVICE, NODE):

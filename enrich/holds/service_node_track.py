@@ -27,7 +27,7 @@ TUNNEL_NOTES = (
 
 @dataclass(slots=True)
 class ThingTrack:
-    """A Service or Node: its addresses with [start_min, start_max, end_min, end_max]."""
+    """A Service or Node: of each address the times it had it, oldest first: [start_min, start_max, end_min, end_max]."""
 
     uid: str
     kind: str
@@ -35,7 +35,7 @@ class ThingTrack:
     name: str
     zone: str = ""
     created: int = BEFORE_ALL
-    holds: dict[bytes, list[int]] = field(default_factory=dict)
+    holds: dict[bytes, list[list[int]]] = field(default_factory=dict)
     ranges: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
     node_ports: tuple[tuple[int, str], ...] = ()
@@ -73,14 +73,24 @@ def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: in
     at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
     fresh = not one.holds
     for ip in sorted(now):
-        if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
+        times = one.holds.setdefault(ip, [])
+        if not times or times[-1][3] != AFTER_ALL:
             # An address there from the first sight on may have been there since the object was made.
             low = one.created if fresh or not watched else max(one.created, since - SHOWN_WITHIN)
             high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
-            one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
-        one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
+            times.append(_begun(times, low, max(low, high)))
+        times[-1][2] = max(times[-1][2], seen.not_before_us)
     for ip in one.holds.keys() - now:
-        bounds = one.holds[ip]
+        bounds = one.holds[ip][-1]
         if bounds[3] == AFTER_ALL:
             bounds[2] = max(bounds[2], (since - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
             bounds[3] = at if at is not None else AFTER_ALL - 1
+
+
+def _begun(times: list[list[int]], low: int, high: int) -> list[int]:
+    """Return the bounds of a hold that begins. What was given up before was over before it was taken back."""
+    if times:
+        low = max(low, times[-1][2])
+        high = max(high, low)
+        times[-1][3] = min(times[-1][3], high)
+    return [low, high, BEFORE_ALL, AFTER_ALL]

@@ -151,7 +151,8 @@ def _judge_others(
         inner = [row for row in members if history.kinds[row] == POD]
         if len({int(history.entity_of[row]) for row in nodes}) == 1 and not inner:
             codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], PLAIN
-        elif len(services) == 1 and not nodes and not inner:
+        elif len({int(history.entity_of[row]) for row in services}) == 1 and not nodes and not inner:
+            # Certain ones come first: of an address given up and taken back the time that is meant.
             codes[mine], holds[mine] = AT_SERVICE, services[0]
             low, high = history.bounds[services[0], 1], history.bounds[services[0], 2]
             why[mine] = np.where((low <= times[mine]) & (times[mine] < high), PLAIN, EDGE)
