@@ -19,7 +19,10 @@ KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}
 
 
 class Entity(NamedTuple):
-    """Who can hold an address. `note` says what is doubtful about the workload."""
+    """Who can hold an address. `note` says what is doubtful about the workload.
+
+    virtual: a node that a virtual kubelet stands for.
+    """
 
     kind: int
     namespace: str
@@ -33,6 +36,7 @@ class Entity(NamedTuple):
     service_account: str = ""
     images: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
+    virtual: bool = False
 
     def full_name(self) -> str:
         """namespace/name, or the name of what has no namespace."""
@@ -143,7 +147,7 @@ class Entities(Sequence[Entity]):
 def _thing(thing: ThingTrack) -> Entity:
     if thing.kind == "Service":
         return Entity(SERVICE, thing.namespace, thing.name, thing.uid, workload="", ports=thing.ports)
-    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone)
+    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone, virtual=thing.virtual)
 
 
 class Versions(Sequence[Version]):

@@ -39,6 +39,7 @@ class ThingTrack:
     ranges: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
     node_ports: tuple[tuple[int, str], ...] = ()
+    virtual: bool = False
     version: int = -1
     gone: bool = False
 
@@ -57,12 +58,18 @@ def node_addresses(one: ThingTrack, spec: Spec, status: Status, thing: KubeObjec
     """The addresses of a node, the ends of its overlay among them."""
     one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
     words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
+    one.virtual = one.virtual or _is_virtual((thing.metadata.labels if thing.metadata else None) or {})
     notes = (thing.metadata.annotations if thing.metadata else None) or {}
     words += [notes[name] for name in TUNNEL_NOTES if name in notes]
     if notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan":
         # flannel.1 takes the first address of the node's range.
         words += [cidr.split("/")[0] for cidr in one.ranges]
     return {ip for ip in map(address16, words) if ip is not None}
+
+
+def _is_virtual(labels: dict[str, str]) -> bool:
+    """Say whether labels are a virtual kubelet's. Source: virtual-kubelet's node labels; AKS and others as well."""
+    return labels.get("type") == "virtual-kubelet" or labels.get("kubernetes.io/role") == "virtual-kubelet"
 
 
 def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: int) -> None:
