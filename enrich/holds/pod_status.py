@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from enrich.holds.plugin_addresses import pod_addresses
 from enrich.holds.time_bounds import BEFORE_ALL, SECOND, UNSEEN
 from whowas.addresses import address16
 from whowas.observation import ContainerStatus, KubeObject, Observation, Status, time_us
@@ -43,14 +44,14 @@ class Run(NamedTuple):
 class PodStatus:
     """One observation of a pod, taken apart.
 
-    upper: when it was received. sandbox: whether it is ready, and since when. own: runs that were certainly in
-    the sandbox shown. floor: not before this could the pod have an address. terminal: the kubelet says it is over.
-    ahead, behind: by how much (us) the node's clock must be off at least: it wrote times later than the receipt,
-    or had the pod run before it was made.
+    upper: when it was received. ips: addresses with their networks, "" the cluster's own. sandbox: whether it is
+    ready, and since when. own: runs that were certainly in the sandbox shown. floor: not before this could the pod
+    have an address. terminal: the kubelet says it is over. ahead, behind: by how much (us) the node's clock must be
+    off at least: it wrote times later than the receipt, or had the pod run before it was made.
     """
 
     upper: int | None
-    ips: list[bytes]
+    ips: dict[bytes, str]
     sandbox: tuple[bool, int] | None
     runs: list[Run]
     own: list[Run]
@@ -129,8 +130,8 @@ def _own_runs(found: list[Run], sandbox: tuple[bool, int] | None, over: bool) ->
     return found if over else [one for one in found if one.finished is None]
 
 
-def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
-    """The pod's addresses: status.podIPs, and what Calico annotates at CNI ADD, before the status says it."""
+def _addresses(thing: KubeObject, status: Status, running: bool) -> dict[bytes, str]:
+    """The pod's addresses: status.podIPs, and what plugins annotate at CNI ADD, before the status says it."""
     words = [one.ip for one in status.podIPs or ()]
     if status.podIP and status.podIP not in words:
         words.append(status.podIP)
@@ -139,10 +140,8 @@ def _addresses(thing: KubeObject, status: Status, running: bool) -> list[bytes]:
         for name in CALICO:
             words += notes.get(name, "").split(",")
         if notes.get(CALICO[0]) == "" and not running and status.phase not in ("Succeeded", "Failed"):
-            return []
-    found: list[bytes] = []
-    for word in words:
-        ip = address16(word)
-        if ip is not None and ip not in found:
-            found.append(ip)
+            return {}
+    found = {ip: "" for ip in map(address16, words) if ip is not None}
+    for ip, network in pod_addresses(notes) if notes else ():
+        found.setdefault(ip, network)
     return found

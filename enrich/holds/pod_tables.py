@@ -27,6 +27,8 @@ SEGMENTS = pa.schema(
         *((name, pa.int64()) for name in ("start_min", "start_max", "end_min", "end_max", "seen", "told")),
         ("finished", pa.bool_()),
         ("source", pa.string()),
+        # "" is the cluster's own.
+        ("network", pa.string()),
     ]
 )
 # What is the same for many is kept once.
@@ -42,7 +44,7 @@ PODS = pa.schema(
     ]
 )
 VERSIONS = pa.schema([("since", pa.int64()), ("labels", pa.string()), ("services", pa.string())])
-SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services"), SEGMENTS: ()}
+SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services"), SEGMENTS: ("network",)}
 # Threads for tables of two thousand rows cost more than they bring.
 ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 # A told that nobody told.
@@ -118,6 +120,8 @@ def _joined(parts: list[Any], schema: Any) -> Any:
 
 def _shared(table: Any, schema: Any) -> Any:
     """Keep what is the same for many once. Blocks of before may not."""
+    if schema is SEGMENTS and "network" not in table.schema.names:
+        table = table.append_column("network", pa.array([""] * table.num_rows, pa.string()))
     for name in SHARED_OF[schema]:
         place = schema.get_field_index(name)
         if not pa.types.is_dictionary(table.schema.field(place).type):
@@ -147,7 +151,7 @@ class Rows:
         for one in pod.segments():
             bounds = (
                 one.ip, row, one.start_min, one.start_max, one.end_min, one.end_max, one.seen,
-                NEVER if one.told is None else one.told, one.finished, one.source,
+                NEVER if one.told is None else one.told, one.finished, one.source, one.network,
             )  # fmt: skip
             for column, value in zip(self.segments, bounds, strict=True):
                 column.append(value)

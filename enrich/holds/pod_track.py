@@ -25,6 +25,7 @@ class Segment:
     """One sandbox's hold on one address: start in [start_min, start_max), end in [end_min, end_max).
 
     `seen` is when it was last shown as holding, `told` when its end or its deletion was shown.
+    network: "" is the cluster's own.
     """
 
     ip: bytes
@@ -40,6 +41,7 @@ class Segment:
     finished: bool = False
     source: str = ""
     runs: tuple[tuple[int, int], ...] = ()
+    network: str = ""
 
     def finishes(self, found: list[Run]) -> list[int]:
         """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
@@ -209,13 +211,15 @@ class PodTrack:
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
 
     def _appear(self, sight: PodStatus, seen: Observation) -> None:
-        for ip in sight.ips:
+        for ip, network in sight.ips.items():
             # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
             fresh = ip not in self.open
             if fresh:
                 later = any(len(one.ip) == len(ip) for one in self.closed)
                 floor = max(sight.floor, self.floor)
-                self.open[ip] = Segment(ip, floor, AFTER_ALL, first=not later, source=seen.source)
+                self.open[ip] = Segment(
+                    ip, floor, AFTER_ALL, first=not later, source=seen.source, network=intern(network)
+                )
             if ip in self.open and not self.open[ip].ended:
                 self._start(self.open[ip], sight, fresh)
 

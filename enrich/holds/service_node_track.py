@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from enrich.holds import plugin_addresses
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
 from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, Spec, Status
@@ -15,19 +16,13 @@ ZONE = "topology.kubernetes.io/zone"
 SHOWN_WITHIN = 5 * SECOND
 
 
-TUNNEL_NOTES = (
-    "projectcalico.org/IPv4VXLANTunnelAddr",
-    "projectcalico.org/IPv6VXLANTunnelAddr",
-    "projectcalico.org/IPv4IPIPTunnelAddr",
-    "projectcalico.org/IPv4WireguardInterfaceAddr",
-    "io.cilium.network.ipv4-cilium-host",
-    "io.cilium.network.ipv6-cilium-host",
-)
-
-
 @dataclass(slots=True)
 class ThingTrack:
-    """A Service or Node: of each address the times it had it, oldest first: [start_min, start_max, end_min, end_max]."""
+    """A Service or Node.
+
+    holds: of each address the times it had it, oldest first: [start_min, start_max, end_min, end_max]. until: when
+    the object was there at the latest.
+    """
 
     uid: str
     kind: str
@@ -42,6 +37,7 @@ class ThingTrack:
     virtual: bool = False
     version: int = -1
     gone: bool = False
+    until: int = AFTER_ALL
 
 
 def service_addresses(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
@@ -58,13 +54,10 @@ def node_addresses(one: ThingTrack, spec: Spec, status: Status, thing: KubeObjec
     """The addresses of a node, the ends of its overlay among them."""
     one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
     words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
-    one.virtual = one.virtual or _is_virtual((thing.metadata.labels if thing.metadata else None) or {})
-    notes = (thing.metadata.annotations if thing.metadata else None) or {}
-    words += [notes[name] for name in TUNNEL_NOTES if name in notes]
-    if notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan":
-        # flannel.1 takes the first address of the node's range.
-        words += [cidr.split("/")[0] for cidr in one.ranges]
-    return {ip for ip in map(address16, words) if ip is not None}
+    meta = thing.metadata
+    one.virtual = one.virtual or _is_virtual((meta.labels if meta else None) or {})
+    inner = plugin_addresses.node_addresses((meta.annotations if meta else None) or {}, one.ranges)
+    return {ip for ip in map(address16, words) if ip is not None} | inner
 
 
 def _is_virtual(labels: dict[str, str]) -> bool:
@@ -78,6 +71,8 @@ def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: in
     since: from when on it may have been so.
     """
     at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
+    if one.gone:
+        one.until = AFTER_ALL - 1 if at is None else at
     fresh = not one.holds
     for ip in sorted(now):
         times = one.holds.setdefault(ip, [])

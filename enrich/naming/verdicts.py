@@ -25,7 +25,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED) = range(16)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY) = range(17)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,14 @@ def _judge_others(
     for number, one in enumerate(sets):
         mine = rows[inverse == number]
         members = [int(row) for row in one if row >= 0]
+        # A guess stands back behind whatever an object says.
+        known = [row for row in members if history.kinds[row] != NODE or history.bounds[row, 1] < AFTER_ALL]
+        members, guessed = known or members, not known
         nodes = [row for row in members if history.kinds[row] == NODE]
         services = [row for row in members if history.kinds[row] == SERVICE]
         inner = [row for row in members if history.kinds[row] == POD]
         if len({int(history.entity_of[row]) for row in nodes}) == 1 and not inner:
-            codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], PLAIN
+            codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], GATEWAY if guessed else PLAIN
         elif len({int(history.entity_of[row]) for row in services}) == 1 and not nodes and not inner:
             # Certain ones come first: of an address given up and taken back the time that is meant.
             codes[mine], holds[mine] = AT_SERVICE, services[0]
