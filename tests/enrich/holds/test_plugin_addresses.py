@@ -4,7 +4,6 @@ further networks."""
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from support.cluster_story import Pod, Story, at, complete, live, node, said
