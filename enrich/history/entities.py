@@ -159,6 +159,7 @@ class Versions(Sequence[Version]):
         self._size = table.num_rows
         self._labels, self._label_words = codes(chunk(table, "labels"))
         self._services, self._service_words = codes(chunk(table, "services"))
+        self._images, self._image_words = codes(chunk(table, "images"))
 
     def __len__(self) -> int:
         return int(self._size) + self.bare
@@ -173,7 +174,11 @@ class Versions(Sequence[Version]):
         if row >= self._size:
             return Version(BEFORE_ALL)
         labels = read_labels(self._label_words[self._labels[row]])
-        return Version(int(self.since[row]), labels, self._service_words[self._services[row]])
+        images = self._image_words[self._images[row]]
+        return Version(
+            int(self.since[row]), labels, self._service_words[self._services[row]],
+            tuple(images.split("\n")) if images else (),
+        )  # fmt: skip
 
 
 class Holds(Sequence[Hold]):

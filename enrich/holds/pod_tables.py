@@ -43,8 +43,10 @@ PODS = pa.schema(
         ("versions", pa.int32()),
     ]
 )
-VERSIONS = pa.schema([("since", pa.int64()), ("labels", pa.string()), ("services", pa.string())])
-SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services"), SEGMENTS: ("network",)}
+VERSIONS = pa.schema(
+    [("since", pa.int64()), ("labels", pa.string()), ("services", pa.string()), ("images", pa.string())]
+)
+SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services", "images"), SEGMENTS: ("network",)}
 # Threads for tables of two thousand rows cost more than they bring.
 ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 # A told that nobody told.
@@ -52,11 +54,12 @@ NEVER = BEFORE_ALL
 
 
 class Version(NamedTuple):
-    """Labels and services of a holder from a time on."""
+    """Labels, services and images of a holder from a time on."""
 
     since: int
     labels: Labels = ()
     services: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,8 @@ def _joined(parts: list[Any], schema: Any) -> Any:
 
 def _shared(table: Any, schema: Any) -> Any:
     """Keep what is the same for many once. Blocks of before may not."""
-    if schema is SEGMENTS and "network" not in table.schema.names:
-        table = table.append_column("network", pa.array([""] * table.num_rows, pa.string()))
+    for name in schema.names[len(table.schema.names) :]:
+        table = table.append_column(name, pa.array([""] * table.num_rows, pa.string()))
     for name in SHARED_OF[schema]:
         place = schema.get_field_index(name)
         if not pa.types.is_dictionary(table.schema.field(place).type):
@@ -156,7 +159,7 @@ class Rows:
             for column, value in zip(self.segments, bounds, strict=True):
                 column.append(value)
         for version in versions:
-            words = (version.since, spelled(version.labels), version.services)
+            words = (version.since, spelled(version.labels), version.services, "\n".join(version.images))
             for column, value in zip(self.versions, words, strict=True):
                 column.append(value)
 

@@ -84,6 +84,7 @@ class PodTrack:
     ports: tuple[tuple[int, str], ...] = ()
     owner: Owner | None = None
     labels: tuple[tuple[int, Labels], ...] = ()
+    images_since: tuple[tuple[int, tuple[str, ...]], ...] = ()
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
@@ -169,12 +170,13 @@ class PodTrack:
             if spec.serviceAccountName and not self.service_account:
                 self.service_account = intern(spec.serviceAccountName)
             if spec.containers:
-                self._boxes(spec.containers)
+                self._boxes(spec.containers, seen.received_us or seen.not_before_us)
 
-    def _boxes(self, boxes: list[Container]) -> None:
+    def _boxes(self, boxes: list[Container], when: int) -> None:
         images = tuple([one.image for one in boxes if one.image])
         if images and images != self.images:
             self.images = _shared_images(images)
+            self.images_since += ((when if self.images_since else BEFORE_ALL, self.images),)
             self.ports = _shared_ports(
                 tuple(
                     ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
