@@ -19,7 +19,10 @@ KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}
 
 
 class Entity(NamedTuple):
-    """Who can hold an address. `note` says what is doubtful about the workload."""
+    """Who can hold an address. `note` says what is doubtful about the workload.
+
+    virtual: a node that a virtual kubelet stands for.
+    """
 
     kind: int
     namespace: str
@@ -33,6 +36,7 @@ class Entity(NamedTuple):
     service_account: str = ""
     images: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
+    virtual: bool = False
 
     def full_name(self) -> str:
         """namespace/name, or the name of what has no namespace."""
@@ -143,7 +147,7 @@ class Entities(Sequence[Entity]):
 def _thing(thing: ThingTrack) -> Entity:
     if thing.kind == "Service":
         return Entity(SERVICE, thing.namespace, thing.name, thing.uid, workload="", ports=thing.ports)
-    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone)
+    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone, virtual=thing.virtual)
 
 
 class Versions(Sequence[Version]):
@@ -155,6 +159,7 @@ class Versions(Sequence[Version]):
         self._size = table.num_rows
         self._labels, self._label_words = codes(chunk(table, "labels"))
         self._services, self._service_words = codes(chunk(table, "services"))
+        self._images, self._image_words = codes(chunk(table, "images"))
 
     def __len__(self) -> int:
         return int(self._size) + self.bare
@@ -169,7 +174,11 @@ class Versions(Sequence[Version]):
         if row >= self._size:
             return Version(BEFORE_ALL)
         labels = read_labels(self._label_words[self._labels[row]])
-        return Version(int(self.since[row]), labels, self._service_words[self._services[row]])
+        images = self._image_words[self._images[row]]
+        return Version(
+            int(self.since[row]), labels, self._service_words[self._services[row]],
+            tuple(images.split("\n")) if images else (),
+        )  # fmt: skip
 
 
 class Holds(Sequence[Hold]):

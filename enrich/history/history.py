@@ -219,7 +219,8 @@ def _both(pods: Table, things: Table) -> Table:
     names = ("halves", "bounds", "proven", "seen", "conflict", "kind", "entity")
     columns: dict[str, Any] = {name: np.concatenate([getattr(pods, name), getattr(things, name)]) for name in names}
     nowhere = pa.array([""] * len(things.kind), pa.string())
-    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]))
+    network = None if pods.network is None else np.append(pods.network, np.zeros(len(things.kind), dtype=np.int32))
+    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]), network=network)
 
 
 def arrange(

@@ -43,7 +43,7 @@ AT_ONCE = 1 << 15
 
 
 def holds_batches(history: ClusterHistory) -> Iterator[Any]:
-    """Yield record batches of SCHEMA. Labels and services are those at the start of each hold."""
+    """Yield record batches of SCHEMA. Labels, services and images are those at the start of each hold."""
     for low in range(0, len(history.holds), AT_ONCE):
         rows = np.arange(low, min(low + AT_ONCE, len(history.holds)))
         yield _batch(history, rows)
@@ -74,7 +74,7 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
                 "conflict": hold.conflict,
                 "labels": list(then.labels),
                 "services": then.services or None,
-                "images": list(one.images),
+                "images": list(then.images or one.images),
                 "source": hold.source or None,
                 **{name: _moment(getattr(hold, name)) for name in BOUNDS},
             }

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from enrich.holds.pod_status import read_status
+from enrich.holds.pod_status import node_time, read_status
 from enrich.holds.time_bounds import SECOND, UNSEEN
-from whowas.observation import KubeObject, Meta, Observation, time_us
+from whowas.observation import KubeObject, Meta, Observation
 
 # So many renewals over so long, some of which came at once, tell the least time they were on their way. What was
 # held up comes all at once, and none of it at once: that is no such window.
@@ -44,7 +44,7 @@ class Clocks:
     def lease(self, cluster: str, seen: Observation) -> None:
         """Look at a renewal: by the node's clock, against when it was received."""
         thing = seen.object
-        renewed = time_us(thing.spec.renewTime) if thing.spec else None
+        renewed = node_time(thing.spec.renewTime) if thing.spec else None
         if renewed is None or seen.received_us is None or thing.metadata is None:
             return
         key = (cluster, thing.metadata.name, BY_LEASE)

@@ -5,6 +5,7 @@ Certain in [start_max, end_min), possible in [start_min, end_max). docs/architec
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,11 +16,12 @@ import numpy.typing as npt
 from enrich.holds.clock_skew import BY_LEASE, BY_PODS
 from enrich.holds.cluster_track import CATCHING_UP, ClusterTrack
 from enrich.holds.exclusion import exclude
-from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk
+from enrich.holds.plugin_addresses import gateways
+from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk, codes
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.holds.service_node_track import SHOWN_WITHIN, ThingTrack
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, UNSEEN
-from whowas.arrays import Flags, Words
+from whowas.arrays import Flags, Indices, Words
 
 Spans = list[tuple[int, int]]
 # Statuses have been seen to come 20 s late.
@@ -52,6 +54,7 @@ class Table:
 
     proven: up to here the end is excluded by proof; up to end_min only by silence, which holds as long as
     nobody else may have come (enrich.holds.exclusion). seen: last shown as holding. source: Arrow strings.
+    network: numbers of the networks of pods' addresses; None where all are in the cluster's own.
     """
 
     halves: Words
@@ -62,13 +65,14 @@ class Table:
     kind: npt.NDArray[np.int32]
     entity: npt.NDArray[np.int32]
     source: Any = None
+    network: Indices | None = None
 
     def take(self, rows: Words) -> Table:
         """Return some rows, or all in another order."""
         source = None if self.source is None else self.source.take(rows)
         return Table(
             self.halves[rows], self.bounds[rows], self.proven[rows], self.seen[rows], self.conflict[rows],
-            self.kind[rows], self.entity[rows], source,
+            self.kind[rows], self.entity[rows], source, None if self.network is None else self.network[rows],
         )  # fmt: skip
 
 
@@ -167,8 +171,17 @@ def pod_holds(batch: Batch, covered: Spans, late: Spans, clocks: dict[str, Clock
     proven = np.where(odd, BEFORE_ALL, proven)
     return Table(
         _halves(chunk(segments, "ip")), bounds, proven, raw["seen"], odd, kind, pod.astype(np.int32),
-        chunk(segments, "source"),
+        chunk(segments, "source"), _networks(segments),
     )  # fmt: skip
+
+
+def _networks(segments: Any) -> Indices | None:
+    """Return a number for the network of each segment, 0 for the cluster's own; None where there is no other."""
+    code, words = codes(chunk(segments, "network"))
+    if not any(words):
+        return None
+    numbers = np.array([0 if not word else place for place, word in enumerate(words, 1)], dtype=np.int32)
+    return numbers[code]
 
 
 def _off(nodes: Any, clocks: dict[str, Clock]) -> tuple[Words, Words]:
@@ -211,13 +224,16 @@ def thing_holds(things: Iterable[ThingTrack], first: int, covered: dict[int, Spa
     addresses = bytearray()
     for entity, thing in enumerate(things, first):
         kind = SERVICE if thing.kind == "Service" else NODE
-        for ip, span in thing.holds.items():
+        for ip, times in thing.holds.items():
+            addresses += ip * len(times)
+            found.extend((kind, entity, *span) for span in times)
+        for ip in gateways(thing.ranges) - thing.holds.keys():
             addresses += ip
-            found.append((kind, entity, *span))
+            found.append((kind, entity, thing.created, AFTER_ALL, BEFORE_ALL, thing.until))
     rows = np.array(found, dtype=np.int64).reshape(-1, 6)
     bounds = np.ascontiguousarray(rows[:, 2:])
     for kind in (SERVICE, NODE):
-        mine = rows[:, 0] == kind
+        mine = (rows[:, 0] == kind) & (bounds[:, 1] < AFTER_ALL)
         until = np.minimum(watched_until(bounds[mine, 2], covered[kind]), bounds[mine, 3]) - SHOWN_WITHIN
         bounds[mine, 2] = np.maximum(bounds[mine, 2], until)
     size = len(rows)
@@ -230,11 +246,39 @@ def thing_holds(things: Iterable[ThingTrack], first: int, covered: dict[int, Spa
 
 def by_address(table: Table) -> Table:
     """Return the holds address by address, oldest first, with what neighbours say of each other."""
-    table = table.take(np.lexsort((table.halves[:, 1], table.halves[:, 0])))
+    network = np.zeros(len(table.kind), dtype=np.int32) if table.network is None else table.network
+    table = table.take(np.lexsort((network, table.halves[:, 1], table.halves[:, 0])))
     pods = np.flatnonzero(table.kind == POD)
-    exclude(starts_of(table.halves[pods]), pods, table.bounds, table.proven, table.conflict)
+    halves = table.halves[pods]
+    # In another network the same address is another.
+    apart = halves if table.network is None else np.column_stack([halves, table.network[pods]])
+    exclude(starts_of(apart), pods, table.bounds, table.proven, table.conflict)
+    if table.network is not None:
+        _mark_shared(starts_of(halves), pods, table.network, table.conflict)
+    table = _without_guesses(table)
     order = (table.bounds[:, 1], table.bounds[:, 0], table.halves[:, 1], table.halves[:, 0])
     return table.take(np.lexsort(order))
+
+
+def _mark_shared(first: Words, pods: Words, network: Indices, conflict: Flags) -> None:
+    """Mark the holds of addresses that live in several networks: which network a packet was in, nobody told."""
+    for low, high in itertools.pairwise(first):
+        mine = pods[low:high]
+        if len(mine) > 1 and (network[mine] != network[mine[0]]).any():
+            conflict[mine] = True
+
+
+def _without_guesses(table: Table) -> Table:
+    """Drop what is but guessed to be a node's where a pod ever had the address: there the guess is wrong.
+
+    Args: table: address by address.
+    """
+    guessed = (table.kind == NODE) & (table.bounds[:, 1] == AFTER_ALL)
+    if not guessed.any():
+        return table
+    first = starts_of(table.halves)
+    ever = np.repeat(np.logical_or.reduceat(table.kind == POD, first[:-1]), np.diff(first))
+    return table.take(np.flatnonzero(~(guessed & ever)))
 
 
 def starts_of(halves: Words) -> Words:

@@ -27,6 +27,8 @@ SEGMENTS = pa.schema(
         *((name, pa.int64()) for name in ("start_min", "start_max", "end_min", "end_max", "seen", "told")),
         ("finished", pa.bool_()),
         ("source", pa.string()),
+        # "" is the cluster's own.
+        ("network", pa.string()),
     ]
 )
 # What is the same for many is kept once.
@@ -41,8 +43,10 @@ PODS = pa.schema(
         ("versions", pa.int32()),
     ]
 )
-VERSIONS = pa.schema([("since", pa.int64()), ("labels", pa.string()), ("services", pa.string())])
-SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services"), SEGMENTS: ()}
+VERSIONS = pa.schema(
+    [("since", pa.int64()), ("labels", pa.string()), ("services", pa.string()), ("images", pa.string())]
+)
+SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services", "images"), SEGMENTS: ("network",)}
 # Threads for tables of two thousand rows cost more than they bring.
 ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 # A told that nobody told.
@@ -50,11 +54,12 @@ NEVER = BEFORE_ALL
 
 
 class Version(NamedTuple):
-    """Labels and services of a holder from a time on."""
+    """Labels, services and images of a holder from a time on."""
 
     since: int
     labels: Labels = ()
     services: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,8 @@ def _joined(parts: list[Any], schema: Any) -> Any:
 
 def _shared(table: Any, schema: Any) -> Any:
     """Keep what is the same for many once. Blocks of before may not."""
+    for name in schema.names[len(table.schema.names) :]:
+        table = table.append_column(name, pa.array([""] * table.num_rows, pa.string()))
     for name in SHARED_OF[schema]:
         place = schema.get_field_index(name)
         if not pa.types.is_dictionary(table.schema.field(place).type):
@@ -147,12 +154,12 @@ class Rows:
         for one in pod.segments():
             bounds = (
                 one.ip, row, one.start_min, one.start_max, one.end_min, one.end_max, one.seen,
-                NEVER if one.told is None else one.told, one.finished, one.source,
+                NEVER if one.told is None else one.told, one.finished, one.source, one.network,
             )  # fmt: skip
             for column, value in zip(self.segments, bounds, strict=True):
                 column.append(value)
         for version in versions:
-            words = (version.since, spelled(version.labels), version.services)
+            words = (version.since, spelled(version.labels), version.services, "\n".join(version.images))
             for column, value in zip(self.versions, words, strict=True):
                 column.append(value)
 

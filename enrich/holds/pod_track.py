@@ -25,6 +25,7 @@ class Segment:
     """One sandbox's hold on one address: start in [start_min, start_max), end in [end_min, end_max).
 
     `seen` is when it was last shown as holding, `told` when its end or its deletion was shown.
+    network: "" is the cluster's own.
     """
 
     ip: bytes
@@ -40,6 +41,7 @@ class Segment:
     finished: bool = False
     source: str = ""
     runs: tuple[tuple[int, int], ...] = ()
+    network: str = ""
 
     def finishes(self, found: list[Run]) -> list[int]:
         """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
@@ -82,6 +84,7 @@ class PodTrack:
     ports: tuple[tuple[int, str], ...] = ()
     owner: Owner | None = None
     labels: tuple[tuple[int, Labels], ...] = ()
+    images_since: tuple[tuple[int, tuple[str, ...]], ...] = ()
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
@@ -167,12 +170,13 @@ class PodTrack:
             if spec.serviceAccountName and not self.service_account:
                 self.service_account = intern(spec.serviceAccountName)
             if spec.containers:
-                self._boxes(spec.containers)
+                self._boxes(spec.containers, seen.received_us or seen.not_before_us)
 
-    def _boxes(self, boxes: list[Container]) -> None:
+    def _boxes(self, boxes: list[Container], when: int) -> None:
         images = tuple([one.image for one in boxes if one.image])
         if images and images != self.images:
             self.images = _shared_images(images)
+            self.images_since += ((when if self.images_since else BEFORE_ALL, self.images),)
             self.ports = _shared_ports(
                 tuple(
                     ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
@@ -209,13 +213,15 @@ class PodTrack:
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
 
     def _appear(self, sight: PodStatus, seen: Observation) -> None:
-        for ip in sight.ips:
+        for ip, network in sight.ips.items():
             # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
             fresh = ip not in self.open
             if fresh:
                 later = any(len(one.ip) == len(ip) for one in self.closed)
                 floor = max(sight.floor, self.floor)
-                self.open[ip] = Segment(ip, floor, AFTER_ALL, first=not later, source=seen.source)
+                self.open[ip] = Segment(
+                    ip, floor, AFTER_ALL, first=not later, source=seen.source, network=intern(network)
+                )
             if ip in self.open and not self.open[ip].ended:
                 self._start(self.open[ip], sight, fresh)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from enrich.holds import plugin_addresses
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
 from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, Spec, Status
@@ -15,19 +16,13 @@ ZONE = "topology.kubernetes.io/zone"
 SHOWN_WITHIN = 5 * SECOND
 
 
-TUNNEL_NOTES = (
-    "projectcalico.org/IPv4VXLANTunnelAddr",
-    "projectcalico.org/IPv6VXLANTunnelAddr",
-    "projectcalico.org/IPv4IPIPTunnelAddr",
-    "projectcalico.org/IPv4WireguardInterfaceAddr",
-    "io.cilium.network.ipv4-cilium-host",
-    "io.cilium.network.ipv6-cilium-host",
-)
-
-
 @dataclass(slots=True)
 class ThingTrack:
-    """A Service or Node: its addresses with [start_min, start_max, end_min, end_max]."""
+    """A Service or Node.
+
+    holds: of each address the times it had it, oldest first: [start_min, start_max, end_min, end_max]. until: when
+    the object was there at the latest.
+    """
 
     uid: str
     kind: str
@@ -35,12 +30,14 @@ class ThingTrack:
     name: str
     zone: str = ""
     created: int = BEFORE_ALL
-    holds: dict[bytes, list[int]] = field(default_factory=dict)
+    holds: dict[bytes, list[list[int]]] = field(default_factory=dict)
     ranges: tuple[str, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
     node_ports: tuple[tuple[int, str], ...] = ()
+    virtual: bool = False
     version: int = -1
     gone: bool = False
+    until: int = AFTER_ALL
 
 
 def service_addresses(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
@@ -57,12 +54,15 @@ def node_addresses(one: ThingTrack, spec: Spec, status: Status, thing: KubeObjec
     """The addresses of a node, the ends of its overlay among them."""
     one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
     words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
-    notes = (thing.metadata.annotations if thing.metadata else None) or {}
-    words += [notes[name] for name in TUNNEL_NOTES if name in notes]
-    if notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan":
-        # flannel.1 takes the first address of the node's range.
-        words += [cidr.split("/")[0] for cidr in one.ranges]
-    return {ip for ip in map(address16, words) if ip is not None}
+    meta = thing.metadata
+    one.virtual = one.virtual or _is_virtual((meta.labels if meta else None) or {})
+    inner = plugin_addresses.node_addresses((meta.annotations if meta else None) or {}, one.ranges)
+    return {ip for ip in map(address16, words) if ip is not None} | inner
+
+
+def _is_virtual(labels: dict[str, str]) -> bool:
+    """Say whether labels are a virtual kubelet's. Source: virtual-kubelet's node labels; AKS and others as well."""
+    return labels.get("type") == "virtual-kubelet" or labels.get("kubernetes.io/role") == "virtual-kubelet"
 
 
 def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: int) -> None:
@@ -71,16 +71,28 @@ def update_bounds(one: ThingTrack, now: set[bytes], seen: Observation, since: in
     since: from when on it may have been so.
     """
     at, watched = seen.received_us, seen.verb not in ("LISTED", "VANISHED")
+    if one.gone:
+        one.until = AFTER_ALL - 1 if at is None else at
     fresh = not one.holds
     for ip in sorted(now):
-        if ip not in one.holds or one.holds[ip][3] != AFTER_ALL:
+        times = one.holds.setdefault(ip, [])
+        if not times or times[-1][3] != AFTER_ALL:
             # An address there from the first sight on may have been there since the object was made.
             low = one.created if fresh or not watched else max(one.created, since - SHOWN_WITHIN)
             high = one.created + SECOND if fresh and one.created != BEFORE_ALL else (at or seen.not_before_us)
-            one.holds[ip] = [low, max(low, high), BEFORE_ALL, AFTER_ALL]
-        one.holds[ip][2] = max(one.holds[ip][2], seen.not_before_us)
+            times.append(_begun(times, low, max(low, high)))
+        times[-1][2] = max(times[-1][2], seen.not_before_us)
     for ip in one.holds.keys() - now:
-        bounds = one.holds[ip]
+        bounds = one.holds[ip][-1]
         if bounds[3] == AFTER_ALL:
             bounds[2] = max(bounds[2], (since - SHOWN_WITHIN) if at is not None and watched else BEFORE_ALL)
             bounds[3] = at if at is not None else AFTER_ALL - 1
+
+
+def _begun(times: list[list[int]], low: int, high: int) -> list[int]:
+    """Return the bounds of a hold that begins. What was given up before was over before it was taken back."""
+    if times:
+        low = max(low, times[-1][2])
+        high = max(high, low)
+        times[-1][3] = min(times[-1][3], high)
+    return [low, high, BEFORE_ALL, AFTER_ALL]

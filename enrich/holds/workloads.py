@@ -42,17 +42,19 @@ def workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
 
 
 def versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
-    """Merge the changes of labels and of service membership into one line of versions."""
+    """Merge the changes of labels, of images and of service membership into one line of versions."""
     members = track.members.get(pod.uid, [])
-    if not members and len(pod.labels) == 1:
-        return [Version(BEFORE_ALL, pod.labels[0][1])]
-    changes = sorted({since for since, _ in pod.labels} | {since for since, _ in members} | {BEFORE_ALL})
+    if not members and len(pod.labels) == 1 and len(pod.images_since) <= 1:
+        return [Version(BEFORE_ALL, pod.labels[0][1], "", pod.images)]
+    changes = sorted({BEFORE_ALL, *(since for line in (pod.labels, members, pod.images_since) for since, _ in line)})
     found: list[Version] = []
     labels: tuple[tuple[str, str], ...] = ()
     services = ""
-    by_label, by_member = dict(pod.labels), dict(members)
+    images: tuple[str, ...] = ()
+    by_label, by_member, by_image = dict(pod.labels), dict(members), dict(pod.images_since)
     for since in changes:
         labels = by_label.get(since, labels)
         services = by_member.get(since, services)
-        found.append(Version(since, labels, services))
+        images = by_image.get(since, images)
+        found.append(Version(since, labels, services, images))
     return found

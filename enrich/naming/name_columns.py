@@ -256,5 +256,5 @@ def describe(one: Entity, version: Version) -> Answer:
         "zone": one.zone or None,
         "service_account": one.service_account or None,
         "labels": list(version.labels),
-        "images": list(one.images),
+        "images": list(version.images or one.images),
     }

@@ -18,6 +18,7 @@ from enrich.naming.verdicts import (
     EXACT,
     EXPORTED,
     EXTERNAL,
+    GATEWAY,
     IN_GAP,
     LIKELY,
     NODE_PORT,
@@ -71,6 +72,8 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
         return BLIND.get(why, "nobody was watching at that time")
     if code == SNAT:
         return "a node's address: masqueraded pods may stand behind it, the pod is not known"
+    if code == AT_NODE and why == GATEWAY:
+        return "the first address of a node's pod range: most network plugins give it to the node, no object says so"
     if code == AT_NODE:
         return (
             "a node's address, outside a tunnel: who spoke inside is not told" if why == OUTER else "a node's address"

@@ -25,7 +25,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED) = range(16)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY) = range(17)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
     Args: addresses: (n, 16) uint8. times: (n,) int64 us.
     """
     found = history.lookup(addresses, times, skew_us)
+    _nodes_that_are_pods(history, found)
     size = len(times)
     why = looked(history, times)
     codes = np.where(why == PLAIN, NONE, UNKNOWN).astype(np.int8)
@@ -89,6 +90,32 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
     _judge_pods(history, times, found, codes, holds, why)
     _judge_others(history, found, times, codes, holds, why)
     return Verdicts(codes, holds, why, found)
+
+
+def _nodes_that_are_pods(history: ClusterHistory, found: Found) -> None:
+    """Drop a node that has its address from a pod, where that pod may have it: the node is no second holder.
+
+    A Fargate pod is alone on a node of its own; a virtual kubelet's node has the address of the kubelet's pod.
+    """
+    rows = np.flatnonzero((found.counts[:, 2] > 0) & (found.counts[:, 0] > 0))
+    rows = rows[found.counts[rows, 0] + found.counts[rows, 2] <= CANDIDATES]
+    if not len(rows):
+        return
+    sets, inverse = distinct_rows(found.holds[rows])
+    for number, one in enumerate(sets):
+        members = [int(row) for row in one if row >= 0]
+        homes = {history.entities[history.entity_of[row]].node for row in members if history.kinds[row] == POD}
+        kept = [row for row in members if history.kinds[row] != NODE or not _is_pod(history, row, homes)]
+        if len(kept) < len(members):
+            mine = rows[inverse == number]
+            found.holds[mine] = kept + [-1] * (CANDIDATES - len(kept))
+            found.counts[mine, 2] -= len(members) - len(kept)
+
+
+def _is_pod(history: ClusterHistory, row: int, homes: set[str]) -> bool:
+    """Say whether a node is the pod on its address. homes: the nodes of the pods there."""
+    node = history.entities[history.entity_of[row]]
+    return node.virtual or node.name in homes
 
 
 def _judge_pods(
@@ -104,7 +131,8 @@ def _judge_pods(
     only_pods = (pods > 0) & (others == 0)
     exact = only_pods & (sure == 1)
     if exact.any():
-        odd = exact & history.conflicts[best]
+        # A contradiction is a stretch of time: beyond it only one of those that contradict each other is possible.
+        odd = exact & history.conflicts[best] & (pods > 1)
         exact &= ~odd
         codes[odd], why[odd] = AMBIGUOUS, CONFLICT
     codes[exact], holds[exact], why[exact] = EXACT, best[exact], PLAIN
@@ -146,12 +174,16 @@ def _judge_others(
     for number, one in enumerate(sets):
         mine = rows[inverse == number]
         members = [int(row) for row in one if row >= 0]
+        # A guess stands back behind whatever an object says.
+        known = [row for row in members if history.kinds[row] != NODE or history.bounds[row, 1] < AFTER_ALL]
+        members, guessed = known or members, not known
         nodes = [row for row in members if history.kinds[row] == NODE]
         services = [row for row in members if history.kinds[row] == SERVICE]
         inner = [row for row in members if history.kinds[row] == POD]
         if len({int(history.entity_of[row]) for row in nodes}) == 1 and not inner:
-            codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], PLAIN
-        elif len(services) == 1 and not nodes and not inner:
+            codes[mine], holds[mine], why[mine] = AT_NODE, nodes[0], GATEWAY if guessed else PLAIN
+        elif len({int(history.entity_of[row]) for row in services}) == 1 and not nodes and not inner:
+            # Certain ones come first: of an address given up and taken back the time that is meant.
             codes[mine], holds[mine] = AT_SERVICE, services[0]
             low, high = history.bounds[services[0], 1], history.bounds[services[0], 2]
             why[mine] = np.where((low <= times[mine]) & (times[mine] < high), PLAIN, EDGE)

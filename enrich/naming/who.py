@@ -82,7 +82,7 @@ def _fill(cluster: str, hold: Hold, one: Entity, version: Version, bounds: Bound
     return HoldView(
         cluster, str(plain(hold.ip)), KIND_WORDS[one.kind], one.namespace, one.name, one.uid, one.workload,
         one.workload_kind, one.node, one.zone, *bounds, hold.conflict, dict(version.labels), version.services,
-        one.images, one.service_account, hold.source,
+        version.images or one.images, one.service_account, hold.source,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from enrich.holds.plugin_addresses import pod_addresses
 from enrich.holds.pod_status import CALICO
 from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, version_number
@@ -109,6 +110,7 @@ def version_of(thing: KubeObject) -> int | None:
 def addresses(thing: KubeObject) -> Iterable[bytes]:
     """Return every address an object speaks of as its own, by which it can be found."""
     words: list[str | None] = []
+    further: list[bytes] = []
     meta, spec, status = thing.metadata, thing.spec, thing.status
     if thing.kind == "Pod" and status is not None:
         words += [status.podIP, *(one.ip for one in status.podIPs or ())]
@@ -119,4 +121,5 @@ def addresses(thing: KubeObject) -> Iterable[bytes]:
     if thing.kind == "Pod" and meta is not None and meta.annotations:
         for note in CALICO:
             words += meta.annotations.get(note, "").split(",")
-    return {ip for ip in map(address16, words) if ip is not None}
+        further = [ip for ip, _ in pod_addresses(meta.annotations)]
+    return {*further, *(ip for ip in map(address16, words) if ip is not None)}

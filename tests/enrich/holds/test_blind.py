@@ -164,7 +164,9 @@ def test_two_proven_holders_at_once_contradict_each_other() -> None:
     known = story.history()
     assert said(known, IP, 75) == ["ambiguous one|two"]
     assert at(known, IP, 75).reason == "holders contradict each other"
-    assert "exact" not in " ".join(said(known, IP, 20, 75, 120))
+    # Before the second was made and after the first was over there is no contradiction.
+    assert said(known, IP, 20, 52, 99, 120) == ["exact one", "ambiguous one|two", "ambiguous one|two", "exact two"]
+    assert "exact" not in " ".join(said(known, IP, 50.5, 75, 100.5))
 
 
 def test_a_node_clock_behind_makes_no_early_certainty() -> None:
