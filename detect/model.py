@@ -1,4 +1,6 @@
-"""What rules, findings and what is between them are made of. Nothing here knows Sigma, DuckDB, Kafka or OCSF.
+"""Defines rules, findings and what is between them.
+
+Nothing here knows Sigma, DuckDB, Kafka or OCSF.
 
 A rule file becomes a `RuleSet`; a matcher says which rows of a batch each `FlowRule` matches; a judge counts, groups
 and correlates what matched and keeps `Finding`s; views make OCSF, ECS or text of a finding; sinks take `Alert`s.
@@ -82,7 +84,7 @@ class Correlation:
 
     type: event_count, value_count, temporal, temporal_ordered. rules: names of the flow rules it looks at, in order.
     group_by: columns or aliases; aliases: alias -> rule name -> column. operator: lt, lte, gt, gte, eq, neq. count:
-    with what is compared. fields: columns whose distinct values are counted (value_count).
+    the number compared with. fields: columns whose distinct values are counted (value_count).
     """
 
     info: RuleInfo

@@ -1,4 +1,4 @@
-"""What a place says of itself: the lists as delivered, and what a user's file replaces or adds."""
+"""Reads a site's lists: the defaults, and what a user's file changes."""
 
 from __future__ import annotations
 

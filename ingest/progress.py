@@ -1,4 +1,4 @@
-"""How far a source is, for whoever watches."""
+"""Reports how far a source has been read."""
 
 from __future__ import annotations
 

@@ -29,3 +29,8 @@ def __getattr__(name: str) -> Any:
 
         return replay
     raise AttributeError(f"module 'whowas' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return what a program may use, loaded or not, and what every module has."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__") and name.endswith("__"))})

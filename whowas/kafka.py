@@ -1,4 +1,4 @@
-"""What whowas says to and of a Kafka broker, whichever client speaks: options, partitions, pieces, errors.
+"""Describes Kafka for either client: options, partitions, pieces, errors.
 
 Options carry the dotted names of librdkafka, which most Kafka documents use. kafka-python knows fewer and calls them
 otherwise: `for_kafka_python` translates. Source: librdkafka CONFIGURATION.md; KafkaConsumer and KafkaProducer of

@@ -76,7 +76,7 @@ def describe(client: str, options: Mapping[str, Value], topic: str) -> Described
             told = admin.describe_topics([topic])[0]
             allowed = told.get("authorized_operations") or []
             number = UUID(str(told["topic_id"])).int if told.get("topic_id") else 0
-    # Who hears of a topic may at least hear of it: no right at all is no answer.
+    # A topic we can see implies DESCRIBE; an empty set means the broker did not say.
     return Described(f"{number:032x}" if number else "", frozenset(map(str, allowed)) or None)
 
 

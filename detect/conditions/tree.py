@@ -1,4 +1,4 @@
-"""What a rule asks of a flow, as a tree of tests: the same tree is written as SQL and matched column by column.
+"""Represents a rule's condition as a tree, for SQL and for matching.
 
 Every test is true or false, never null, so that `not` means what it says.
 """

@@ -1,4 +1,4 @@
-"""Correlations: what several flows of one group say together within a timespan.
+"""Correlates flows of one group within a timespan.
 
 Exact, whatever way flows are cut into batches and in whatever order they come, as long as they come within the
 lateness: a window is looked at again whenever an event comes to lie in it. Conditions that more events cannot make

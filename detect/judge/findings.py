@@ -1,4 +1,4 @@
-"""Findings as they grow: what matched, counted by rule, group and window, and which of it is news."""
+"""Grows findings: matches counted by rule, group and window."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AT_ONCE = 200
 class FindingRule:
     """A rule that makes findings. slack_us: how long after its window's end a flow of it may still come to count.
 
-    aside: its evidence is put aside flow by flow, because what is held for it otherwise goes soon.
+    aside: store evidence flows one by one, since their block expires early.
     """
 
     info: RuleInfo

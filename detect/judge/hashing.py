@@ -1,4 +1,4 @@
-"""64-bit hashes of values, by which batches and weeks are compared."""
+"""Hashes values to 64 bits, by which batches are compared."""
 
 from __future__ import annotations
 

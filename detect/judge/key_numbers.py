@@ -1,4 +1,4 @@
-"""Keys of 64 bits as small numbers, which arrays can be indexed by."""
+"""Maps 64-bit keys to small numbers that index arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the judge may hold and tell. What goes beyond is counted under the reason that stands beside each bound."""
+"""Bounds what the judge may hold and tell.
+
+What goes beyond is counted under the reason that stands beside each bound.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a rule's matches findings are made of, and the earliest flows of each part."""
+"""Groups a rule's matches, with the earliest flows of each part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One finding while it may still grow, and how the state keeps it."""
+"""Represents a finding while it may still grow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Entry = tuple[int, int, int, int]
 class OpenFinding:
     """A finding. evidence: (start time, id in two, reference) of the earliest flows. end_us: when nothing more comes.
 
-    told: the count of which was told last, at `told_at` by the wall clock. waits: it was refused a place by the rate.
+    told: count in the last alert sent, at `told_at` by the wall clock. waits: held back by the rate limit.
     silenced: the count at which a silence covered it, 0 if none does. granted: it may be told, and was not yet.
     """
 

@@ -1,4 +1,4 @@
-"""What of a rule decides its state: when that has changed, what was remembered for it means something else."""
+"""Signs what decides a rule's state; a changed signature discards the state."""
 
 from __future__ import annotations
 

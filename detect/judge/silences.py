@@ -1,4 +1,4 @@
-"""Silences: findings that are not to be told until a date, kept in a TOML file beside the rules.
+"""Reads silences: findings that stay untold until a date.
 
     [[silence]]
     id = "report-job-scans"            # unique

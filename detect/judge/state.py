@@ -1,4 +1,4 @@
-"""What the judge must remember over a restart: one SQLite file, written in one transaction a commit.
+"""Stores the judge's state: one SQLite file, one transaction a commit.
 
 It stands in a write-ahead log with `synchronous=FULL`: whoever feeds the judge commits offsets elsewhere after ours, so
 a power cut must not take back what we said was durable. One process at a time.

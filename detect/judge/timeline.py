@@ -1,4 +1,4 @@
-"""Events of many groups over a sliding timespan, in one array that grows, is merged into and is cut behind."""
+"""Keeps the events of many groups over a sliding window."""
 
 from __future__ import annotations
 

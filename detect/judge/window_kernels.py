@@ -2,7 +2,7 @@
 
 An event is a row of eight numbers: see the columns below. A group's part begins at `offsets[g]`, has `sizes[g]` events
 and room for `rooms[g]`. Windows are the stretches of one timespan, both ends counted, that begin at an event of the
-group: whatever holds for some stretch of that length and can only become truer with more events holds for one of these.
+group: a condition that only grows with more events holds for some window iff it holds for one of these.
 """
 
 from __future__ import annotations

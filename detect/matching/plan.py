@@ -1,4 +1,4 @@
-"""Rules as they are matched: what they ask of single fields as bits, what is left as parts."""
+"""Plans rules: tests of single fields as bits, the rest as clauses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Clause:
-    """A condition on several fields. miss: the bit that no test holds of which one alone is enough; None: no such."""
+    """A condition on several fields. miss: bit set when every test fails that
+    would be enough alone; None if there is none.
+    """
 
     miss: int | None
     ways: tuple[Alternative, ...]
@@ -85,7 +87,7 @@ class Plans:
         return Alternative(self._bit(alone) if alone else None, rest)
 
     def _bit(self, conditions: list[Condition]) -> int:
-        """Take a new bit for that all of some conditions hold, each on one field."""
+        """Allocate a bit that means: all these single-field conditions hold."""
         number, self.bits = self.bits, self.bits + 1
         self._ask_all(number, conditions)
         return number

@@ -1,4 +1,4 @@
-"""A field of a batch as numbers that stand for its values, and what is known of every value met so far.
+"""Caches what is known of every value of a field met so far.
 
 Names repeat: a test of a rule is put to each value once, in DuckDB, and never again.
 """

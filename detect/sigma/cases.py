@@ -1,4 +1,4 @@
-"""A rule's own test cases: flows that it must find, and flows that it must not.
+"""Reads a rule's test cases: flows to find, and flows not to.
 
 tests:
   flow: {src_kind: pod, protocol: tcp}          # what every flow below has unless it says otherwise

@@ -1,4 +1,4 @@
-"""For what log a rule was written: named flows, or another that says the same of connections."""
+"""Decides which log a rule was written for."""
 
 from __future__ import annotations
 

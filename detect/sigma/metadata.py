@@ -1,4 +1,4 @@
-"""What a rule says of itself: title, id, level, tags, and the words under `whowas:`."""
+"""Reads a rule's title, id, level, tags and `whowas:` options."""
 
 from __future__ import annotations
 

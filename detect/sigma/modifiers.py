@@ -1,4 +1,7 @@
-"""Which modifiers a field may carry together. What is not listed here is refused, so that nothing is half-honoured."""
+"""Checks which modifiers a field may carry together.
+
+What is not listed here is refused, so that nothing is half-honoured.
+"""
 
 from __future__ import annotations
 

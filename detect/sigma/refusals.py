@@ -1,4 +1,4 @@
-"""What is said of a rule that cannot be honoured."""
+"""Words the refusal of a rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules, filters and correlations say of each other: names become rules, drafts a RuleSet."""
+"""Resolves references between rules, filters and correlations."""
 
 from __future__ import annotations
 

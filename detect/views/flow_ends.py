@@ -1,4 +1,4 @@
-"""The two ends of a flow as findings speak of them, and which end a finding is about."""
+"""Describes the two ends of a flow for a finding."""
 
 from __future__ import annotations
 

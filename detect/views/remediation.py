@@ -1,4 +1,4 @@
-"""What to do next: commands an analyst may copy. None is ever run by whowas.
+"""Suggests next steps: commands an analyst may copy, never run by whowas.
 
 Names and labels are written by whoever may create a pod, so nothing of them reaches a command but what is a well-formed
 address, Kubernetes name or UID: anything else gets no command, and that is said.

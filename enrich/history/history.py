@@ -36,6 +36,7 @@ from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.observation import Observation
+from whowas.timestamps import rfc3339
 
 DEFAULT = "default"
 KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}
@@ -119,6 +120,13 @@ class History:
     """All clusters of the evidence, by name."""
 
     clusters: dict[str, ClusterHistory]
+
+    def __repr__(self) -> str:
+        """Say in one line what is known: a million holds must not fill a terminal."""
+        holds = sum(len(one.holds) for one in self.clusters.values())
+        covered = [span for one in self.clusters.values() for span in one.covered]
+        span = f"{rfc3339(min(covered)[0])} to {rfc3339(max(end for _, end in covered))}" if covered else "no time"
+        return f"<History of {', '.join(sorted(self.clusters)) or 'no cluster'}: {holds} holds, watched {span}>"
 
     def cluster(self, name: str | None) -> ClusterHistory:
         """Return one cluster; without a name the only one. Raises: ConfigError."""

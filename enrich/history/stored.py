@@ -1,4 +1,4 @@
-"""A history that is being recorded: loaded once, then followed as it grows."""
+"""Follows a store as it grows, and keeps a history of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a search reads most, in five bytes a hold: a million holds then lie in the processor's own memory."""
+"""Indexes holds by time in five bytes a hold.
+
+A search reads this most: a million holds then lie in the processor's own memory.
+"""
 
 from __future__ import annotations
 

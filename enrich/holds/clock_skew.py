@@ -1,4 +1,4 @@
-"""How far the clocks of nodes are off, as the evidence proves while it is written.
+"""Bounds each node's clock skew from the evidence.
 
 Two proofs: a pod's status with times later than its receipt, or earlier than its creation (enrich.holds.pod_status);
 and the Lease that every kubelet renews by its own clock, every ten seconds. Source: coordination.k8s.io/v1.

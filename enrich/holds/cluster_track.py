@@ -1,4 +1,4 @@
-"""What the observations say of one cluster's objects: pods, services, nodes, owners, gaps.
+"""Tracks one cluster's objects: pods, services, nodes, owners, gaps.
 
 Objects are kept by UID, never by name: two pods of one name are two pods. Memory grows with the number of
 objects, not of observations.

@@ -1,4 +1,4 @@
-"""Which pods stand behind which Services: EndpointSlices, told apart into joins and leaves of single pods.
+"""Tracks which pods stand behind which Services, from EndpointSlices.
 
 Source: discovery.k8s.io/v1. A slice names all its endpoints every time; what matters is who came and who went.
 """

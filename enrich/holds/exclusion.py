@@ -1,4 +1,4 @@
-"""Two pods never hold one address at once: what certain neighbours say of each other. Kernels over arrays.
+"""Tightens holds by exclusion: two pods never hold one address at once.
 
 Bounds are (n, 4): start_min, start_max, end_min, end_max. proven: up to where the end is excluded by proof; from
 there to end_min only by silence. docs/architecture-holds.md explains.

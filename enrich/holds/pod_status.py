@@ -1,4 +1,4 @@
-"""One observation of a pod, taken apart: addresses, sandbox, runs of containers, as numbers.
+"""Reads a pod's status: addresses, sandbox, container runs, as numbers.
 
 Times the kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).
 """

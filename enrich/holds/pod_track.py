@@ -1,4 +1,4 @@
-"""What the observations of one pod say of when it held which address.
+"""Tracks when one pod held which address.
 
 Every bound is derived from what can be proven; docs/architecture-holds.md tells why each is one. Times the
 kubelet writes are cut to whole seconds: the truth lies in [t, t + 1 s).

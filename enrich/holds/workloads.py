@@ -1,4 +1,4 @@
-"""From tracks to columns: each pod with its workload, its labels and its Services."""
+"""Lays tracks out as columns: each pod's workload, labels and Services."""
 
 from __future__ import annotations
 

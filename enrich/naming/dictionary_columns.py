@@ -16,7 +16,7 @@ SPARSE = 16
 
 
 class Pointers:
-    """Which of m answers each of n rows has. Nulls of columns that lack them alike are worked out once.
+    """Which of m answers each of n rows has. Validity bitmaps are computed once for equal nulls.
 
     Args: rows: (n,) int32.
     """

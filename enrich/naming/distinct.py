@@ -1,4 +1,4 @@
-"""What is distinct in a batch, by a table and not by sorting: of many answers most are alike."""
+"""Finds a batch's distinct values by hashing, since most answers repeat."""
 
 from __future__ import annotations
 

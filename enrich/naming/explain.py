@@ -1,4 +1,4 @@
-"""What one observation says of when a pod held its address, in one line for people."""
+"""Explains one observation of a pod in one line for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers for what comes up again and again, batch after batch: found by a kernel, made in Python once."""
+"""Interns values that repeat from batch to batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers in words: the reason of each name, as short as it can be said. No number of a single flow in it."""
+"""Words the reason of each name; no number of a single flow is in it."""
 
 from __future__ import annotations
 

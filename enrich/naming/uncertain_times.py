@@ -1,4 +1,4 @@
-"""Flows whose record tells a stretch of time in which they were, not when: judged over all of it."""
+"""Judges flows known only to lie in a time range, over all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From who may have held an address to an answer: one word of confidence, one holder, one reason.
+"""Decides an address's answer: one confidence, one holder, one reason.
 
 The same rules serve whole batches (naming.py) and single questions (who.py): both call `judge`.
 """

@@ -1,4 +1,4 @@
-"""What of an observation goes into a store: the numbers that stand there for words, and an object cut down."""
+"""Encodes observations for the store: numeric codes, reduced objects."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class EvidenceStore:
         return Written(taking.events, self._memory.standing(), refused)
 
     def reread(self) -> None:
-        """Remember nothing that the file does not say: what stands in it was changed by other ways than write()."""
+        """Drop the cache: the file was changed other than by write()."""
         self._memory.forget()
 
     def maintain(self, budget_seconds: float = 0.5) -> int:

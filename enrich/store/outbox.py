@@ -1,4 +1,6 @@
-"""What a store has to tell a topic: every change, in the transaction that makes it, until the topic has it.
+"""Keeps every change of a store until its topic has it.
+
+A change is kept in the transaction that makes it.
 
 All of a store is told once, in an epoch that begins with a snapshot and goes on with what changes. Messages of an epoch
 are numbered 1, 2, 3, … without a hole: first those of the snapshot, then the live ones. What cannot go on without a
@@ -30,7 +32,7 @@ Pack = Callable[[Sequence[Observation]], list[bytes]]
 
 
 class Epoch(NamedTuple):
-    """How far the telling has come. snapshot, live: messages made. done of objects: rows that the snapshot has."""
+    """Progress of publishing. snapshot, live: messages made. done: rows of `object` already in the snapshot."""
 
     epoch: int
     event: int

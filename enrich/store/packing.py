@@ -1,4 +1,4 @@
-"""Packing: what is said of objects that are gone leaves the rows and goes, compressed, into blocks.
+"""Packs events of objects that are gone into compressed blocks.
 
 A block holds the evidence of some hundred objects, as it was, and beside it what was derived of their pods, so
 that a history of a million pods is loaded without deriving it again. More evidence of one takes it out again.

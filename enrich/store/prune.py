@@ -1,4 +1,4 @@
-"""A store looked at from outside: what is in it, whether it is sound, what can leave it."""
+"""Compacts a store, and forgets what was over before a time."""
 
 from __future__ import annotations
 

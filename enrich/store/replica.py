@@ -1,4 +1,4 @@
-"""The other end of a topic: a store that is filled by what recorders' stores have told (enrich/store/outbox.py).
+"""Fills a store from what recorders published (enrich/store/outbox.py).
 
 How far it has come stands in the store, and moves in the transaction that takes the evidence in: messages that come
 again are known by their numbers, and a hole is seen.

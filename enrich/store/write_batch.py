@@ -173,7 +173,7 @@ class WriteBatch:
         else:
             known.living.pop(meta.uid, None)
         self._add(row, VERB[one.verb], one.received_us, one.not_before_us, version_of(thing), told)
-        # Of a word with a span or a Service a line would say that, and not the object.
+        # An observation with a span or a Service would be written as that, so strip them.
         plain = one.cluster == name and one.span is None and not one.service
         self.effects.append(one if plain else one._replace(cluster=name, span=None, service=""))
 
@@ -243,7 +243,7 @@ class WriteBatch:
         entry = (known.row, kind, sort, *span, self._source or -1)
         self._tell_span(known, kind, sort, span)
         if SPANS[sort] == "WATCHED":
-            # Somebody who looks on says so again and again, always from the same beginning.
+            # A watch that goes on reports the same span again, longer each time.
             longer = self._database.execute(
                 "UPDATE span SET high_us = max(high_us, ?5) WHERE (cluster, kind, gap, low_us, source) = "
                 "(?1, ?2, ?3, ?4, ?6)",

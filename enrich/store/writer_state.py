@@ -1,4 +1,4 @@
-"""What the writer of a store remembers of it between two transactions."""
+"""Keeps a writer's state between two transactions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cursor:
 
 
 class Standing(NamedTuple):
-    """An object that stands: its row, its kind, and a hash of what it said last (0: nobody but others spoke of it)."""
+    """An object that stands: its row, its kind, and a hash of its last body (0: only referred to, never seen)."""
 
     row: int
     kind: int

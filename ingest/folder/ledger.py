@@ -1,4 +1,6 @@
-"""Up to where the files of a folder were read: kept over restarts, renames, rotation and compression.
+"""Remembers how far the files of a folder were read.
+
+This is kept over restarts, renames, rotation and compression.
 
 A file is known again by how it begins, decompressed: a log that was renamed, or compressed when it was rotated, is the
 same file. One whose beginning is too short to tell is known by its inode too.

@@ -1,4 +1,4 @@
-"""What every reader of records promises: values in, flows out, and a word on each value that gave none."""
+"""Defines what every reader of records promises."""
 
 from __future__ import annotations
 

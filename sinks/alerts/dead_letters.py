@@ -1,4 +1,4 @@
-"""Alerts that the other side will never take, kept with the reason: JSON lines in one file that grows."""
+"""Keeps alerts that the other side refuses for ever, with the reason."""
 
 from __future__ import annotations
 

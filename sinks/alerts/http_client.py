@@ -1,4 +1,4 @@
-"""One place that is spoken to in HTTP: its address, its secrets, what it says of a request. No redirect is followed."""
+"""Sends one HTTP request to one place; follows no redirect."""
 
 from __future__ import annotations
 

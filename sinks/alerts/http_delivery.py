@@ -1,4 +1,4 @@
-"""Alerts in HTTP, at least once: what is tried again, for how long, and what is given up and kept.
+"""Delivers alerts over HTTP at least once, with retries and a limit.
 
 - 2xx: taken.
 - No answer, 408, 425, 429, 502, 503, 504: nobody there, or too much at once. Tried again for as long as it takes.

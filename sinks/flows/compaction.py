@@ -1,4 +1,4 @@
-"""Small Parquet files made into large ones, hour by hour, beside readers and writers.
+"""Compacts small Parquet files into large ones, hour by hour.
 
 A folder of one cluster and hour is replaced as a whole, in one step of the kernel: whoever lists it sees the old files
 or the new ones, never both, never neither. A reader that holds names of files that were replaced is told "no such

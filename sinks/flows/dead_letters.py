@@ -1,4 +1,4 @@
-"""Records that could not be read, kept aside with the reason and their place: JSON lines, a file a range."""
+"""Keeps records that could not be read, with reason and place."""
 
 from __future__ import annotations
 

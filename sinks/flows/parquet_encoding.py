@@ -1,4 +1,4 @@
-"""How columns of named flows lie in a Parquet file: docs/decisions/0007-parquet-files.md says what was measured."""
+"""Encodes columns for Parquet (docs/decisions/0007-parquet-files.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of named flows put together and in order, column by column."""
+"""Joins and sorts batches of named flows, column by column."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _heads(ids: Any) -> Words:
 
 
 class _Taking:
-    """Puts columns in order. Nulls of columns that lack them alike are moved once."""
+    """Puts columns in order. Validity bitmaps are moved once for columns with equal nulls."""
 
     def __init__(self, order: Any) -> None:
         self._order = order

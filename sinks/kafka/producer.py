@@ -1,4 +1,4 @@
-"""What every producer does: the protocol, a message, patience with a broker that is down."""
+"""Defines every producer: protocol, message, patience with a broker that is down."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Producer(Protocol):
     def flush(self, seconds: float) -> bool:
         """Return whether everything sent is acknowledged. Raises: BrokerError when a message was refused.
 
-        It never passes then: who goes on after it would lose the message, who begins anew sends it again.
+        Not retryable: continuing would lose the message; a new producer resends it.
         """
 
     def begin(self) -> None:

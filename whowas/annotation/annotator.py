@@ -1,4 +1,4 @@
-"""The middle of it: values of a batch of records in, an answer for each address out, everything counted."""
+"""Names the addresses of a batch of records, and counts what could not be named."""
 
 from __future__ import annotations
 

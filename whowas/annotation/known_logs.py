@@ -1,4 +1,4 @@
-"""Which fields of known logs hold addresses, and when what they tell was true."""
+"""Lists the address and time fields of known logs."""
 
 from __future__ import annotations
 

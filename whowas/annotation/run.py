@@ -1,4 +1,4 @@
-"""The loop: bytes in, bytes with names out, at once as they come and in batches when many have come."""
+"""Runs an annotation: bytes in, the same bytes with names out."""
 
 from __future__ import annotations
 

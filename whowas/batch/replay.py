@@ -1,4 +1,4 @@
-"""The one loop: read, name, judge, write, commit; and what a program wants of it."""
+"""Replays captures and logs: read, name, write, commit."""
 
 from __future__ import annotations
 

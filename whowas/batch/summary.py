@@ -1,4 +1,4 @@
-"""What a replay found, in numbers: counts of answers and the top conversations by name."""
+"""Counts the answers and the top conversations of a replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a stream shows itself: one live line on a terminal, log lines or JSON lines elsewhere."""
+"""Shows a stream: one live line on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 

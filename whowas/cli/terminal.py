@@ -1,4 +1,4 @@
-"""How things look on a terminal and in text: escaped, separated, coloured only where a person looks."""
+"""Formats terminal output: escaped, separated, coloured only where a person looks."""
 
 from __future__ import annotations
 

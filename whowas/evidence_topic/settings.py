@@ -1,4 +1,4 @@
-"""Which topic, and how its messages are told apart: the key of each says who told it, and which in a row it is."""
+"""Defines the evidence topic's settings and message keys."""
 
 from __future__ import annotations
 

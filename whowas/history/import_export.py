@@ -1,4 +1,4 @@
-"""What is done with a store beside recording: looked at, checked, exported, imported, compacted, pruned."""
+"""Inspects, checks, exports, imports, compacts and prunes a store."""
 
 from __future__ import annotations
 

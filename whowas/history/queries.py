@@ -1,4 +1,4 @@
-"""What a person asks of a history: who held an address, what a workload held, and which evidence says so."""
+"""Answers a person: who held an address, what a workload held, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several clusters side by side into one store: watches -> mailbox -> writer."""
+"""Records several clusters into one store: watches -> mailbox -> writer."""
 
 from __future__ import annotations
 

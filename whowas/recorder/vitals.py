@@ -1,4 +1,4 @@
-"""What a recorder says of itself at one moment, and whether that is well: for probes, metrics and people."""
+"""Reports a recorder's state for probes, metrics and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places for alerts that a configuration names."""
+"""Builds the outlets for alerts that a configuration names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker holds of its partitions, how much of it there may be, and what waits in Kafka behind it."""
+"""Counts and bounds what a worker holds, and measures the lag behind it."""
 
 from __future__ import annotations
 

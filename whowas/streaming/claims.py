@@ -1,4 +1,4 @@
-"""What comes before the first flow of a partition is named: where it begins, whose its output is, what Kafka kept."""
+"""Prepares a new partition: start offset, output claim, retention check."""
 
 from __future__ import annotations
 

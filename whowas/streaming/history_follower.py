@@ -1,4 +1,4 @@
-"""The history as a worker follows it: what is known, up to when, and the namer made of it."""
+"""Follows the history for a worker, and makes the namer of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records to flows: a reader a topic, and nothing that a record holds stops the stream."""
+"""Parses records into flows; no record stops the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker holds of one partition: chunks that wait to be named, and named ones that wait to be written."""
+"""Queues the chunks of one partition: to be named, then to be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not work for the moment: said until it works again, and tried again ever more slowly."""
+"""Reports failing steps until they succeed, and retries them with backoff."""
 
 from __future__ import annotations
 

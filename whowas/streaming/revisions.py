@@ -1,4 +1,4 @@
-"""Which rows of two namings of the same flows differ."""
+"""Finds the rows that differ between two namings of the same flows."""
 
 from __future__ import annotations
 

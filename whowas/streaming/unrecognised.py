@@ -1,4 +1,6 @@
-"""Records that came before anybody could tell their topic's format: they wait, and are lost to nobody.
+"""Keeps records whose topic's format is not known yet.
+
+They wait, and are lost to nobody.
 
 Where dead letters are kept, they go there after a while, each with the reason. Else to go on would be to lose them:
 they wait until later records of the topic tell the format, or a person does, and so many of a partition at most.

@@ -1,4 +1,4 @@
-"""How a stream is, at one moment: for probes, for metrics, and for people."""
+"""Reports a stream's state for probes, metrics and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker is made of, as its configuration says: where it reads, where it delivers, which files it looks at."""
+"""Builds a worker's consumer and outputs from its configuration."""
 
 from __future__ import annotations
 

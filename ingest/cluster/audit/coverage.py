@@ -1,4 +1,7 @@
-"""When audit logs were complete: each apiserver logs its own writes only, and files are cut at different times."""
+"""Computes when audit logs were complete.
+
+Each apiserver logs its own writes only, and files are cut at different times.
+"""
 
 from __future__ import annotations
 

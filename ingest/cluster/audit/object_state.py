@@ -47,7 +47,9 @@ class Write(Struct, array_like=True):
 
 @dataclass(slots=True)
 class LoggedObject:
-    """An object as far as the log has told. whole: all of it is known. addressed: whether a pod has an address is."""
+    """An object as far as the log has told. whole: all of it is known. addressed: it is known whether
+    the pod has an address.
+    """
 
     thing: Thing
     uid: str = ""

@@ -1,4 +1,4 @@
-"""What a patch makes of an object: strategic merge, merge and JSON patches, on the fields that are read.
+"""Applies strategic merge, merge and JSON patches to the fields that are read.
 
 An audit log gives a patch's body without its content type. A list of operations is a JSON patch. In what remains,
 a list with a merge key is merged where the patch says so ($setElementOrder, $patch, $retainKeys), and conditions

@@ -1,4 +1,4 @@
-"""Writes of an audit log, in their order, to what each object looked like after them.
+"""Replays an audit log's writes into states of each object.
 
 Where the log has the response, it is the object. Where it has the request only, the last known object is kept and
 the request applied to it; a pod of which only patches are known is evidence as soon as they say its address.

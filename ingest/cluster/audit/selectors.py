@@ -1,4 +1,4 @@
-"""Label and field selectors as they stand in a request: which of the known objects a deletecollection meant."""
+"""Matches label and field selectors against the known objects."""
 
 from __future__ import annotations
 

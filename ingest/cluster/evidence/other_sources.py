@@ -1,4 +1,4 @@
-"""Histories that others kept: audit logs and Prometheus answers, gathered over all files, told at the end.
+"""Gathers audit logs and Prometheus answers over all evidence files.
 
 Both have to be known as a whole before they say anything: audit events lie in several files beside each other, and
 one metric says what another means.

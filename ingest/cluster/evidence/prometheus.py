@@ -1,4 +1,4 @@
-"""What kube-state-metrics told Prometheus of pods: range-query answers to observations.
+"""Reads kube-state-metrics series from Prometheus answers into observations.
 
 A sample of a range query may repeat a scrape up to LOOKBACK_US old; only where the sample a step before is missing is
 the scrape younger than that step. So a run of equal samples from `first` to `last` proves that the pod had the address

@@ -1,4 +1,4 @@
-"""The way to an apiserver: credentials from a kubeconfig or from inside the cluster, and raw requests."""
+"""Connects to an apiserver: credentials and raw requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can come back from an apiserver instead of what was asked for."""
+"""Classifies the errors of an apiserver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One resource of an apiserver as one thread asks for it: pages of a list, the lines of a watch."""
+"""Requests one resource of an apiserver: pages of a list, lines of a watch."""
 
 from __future__ import annotations
 

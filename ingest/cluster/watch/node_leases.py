@@ -1,4 +1,4 @@
-"""Node Leases as words about the nodes' clocks: few, and those that tell most."""
+"""Samples node Leases as evidence of clock skew."""
 
 from __future__ import annotations
 

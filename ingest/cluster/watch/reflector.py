@@ -1,4 +1,4 @@
-"""One kind of object followed for ever: list, watch, and what to do when either ends."""
+"""Follows one kind of object: lists, watches, and recovers when either ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is watched of a cluster, and how each kind is asked for."""
+"""Lists the kinds that are watched, and how each is requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a watch does, for those who look from other threads; and how it is to be done."""
+"""Holds a watch's state, readable from other threads, and its options."""
 
 from __future__ import annotations
 

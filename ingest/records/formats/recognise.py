@@ -1,4 +1,4 @@
-"""Which format values are of: an explicit word, or what only that format says."""
+"""Recognises the format of records: by name, or by their content."""
 
 from __future__ import annotations
 
