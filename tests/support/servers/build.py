@@ -2,7 +2,7 @@
 
 `python tests/support/servers/build.py` compiles them from the Go modules that go.sum pins, once for each go.sum, into
 `${XDG_CACHE_HOME:-~/.cache}/whowas/servers`. It needs Go, and where that is too old fetches a newer one (as a Go
-module, checksum pinned) from where the old one gets modules. Standard library only: it runs before anything is installed.
+module, checksum pinned) from where the old one gets modules. Standard library only: it runs before all is installed.
 """
 
 from __future__ import annotations
