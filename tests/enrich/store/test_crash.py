@@ -21,6 +21,10 @@ CUT = """
 import os, signal, sys
 import whowas.history.import_export as keeping
 from enrich.store.evidence_store import EvidenceStore
+
+import pytest
+
+pytestmark = pytest.mark.long
 keeping.AT_ONCE = 10
 write, left = EvidenceStore.write, [int(sys.argv[3])]
 def dying(self, *several, **more):
