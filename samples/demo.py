@@ -43,7 +43,8 @@ def compile_kernels() -> None:
     if needs_compiling():
         print("compiling kernels, some seconds, only this once", flush=True)
         parts = [subprocess.Popen(part, cwd=ROOT, stdout=subprocess.DEVNULL) for part in PARTS]
-        if any([part.wait() for part in parts]):
+        codes = [part.wait() for part in parts]
+        if any(codes):
             sys.exit("the kernels cannot be compiled: that is a bug")
 
 

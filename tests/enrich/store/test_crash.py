@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.store.versions import versions
 from support.store.written import numbered
 
@@ -16,15 +17,13 @@ from enrich.store.evidence_store import EvidenceStore
 from enrich.store.verify import problems
 from whowas.history.import_export import export_slice, import_files
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("WHOWAS_STORE_KILLS", "24"))
 CUT = """
 import os, signal, sys
 import whowas.history.import_export as keeping
 from enrich.store.evidence_store import EvidenceStore
-
-import pytest
-
-pytestmark = pytest.mark.long
 keeping.AT_ONCE = 10
 write, left = EvidenceStore.write, [int(sys.argv[3])]
 def dying(self, *several, **more):
