@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARI
 export PIP_CONSTRAINT := /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak clean
+.PHONY: help setup demo test long check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,10 +38,16 @@ setup: $(VENV)/.dev  ## Make .venv with everything for development
 demo: $(BIN)/whowas  ## Install, replay the samples, show named flows
 	@$(BIN)/python samples/demo.py
 
-test: $(VENV)/.dev  ## Run every test
-	$(BIN)/python -m pytest
+# Two processes, each with servers of its own; a file's tests stay together and share what is started for them.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: lint types contracts coverage  ## What must be green before anything lands
+test: $(VENV)/.dev  ## Run all tests but the long ones, in some minutes
+	$(PYTEST) -m "not long"
+
+long: $(VENV)/.dev  ## Run the tests that `make test` leaves out: simulated clusters, kills, whole chains on real servers
+	$(PYTEST) -m long
+
+check: lint types contracts coverage  ## What must be green before anything lands: every test, and what reads the code
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,7 +61,7 @@ contracts: $(VENV)/.dev
 
 .PHONY: coverage
 coverage: $(VENV)/.dev  ## Run every test and report branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html
 
 .PHONY: servers
 servers:  ## Build a real Kubernetes control plane and goflow2, and fetch a Kafka broker, for the tests; once (some eight minutes)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_SECONDS = 0.1
 STALL_SECONDS = 300
-PEER_SOURCE = "git clone https://github.com/netobserv/flowlogs-pipeline, go build -mod=vendor ./cmd/flowlogs-pipeline"
+PEER_SOURCE = "https://github.com/netobserv/flowlogs-pipeline"
 PEER_VARIABLE = "FLOWLOGS_PIPELINE"
 
 

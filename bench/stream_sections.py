@@ -76,7 +76,7 @@ def beside(bench: Bench) -> list[Row]:
     from support.servers.control_plane import missing
 
     form, name, program = "NetObserv JSON", "flowlogs-pipeline, JSON to /dev/null", peer()
-    why = "" if program else f"it is not there: {PEER_SOURCE}, and name the program in {PEER_VARIABLE}"
+    why = "" if program else f"it is not there: {PEER_VARIABLE} holds no path of a built program ({PEER_SOURCE})"
     if program is None or (why := why or missing()):
         return [{"what": form, "with": name, "missing": why}]
     few, full = bench.topic(form, FEW), bench.topic(form, bench.sizes.records)

@@ -1,8 +1,8 @@
 """What a core-second of `whowas stream` does on a real Kafka broker: python bench/streams.py [--quick] [--write-docs]
 
-Needs `make servers` (a broker, and a control plane for the peer). FLOWLOGS_PIPELINE names a built flowlogs-pipeline,
-the peer; without it the table says how to get it. Tables go to the screen, all of it to bench/results/ as JSON, and
-with --write-docs into docs/benchmarks.md.
+Needs `make servers` (a broker, and a control plane for the peer). FLOWLOGS_PIPELINE holds the path of a built
+program of the peer, https://github.com/netobserv/flowlogs-pipeline; without it the table says so. Tables go to the
+screen, all of it to bench/results/ as JSON, and with --write-docs into docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from whowas.kernels import needs_compiling
+
 ROOT = Path(__file__).resolve().parent.parent
 WHOWAS = str(Path(sys.executable).with_name("whowas"))
 CAPTURES = ["samples/overlay/node1-underlay.pcap.zst", "samples/overlay/node1-bridge.pcap"]
@@ -25,6 +27,25 @@ HOLDERS = """
            strftime(min(start_time), '%H:%M:%S.%g') AS first_flow, strftime(max(end_time), '%H:%M:%S.%g') AS last_flow
     FROM flows WHERE src_ip = '{ip}' GROUP BY ALL ORDER BY first_flow
 """
+
+
+# What the replay compiles takes half a minute on one core: the packets' part and the history's, each in its process.
+PACKETS = f"""
+from ingest.packets import CaptureSource, PacketOptions
+for _ in CaptureSource({CAPTURES}, PacketOptions()).batches(): pass
+"""
+NAMES = ["annotate", "samples/annotate/eve.json", "--history", HISTORY, "--quiet"]
+PARTS = [sys.executable, "-c", PACKETS], [WHOWAS, *NAMES]
+
+
+def compile_kernels() -> None:
+    """Compile what the replay needs on two cores, unless an earlier run did; the replay compiles what is left."""
+    if needs_compiling():
+        print("compiling kernels, some seconds, only this once", flush=True)
+        parts = [subprocess.Popen(part, cwd=ROOT, stdout=subprocess.DEVNULL) for part in PARTS]
+        codes = [part.wait() for part in parts]
+        if any(codes):
+            sys.exit("the kernels cannot be compiled: that is a bug")
 
 
 def show(*words: str) -> None:
@@ -49,6 +70,7 @@ def truth(ip: str) -> list[str]:
 
 def main() -> None:
     """Replay, show one address with two holders, say what to try next."""
+    compile_kernels()
     show("replay", *CAPTURES, "--history", HISTORY, "--networks", "samples/overlay/networks.toml",
          "--out", OUT, "--existing", "replace")  # fmt: skip
     found = rows(REUSED)

@@ -45,3 +45,11 @@ def needs_network_namespaces() -> None:
     allowed = subprocess.run(["unshare", "--net", "ip", "link", "add", "x", "type", "veth"], capture_output=True)
     if os.geteuid() != 0 or allowed.returncode:
         pytest.skip(f"no rights to make network namespaces: {allowed.stderr.decode().strip() or 'not root'}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the end what `make test` left out."""
+    if config.option.markexpr == "not long":
+        terminalreporter.write_line(
+            "left out: tests marked long (simulated clusters, kills, whole chains on real servers); make long runs them"
+        )

@@ -30,6 +30,8 @@ from support.streaming.flow_records import column, count
 from enrich.store.evidence_store import EvidenceStore
 from whowas.observation import KubeObject, Meta
 
+pytestmark = pytest.mark.long
+
 __all__ = ["control_plane", "servers_built"]
 
 

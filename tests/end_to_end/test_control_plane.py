@@ -17,6 +17,8 @@ from support.servers.api import Api, ApiError, from_kubeconfig
 from support.servers.control_plane import ControlPlane, wait_until
 from support.servers.dumb_watcher import dumb_watcher, settled
 
+pytestmark = pytest.mark.long
+
 PODS = "/api/v1/namespaces/default/pods"
 ALL_PODS = "/api/v1/pods"
 

@@ -16,6 +16,8 @@ from support.servers.dumb_watcher import dumb_watcher, settled
 from support.servers.kubelet import Churn, kubelet
 from support.servers.lives import SHAPES, draw
 
+pytestmark = pytest.mark.long
+
 SECOND_US = 1_000_000
 
 

@@ -12,6 +12,8 @@ import pytest
 from bench.real_churn.playing import churn_of, play
 from bench.real_churn.scoring import Result, score
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def result(servers_built: None, tmp_path_factory: pytest.TempPathFactory) -> Result:

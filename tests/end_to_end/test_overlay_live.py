@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support import truth_check as check
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_network_namespaces")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("needs_network_namespaces")]
 
 
 def run(*words: object) -> None:

@@ -36,7 +36,7 @@ from support.servers.real_node import Container, RealNode
 from support.servers.traffic import BRIDGE, SERVICE, VIRTUAL, WIRE, Row, Traffic, Truth, key_of
 from support.servers.workloads import Workloads
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SEED = int(os.environ.get("WHOWAS_END_TO_END_SEED", "4"))
 SPACE = SERVICE[1]

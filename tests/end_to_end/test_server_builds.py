@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -22,6 +23,7 @@ def test_a_module_has_the_checksum_that_go_gives_it() -> None:
 
 
 def test_a_go_that_is_not_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need(shutil.which("go"), "no Go on this machine")
     proxy = tmp_path / "proxy" / "golang.org" / "toolchain" / "@v"
     proxy.mkdir(parents=True)
     name = f"v0.0.1-{build.TOOLCHAIN}.linux-{build.machine()}"
@@ -31,6 +33,16 @@ def test_a_go_that_is_not_the_pinned_one_is_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(build.BuildError, match="its checksum is not the pinned one"):
         build.fetch_toolchain(tmp_path / build.TOOLCHAIN)
     assert [one.name for one in tmp_path.iterdir()] == ["proxy"]
+
+
+def test_without_a_proxy_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need(shutil.which("go"), "no Go on this machine")
+    monkeypatch.setenv("GOPROXY", "off")
+    with pytest.raises(build.BuildError, match=r"'go env GOPROXY' names no proxy \(off\); install Go"):
+        build.fetch_toolchain(tmp_path / build.TOOLCHAIN)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(build.BuildError, match="no 'go' on this machine says from where; install Go"):
+        build.fetch_toolchain(tmp_path / build.TOOLCHAIN)
 
 
 def test_jars_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from detect.site import load_site
 from detect.views import ocsf
 from whowas.streaming.rules import LOOK_SECONDS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 CHURN = Churn(seed=3, seconds=25, rate=8, nodes=4, addresses=16, workloads=4, mean_seconds=6, settle_seconds=8)
 SCANNER = "10.244.0.3"  # a low address: there is nearly always a pod that has it

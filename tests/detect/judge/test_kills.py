@@ -10,8 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support import killed_judge as child
 from support.flows import plainly
+
+pytestmark = pytest.mark.long
 
 FLOWS = int(os.environ.get("WHOWAS_JUDGED_FLOWS", "1500"))
 KILLS = int(os.environ.get("WHOWAS_KILLS", "6"))

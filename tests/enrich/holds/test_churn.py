@@ -34,7 +34,11 @@ def named(case: Case) -> str:
     return f"{case.number} {case.name}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+# Ordinary churn at every `make test`, the adversarial cases in `make long`.
+EVERY = [pytest.param(one, marks=[pytest.mark.long] if one.number else [], id=named(one)) for one in CASES]
+
+
+@pytest.mark.parametrize("case", EVERY)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_certain_name_is_wrong(seed: int, case: Case) -> None:
     found = run(case, seed, Told(shrink=1))
@@ -86,7 +90,7 @@ def test_nor_for_who_saw_less(seed: int, addresses: int, view: Callable[[list[st
     assert not [one for one in found.wrong if one[1].word == "exact"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+@pytest.mark.parametrize("case", EVERY)
 def test_what_the_simulator_calls_proven_is_true(case: Case) -> None:
     """The ideal observer, by which evidence is said to decide, is never wrong itself."""
     told: list[str] = []

@@ -9,12 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.store.versions import versions
 from support.store.written import numbered
 
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.verify import problems
 from whowas.history.import_export import export_slice, import_files
+
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("WHOWAS_STORE_KILLS", "24"))
 CUT = """

@@ -208,6 +208,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path: Path, root: Path) -> None:
     out, dice = tmp_path / "named", random.Random(7)
     ranges = 0

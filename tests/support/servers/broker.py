@@ -15,11 +15,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from types import TracebackType
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -36,6 +37,10 @@ from support.servers.process import Server, free_port
 
 USER, PASSWORD = "whowas", "right-password"
 MECHANISM = "SCRAM-SHA-512"
+# What a broker answers of a group before it has read what it had committed: right after a start.
+NO_COORDINATOR_YET = (
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)  # fmt: skip
 
 
 class Broker:
@@ -154,6 +159,20 @@ class Broker:
         asked = [TopicPartition(topic, number) for number in range(partitions)]
         client = Consumer({"bootstrap.servers": self.plain, "group.id": group})
         try:
-            return [one.offset for one in client.committed(asked, timeout=20)]
+            return [one.offset for one in self._coordinated(client, asked)]
         finally:
             client.close()
+
+    def _coordinated(self, client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+        """Ask the group's coordinator, once there is one. Raises: KafkaException."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                answer = client.committed(asked, timeout=20)
+                if failed := next((one.error for one in answer if one.error), None):
+                    raise KafkaException(failed)
+                return answer
+            except KafkaException as error:
+                if error.args[0].code() not in NO_COORDINATOR_YET or time.monotonic() > until:
+                    raise
+                time.sleep(0.2)

@@ -1,8 +1,8 @@
 """Build a real Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and kwok.
 
 `python tests/support/servers/build.py` compiles them from the Go modules that go.sum pins, once for each go.sum, into
-`${XDG_CACHE_HOME:-~/.cache}/whowas/servers`. It needs Go, and fetches it (as a Go module, checksum pinned) where
-it is missing or too old. Standard library only: it runs before anything is installed.
+`${XDG_CACHE_HOME:-~/.cache}/whowas/servers`. It needs Go, and where that is too old fetches a newer one (as a Go
+module, checksum pinned) from where the old one gets modules. Standard library only: it runs before all is installed.
 """
 
 from __future__ import annotations
@@ -165,12 +165,11 @@ def _version(go: str) -> tuple[int, ...]:
 
 
 def fetch_toolchain(target: Path) -> None:
-    """Fetch the pinned Go from GOPROXY into a folder. Raises: BuildError."""
+    """Fetch the pinned Go from Go's module proxy into a folder. Raises: BuildError."""
     if sys.platform != "linux" or machine() not in TOOLCHAIN_SUMS:
         raise BuildError(f"cannot fetch Go for '{sys.platform}/{machine()}': no checksum is pinned; install Go 1.26")
     name = f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{machine()}"
-    proxies = [one for one in re.split("[,|]", os.environ.get("GOPROXY", "")) if ":" in one]
-    url = f"{(proxies or ['https://proxy.golang.org'])[0].rstrip('/')}/{name.replace('@', '/@v/')}.zip"
+    url = f"{module_proxy()}/{name.replace('@', '/@v/')}.zip"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetching-") as fetching:
         archive = Path(fetching) / "go.zip"
         try:
@@ -182,6 +181,18 @@ def fetch_toolchain(target: Path) -> None:
             raise BuildError(f"cannot use {url}: its checksum is not the pinned one; try another GOPROXY")
         _unpack(archive, Path(fetching), name)
         (Path(fetching) / name).rename(target)
+
+
+def module_proxy() -> str:
+    """Return the first module proxy that this machine's Go, however old, is set to use. Raises: BuildError."""
+    found = shutil.which("go")
+    if found is None:
+        raise BuildError("cannot fetch Go: no 'go' on this machine says from where; install Go 1.26, or any older one")
+    answer = subprocess.run([found, "env", "GOPROXY"], cwd="/", capture_output=True, text=True)
+    proxies = [one for one in re.split("[,|]", answer.stdout.strip()) if ":" in one]
+    if not proxies:
+        raise BuildError(f"cannot fetch Go: 'go env GOPROXY' names no proxy ({answer.stdout.strip()}); install Go 1.26")
+    return proxies[0].rstrip("/")
 
 
 def module_sum(archive: Path) -> str:

@@ -200,6 +200,7 @@ def test_who_explains_mistakes(words: tuple[str, ...], text: str, root: Path) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_it_runs_where_nothing_of_its_own_can_be_written(root: Path, tmp_path: Path) -> None:
     """Packages in a read-only folder, no home: kernels compile into the temporary folder, and it says so."""
     rooms = tmp_path / "site"

@@ -10,9 +10,9 @@ from support.servers.broker import Broker
 from whowas.evidence_topic import TopicSettings
 
 
-@pytest.fixture(params=["kafka-python", "confluent"])
+@pytest.fixture(params=["kafka-python", pytest.param("confluent", marks=pytest.mark.long)])
 def client(request: pytest.FixtureRequest, kafka_fetched: None) -> str:
-    """Both clients carry evidence."""
+    """Both clients carry evidence: at every `make test` the default one."""
     return str(request.param)
 
 

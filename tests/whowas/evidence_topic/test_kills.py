@@ -26,6 +26,8 @@ from enrich.store.replica import position
 from whowas.errors import StoreError
 from whowas.evidence_topic import TopicSettings
 
+pytestmark = pytest.mark.long
+
 
 class Process(NamedTuple):
     """A process that can be killed and started again, with what it says."""

@@ -32,6 +32,7 @@ def watch(path: Path, kubeconfig: Path, settings: TopicSettings) -> subprocess.P
     return subprocess.Popen([sys.executable, "-m", "whowas", *words], stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.long
 def test_a_replica_of_a_recorder_that_is_killed(
     cluster: ControlPlane, kubeconfig: Path, settings: TopicSettings, tmp_path: Path
 ) -> None:

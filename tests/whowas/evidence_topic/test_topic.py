@@ -65,6 +65,7 @@ def test_a_store_that_has_history_tells_all_of_it_first(settings: TopicSettings,
     assert fresh_view(copy) == fresh_view(path) == merged(made.history())
 
 
+@pytest.mark.long
 def test_a_broker_that_is_away_stops_no_recording_and_loses_nothing(client: str, tmp_path: Path) -> None:
     made = recording(3)
     with Broker() as broker:
@@ -88,6 +89,7 @@ def test_a_broker_that_is_away_stops_no_recording_and_loses_nothing(client: str,
             assert replica.vitals().rebuilt == 0
 
 
+@pytest.mark.long
 def test_too_much_that_waits_is_dropped_and_all_is_told_anew(client: str, tmp_path: Path) -> None:
     made = recording(4)
     with Broker() as broker:

@@ -19,6 +19,8 @@ from support.recorder.witness import PODS, Witness, churn, cursor, differences, 
 from support.servers import pods
 from support.servers.control_plane import ControlPlane
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("WHOWAS_KILLS", "8"))
 
 

@@ -91,6 +91,7 @@ def test_a_restart_goes_on_where_it_ended(cluster: ControlPlane, kubeconfig: Pat
     assert not any(differences(seen, [one for one in stored(path) if one[0] != "LISTED"]).values())
 
 
+@pytest.mark.long
 def test_an_apiserver_that_is_away_turns_ready_red_then_green_and_nothing_is_lost(
     cluster: ControlPlane, kubeconfig: Path, tmp_path: Path
 ) -> None:

@@ -16,9 +16,9 @@ from enrich.store.evidence_store import EvidenceStore
 from whowas.observation import KubeObject, Meta
 
 
-@pytest.fixture(params=["kafka-python", "confluent"])
+@pytest.fixture(params=["kafka-python", pytest.param("confluent", marks=pytest.mark.long)])
 def client(request: pytest.FixtureRequest) -> str:
-    """Every test of a stream runs through both clients."""
+    """Every test of a stream runs through both clients: at every `make test` through the default one."""
     return str(request.param)
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.servers.broker import Broker
 from support.streaming.flow_records import count, produce, record, serials
 from support.streaming.workers import Process, Start, wait_until
@@ -31,6 +32,7 @@ def test_every_record_comes_out_once(broker: Broker, topic: str, start: Start, t
     assert sum(broker.committed(f"group-{topic}", topic, 3)) == 5000
 
 
+@pytest.mark.long
 def test_kills_lose_nothing_and_double_nothing(broker: Broker, topic: str, start: Start, tmp_path: Path) -> None:
     rng, named, progress = random.Random(1), tmp_path / "named", set()
     worker = start()
@@ -58,6 +60,7 @@ def down(worker: Process) -> list[dict[str, Any]]:
     return [line for line in worker.lines() if line["state"] in ("broker", "commit")]
 
 
+@pytest.mark.long
 def test_a_broker_that_dies_and_comes_back(broker: Broker, topic: str, start: Start, tmp_path: Path) -> None:
     produce(broker, topic, map(record, range(1000)))
     worker = start()
@@ -76,6 +79,7 @@ def test_a_broker_that_dies_and_comes_back(broker: Broker, topic: str, start: St
     assert "check bootstrap.servers" in down(worker)[0]["reasons"][0]
 
 
+@pytest.mark.long
 def test_three_workers_come_and_go(broker: Broker, topic: str, start: Start, tmp_path: Path) -> None:
     named, workers = tmp_path / "named", [start()]
     for turn, change in enumerate(("start", "start", "stop", "kill", "start", "stop")):
@@ -95,6 +99,7 @@ def test_three_workers_come_and_go(broker: Broker, topic: str, start: Start, tmp
     assert serials(named) == dict.fromkeys(range(12_000), 1)
 
 
+@pytest.mark.long
 def test_a_worker_that_was_asleep_writes_nothing_that_is_no_longer_its_own(
     broker: Broker, topic: str, start: Start, tmp_path: Path
 ) -> None:

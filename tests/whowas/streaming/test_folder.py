@@ -112,6 +112,7 @@ def test_cut_and_written_anew(begin: Begin, logs: Path, tmp_path: Path) -> None:
     assert serials(tmp_path / "named") == dict.fromkeys(range(70), 1)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_while_a_sensor_rotates(begin: Begin, logs: Path, tmp_path: Path) -> None:
     dice, serial = random.Random(5), 0
     worker = begin()

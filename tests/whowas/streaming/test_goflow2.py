@@ -17,6 +17,8 @@ from support.streaming.workers import SESSION, Process, wait_until, write_config
 
 import whowas
 
+pytestmark = pytest.mark.long
+
 NAMES = ("pod", "workload", "namespace")
 Talk = tuple[str, int, str, int]
 

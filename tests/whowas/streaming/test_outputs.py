@@ -60,6 +60,7 @@ def test_arrow(broker: Broker, topic: str, out: str, start: Start, tables: Table
     assert rows == dict.fromkeys(range(2500), 1)
 
 
+@pytest.mark.long
 def test_kills_repeat_messages_under_the_same_key(
     broker: Broker, topic: str, out: str, start: Start, tables: Tables
 ) -> None:
@@ -80,6 +81,7 @@ def test_kills_repeat_messages_under_the_same_key(
     assert all(len(one) == 1 for one in keys.values())
 
 
+@pytest.mark.long
 def test_kills_in_transactions_repeat_nothing(
     broker: Broker, topic: str, out: str, start: Start, tables: Tables
 ) -> None:
@@ -134,6 +136,7 @@ GONE = [("killed", "kafka-python"), ("silent", "confluent")]
 REST = [("silent", "kafka-python"), ("killed", "confluent")] if "WHOWAS_KILLS" in os.environ else []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("how", "client"), [*GONE, *REST])
 def test_a_broker_that_goes_in_the_middle_of_a_transaction(
     how: str, broker: Broker, topic: str, out: str, start: Start, tables: Tables, tmp_path: Path

@@ -91,6 +91,7 @@ def later(folder: Path) -> dict[str, Any]:
     return newest((folder / "later.jsonl").read_text().splitlines())
 
 
+@pytest.mark.long
 def test_kills_lose_no_finding_and_count_no_flow_twice(
     broker: Broker, topic: str, start: Start, judged: Tables, tmp_path: Path
 ) -> None:

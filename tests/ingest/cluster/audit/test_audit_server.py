@@ -160,6 +160,7 @@ def test_three_logs_shuffled_within_seconds(full: Run, tmp_path: Path) -> None:
     agree(load_history(paths), load_history(str(full.watched)))
 
 
+@pytest.mark.long
 def test_the_policy_of_the_manual_suffices(servers_built: None, tmp_path: Path) -> None:  # noqa: F811
     run = recorded(tmp_path, policy(PAGE.read_text()))
     _, report = observed(run.audited)
@@ -168,6 +169,7 @@ def test_the_policy_of_the_manual_suffices(servers_built: None, tmp_path: Path) 
     agree(load_history(str(run.audited)), load_history(str(run.watched)))
 
 
+@pytest.mark.long
 def test_the_sample_policy_of_the_documentation_hides_addresses(servers_built: None, tmp_path: Path) -> None:  # noqa: F811
     run = recorded(tmp_path, SAMPLE)
     _, report = observed(run.audited)

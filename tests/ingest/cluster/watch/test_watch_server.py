@@ -129,6 +129,7 @@ def test_a_list_whose_token_expires_starts_again(control_plane: ControlPlane) ->
         api.delete(f"{PODS}/paged-{number}", grace_seconds=0)
 
 
+@pytest.mark.long
 def test_nothing_is_lost_or_doubled_while_connections_break(servers_built: None, tmp_path: Path) -> None:
     """Watches end every second or two, and for some seconds the server does not answer at all."""
     options = replace(QUICK, watch_seconds=(1, 2), silence_seconds=2.5)
@@ -157,6 +158,7 @@ def test_nothing_is_lost_or_doubled_while_connections_break(servers_built: None,
         assert pod.restarts >= 3
 
 
+@pytest.mark.long
 def test_a_server_killed_and_started_leaves_gaps_or_nothing(servers_built: None) -> None:
     """A new apiserver has forgotten what its predecessor saw: what it cannot tell falls into a gap, and is listed."""
     with ControlPlane(durable=True) as cluster, watched(cluster.kubeconfig()) as told:
@@ -246,6 +248,7 @@ def test_a_server_whose_certificate_turns_bad_and_good_again(control_plane: Cont
         assert told.standing() == standing(control_plane)
 
 
+@pytest.mark.long
 def test_a_store_that_was_restored(servers_built: None) -> None:
     with ControlPlane() as cluster:
         api = cluster.api()
@@ -265,6 +268,7 @@ def test_a_store_that_was_restored(servers_built: None) -> None:
             assert told.standing() == standing(cluster)
 
 
+@pytest.mark.long
 def test_ten_thousand_pods_in_pages(servers_built: None) -> None:
     with ControlPlane() as cluster:
         api = cluster.api()
