@@ -13,12 +13,10 @@ from enrich.holds.clock_skew import Clocks
 from enrich.holds.endpoint_slices import Slices
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.service_node_track import ZONE, ThingTrack, node_addresses, service_addresses, update_bounds
-from enrich.holds.time_bounds import BEFORE_ALL, SECOND
+from enrich.holds.time_bounds import BEFORE_ALL, SECOND, SILENT_MOST
 from whowas.observation import Observation, Owner, Spec, Status, time_us, version_number
 
 LOOKING = frozenset(("BOOKMARK", "RELISTED", "CLOCK", "GAP", "WATCHED", "START"))
-# A watch has a bookmark about every minute. After a longer silence nobody knows when what comes then was written.
-SILENT_MOST = 75 * SECOND
 # For so long after a silence what comes may still be what was written during it.
 CATCHING_UP = 10 * SECOND
 

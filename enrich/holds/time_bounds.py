@@ -17,3 +17,5 @@ BEFORE_ALL = -(1 << 62)
 
 
 AFTER_ALL = 1 << 62
+# A watch has a bookmark about every minute. After a longer silence nobody knows when what comes then was written.
+SILENT_MOST = 75 * SECOND

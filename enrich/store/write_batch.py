@@ -7,13 +7,10 @@ import sqlite3
 import msgspec
 
 from enrich.holds.clock_skew import proven
-from enrich.holds.time_bounds import SECOND
+from enrich.holds.time_bounds import SILENT_MOST
 from enrich.store.encoding import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
 from enrich.store.writer_state import RECORDER, ClusterState, Cursor, Standing, WriterState, write_owner
 from whowas.observation import KubeObject, Meta, Observation
-
-# A watch has a bookmark about every minute; after a longer silence nobody knows when what comes then was written.
-SILENT_MOST = 75 * SECOND
 
 
 class WriteBatch:

@@ -12,12 +12,12 @@ Pauses between tries grow from half a second to a minute, or are as long as Retr
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 
 from sinks.alerts.dead_letters import RefusedAlerts
 from sinks.alerts.http_client import Answer, Post
+from whowas.backoff import Backoff
 from whowas.errors import OutputError
 from whowas.stages import Alert
 
@@ -45,7 +45,8 @@ class PostedAlerts:
         self._waiting: dict[str, Alert] = {}
         self._alone: set[str] = set()
         self._tries: dict[str, int] = {}
-        self._failures = 0
+        # Half of a pause by chance, so that many who were cut off together do not come back together.
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, steady=0.5)
         self._not_before = 0.0
 
     @property
@@ -123,7 +124,8 @@ class PostedAlerts:
             del self._waiting[one.key]
             self._alone.discard(one.key)
             self._tries.pop(one.key, None)
-        self._failures, self._not_before, self.trouble = 0, 0.0, ""
+        self._backoff.healthy()
+        self._not_before, self.trouble = 0.0, ""
 
     def _later(self, one: Alert) -> None:
         """Behind all others: what the place stumbles over must not hold them up."""
@@ -131,9 +133,7 @@ class PostedAlerts:
         self._waiting[one.key] = self._waiting.pop(one.key)
 
     def _pause(self, answer: Answer) -> None:
-        # Half of it by chance, so that many who were cut off together do not come back together.
-        grown = min(FIRST_PAUSE * 2 ** min(self._failures, 20), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
-        self._failures += 1
+        grown = self._backoff.pause()
         self._not_before = time.monotonic() + (grown if answer.wait is None else answer.wait)
         what = answer.told if answer.status == 0 else f"HTTP {answer.status} {answer.told}".rstrip()
         hint = "see its address and its secrets" if answer.status in WRONG_PLACE or 300 <= answer.status < 400 else ""

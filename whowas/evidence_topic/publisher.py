@@ -22,6 +22,7 @@ from sinks.kafka import connect
 from sinks.kafka.producer import Message as KafkaMessage
 from sinks.kafka.producer import Producer
 from whowas import kafka_topics
+from whowas.backoff import Backoff
 from whowas.errors import ConfigError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, key_of, message_of
 from whowas.kafka import BrokerError
@@ -156,7 +157,7 @@ class Publisher:
             self.changed()
 
     def _run(self) -> None:
-        wait = RETRY_SECONDS
+        backoff = Backoff(RETRY_SECONDS, RETRY_MOST_SECONDS, steady=1.0)
         while not self._leave.is_set():
             began = time.monotonic()
             try:
@@ -165,9 +166,9 @@ class Publisher:
                 self._failures += 1
                 self._say("failing", str(error))
             self._connected = False
-            wait = RETRY_SECONDS if time.monotonic() - began > RETRY_MOST_SECONDS else wait
-            self._leave.wait(wait)
-            wait = min(wait * 2, RETRY_MOST_SECONDS)
+            if time.monotonic() - began > RETRY_MOST_SECONDS:
+                backoff.healthy()
+            self._leave.wait(backoff.pause())
         self._say("stopped")
 
     def _session(self) -> None:

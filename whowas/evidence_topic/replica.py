@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enrich.store.replica import Message, Origin, Position, ReplicaStore, position
 from ingest.cluster.evidence.messages import from_message
 from ingest.kafka.log import Log, Record, open_log
+from whowas.backoff import Backoff
 from whowas.errors import InputError, StoreError, StoreTakenError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, message_of
 from whowas.metrics import Sample
@@ -142,17 +143,18 @@ class Replica:
             self.changed()
 
     def _run(self) -> None:
-        wait = RETRY_SECONDS
+        backoff = Backoff(RETRY_SECONDS, RETRY_MOST_SECONDS, steady=1.0)
         while not self._leave.is_set():
             try:
                 self._session()
+                backoff.healthy()
                 wait = RETRY_SECONDS
             except StoreTakenError as error:
                 self._say("shared", str(error))
                 wait = TAKEN_SECONDS
             except WhowasError as error:
                 self._say("failing", str(error))
-                wait = min(wait * 2, RETRY_MOST_SECONDS)
+                wait = backoff.pause()
             self._leave.wait(wait)
         self._say("stopped")
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from enrich.store.evidence_store import OUTBOX_MOST, Cursor, EvidenceStore, Written
 from enrich.store.outbox import Outbox, Pack
+from whowas.backoff import Backoff
 from whowas.errors import StoreError
 from whowas.metrics import Histogram
 from whowas.observation import Observation
@@ -210,14 +211,13 @@ class Writer:
 
     def _write(self, store: Store, batch: list[Observation]) -> None:
         """Write a batch; what is not durable is kept and tried again, until it is or until we are told to leave."""
-        wait = self._pace.retry_seconds
+        backoff = Backoff(self._pace.retry_seconds, self._pace.retry_most_seconds, steady=1.0)
         durable = False
         try:
             while not durable and not self._give_up.is_set():
                 durable = self._try(store, batch)
                 if not durable:
-                    self._give_up.wait(wait)
-                    wait = min(wait * 2, self._pace.retry_most_seconds)
+                    self._give_up.wait(backoff.pause())
         finally:
             if not durable:
                 self.dropped.update(map(sort_of, batch))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detect.model import LEVELS, Finding
+from whowas.backoff import Backoff
 from whowas.errors import ConfigError, WhowasError
 from whowas.stages import Alert, AlertSink
 
@@ -216,15 +217,14 @@ class _Courier:
             self.thread.join(seconds)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, steady=1.0)
         while batch := self._next():
             if self._carried(batch):
-                pause = FIRST_PAUSE
+                backoff.healthy()
                 continue
             with self.moving:
                 self._again(batch)
-                self.moving.wait_for(lambda: self.closing, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                self.moving.wait_for(lambda: self.closing, backoff.pause())
         self._guard(self.outlet.sink.close)
 
     def _next(self) -> list[Finding]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from whowas.backoff import Backoff
 from whowas.errors import OutputError
 from whowas.kafka import BrokerError
 
@@ -18,7 +19,8 @@ class Retries:
     def __init__(self) -> None:
         self.failures = 0
         self._now: dict[str, str] = {}
-        self._waits: dict[str, tuple[float, float]] = {}
+        self._pauses: dict[str, Backoff] = {}
+        self._not_before: dict[str, float] = {}
 
     @contextmanager
     def trying(self, step: str) -> Iterator[None]:
@@ -30,19 +32,24 @@ class Retries:
                 raise
             self.failures += 1
             self._now[step] = str(error)
-            wait = self._waits.get(step, (0.0, FIRST_SECONDS / 2))[1] * 2
-            self._waits[step] = (time.monotonic() + wait, min(wait, MOST_SECONDS / 2))
+            pauses = self._pauses.setdefault(step, Backoff(FIRST_SECONDS, MOST_SECONDS, steady=1.0))
+            self._not_before[step] = time.monotonic() + pauses.pause()
         else:
             self._now.pop(step, None)
-            self._waits.pop(step, None)
+            self._forget(step)
 
     def may(self, step: str) -> bool:
         """Return whether a step may be tried now."""
-        return time.monotonic() >= self._waits.get(step, (0.0, 0.0))[0]
+        return time.monotonic() >= self._not_before.get(step, 0.0)
 
     def hurry(self) -> None:
         """Let every step be tried now: who is to stop has no time to wait."""
-        self._waits.clear()
+        self._pauses.clear()
+        self._not_before.clear()
+
+    def _forget(self, step: str) -> None:
+        self._pauses.pop(step, None)
+        self._not_before.pop(step, None)
 
     def first(self) -> tuple[str, str] | None:
         """Return a step that fails and why; None where all is well."""
