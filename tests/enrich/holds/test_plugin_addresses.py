@@ -4,11 +4,14 @@ further networks."""
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from support.cluster_story import Pod, Story, at, complete, live, node, said
 
+from enrich.history.stored import history_of_address
 from enrich.holds.plugin_addresses import node_addresses, pod_addresses
+from whowas.history.import_export import import_files
 
 IP, SECOND = "10.244.1.5", "172.31.4.9"
 STATUS, NETWORKS = "k8s.v1.cni.cncf.io/network-status", "k8s.ovn.org/pod-networks"
@@ -116,3 +119,12 @@ def test_an_annotation_that_is_no_json_says_nothing() -> None:
     for text in ("", "[", "[1, null, {}]", '{"x": 5}', '"10.0.0.1"', '[{"ips": "no", "name": 4}]', "[" * 5000):
         assert pod_addresses({STATUS: text, NETWORKS: text}) == [], text
         assert node_addresses({"k8s.ovn.org/node-subnets": text}, ("nonsense", "10.0.0.0/32")) == set(), text
+
+
+def test_a_store_finds_the_pod_by_its_second_address(tmp_path: Path) -> None:
+    story = Story()
+    live(story, "probe", IP, notes=attached(SECOND))
+    evidence, store = tmp_path / "evidence.jsonl", str(tmp_path / "store.db")
+    evidence.write_text("".join(f"{line}\n" for line in story.lines()))
+    import_files(store, [str(evidence)])
+    assert said(history_of_address(store, SECOND), SECOND, 50) == ["exact probe"]
