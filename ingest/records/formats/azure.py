@@ -29,6 +29,9 @@ NSG2 = (*ENDS, "decision", "state", *COUNTS)
 VNET = (*ENDS, "state", "encryption", *COUNTS)
 # NSG writes seconds and letters, virtual networks milliseconds and numbers.
 POWERS = {NSG1: 6, NSG2: 6, VNET: 3}
+# How long before its one time a tuple began to count: C is written every five minutes, E may wait for the flow's
+# timeout, which a site sets to half an hour at most.
+COUNTED_US = {"C": 300_000_000, "E": 1_800_000_000}
 PROTOCOLS = {"T": 6, "U": 17, "I": 1}
 
 
@@ -133,11 +136,19 @@ class AzureReader:
         draft.take_ports(fields.numbers("sport"), fields.numbers("dport"))
         draft.protocol = fields.texts("proto").mapped(_protocol)
         draft.take_time("start", fields.numbers("time", POWERS[form]))
+        self._window(draft, fields)
         self._counts(draft, fields)
         words, indices = np.unique(np.array([*told.observers, ""], dtype=object).astype(str), return_inverse=True)
         observer = Texts(indices.reshape(-1)[:-1].astype(np.int64), words.tolist()).spelt(lambda word: word or None)
         draft.texts["observer"] = named_by(observer, self._options)
         return draft.finish(self.format, ids, received_us)
+
+    @staticmethod
+    def _window(draft: FlowBuilder, fields: Fields) -> None:
+        """The one time ends the window of counting; its start is the earliest that the state allows."""
+        draft.end = draft.start.copy()
+        counted = fields.texts("state").mapped(lambda word: COUNTED_US.get(word, 0), absent=0)
+        draft.start = np.where(draft.start > counted, draft.start - counted, draft.start)
 
     @staticmethod
     def _counts(draft: FlowBuilder, fields: Fields) -> None:

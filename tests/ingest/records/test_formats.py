@@ -266,6 +266,13 @@ def test_azure_tuples_of_every_version() -> None:
     assert [(one.index, one.reason) for one in parsed.skipped] == [(1, "no_tuples")]
 
 
+@pytest.mark.parametrize(("state", "seconds"), [("B", 0), ("C", 300), ("E", 1800), ("D", 0)])
+def test_an_azure_tuple_counts_up_to_its_one_time(state: str, seconds: int) -> None:
+    tuple_ = f"{START // 1000},10.1.0.5,10.2.0.9,40000,443,6,O,{state},NX,1,2,3,4"
+    (row,) = read([line(azure(tuple_))]).flows.to_pylist()
+    assert (row["end_time"] - row["start_time"]).total_seconds() == seconds
+
+
 def test_pmacct_counts_between_purges_and_inside_tunnels() -> None:
     window = pmacct(stamp_inserted="2025-10-09T08:53:00Z", stamp_updated="2025-10-09T08:54:00Z")
     del window["timestamp_start"], window["timestamp_end"]
