@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARI
 export PIP_CONSTRAINT := /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak clean
+.PHONY: help setup demo test long check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak findings clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -118,6 +118,9 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
+
+findings:  ## Run what surprised us in other people's tools, outside CI (some minutes; installs in temporary folders)
+	@findings/all.sh
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out
