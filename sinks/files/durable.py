@@ -76,6 +76,7 @@ class Folder:
         self._run = run
         self._existing = existing
         self._lock: int | None = None
+        self._ours = False
 
     def claim(self) -> None:
         """Lock the folder and settle with what is in it. Raises: OutputError."""
@@ -85,6 +86,7 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._ours = True
         except BlockingIOError as error:
             self.release()
             raise OutputError(f"cannot write into '{self.path}': another run is writing there; wait for it") from error
@@ -115,8 +117,12 @@ class Folder:
             )
 
     def release(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Give the lock back. May be called again: what a signal cut short is then finished."""
+        if self._lock is None:
+            return
+        # Removed while it is held: once it is given back the name may be another run's.
+        if self._ours:
             (self.path / LOCK).unlink(missing_ok=True)
+            self._ours = False
+        handle, self._lock = self._lock, None
+        os.close(handle)

@@ -123,6 +123,6 @@ class JsonlSink:
     def abandon(self) -> None:
         """Forget what waits, keep the finished files, unlock the folder."""
         self._waiting.clear()
-        if self._claimed:
-            self._folder.release()
-            self._claimed = False
+        # Also where a signal came between the lock and the word of it.
+        self._folder.release()
+        self._claimed = False

@@ -107,9 +107,9 @@ class ParquetSink:
         """Forget what waits, keep the finished files, unlock the folder."""
         self._waiting.clear()
         self._held = 0
-        if self._claimed:
-            self._folder.release()
-            self._claimed = False
+        # Also where a signal came between the lock and the word of it.
+        self._folder.release()
+        self._claimed = False
 
 
 def hive_folder(place: HourPartition) -> Path:

@@ -64,9 +64,9 @@ def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], No
     1. check: refuse what could not be finished. 2. read. 3. name. 4. write. 5. close, which flushes:
     on return all is durable. 6. commit: only now may the source forget.
     """
-    sink.check()
     last = None
     try:
+        sink.check()
         for flows, position in source.batches():
             named = enricher.name(flows)
             seen(named)
@@ -128,8 +128,10 @@ def _naming(choices: Choices) -> NamingOptions:
 
 def _refuse_early(sink: Sink) -> None:
     """Say that a folder cannot be written to before a history is read, which may take a while."""
-    sink.check()
-    sink.abandon()
+    try:
+        sink.check()
+    finally:
+        sink.abandon()
 
 
 def _refuse_overwriting(path: str | None) -> None:

@@ -29,8 +29,8 @@ NSG2 = (*ENDS, "decision", "state", *COUNTS)
 VNET = (*ENDS, "state", "encryption", *COUNTS)
 # NSG writes seconds and letters, virtual networks milliseconds and numbers.
 POWERS = {NSG1: 6, NSG2: 6, VNET: 3}
-# How long before its one time a tuple may have begun to count. C: documented as every five minutes. E: no document gives
-# a bound, it waits for the idle timeout of the flow; thirty minutes is our assumption.
+# How long before its one time a tuple may have begun to count. C: documented as every five minutes. E: no document
+# gives a bound, it waits for the idle timeout of the flow; thirty minutes is our assumption.
 COUNTED_US = {"C": 300_000_000, "E": 1_800_000_000}
 PROTOCOLS = {"T": 6, "U": 17, "I": 1}
 
