@@ -120,7 +120,7 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 findings:  ## Run what surprised us in other people's tools, outside CI (some minutes; installs in temporary folders)
-	@findings/all.sh
+	@findings/lib/run-all.sh
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out
