@@ -95,7 +95,7 @@ class PartitionQueue:
 
     begun: the group knows where reading begins; start: where that is, on its way to the broker.
     weight, ready_weight: what all of it, and what is named of it, counts against the bound on memory. records: how
-    many are held, and would be read again.
+    many are held, and would be read again. provisional: by id() of a chunk that waits, what was already sent of it.
     """
 
     partition: Partition
@@ -105,6 +105,7 @@ class PartitionQueue:
     next: int = -1
     waiting: deque[Chunk] = field(default_factory=deque)
     ready: list[Named] = field(default_factory=list)
+    provisional: dict[int, Any] = field(default_factory=dict)
     weight: int = 0
     ready_weight: int = 0
     records: int = 0
