@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from enrich.store.replica import Message, Origin, Position, ReplicaStore, position
-from ingest.cluster.evidence.messages import from_message
-from ingest.kafka.log import Log, Record, open_log
+from enrich.store.replica import Position, ReplicaStore, position
+from ingest.kafka.log import Log, open_log
 from whowas.backoff import Backoff
-from whowas.errors import InputError, StoreError, StoreTakenError, WhowasError
-from whowas.evidence_topic.settings import TopicSettings, message_of
+from whowas.errors import StoreError, StoreTakenError, WhowasError
+from whowas.evidence_topic.apply import Applier, Restart
+from whowas.evidence_topic.settings import TopicSettings
 from whowas.metrics import Sample
-from whowas.observation import Observation
 
 AT_ONCE = 500
-OBSERVATIONS_AT_ONCE = 5000
 READ_SECONDS = 0.5
 EDGES_SECONDS = 5.0
 MAINTAIN_SECONDS, MAINTAIN_EVERY = 0.2, 10.0
 TAKEN_SECONDS = 2.0
 QUIET_SECONDS = 5.0
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
-
-
-class _Begun(Exception):
-    """The topic is read from another place from here on."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,10 @@ class Replica:
         self._settings = settings
         self.changed: Callable[[], None] = lambda: None
         self._state, self._reason = "connecting", ""
-        self._events = self._messages = self._rebuilt = self._foreign = 0
-        self._refused: Counter[str] = Counter()
+        self._applier = Applier(settings.topic)
         # What the topic held when we came: before that is taken in, nobody should be named by us.
         self._target: int | None = None
         self._end = 0
-        self._reread: set[tuple[str, int]] = set()
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
 
@@ -132,9 +123,10 @@ class Replica:
             now = None
         at = now.next if now else 0
         behind = None if self._target is None else max(self._end - at, 0)
+        done = self._applier
         return ReplicaVitals(
-            self._settings.topic, self._state, self._reason, at, behind, self._events, self._messages, self._rebuilt,
-            self._foreign, dict(self._refused),
+            self._settings.topic, self._state, self._reason, at, behind, done.events, done.messages, done.rebuilt,
+            done.foreign, dict(done.refused),
         )  # fmt: skip
 
     def _say(self, state: str, reason: str = "") -> None:
@@ -160,18 +152,18 @@ class Replica:
 
     def _session(self) -> None:
         """Read until something fails, or until we are told to leave."""
-        told = self._settings
-        log = open_log(told.client, told.options, told.topic)
+        settings = self._settings
+        log = open_log(settings.client, settings.options, settings.topic)
         try:
             self._edges(log)
-            store = ReplicaStore(self.path, told.topic)
+            store = ReplicaStore(self.path, settings.topic)
             try:
                 self._say("reading")
                 while not self._leave.is_set():
                     self._seek(log, store)
                     try:
                         self._follow(log, store)
-                    except _Begun:
+                    except Restart:
                         continue
             finally:
                 store.close()
@@ -188,7 +180,7 @@ class Replica:
         """Go on where the replica is; forget everything when the topic is shorter than what was read of it."""
         first = self._edges(log)
         if store.next > self._end:
-            self._rebuild(store, lambda _: 0)
+            self._applier.rebuild(store, lambda _: 0)
             self._target = self._end
         if store.next > first and not self._still_there(log, store):
             # Another topic of the name, or what we read last was compacted away: what is known comes as repeats.
@@ -204,113 +196,26 @@ class Replica:
                 return (record.offset, record.key) == (store.next - 1, store.key)
         return False
 
-    def _rebuild(self, store: ReplicaStore, keep: Callable[[Origin], int]) -> None:
-        self._rebuilt += 1
-        self._reread.clear()
-        store.forget(keep)
-
     def _follow(self, log: Log, store: ReplicaStore) -> None:
-        """Raises: _Begun, when the topic is to be read from another place."""
+        """Raises: Restart, when the topic is to be read from another place."""
         looked = tidied = time.monotonic()
         while not self._leave.is_set():
             records = log.read(READ_SECONDS, AT_ONCE)
             if records and records[0].offset < store.next:
                 # The client went back by itself: what we had read is not there any more.
-                self._rebuild(store, lambda _: 0)
-                raise _Begun
+                self._applier.rebuild(store, lambda _: 0)
+                raise Restart
             if records:
-                self._take(store, records)
+                self._end = max(self._end, self._applier.take(store, records))
             now = time.monotonic()
             if now - looked > EDGES_SECONDS:
                 looked = now
                 self._edges(log)
                 if store.next > self._end:
-                    raise _Begun
+                    raise Restart
             if now - tidied > MAINTAIN_EVERY:
                 tidied = now
                 store.maintain(MAINTAIN_SECONDS)
-
-    def _take(self, store: ReplicaStore, records: list[Record]) -> None:
-        """Take in what was read, as much as one store told in one transaction."""
-        pending = _Pending(store)
-        for record in records:
-            place = message_of(record.key)
-            self._messages += 1
-            if place is None:
-                self._foreign += 1
-            elif record.value:
-                self._one(store, pending, place, record)
-            pending.offset, pending.key = record.offset + 1, record.key
-            if len(pending.observations) >= OBSERVATIONS_AT_ONCE:
-                self._events += pending.write()
-        self._events += pending.write()
-        self._end = max(self._end, pending.offset)
-
-    def _one(self, store: ReplicaStore, pending: _Pending, place: Message, record: Record) -> None:
-        origin = store.origin(place.store)
-        if place.epoch < origin.epoch or (place.epoch == origin.epoch and place.number <= origin.number):
-            return
-        if place.epoch > origin.epoch:
-            self._events += pending.write()
-            self._begin(store, origin, place)
-        if origin.lost:
-            return
-        if place.number > origin.number + 1:
-            self._events += pending.write()
-            self._missing(store, origin, place)
-            return
-        try:
-            found = from_message(
-                record.value, f"message {record.offset} of topic {self._settings.topic}", self._refused
-            )
-        except InputError as error:
-            origin.lost = str(error)
-            return
-        if pending.origin is not origin:
-            self._events += pending.write()
-            pending.origin = origin
-        origin.number, origin.live = place.number, place.live
-        pending.observations += found
-
-    def _begin(self, store: ReplicaStore, origin: Origin, place: Message) -> None:
-        """A store tells all anew: what it had told before goes. Raises: _Begun, when that was anything."""
-        if origin.number == 0:
-            origin.epoch, origin.live, origin.lost = place.epoch, False, ""
-            return
-        # What others told goes with it, and is read again: in the tables it is one.
-        self._rebuild(store, lambda one: place.epoch if one is origin else one.epoch)
-        raise _Begun
-
-    def _missing(self, store: ReplicaStore, origin: Origin, place: Message) -> None:
-        """Messages are missing: look for them from the beginning, once. Raises: _Begun, when that is worth it."""
-        if (origin.store, origin.epoch) not in self._reread:
-            self._reread.add((origin.store, origin.epoch))
-            store.skip(0, b"")
-            raise _Begun
-        origin.lost = (
-            f"messages {origin.number + 1:,} to {place.number - 1:,} of store {origin.store} are not in the topic any "
-            "more; set its cleanup.policy to compact, and start that recorder with --resend"
-        )
-
-
-class _Pending:
-    """What was read and is not written. All of it was told by one store."""
-
-    def __init__(self, store: ReplicaStore) -> None:
-        self._store = store
-        self.origin: Origin | None = None
-        self.observations: list[Observation] = []
-        self.offset, self.key = store.next, store.key
-
-    def write(self) -> int:
-        """Make it durable. Returns: events that said something new."""
-        events = 0
-        if self.origin is not None and self.observations:
-            events = self._store.take(self.origin, self.observations, self.offset, self.key)
-        elif self.offset != self._store.next:
-            self._store.skip(self.offset, self.key)
-        self.origin, self.observations = None, []
-        return events
 
 
 def _lacks(now: Position, target: int) -> list[str]:
