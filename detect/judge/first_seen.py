@@ -18,12 +18,11 @@ from detect.judge.flow_batch import FlowBatch
 from detect.judge.key_numbers import Numbering
 from detect.judge.limits import Limits
 from detect.judge.open_finding import Texts
-from detect.judge.timeline import LEAST
+from detect.judge.timeline import LEAST, NEVER
 from detect.model import FirstSeen, FlowRule
 from whowas.arrays import Words
 
 SNAPSHOT_AFTER = 4
-NEVER = 2**61
 # A span of nothing.
 NONE = np.array([NEVER, LEAST])
 

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from detect.judge.checkpoint import Checkpoint
 from detect.judge.correlation import Correlator
 from detect.judge.evidence import EvidenceRows
 from detect.judge.findings import FindingRule, Findings
@@ -31,13 +32,12 @@ from detect.judge.limits import AlertRate, Limits
 from detect.judge.matches import Matches, judged
 from detect.judge.rule_signatures import signatures
 from detect.judge.silences import Silences
-from detect.judge.state import DONE, SILENCED, UNTOLD, State
-from detect.judge.timeline import LEAST
+from detect.judge.state import State
+from detect.judge.timeline import LEAST, NEVER
 from detect.model import Finding, FlowRule, RuleSet
 from whowas.arrays import Words
 
 LATENESS_US = 300_000_000
-NEVER = 2**61
 
 
 class Matching(Protocol):
@@ -84,6 +84,9 @@ class Judge:
         self.correlators = self._make_correlators()
         self._firsts = self._make_firsts()
         self.findings = Findings(self._tellers(), self.state, self._rows, self.limits, self.counts)
+        self._checkpoint = Checkpoint(
+            self.state, self.limits, self._rows, self.findings, self.correlators, self.firsts, self.counts
+        )
         if silences is not None:
             self.findings.release()
 
@@ -260,59 +263,8 @@ class Judge:
 
         Raises: StoreBusyError where it can be tried again (nothing was written, nothing is lost), StoreError.
         """
-        self._rows.pack()
-        snapshots = {one.info.id: one.snapshot() for one in self.firsts}
-        with self.state.transaction():
-            self.findings.save()
-            self.state.keep_blocks(self._rows.unwritten())
-            self._save_events()
-            for rule, told in snapshots.items():
-                if told is not None:
-                    self.state.keep_seen(rule, *told)
-                    self.state.drop_events(rule, told[0])
-            self.state.keep_progress({one: self._origins[one] for one in self._moved})
-            self._save_facts()
-            self._forget()
-        self._written()
-
-    def _save_events(self) -> None:
-        for one in self.correlators:
-            self._save_new(one.rule.info.id, one.unwritten())
-        for first in self.firsts:
-            self._save_new(first.info.id, first.unwritten())
-
-    def _save_new(self, rule: str, events: Words | None) -> None:
-        if events is not None and len(events):
-            self.state.keep_events(rule, events)
-
-    def _save_facts(self) -> None:
-        self.state.keep_fact("counts", dict(self.counts))
-        self.state.keep_fact("horizon_us", self.horizon_us)
-        self.state.keep_fact("next_batch", self._rows.next)
-        self.state.keep_began({one.info.id: one.began_us for one in self.firsts if one.began_us is not None})
-
-    def _forget(self) -> None:
-        """Drop what is over, by event time."""
-        if self.horizon_us in (LEAST, NEVER):
-            return
-        for one in self.correlators:
-            # Marks are found again from the events of two timespans: see restore.
-            self.state.drop_events(one.rule.info.id, self.horizon_us - 2 * one.rule.timespan_us)
-        over = self.horizon_us - self.limits.keep_us
-        self.state.drop_findings(DONE, over)
-        self.counts["silenced_expired"] += self.state.drop_findings(SILENCED, over)
-        waiting = self.state.oldest(UNTOLD)
-        if waiting is None or waiting > over:
-            self.state.drop_rows(self.horizon_us)
-
-    def _written(self) -> None:
-        self.findings.saved()
-        self._rows.written()
+        self._checkpoint.commit(self.horizon_us, {one: self._origins[one] for one in self._moved})
         self._moved.clear()
-        for one in self.correlators:
-            one.written()
-        for first in self.firsts:
-            first.written()
 
     def close(self) -> None:
         """Let go of the state. What was not committed is gone, and will be judged again."""

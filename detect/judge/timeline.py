@@ -25,7 +25,8 @@ OPERATORS = {
     "neq": window_kernels.NEQ,
 }
 SMALLEST_ROOM = 4
-LEAST = -(2**62)
+# Before and after all event time.
+LEAST, NEVER = -(2**62), 2**61
 
 
 class Timeline:
