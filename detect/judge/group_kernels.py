@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detect.judge.event_columns import HIGH, LOW, TIME, WIDTH
 from whowas.arrays import Words
 from whowas.kernels import kernel, lean_kernel
 
@@ -9,11 +10,11 @@ from whowas.kernels import kernel, lean_kernel
 @lean_kernel
 def _before(left: Words, right: Words) -> bool:
     """Whether one event comes before another: by time, then by id."""
-    if left[0] != right[0]:
-        return bool(left[0] < right[0])
-    if left[4] != right[4]:
-        return bool(left[4] < right[4])
-    return bool(left[5] < right[5])
+    if left[TIME] != right[TIME]:
+        return bool(left[TIME] < right[TIME])
+    if left[HIGH] != right[HIGH]:
+        return bool(left[HIGH] < right[HIGH])
+    return bool(left[LOW] < right[LOW])
 
 
 @lean_kernel
@@ -21,7 +22,7 @@ def first_at(events: Words, low: int, high: int, at: int) -> int:
     """Return the first place in [low, high) whose time is `at` or later."""
     while low < high:
         middle = (low + high) // 2
-        if events[middle, 0] < at:
+        if events[middle, TIME] < at:
             low = middle + 1
         else:
             high = middle
@@ -96,7 +97,7 @@ def move(events: Words, offsets: Words, sizes: Words, groups: Words, places: Wor
         group, to = groups[k], places[k]
         source = offsets[group]
         for i in range(sizes[group]):
-            for c in range(8):
+            for c in range(WIDTH):
                 events[to + i, c] = events[source + i, c]
         offsets[group] = to
 
@@ -112,7 +113,7 @@ def repack(events: Words, offsets: Words, sizes: Words, rooms: Words, cut: int, 
         sizes[group] = high - low
         rooms[group] = sizes[group] + sizes[group] // 2
         for i in range(sizes[group]):
-            for c in range(8):
+            for c in range(WIDTH):
                 into[used + i, c] = events[low + i, c]
         used += rooms[group]
     return used
@@ -139,11 +140,11 @@ def merge(events: Words, offsets: Words, sizes: Words, groups: Words, begins: Wo
         sizes[group] += begins[k + 1] - begins[k]
         while fresh >= begins[k]:
             if old >= offsets[group] and _before(new[fresh], events[old]):
-                for c in range(8):
+                for c in range(WIDTH):
                     events[to, c] = events[old, c]
                 old -= 1
             else:
-                for c in range(8):
+                for c in range(WIDTH):
                     events[to, c] = new[fresh, c]
                 fresh -= 1
             to -= 1

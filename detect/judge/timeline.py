@@ -135,7 +135,10 @@ class Timeline:
             return np.zeros((0, WIDTH), np.int64)
         largest = int(self._sizes[groups].max())
         scratch = np.empty((2, max(largest, 64)), np.int64)
-        table = np.zeros((power_of_two(2 * largest) if self._rule[0] == window_kernels.VALUE_COUNT else 0, 3), np.int64)
+        table = np.zeros(
+            (power_of_two(2 * largest) if self._rule[window_kernels.KIND] == window_kernels.VALUE_COUNT else 0, 3),
+            np.int64,
+        )
         found = np.empty(int(self._sizes[groups].sum()), np.int64)
         count = window_kernels.evaluate(
             self._events, self._offsets, self._sizes, groups, froms, tos, self._rule, scratch, table, found
