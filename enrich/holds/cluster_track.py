@@ -13,7 +13,7 @@ from enrich.holds.clock_skew import Clocks
 from enrich.holds.endpoint_slices import Slices
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.service_node_track import ZONE, ThingTrack, node_addresses, service_addresses, update_bounds
-from enrich.holds.time_bounds import BEFORE_ALL, SECOND, SILENT_MOST
+from enrich.holds.time_bounds import BEFORE_ALL, SECOND, long_silence
 from whowas.observation import Observation, Owner, Spec, Status, time_us, version_number
 
 LOOKING = frozenset(("BOOKMARK", "RELISTED", "CLOCK", "GAP", "WATCHED", "START"))
@@ -129,8 +129,9 @@ class ClusterTrack:
         """Where a kind has bookmarks, a long silence is out of the ordinary; where it has none, it tells nothing."""
         kind = seen.object.kind
         before = self._heard.get(kind, received)
-        if received - before > SILENT_MOST:
-            self._silent.setdefault(kind, []).append((before, received))
+        silence = long_silence(before, received)
+        if silence is not None:
+            self._silent.setdefault(kind, []).append(silence)
         self._heard[kind] = max(before, received)
         if seen.verb == "BOOKMARK":
             self._bookmarked.add(kind)

@@ -17,5 +17,11 @@ BEFORE_ALL = -(1 << 62)
 
 
 AFTER_ALL = 1 << 62
+
 # A watch has a bookmark about every minute. After a longer silence nobody knows when what comes then was written.
 SILENT_MOST = 75 * SECOND
+
+
+def long_silence(before: int, received: int) -> tuple[int, int] | None:
+    """Return the span between two receipts of a watch when it is too long to date what came last by it."""
+    return (before, received) if received - before > SILENT_MOST else None

@@ -7,8 +7,8 @@ import sqlite3
 import msgspec
 
 from enrich.holds.clock_skew import proven
-from enrich.holds.time_bounds import SILENT_MOST
 from enrich.store.encoding import DERIVED, GONE, KIND, MEMBERS, OWNERS, POD, SPANS, VERB, Unfit, addresses, version_of
+from enrich.store.watch_spans import WatchSpans
 from enrich.store.writer_state import RECORDER, ClusterState, Cursor, Standing, WriterState, write_owner
 from whowas.observation import KubeObject, Meta, Observation
 
@@ -29,6 +29,7 @@ class WriteBatch:
         self._began = False
         # What changed, in words that another store takes as those of a file: nothing is left for it to conclude.
         self.effects: list[Observation] = []
+        self._spans = WatchSpans(database, source, self.effects)
 
     @property
     def events(self) -> int:
@@ -45,7 +46,7 @@ class WriteBatch:
         name, kind = one.cluster or "default", one.object.kind
         known = self._memory.cluster(name)
         if one.verb in SPANS and one.span is not None:
-            self._span(known, kind, SPANS.index(one.verb), one.span)
+            self._spans.add(known, kind, SPANS.index(one.verb), one.span)
             return
         if one.verb == "OFFSET":
             self._memory.clocks.offset(name, one)
@@ -235,30 +236,6 @@ class WriteBatch:
     ) -> None:
         self._events.append((row, verb, received_us, since, version, self._source or None, body))
 
-    def _span(self, known: ClusterState, kind: str, sort: int, span: tuple[int, int]) -> None:
-        # The recorder's own span is source 0: what it says of others in so many words is no part of it.
-        entry = (known.row, kind, sort, *span, self._source or -1)
-        self._tell_span(known, kind, sort, span)
-        if SPANS[sort] == "WATCHED":
-            # A watch that goes on reports the same span again, longer each time.
-            longer = self._database.execute(
-                "UPDATE span SET high_us = max(high_us, ?5) WHERE (cluster, kind, gap, low_us, source) = "
-                "(?1, ?2, ?3, ?4, ?6)",
-                entry,
-            )
-            if longer.rowcount:
-                return
-        self._database.execute(
-            "INSERT INTO span(cluster, kind, gap, low_us, high_us, source) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT "
-            "EXISTS(SELECT 1 FROM span WHERE (cluster, kind, gap, low_us, high_us, source) = (?1, ?2, ?3, ?4, ?5, ?6))",
-            entry,
-        )
-
-    def _tell_span(self, known: ClusterState, kind: str, sort: int, span: tuple[int, int]) -> None:
-        self.effects.append(
-            Observation(SPANS[sort], KubeObject(kind=kind), span[1], span[1], known.name, "", span=span)
-        )
-
     def flush(self) -> None:
         """Write what was gathered."""
         run, memory = self._database, self._memory
@@ -285,29 +262,7 @@ class WriteBatch:
             ],
         )
         for (name, kind), (low, high) in self._received.items():
-            self._extend(memory.cluster(name), kind, low, high)
-
-    def _extend(self, known: ClusterState, kind: str, low: int, high: int) -> None:
-        """A watch that is resumed goes on where it was: what it missed is told by a GAP, nothing else."""
-        if kind not in known.watching:
-            found = self._database.execute(
-                "SELECT id FROM span WHERE cluster = ? AND kind = ? AND gap = 0 AND source = ?",
-                (known.row, kind, RECORDER),
-            ).fetchone()
-            if found is None:
-                made = self._database.execute(
-                    "INSERT INTO span(cluster, kind, gap, low_us, high_us, source) VALUES(?, ?, 0, ?, ?, ?)",
-                    (known.row, kind, low, high, RECORDER),
-                )
-                found = (made.lastrowid,)
-            known.watching[kind] = int(found[0])
-        first, before = self._database.execute(
-            "SELECT low_us, high_us FROM span WHERE id = ?", (known.watching[kind],)
-        ).fetchone()
-        self._tell_span(known, kind, SPANS.index("WATCHED"), (first, max(before, high)))
-        if low - before > SILENT_MOST:
-            self._span(known, kind, SPANS.index("LATE"), (before, low))
-        self._database.execute("UPDATE span SET high_us = max(high_us, ?) WHERE id = ?", (high, known.watching[kind]))
+            self._spans.extend(memory.cluster(name), kind, low, high)
 
     def remember(self) -> None:
         """It is durable: let the memory of lists follow, which stands in no file."""
