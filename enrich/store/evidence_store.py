@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from enrich.store.database import Lock, in_words, now_us, open_database, rewritten, transaction
+from enrich.store.database import Lock, in_words, open_database, transaction
 from enrich.store.encoding import KIND, KINDS, VERB, VERBS, Unfit, encoded
-from enrich.store.imports import LEFT
+from enrich.store.imports import Imports
 from enrich.store.outbox import Outbox, Pack, end_epoch
 from enrich.store.write_batch import WriteBatch
 from enrich.store.writer_state import RECORDER, Cursor, WriterState
@@ -53,10 +53,10 @@ class EvidenceStore:
         try:
             self.database = open_database(self.path, write=write)
             self._memory = WriterState(self.database)
-            self._importing: dict[str, str] = {}
+            self.imports = Imports(self.path, self.database, self._memory)
             self.outbox = Outbox(self.path, self.database, pack, outbox_most) if pack else None
             if write:
-                self._drop_unfinished()
+                self.imports.drop_unfinished()
         except BaseException:
             self.close()
             raise
@@ -100,8 +100,8 @@ class EvidenceStore:
         source: the row of an imported file; it moves no cursor, and nothing vanishes by it. beside: what else is
         written in the transaction.
         """
-        if source is None and self._importing:
-            self._drop_unfinished()
+        if source is None and self.imports.running:
+            self.imports.drop_unfinished()
         refused: Counter[str] = Counter()
         taking = WriteBatch(self.database, self._memory, RECORDER if source is None else source)
         try:
@@ -136,68 +136,6 @@ class EvidenceStore:
 
         with in_words(self.path, "write"):
             return pack(self.database, budget_seconds=budget_seconds)
-
-    def was_imported(self, digest: str) -> bool:
-        """Say whether a file of this content was imported before."""
-        with in_words(self.path, "read"):
-            return self.database.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone() is not None
-
-    def begin_import(self, files: dict[str, str]) -> int:
-        """Return a row for files that are imported together. files: digests by name.
-
-        What an import that was cut off has left is removed first.
-        """
-        with in_words(self.path, "write"):
-            self._drop_unfinished()
-            name = ", ".join(files)
-            made = self.database.execute("INSERT INTO source(name, added_us) VALUES(?, ?)", (name, now_us()))
-        self._importing = dict(files)
-        return int(made.lastrowid or 0)
-
-    def end_import(self, row: int) -> None:
-        """Say that the files were imported to their ends."""
-        with in_words(self.path, "write"), transaction(self.database):
-            (_, digest), *others = self._importing.items()
-            self.database.execute("UPDATE source SET digest = ? WHERE id = ?", (digest, row))
-            self.database.executemany(
-                "INSERT OR IGNORE INTO source(name, digest, added_us) VALUES(?, ?, ?)",
-                [(name, mark, now_us()) for name, mark in others],
-            )
-            self.database.execute("DELETE FROM slice WHERE source = ?", (row,))
-        self._importing = {}
-        self._memory.forget()
-
-    def _drop_unfinished(self) -> None:
-        """Remove what an import has left that came to no end: nobody else writes, so it never will.
-
-        Before anything else is written: that could rest on what goes here.
-        """
-        self._importing = {}
-        with in_words(self.path, "write"):
-            run = self.database.execute
-            if not run("SELECT 1 FROM source WHERE digest IS NULL").fetchone():
-                return
-            with transaction(self.database):
-                run("CREATE TEMP TABLE leaving AS SELECT id, object FROM event "
-                    "WHERE source IN (SELECT id FROM source WHERE digest IS NULL)")  # fmt: skip
-                run("DELETE FROM event WHERE id IN (SELECT id FROM leaving)")
-                # What it alone spoke of was never there; what it said to be gone may stand.
-                run("CREATE TEMP TABLE alone AS SELECT DISTINCT object FROM leaving WHERE object NOT IN "
-                    "(SELECT object FROM event)")  # fmt: skip
-                run("DELETE FROM address WHERE object IN (SELECT object FROM alone)")
-                run("DELETE FROM object WHERE id IN (SELECT object FROM alone)")
-                run(f"UPDATE object SET gone_us = {LEFT} WHERE id IN (SELECT object FROM leaving)")  # noqa: S608
-                for table in ("slice", "span"):
-                    run(f"DELETE FROM {table} WHERE source IN "  # noqa: S608 - words of ours
-                        "(SELECT id FROM source WHERE digest IS NULL)")  # fmt: skip
-                run("DELETE FROM source WHERE digest IS NULL")
-                run("DELETE FROM cluster WHERE id NOT IN (SELECT cluster FROM object UNION SELECT cluster FROM span "
-                    "UNION SELECT cluster FROM cursor UNION SELECT cluster FROM block)")  # fmt: skip
-                run("DELETE FROM clock WHERE cluster NOT IN (SELECT id FROM cluster)")
-                run("DROP TABLE leaving")
-                run("DROP TABLE alone")
-                rewritten(self.database)
-            self._memory.forget()
 
 
 __all__ = ["KIND", "KINDS", "VERB", "VERBS", "Cursor", "EvidenceStore", "Written"]

@@ -150,15 +150,15 @@ def import_files(
     found = []
     with EvidenceStore(store, write=True) as kept:
         digests = {path: _digest(path, cluster) for path in files}
-        fresh = [path for path in files if not kept.was_imported(digests[path])]
+        fresh = [path for path in files if not kept.imports.was_imported(digests[path])]
         found += [Imported(path, None) for path in files if path not in fresh]
         for group in together(fresh):
-            if kept.was_imported(digests[group[0]]):  # the same content under another name, just now
+            if kept.imports.was_imported(digests[group[0]]):  # the same content under another name, just now
                 found.append(Imported(group[0], None))
                 continue
-            row = kept.begin_import({os.path.basename(path): digests[path] for path in group})
+            row = kept.imports.begin({os.path.basename(path): digests[path] for path in group})
             events = _import(kept, row, read_observations(group, cluster, told, progress), told)
-            kept.end_import(row)
+            kept.imports.end(row)
             found.append(Imported(", ".join(group), events))
     return found
 

@@ -189,7 +189,7 @@ def test_an_import_cut_off_leaves_nothing_and_can_be_done_again(seed: int, tmp_p
         fill(tmp_path / name, made, seed)
     half = read(tmp_path / "slice.zst")
     with EvidenceStore(tmp_path / "broken", write=True) as store:
-        row = store.begin_import({"slice.zst": "digest"})
+        row = store.imports.begin({"slice.zst": "digest"})
         assert row is not None
         store.write(half[: len(half) // 2], source=row)
     before = fresh_view(tmp_path / "whole")

@@ -113,7 +113,7 @@ def test_locked_for_a_while_it_is_tried_again(packed: Path) -> None:
         with pytest.raises(StoreBusyError):
             pack(store.database, settled_us=0) if store.maintain() else store.write(numbered(1, 320))
         with pytest.raises(StoreBusyError):
-            store.begin_import({"a": "b"})
+            store.imports.begin({"a": "b"})
         other.execute("COMMIT")
         other.close()
         store.write(numbered(30, 320))

@@ -125,9 +125,9 @@ def test_nothing_that_has_the_form_of_an_observation_breaks_a_store(told: list[O
             pack(store.database, settled_us=0)
             following.refresh()
             store.write(told)
-            row = store.begin_import({"again": "digest"})
+            row = store.imports.begin({"again": "digest"})
             store.write(told, source=row)
-            store.end_import(row or 0)
+            store.imports.end(row or 0)
             following.refresh()
             forget(store, T0)
         assert list(problems(path)) == []
