@@ -18,7 +18,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 import duckdb  # noqa: E402 - beside what stands in the folder above
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
-from cluster_day import DAY_START_US, DAY_US, make_day  # noqa: E402
-from name_flows import HOLDS, SLOTS, history, traffic  # noqa: E402
+from cluster_day import DAY_START_US, DAY_US  # noqa: E402
+from rule_flows import at_new_times, last_us, named  # noqa: E402
 
 from detect.judge.judge import Judge  # noqa: E402
 from detect.judge.state import State  # noqa: E402
@@ -40,11 +39,6 @@ from detect.sigma import load  # noqa: E402
 from detect.site import load_site  # noqa: E402
 from whowas.schema import plain  # noqa: E402
 
-ODD = 0.001
-PARTNERS = 5
-PORTS = np.array([443, 8443, 9443, 50051], np.uint16)
-ODD_PORTS = np.array([22, 23, 445, 2375, 3333, 3389, 5432, 6379, 10250], np.uint16)
-ANSWERED, REFUSED = 27, 22
 MADE_UP = """
 title: Made up {n}
 id: 00000000-0000-4000-8000-{n:012d}
@@ -79,52 +73,6 @@ def rules(folder: Path, count: int) -> RuleSet:
     made_up = folder / "made_up.yml"
     made_up.write_text("---".join(texts), "utf-8")
     return load([*rule_paths(), made_up] if texts else rule_paths(), site).ruleset
-
-
-def ordinary(rows: int, batches: int, seed: int = 2) -> Iterator[Any]:
-    """Flows as in name_flows, but each end has a few partners, and nearly all are answered."""
-    random = np.random.default_rng(seed)
-    partners = random.integers(0, SLOTS, (SLOTS, PARTNERS))
-    ports = random.choice(PORTS, (SLOTS, PARTNERS))
-    for batch in traffic(rows, batches, "uniform", seed):
-        yield _talk(random, batch, partners, ports)
-
-
-def _talk(random: Any, batch: Any, partners: Any, ports: Any) -> Any:
-    rows = batch.num_rows
-    # Rows of the batch whose source is a certain pod: a flow to it takes that row's addresses.
-    source = batch.column("src_ip")
-    codes = source.indices.to_numpy()
-    place = np.zeros(len(source.dictionary), np.int64)
-    place[codes] = np.arange(rows)
-    choice = random.integers(0, PARTNERS, rows)
-    to = place[partners[codes % SLOTS, choice] % len(place)]
-    odd = random.random(rows) < ODD
-    port = np.where(odd, random.choice(ODD_PORTS, rows), ports[codes % SLOTS, choice])
-    flags = np.where(odd & (random.random(rows) < 0.5), REFUSED, ANSWERED)
-    replaced = {
-        "dst_ip": source.take(pa.array(to)),
-        "dst_ip16": batch.column("src_ip16").take(pa.array(to)),
-        "dst_port": pa.array(port.astype(np.uint16)),
-        "tcp_flags": pa.array(flags.astype(np.uint16)),
-        "packets_in": pa.array(random.integers(1, 30, rows)),
-        "bytes_in": pa.array(random.lognormal(8, 2, rows).astype(np.int64) + 60),
-    }
-    arrays = [replaced.get(name, batch.column(name)) for name in batch.schema.names]
-    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
-
-
-def named(folder: Path, rows: int, batches: int) -> list[Any]:
-    """Named flows of the ordinary cluster."""
-    from enrich import Namer
-
-    namer = Namer(history(folder, make_day(HOLDS, SLOTS)))
-    return [namer.name(one) for one in ordinary(rows, batches)]
-
-
-def last_us(batch: Any) -> int:
-    """The latest start of a batch."""
-    return int(batch.column("start_time").cast(pa.int64()).to_numpy().max())
 
 
 class Timed:
@@ -236,7 +184,9 @@ def week(folder: Path, ruleset: RuleSet, flows: list[Any], a_day: int) -> list[d
     days, made, rows = [], 0, flows[0].num_rows
     for day in range(1, 8):
         while made < day * a_day:
-            batch = _at(random, flows[made // rows % len(flows)], DAY_START_US + made * DAY_US // a_day, rows, a_day)
+            batch = at_new_times(
+                random, flows[made // rows % len(flows)], DAY_START_US + made * DAY_US // a_day, rows, a_day
+            )
             made += rows
             judge.judge(batch, "flows", made)
             judge.advance(last_us(batch))
@@ -257,17 +207,6 @@ def week(folder: Path, ruleset: RuleSet, flows: list[Any], a_day: int) -> list[d
         print(json.dumps(days[-1]), file=sys.stderr, flush=True)
     judge.close()
     return days
-
-
-def _at(random: Any, batch: Any, begin_us: int, rows: int, a_day: int) -> Any:
-    starts = begin_us + np.sort(random.integers(0, rows * DAY_US // a_day, rows))
-    text = np.frombuffer(random.bytes(16 * rows).hex().encode(), np.uint8)
-    offsets = np.arange(rows + 1, dtype=np.int32) * 32
-    ids = pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(text))
-    times = pa.array(starts).cast(batch.schema.field("start_time").type)
-    replaced = {"flow_id": ids, "start_time": times, "end_time": times}
-    arrays = [replaced.get(name, batch.column(name)) for name in batch.schema.names]
-    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
 def _resident_mb() -> float:
