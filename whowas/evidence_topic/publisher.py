@@ -10,10 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
 
 from enrich.store.outbox import LIVE, Outbox, OutboxReader, Waiting
 from enrich.store.replica import Message
@@ -25,8 +23,8 @@ from whowas import kafka_topics
 from whowas.backoff import Backoff
 from whowas.errors import ConfigError, WhowasError
 from whowas.evidence_topic.settings import TopicSettings, key_of, message_of
+from whowas.evidence_topic.vitals import PublisherVitals
 from whowas.kafka import BrokerError
-from whowas.metrics import Sample
 
 AT_ONCE = 32
 TOMBSTONES_AT_ONCE = 10_000
@@ -38,59 +36,6 @@ RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
 QUIET_SECONDS = 5.0
 # Epoch, number, value.
 Newest = tuple[int, int, bytes]
-
-
-@dataclass(frozen=True)
-class PublisherVitals:
-    """How the topic is being filled. state: connecting, publishing, failing (it is tried again), stopped.
-
-    waiting, bytes: what is in the outbox. behind_seconds: since it was empty last. overflows: how often it grew too
-    large, and all had to be sent anew. warning: what will lose history, "" = nothing.
-    """
-
-    topic: str
-    state: str
-    since_us: int
-    reason: str
-    warning: str
-    waiting: int
-    bytes: int
-    behind_seconds: float
-    sent: int
-    failures: int
-    overflows: int
-    epochs: int
-
-    def unready(self) -> list[str]:
-        """Return why the topic is not filled as it should be, in words."""
-        if self.state in ("failing", "connecting"):
-            return [f"topic {self.topic}: {self.state}: {self.reason or 'no answer yet'}"]
-        return []
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the `topic` part of `whowas watch --json`."""
-        return {
-            "name": self.topic,
-            "state": self.state,
-            "reason": self.reason,
-            "warning": self.warning,
-            "waiting": self.waiting,
-            "waiting_bytes": self.bytes,
-            "behind_seconds": round(self.behind_seconds, 3),
-            "sent": self.sent,
-            "epochs": self.epochs,
-        }
-
-    def samples(self) -> Iterator[Sample]:
-        """Yield every value that whowas.metrics declares for an outbox."""
-        yield Sample("whowas_outbox_state", (self.state,), 1)
-        yield Sample("whowas_outbox_messages", (), self.waiting)
-        yield Sample("whowas_outbox_bytes", (), self.bytes)
-        yield Sample("whowas_outbox_behind_seconds", (), self.behind_seconds)
-        yield Sample("whowas_outbox_sent_total", (), self.sent)
-        yield Sample("whowas_outbox_failures_total", (), self.failures)
-        yield Sample("whowas_outbox_overflows_total", (), self.overflows)
-        yield Sample("whowas_outbox_snapshots_total", (), self.epochs)
 
 
 class Publisher:

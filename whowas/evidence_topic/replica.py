@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from enrich.store.replica import Position, ReplicaStore, position
 from ingest.kafka.log import Log, open_log
@@ -16,7 +15,7 @@ from whowas.backoff import Backoff
 from whowas.errors import StoreError, StoreTakenError, WhowasError
 from whowas.evidence_topic.apply import Applier, Restart
 from whowas.evidence_topic.settings import TopicSettings
-from whowas.metrics import Sample
+from whowas.evidence_topic.vitals import ReplicaVitals
 
 AT_ONCE = 500
 READ_SECONDS = 0.5
@@ -25,38 +24,6 @@ MAINTAIN_SECONDS, MAINTAIN_EVERY = 0.2, 10.0
 TAKEN_SECONDS = 2.0
 QUIET_SECONDS = 5.0
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 10.0
-
-
-@dataclass(frozen=True)
-class ReplicaVitals:
-    """How a replica is. state: connecting, reading, shared (another process feeds it), failing, stopped.
-
-    behind: messages of the topic that are not taken in, as far as known. events: that said something new, since the
-    start. rebuilt: times that all was forgotten and read again. foreign: messages that are no evidence. refused: lines.
-    """
-
-    topic: str
-    state: str
-    reason: str
-    next: int
-    behind: int | None
-    events: int
-    messages: int
-    rebuilt: int
-    foreign: int
-    refused: dict[str, int]
-
-    def samples(self) -> Iterator[Sample]:
-        """Yield every value that whowas.metrics declares for a replica."""
-        yield Sample("whowas_replica_state", (self.state,), 1)
-        if self.behind is not None:
-            yield Sample("whowas_replica_behind_messages", (), self.behind)
-        yield Sample("whowas_replica_messages_total", (), self.messages)
-        yield Sample("whowas_replica_events_total", (), self.events)
-        yield Sample("whowas_replica_rebuilds_total", (), self.rebuilt)
-        yield Sample("whowas_replica_foreign_total", (), self.foreign)
-        for reason, count in self.refused.items():
-            yield Sample("whowas_replica_refused_total", (reason,), count)
 
 
 class Replica:
