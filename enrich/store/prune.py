@@ -49,12 +49,15 @@ def prune(path: str, before_us: int) -> int:
 
 def forget(store: EvidenceStore, before_us: int) -> int:
     """As prune, in a store that is open for writing, without giving the room back. Returns: objects forgotten."""
+    # An end without a time of its own counts as old as can be: whoever was seen later is not over.
     # Containers of a pod deleted by force may go on for a while: what has just gone may hold its address still.
     over = before_us - HOUR
     with in_words(store.path, "prune"), transaction(store.database):
         run = store.database.execute
         run("CREATE TEMP TABLE leaving AS SELECT id FROM object WHERE block IN "
-            "(SELECT id FROM block WHERE high_us < ?1) OR (gone_us < ?1 AND block IS NULL)", (over,))  # fmt: skip
+            "(SELECT id FROM block WHERE high_us < ?1) OR (gone_us < ?1 AND block IS NULL AND NOT EXISTS "
+            "(SELECT 1 FROM event WHERE event.object = object.id AND coalesce(received_us, not_before_us) >= ?1))",
+            (over,))  # fmt: skip
         # Of what stands between pods that stay and their workloads the names are kept, and nothing else.
         run("CREATE TEMP TABLE named AS SELECT DISTINCT json_extract(owner, '$[1]') AS uid, cluster FROM object "
             "WHERE owner IS NOT NULL AND id NOT IN (SELECT id FROM leaving)")  # fmt: skip

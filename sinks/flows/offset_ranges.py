@@ -88,6 +88,7 @@ class RangeFiles:
             raise refusal(self._out, error) from error
         others = sorted(one.name for one in self.home.parent.iterdir() if one.is_dir() and one != self.home)
         if others:
+            self.close()
             raise OutputError(
                 f"cannot write into '{self._out}': group '{others[0]}' writes there; one group has one folder"
             )

@@ -256,6 +256,17 @@ def test_pruning_keeps_what_lives_and_claims_nothing_of_the_time_before(path: Pa
     assert list(problems(str(path))) == []
 
 
+def test_pruning_keeps_what_was_seen_after_an_end_without_a_time(path: Path) -> None:
+    relisted = Observation("RELISTED", KubeObject("Pod", Meta()), None, 0, "c", "")
+    with EvidenceStore(path, write=True) as store:
+        store.write([seen("ADDED", thing("sound"), 1, cluster="c")])
+        store.write([relisted])
+        assert forget(store, T0) == 0
+        assert facts(str(path)).events == 2
+        assert forget(store, T0 + 2 * 3600 * SECOND) == 1
+    assert facts(str(path)).events == 0
+
+
 def test_an_empty_store_and_one_of_imports_only_can_be_pruned(path: Path, tmp_path: Path) -> None:
     with EvidenceStore(path, write=True) as store:
         assert forget(store, T0) == 0
