@@ -14,31 +14,8 @@ from typing import Any
 import msgspec
 
 from whowas.addresses import address16
+from whowas.kube_annotations import FLANNEL, NODE_NOTES, NODE_SUBNETS, POD_NETWORKS, STATUS_NOTES
 
-STATUS_NOTES = ("k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks-status")
-POD_NETWORKS = "k8s.ovn.org/pod-networks"
-NODE_SUBNETS = "k8s.ovn.org/node-subnets"
-FLANNEL = "flannel.alpha.coreos.com/backend-type"
-# Addresses, with or without a prefix, or objects or lists of them.
-NODE_NOTES = (
-    "projectcalico.org/IPv4VXLANTunnelAddr",
-    "projectcalico.org/IPv6VXLANTunnelAddr",
-    "projectcalico.org/IPv4IPIPTunnelAddr",
-    "projectcalico.org/IPv4WireguardInterfaceAddr",
-    "projectcalico.org/IPv6WireguardInterfaceAddr",
-    "io.cilium.network.ipv4-cilium-host",
-    "io.cilium.network.ipv6-cilium-host",
-    "io.cilium.network.ipv4-health-ip",
-    "io.cilium.network.ipv6-health-ip",
-    "network.cilium.io/ipv4-cilium-host",
-    "network.cilium.io/ipv6-cilium-host",
-    "network.cilium.io/ipv4-health-ip",
-    "network.cilium.io/ipv6-health-ip",
-    "k8s.ovn.org/node-gateway-router-lrp-ifaddr",
-    "k8s.ovn.org/node-gateway-router-lrp-ifaddrs",
-    "k8s.ovn.org/node-transit-switch-port-ifaddr",
-    "ovn.kubernetes.io/ip_address",
-)
 # So deep a plugin's JSON is; what is deeper is somebody else's.
 DEEPEST = 4
 

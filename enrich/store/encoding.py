@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from enrich.holds.plugin_addresses import pod_addresses
-from enrich.holds.pod_status import CALICO
 from whowas.addresses import address16
+from whowas.kube_annotations import CALICO
 from whowas.observation import KubeObject, Observation, version_number
 
 # Numbers that stand in the file: only ever add to the end.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from whowas.kube_annotations import KEPT
 from whowas.observation import KubeObject, Observation, newest, newest_by_control_plane, time_us
 from whowas.stages import FileReport
 
@@ -25,39 +26,6 @@ SPANS = ("GAP", "WATCHED", "LATE")
 
 
 MEMBERS = ("JOINED", "LEFT")
-
-
-# Annotations are kept by name: they may hold secrets, and applied manifests as large as the object.
-ANNOTATIONS = frozenset(
-    (
-        "cni.projectcalico.org/podIP",
-        "cni.projectcalico.org/podIPs",
-        "vpc.amazonaws.com/pod-ips",
-        "kubernetes.io/config.mirror",
-        "k8s.v1.cni.cncf.io/network-status",
-        "k8s.v1.cni.cncf.io/networks-status",
-        "k8s.ovn.org/pod-networks",
-        "k8s.ovn.org/node-subnets",
-        "flannel.alpha.coreos.com/backend-type",
-        "projectcalico.org/IPv4VXLANTunnelAddr",
-        "projectcalico.org/IPv6VXLANTunnelAddr",
-        "projectcalico.org/IPv4IPIPTunnelAddr",
-        "projectcalico.org/IPv4WireguardInterfaceAddr",
-        "projectcalico.org/IPv6WireguardInterfaceAddr",
-        "io.cilium.network.ipv4-cilium-host",
-        "io.cilium.network.ipv6-cilium-host",
-        "io.cilium.network.ipv4-health-ip",
-        "io.cilium.network.ipv6-health-ip",
-        "network.cilium.io/ipv4-cilium-host",
-        "network.cilium.io/ipv6-cilium-host",
-        "network.cilium.io/ipv4-health-ip",
-        "network.cilium.io/ipv6-health-ip",
-        "k8s.ovn.org/node-gateway-router-lrp-ifaddr",
-        "k8s.ovn.org/node-gateway-router-lrp-ifaddrs",
-        "k8s.ovn.org/node-transit-switch-port-ifaddr",
-        "ovn.kubernetes.io/ip_address",
-    )
-)
 
 
 FIELDS_DROPPED = 20
@@ -237,5 +205,5 @@ def allowed(thing: KubeObject) -> KubeObject:
     """Keep of the annotations what is asked for."""
     meta = thing.metadata
     if meta is not None and meta.annotations:
-        meta.annotations = {name: text for name, text in meta.annotations.items() if name in ANNOTATIONS} or None
+        meta.annotations = {name: text for name, text in meta.annotations.items() if name in KEPT} or None
     return thing

@@ -11,7 +11,6 @@ import msgspec
 
 from ingest.cluster.evidence.json_stream import values
 from ingest.cluster.evidence.lines import (
-    ANNOTATIONS,
     DECODE,
     VERBS,
     EvidenceReport,
@@ -25,6 +24,7 @@ from ingest.cluster.evidence.other_sources import Imports
 from ingest.cluster.evidence.slice import Seal
 from ingest.files import open_input
 from whowas.errors import BrokenInput
+from whowas.kube_annotations import KEPT
 from whowas.observation import KubeObject, Observation, time_us
 from whowas.stages import FileReport, Unreadable
 
@@ -100,7 +100,7 @@ def read_observations(
     A broken line is noted with its offset and passed over; a file that breaks is read up to there.
     """
     counts = report.observations
-    imports = Imports(report.refused, ANNOTATIONS)
+    imports = Imports(report.refused, KEPT)
     for path in paths:
         told = FileReport(path, format="evidence")
         report.files.append(told)
