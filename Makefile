@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARI
 export PIP_CONSTRAINT := /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long check lint types contracts bench churn churn-real conformance golden docs picture lock lowest soak findings clean
+.PHONY: help setup demo test long check lint types contracts bench churn churn-real churn-node conformance golden docs picture lock lowest soak findings clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,9 @@ churn: $(VENV)/.dev  ## Score names under churn, case by case, beside other ways
 
 churn-real: $(VENV)/.dev  ## The same score on a real control plane (make servers first; CHURN="--seeds 3")
 	$(BIN)/python -m bench.real_churn $(CHURN)
+
+churn-node: $(VENV)/.dev  ## The same score on real kubelets, containerd and CNI plugins (Linux, root; make servers first; CHURN="--seeds 2")
+	$(BIN)/python -m bench.real_nodes $(CHURN)
 
 golden: $(VENV)/.dev  ## Write the expected results beside the samples anew
 	$(BIN)/python samples/golden.py

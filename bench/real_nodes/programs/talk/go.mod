@@ -1,0 +1,3 @@
+module whowas/bench/talk
+
+go 1.26.0
