@@ -122,7 +122,8 @@ def outcome(end: End, truth: Truth) -> str:
         return "ambiguous" if free or now & set(end.candidates) else "lost"
     if end.word == "none":
         return "none" if free else "unseen"
-    return "unknown" if end.word == "unknown" else f"wrong {end.word}"
+    # A node, a Service, outside: said without doubt, of an address that only pods have.
+    return "unknown" if end.word == "unknown" else "wrong exact"
 
 
 def _peers(result: Result, folder: Path, asked: dict[tuple[str, float], Hold | None]) -> None:
