@@ -13,7 +13,7 @@ from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import DAY_US, NEVER, FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_words, observers
+from ingest.records.formats.shared import icmp_of_either, icmp_words, observers
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -83,7 +83,9 @@ def _common(draft: FlowBuilder, fields: Fields) -> Words:
     draft.take_count("vlan", fields.numbers("vlan_id"), 0xFFFF)
     draft.numbers["vlan"] = np.where(draft.numbers["vlan"] > 0, draft.numbers["vlan"] & 0xFFF, NONE)
     draft.macs = {"src": _macs(fields.macs("src_mac")), "dst": _macs(fields.macs("dst_mac"))}
-    draft.icmp = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+    told = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+    old = fields.texts("type").mapped(lambda word: int(word == "NETFLOW_V5"), absent=0) == 1
+    draft.icmp = icmp_of_either(told, fields.numbers("src_port"), fields.numbers("dst_port"), old)
     draft.texts["observer"] = observers(fields.texts("sampler_address"), fields.texts("in_if"), draft.options)
     kinds = fields.texts("type").mapped(kind_of)
     fill_kind(draft, kinds)

@@ -14,7 +14,7 @@ from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.pmacct import _chosen, _told, moment
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_words, named_by
+from ingest.records.formats.shared import icmp_of_ports, icmp_words, named_by
 from ingest.records.kernels.spots import GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
@@ -105,7 +105,9 @@ class NfdumpJsonReader:
         nat = [fields.numbers(f"{side}_xlt_port") for side in ("src", "dst")]
         nat = [one._replace(state=np.where(one.values == 0, NOTHING, one.state)) for one in nat]
         draft.take_ports(nat[0], nat[1], names=("src_nat_port", "dst_nat_port"))
-        draft.icmp = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+        told = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+        ports = icmp_of_ports(fields.numbers("src_port"), fields.numbers("dst_port"))
+        draft.icmp = np.where(fields.has("icmp_type"), told, ports)
         _common(draft, fields, self._options.timezone)
         _received(draft, fields, self._options.timezone)
         kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
@@ -183,7 +185,7 @@ class NfdumpCsvReader:
         draft.take_reasons(fields)
         for side in ("src", "dst"):
             draft.take_addresses(side, fields.addresses(side), needed=True)
-        # For ICMP the destination's port is `type.code`.
+        # For ICMP the destination's port is `type.code`, or one number of both before 1.7.5.
         told = fields.texts("proto").mapped(protocol_number)
         ports = [fields.numbers(f"{side}_port") for side in ("src", "dst")]
         calm = [one._replace(state=np.where(np.isin(told, (1, 58)), NOTHING, one.state)) for one in ports]
@@ -197,7 +199,9 @@ class NfdumpCsvReader:
 
 
 def _type_and_code(word: str) -> int:
-    kind, _, code = word.partition(".")
-    if kind.isdecimal() and (code or "0").isdecimal() and len(word) < 8 and word.isascii():
-        return ((int(kind) & 255) << 8) | (int(code or 0) & 255)
-    return NONE
+    kind, dot, code = word.partition(".")
+    if not (word.isascii() and len(word) < 8 and kind.isdecimal() and (code.isdecimal() or not dot)):
+        return NONE
+    if dot:
+        return int(kind) << 8 | int(code) if int(kind) < 256 and int(code) < 256 else NONE
+    return int(kind) if kind == "0" or 256 <= int(kind) <= 0xFFFF else NONE

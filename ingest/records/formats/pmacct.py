@@ -13,7 +13,7 @@ from ingest.records.fields import Addresses, Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import either, flag_bits, named_by
+from ingest.records.formats.shared import either, flag_bits, icmp_of_ports, named_by
 from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -109,6 +109,9 @@ class PmacctReader:
         inside = [fields.numbers(f"tunnel_port_{side}") for side in ("src", "dst")]
         chosen = [either(opened, one, other) for one, other in zip(inside, ports, strict=True)]
         draft.take_ports(chosen[0], chosen[1])
+        # Zero is no echo reply: of NetFlow v5 and sFlow pmacct writes no port where there is ICMP.
+        icmp = icmp_of_ports(chosen[0], chosen[1])
+        draft.icmp = np.where(icmp > 0, icmp, NONE)
         translated = [fields.numbers(f"post_nat_port_{side}") for side in ("src", "dst")]
         named = [one._replace(state=np.where(one.values == 0, NOTHING, one.state)) for one in translated]
         draft.take_ports(named[0], named[1], names=("src_nat_port", "dst_nat_port"))

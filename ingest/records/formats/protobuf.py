@@ -16,7 +16,7 @@ from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times
 from ingest.records.formats.netobserv import fill_netobserv, plain_flags
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import named_by
+from ingest.records.formats.shared import icmp_of_either, icmp_words, named_by
 from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protobuf_fields import MessagePlan, Messages, read_messages, unframe
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values
@@ -28,6 +28,7 @@ GOFLOW2 = {
     "tcp_flags": (26,), "src_mac": (27,), "dst_mac": (28,), "vlan_id": (29,), "icmp_type": (31,),
     "icmp_code": (32,), "time_received_ns": (110,), "time_flow_start_ns": (111,), "time_flow_end_ns": (112,),
 }  # fmt: skip
+NETFLOW_V5 = 2
 KINDS = np.array([NONE, SFLOW, NETFLOW, NETFLOW, IPFIX, NONE])
 PBFLOW = {
     "eth_protocol": (1,), "start_seconds": (3, 1), "start_nanos": (3, 2), "end_seconds": (4, 1), "end_nanos": (4, 2),
@@ -59,6 +60,10 @@ def address_texts(found: Addresses) -> Texts:
     return Texts(np.where(found.families > 0, indices.reshape(-1), NONE).astype(np.int64), told)
 
 
+def _icmp(told: Messages) -> Words:
+    return icmp_words(told.numbers("icmp_type"), told.numbers("icmp_code"))
+
+
 def _macs(found: Numbers) -> Words:
     return np.where((found.values > 0) & (found.values < 1 << 48), found.values, NONE)
 
@@ -79,8 +84,6 @@ class _ProtobufReader:
         draft.take_count("bytes_out", told.numbers("bytes"))
         draft.take_count("packets_out", told.numbers("packets"))
         draft.macs = {side: _macs(told.numbers(f"{side}_mac")) for side in ("src", "dst")}
-        kind, code = (told.numbers(f"icmp_{word}").values for word in ("type", "code"))
-        draft.icmp = ((kind & 255) << 8) | (code & 255)
         return draft
 
 
@@ -115,6 +118,8 @@ class Goflow2ProtobufReader(_ProtobufReader):
         for side in ("src", "dst"):
             draft.take_addresses(side, told.addresses(f"{side}_addr"), needed=True)
         draft.protocol = told.numbers("proto").values
+        ports = told.numbers("src_port"), told.numbers("dst_port")
+        draft.icmp = icmp_of_either(_icmp(told), *ports, told.numbers("type").values == NETFLOW_V5)
         draft.take_count("sampling_rate", told.numbers("sampling_rate"))
         draft.take_count("tcp_flags", told.numbers("tcp_flags"), 0xFFFF)
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
@@ -168,6 +173,7 @@ class NetObservProtobufReader(_ProtobufReader):
         for side in ("src", "dst"):
             draft.take_addresses(side, _either(told, side), needed=True)
         draft.protocol = told.numbers("protocol").values
+        draft.icmp = _icmp(told)
         draft.take_count("sampling_rate", told.numbers("sampling"))
         flags = told.numbers("flags")
         draft.take_count("tcp_flags", Numbers(plain_flags(flags.values), flags.state))

@@ -18,6 +18,26 @@ def icmp_words(kind: Numbers, code: Numbers) -> Words:
     return np.where(known, (kind.values << 8) | (np.where(code.good, code.values, 0) & 0xFF), NONE)
 
 
+def icmp_of_ports(src: Numbers, dst: Numbers) -> Words:
+    """type << 8 | code, as NetFlow writes it into the destination's port. NONE where the ports are something else.
+
+    Below 256 it would be an echo reply with a code, which there is not: some exporters write a type alone.
+    """
+    fits = dst.good & (dst.values >= 0) & (dst.values <= 0xFFFF) & (src.values == 0)
+    return np.where(fits & ((dst.values == 0) | (dst.values >= 256)), dst.values, NONE)
+
+
+def icmp_of_either(told: Words, src: Numbers, dst: Numbers, port_is_all: Flags) -> Words:
+    """The type and code of fields of their own, else of the port: an exporter leaves zeros where it has none.
+
+    Args: told: of the fields, NONE where they are missing. port_is_all: rows whose exporter has the port alone.
+    """
+    port = icmp_of_ports(src, dst)
+    # Both zero: an echo reply, as nothing contradicts it. Zero beside ports of another sort tells nothing.
+    zero = np.where(port_is_all | (dst.good & (port != 0)), port, told)
+    return np.where(told > 0, told, zero)
+
+
 def observers(exporter: Texts, interface: Texts, options: RecordOptions) -> Texts:
     """exporter/interface; interface 0 is none."""
     found = joined(exporter, interface.spelt(lambda word: None if word in ("0", "") else word))
