@@ -11,10 +11,10 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, Texts, read_json
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.pmacct import _chosen, _told, moment
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_of_ports, icmp_words, named_by
+from ingest.records.formats.shared import counted_at, first_told, icmp_of_ports, icmp_words, observers
 from ingest.records.kernels.spots import GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
@@ -26,13 +26,15 @@ JSON_NAMES = (
     "type", "first", "last", "received", "t_first", "t_last", "t_received", "in_packets", "in_bytes", "out_packets",
     "out_bytes", "proto", "tcp_flags", "src_port", "dst_port", "icmp_type", "icmp_code", "src4_addr", "src6_addr",
     "dst4_addr", "dst6_addr", "src4_xlt_ip", "src6_xlt_ip", "dst4_xlt_ip", "dst6_xlt_ip", "src_xlt_port",
-    "dst_xlt_port", "input_snmp", "ip4_router", "ip6_router", "src_vlan", "in_src_mac", "out_dst_mac",
+    "dst_xlt_port", "input_snmp", "output_snmp", "direction", "ip4_router", "ip6_router", "src_vlan",
+    "in_src_mac", "out_dst_mac",
 )  # fmt: skip
 # Columns of `-o csv` before and after 1.7.3, by the name they have here.
 CSV_NAMES = {
     "ts": "first", "te": "last", "td": "duration", "sa": "src", "da": "dst", "sp": "src_port", "dp": "dst_port",
     "pr": "proto", "flg": "tcp_flags", "ipkt": "in_packets", "ibyt": "in_bytes", "opkt": "out_packets",
-    "obyt": "out_bytes", "in": "input_snmp", "ra": "router", "tr": "received", "firstSeen": "first",
+    "obyt": "out_bytes", "in": "input_snmp", "out": "output_snmp", "dir": "direction",
+    "ra": "router", "tr": "received", "firstSeen": "first",
     "lastSeen": "last", "duration": "duration", "srcAddr": "src", "dstAddr": "dst", "srcPort": "src_port",
     "dstPort": "dst_port", "packets": "in_packets", "bytes": "in_bytes", "flags": "tcp_flags", "input": "input_snmp",
     "svln": "src_vlan",
@@ -112,8 +114,8 @@ class NfdumpJsonReader:
         _received(draft, fields, self._options.timezone)
         kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
         draft.pass_over((kinds == 1) & ~broken, "other_record")
-        router = _either_text(fields.texts("ip4_router"), fields.texts("ip6_router"))
-        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        router = first_told(fields.texts("ip4_router"), fields.texts("ip6_router"))
+        draft.texts["observer"] = observers(router, _interface(fields), self._options)
         return draft.finish(self.format, ids, received_us)
 
 
@@ -127,13 +129,9 @@ def _either(fields: Fields, form: str) -> Addresses:
     return _chosen(four.state == GOOD, four, fields.addresses(form.format(6)))
 
 
-def _either_text(first: Texts, second: Texts) -> Texts:
-    other = np.where(second.indices >= 0, second.indices + len(first.words), NONE)
-    return Texts(np.where(first.indices >= 0, first.indices, other), [*first.words, *second.words])
-
-
 def _interface(fields: Fields) -> Texts:
-    return fields.texts("input_snmp").spelt(lambda word: None if word in ("0", "") else word)
+    egress = fields.texts("direction").mapped(lambda word: int(word == "1"), absent=0) == 1
+    return counted_at(fields.texts("input_snmp"), fields.texts("output_snmp"), egress)
 
 
 class NfdumpCsvReader:
@@ -194,7 +192,7 @@ class NfdumpCsvReader:
         _common(draft, fields, self._options.timezone)
         _received(draft, fields, self._options.timezone)
         router = fields.texts("router").spelt(lambda word: None if word.strip("0.") == "" else word)
-        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        draft.texts["observer"] = observers(router, _interface(fields), self._options)
         return draft.finish(self.format, ids, received_us)
 
 

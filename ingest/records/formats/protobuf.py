@@ -12,11 +12,11 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Numbers, Texts
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times
 from ingest.records.formats.netobserv import fill_netobserv, plain_flags
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_of_either, icmp_words, named_by
+from ingest.records.formats.shared import at_point, counted_at, first_told, icmp_of_either, icmp_words, observers
 from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protobuf_fields import MessagePlan, Messages, read_messages, unframe
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values
@@ -26,7 +26,8 @@ GOFLOW2 = {
     "type": (1,), "sampling_rate": (3,), "src_addr": (6,), "dst_addr": (7,), "bytes": (9,), "packets": (10,),
     "sampler_address": (11,), "in_if": (18,), "proto": (20,), "src_port": (21,), "dst_port": (22,),
     "tcp_flags": (26,), "src_mac": (27,), "dst_mac": (28,), "vlan_id": (29,), "icmp_type": (31,),
-    "icmp_code": (32,), "time_received_ns": (110,), "time_flow_start_ns": (111,), "time_flow_end_ns": (112,),
+    "icmp_code": (32,), "out_if": (19,), "flow_direction": (42,), "observation_domain_id": (70,),
+    "observation_point_id": (71,), "time_received_ns": (110,), "time_flow_start_ns": (111,), "time_flow_end_ns": (112,),
 }  # fmt: skip
 NETFLOW_V5 = 2
 KINDS = np.array([NONE, SFLOW, NETFLOW, NETFLOW, IPFIX, NONE])
@@ -58,6 +59,11 @@ def address_texts(found: Addresses) -> Texts:
     spelt = [ipaddress.IPv6Address(bytes(word)) for word in words]
     told = [str(word.ipv4_mapped or word) for word in spelt]
     return Texts(np.where(found.families > 0, indices.reshape(-1), NONE).astype(np.int64), told)
+
+
+def _number_texts(numbers: Words) -> Texts:
+    distinct, indices = np.unique(numbers, return_inverse=True)
+    return Texts(indices.reshape(-1).astype(np.int64), [str(one) for one in distinct.tolist()])
 
 
 def _icmp(told: Messages) -> Words:
@@ -126,10 +132,11 @@ class Goflow2ProtobufReader(_ProtobufReader):
         vlan = told.numbers("vlan_id").values & 0xFFF
         draft.numbers["vlan"] = np.where(vlan > 0, vlan, NONE)
         self._times(draft, told)
-        interfaces, indices = np.unique(told.numbers("in_if").values, return_inverse=True)
-        words = [str(one) if one else "" for one in interfaces.tolist()]
-        sampler = address_texts(told.addresses("sampler_address"))
-        draft.texts["observer"] = named_by(joined(sampler, Texts(indices.reshape(-1), words)), self._options)
+        point = (told.numbers(f"observation_{part}_id").values for part in ("domain", "point"))
+        sampler = at_point(address_texts(told.addresses("sampler_address")), *point)
+        inward, outward = (_number_texts(told.numbers(name).values) for name in ("in_if", "out_if"))
+        interface = counted_at(inward, outward, told.numbers("flow_direction").values == 1)
+        draft.texts["observer"] = observers(sampler, interface, self._options)
         found = draft.finish(self.format, ids, received_us)
         broken = [Refusal(row, "empty" if not len(packed[row]) else "cut_short") for row in framed.broken]
         return replace(found, refused=[*found.refused, *broken])
@@ -182,10 +189,8 @@ class NetObservProtobufReader(_ProtobufReader):
             draft.take_time(name, _moment(told, name))
         fill_netobserv(draft)
         interface, other = told.texts("interface"), told.texts("other_interface")
-        indices = np.where(interface.indices < 0, np.where(other.indices < 0, NONE, other.indices), interface.indices)
-        indices = np.where((interface.indices < 0) & (indices >= 0), indices + len(interface.words), indices)
-        names = Texts(indices, [*interface.words, *other.words])
-        draft.texts["observer"] = named_by(joined(address_texts(_either(told, "agent")), names), self._options)
+        agent = address_texts(_either(told, "agent"))
+        draft.texts["observer"] = observers(agent, first_told(interface, other), self._options)
         return draft.finish(self.format, ids, received_us)
 
 
