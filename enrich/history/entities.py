@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.holds.derive import NODE, SERVICE, Clock, Hold, Table
-from enrich.holds.pod_tables import HOST_POD, POD, Version, chunk, codes, read_labels, read_ports, values
+from enrich.holds.pod_ports import read_ports
+from enrich.holds.pod_tables import HOST_POD, POD, Version, chunk, codes, read_labels, values
 from enrich.holds.service_node_track import ThingTrack
 from enrich.holds.time_bounds import BEFORE_ALL, SECOND
 
@@ -21,6 +22,7 @@ KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}
 class Entity(NamedTuple):
     """Who can hold an address. `note` says what is doubtful about the workload.
 
+    ports: that a Service has at its addresses, or a host-network pod on its node.
     virtual: a node that a virtual kubelet stands for.
     """
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from enrich.history.entities import Entities, Holds, Versions
 from enrich.history.lookup import CANDIDATES, as_of, fill_table, holders
+from enrich.history.open_ports import OpenPorts, host_ports
 from enrich.history.time_index import Index, index_of
 from enrich.holds.clock_skew import BY_PODS
 from enrich.holds.cluster_track import ClusterTrack
@@ -30,6 +31,7 @@ from enrich.holds.derive import (
     starts_of,
     thing_holds,
 )
+from enrich.holds.pod_ports import PortKey
 from enrich.holds.pod_tables import Batch, join
 from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.workloads import rows_of
@@ -68,7 +70,7 @@ class ClusterHistory:
     covered: Spans
     gaps: Spans
     ranges: tuple[str, ...]
-    node_ports: dict[tuple[int, str], list[int]]
+    opened: OpenPorts
     bounds: Words
     seen: Words
     conflicts: npt.NDArray[np.bool_]
@@ -206,13 +208,14 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     held = _both(
         pod_holds(batch, covered[POD], track.delayed("Pod"), clocks), thing_holds(things, batch.pods.num_rows, covered)
     )
-    node_ports: dict[tuple[int, str], list[int]] = {}
+    node_ports: dict[PortKey, list[int]] = {}
     for entity, thing in enumerate(things, batch.pods.num_rows):
         for port in thing.node_ports:
             node_ports.setdefault(port, []).append(entity)
+    opened = OpenPorts(node_ports, host_ports(batch.pods))
     ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
     entities = Entities(batch.pods, things, zones, clocks)
-    made = arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, node_ports)
+    made = arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, opened)
     # A kind that nobody watches (rights that were not given) keeps nothing waiting; pods always do.
     ends = [spans[-1][1] for spans in covered.values() if spans] if covered[POD] else [BEFORE_ALL]
     return replace(made, known_until=min(ends))
@@ -239,7 +242,7 @@ def arrange(
     covered: Spans,
     gaps: Spans,
     ranges: tuple[str, ...],
-    node_ports: dict[tuple[int, str], list[int]],
+    opened: OpenPorts,
 ) -> ClusterHistory:
     """Index holds by address and versions by entity."""
     first = starts_of(held.halves)
@@ -263,7 +266,7 @@ def arrange(
         covered=covered,
         gaps=gaps,
         ranges=ranges,
-        node_ports=node_ports,
+        opened=opened,
         bounds=held.bounds,
         seen=held.seen,
         conflicts=held.conflict,

@@ -146,7 +146,7 @@ class Rows:
         kind, name, note = workload
         told = (
             pod.uid, pod.name, pod.namespace, pod.node, name, kind, note, pod.service_account,
-            "\n".join(pod.images), " ".join(f"{port}/{protocol}" for port, protocol in pod.ports),
+            "\n".join(pod.images), " ".join(pod.ports),
             HOST_POD if pod.host_network else POD, pod.deletion, pod.ahead, pod.behind, len(versions),
         )  # fmt: skip
         for column, value in zip(self.pods, told, strict=True):
@@ -192,12 +192,6 @@ def spelled(labels: Labels) -> str:
 def read_labels(text: str) -> Labels:
     """Return labels that `spelled` wrote."""
     return tuple(msgspec.json.decode(text, type=dict[str, str]).items()) if text else ()
-
-
-@lru_cache(maxsize=1 << 12)
-def read_ports(text: str) -> tuple[tuple[int, str], ...]:
-    """Return ports as (number, protocol)."""
-    return tuple((int(port), protocol) for port, _, protocol in (one.partition("/") for one in text.split()))
 
 
 def values(column: Any, rows: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 
+from enrich.holds.pod_ports import port_words
 from enrich.holds.pod_status import PodStatus, Run, read_status
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
@@ -65,11 +66,6 @@ def _shared_images(images: tuple[str, ...]) -> tuple[str, ...]:
     return images
 
 
-@lru_cache(maxsize=1 << 16)
-def _shared_ports(ports: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
-    return ports
-
-
 @dataclass(slots=True)
 class PodTrack:
     """Everything known of one pod (one UID)."""
@@ -81,7 +77,7 @@ class PodTrack:
     host_network: bool = False
     service_account: str = ""
     images: tuple[str, ...] = ()
-    ports: tuple[tuple[int, str], ...] = ()
+    ports: tuple[str, ...] = ()
     owner: Owner | None = None
     labels: tuple[tuple[int, Labels], ...] = ()
     images_since: tuple[tuple[int, tuple[str, ...]], ...] = ()
@@ -177,13 +173,7 @@ class PodTrack:
         if images and images != self.images:
             self.images = _shared_images(images)
             self.images_since += ((when if self.images_since else BEFORE_ALL, self.images),)
-            self.ports = _shared_ports(
-                tuple(
-                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
-                    for one in boxes
-                    for port in one.ports or ()
-                )
-            )
+            self.ports = port_words(boxes, self.host_network)
 
     def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""
