@@ -21,6 +21,7 @@ from enrich.naming.verdicts import (
     GATEWAY,
     IN_GAP,
     LIKELY,
+    NO_TIME,
     NODE_PORT,
     NONE,
     NOT_WATCHED,
@@ -43,6 +44,7 @@ BLIND = {
     BEFORE_HISTORY: "the history begins later",
     AFTER_HISTORY: "the history ends earlier",
     NOT_WATCHED: "nobody was watching at that time",
+    NO_TIME: "the record tells no time",
     TOO_FRESH: "the history ends too soon after: a holder may not have been reported yet",
 }
 
