@@ -137,7 +137,7 @@ class Goflow2ProtobufReader(_ProtobufReader):
             draft.take_time(name, Numbers(found.values // 1000, found.state))
         received = told.numbers("time_received_ns")
         draft.take_time("received", Numbers(received.values // 1000, received.state))
-        fill_times(draft, kinds)
+        fill_times(draft, kinds, self.format)
 
 
 class NetObservProtobufReader(_ProtobufReader):
@@ -174,7 +174,7 @@ class NetObservProtobufReader(_ProtobufReader):
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
         for name in ("start", "end"):
             draft.take_time(name, _moment(told, name))
-        fill_netobserv(draft)
+        fill_netobserv(draft, self.format)
         interface, other = told.texts("interface"), told.texts("other_interface")
         indices = np.where(interface.indices < 0, np.where(other.indices < 0, NONE, other.indices), interface.indices)
         indices = np.where((interface.indices < 0) & (indices >= 0), indices + len(interface.words), indices)
