@@ -80,6 +80,7 @@ STREAM_METRICS = (
     Metric("whowas_stream_expired_total", "counter", ("topic",), "Records that Kafka deleted before they were read."),
     Metric("whowas_stream_refused_total", "counter", ("topic", "reason"), "Records that could not be read."),
     Metric("whowas_stream_skipped_total", "counter", ("topic", "reason"), "Well-formed records that carry no flow."),
+    Metric("whowas_stream_noted_total", "counter", ("topic", "reason"), "Flows with no times or exchanged ones."),
     Metric("whowas_stream_flows_total", "counter", (), "Flows named."),
     Metric("whowas_stream_ends_total", "counter", ("confidence",), "Ends of flows, by how sure their names are."),
     Metric("whowas_stream_late_total", "counter", (), "Flows named before the history was known far enough."),

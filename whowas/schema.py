@@ -94,8 +94,8 @@ def _name(side: str) -> list[Column]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("flow_id", pa.string(), "32 hex digits", "Stable id: the same input gives the same id"),
-    Column("start_time", TIME, "us, UTC", "Time of the first packet, as well as time_basis can tell"),
-    Column("end_time", TIME, "us, UTC", "Time of the last packet, as well as time_basis can tell"),
+    Column("start_time", TIME, "us, UTC", "Time of the first packet, as the record tells it; null if it tells none"),
+    Column("end_time", TIME, "us, UTC", "Time of the last packet, as the record tells it; null if it tells none"),
     Column("received_time", TIME, "us, UTC", "When a collector received the record; null for captures"),
     Column(
         "time_basis",
@@ -103,6 +103,8 @@ COLUMNS: tuple[Column, ...] = (
         "",
         "What the times are: packet, uptime (of the exporter), export, window (of counting), receive; null if not told",
     ),
+    Column("time_before", pa.int64(), "us", "How long before start_time packets may lie; null if that is not known"),
+    Column("time_after", pa.int64(), "us", "How long after end_time packets may lie; null if that is not known"),
     Column("cluster", WORD, "", "Name of the cluster whose history named the flow", "enrich"),
     *_end("src", "dst_ip"),
     *_end("dst", "src_ip"),

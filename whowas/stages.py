@@ -53,8 +53,8 @@ class Report:
     remarks on packets that were folded nevertheless (a tunnel's payload that is not IP, say).
 
     Of flow logs: `records` were read (lines of a log, messages), `record_flows` came of them, `refused_records` counts
-    by reason what could not be read, `skipped` what is well-formed and carries no flow (headers, other events).
-    A record that holds many flows can be refused in part.
+    by reason what could not be read, `skipped` what is well-formed and carries no flow (headers, other events),
+    `noted_records` flows whose times are missing or exchanged. A record that holds many flows can be refused in part.
     """
 
     packets: int = 0
@@ -66,6 +66,7 @@ class Report:
     record_flows: int = 0
     refused_records: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    noted_records: Counter[str] = field(default_factory=Counter)
     files: list[FileReport] = field(default_factory=list)
 
     def whole(self) -> bool:

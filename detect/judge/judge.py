@@ -20,6 +20,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 
 from detect.judge.checkpoint import Checkpoint
 from detect.judge.correlation import Correlator
@@ -138,6 +139,7 @@ class Judge:
                 return
             self._origins[origin] = next_offset
             self._moved.add(origin)
+        batch = self._timed(batch)
         if not batch.num_rows:
             return
         look = FlowBatch(batch, self._hashes)
@@ -148,6 +150,14 @@ class Judge:
             self._take(look, matched)
         if self._rows.held_rows > self.limits.held_rows:
             self._rows.pack()
+
+    def _timed(self, batch: Any) -> Any:
+        """Leave out flows without a time: no window is theirs."""
+        untold = batch.column("start_time").null_count
+        if not untold:
+            return batch
+        self.counts["untimed"] += untold
+        return batch.filter(pc.is_valid(batch.column("start_time")))
 
     def _began(self, look: FlowBatch) -> None:
         """first_seen learns from when flows are seen at all, not from when its rule first matches."""

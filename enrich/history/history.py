@@ -85,23 +85,28 @@ class ClusterHistory:
     version_since: Words
     known_until: int = BEFORE_ALL
 
-    def lookup(self, addresses: npt.NDArray[np.uint8], times: Words, skew_us: int = 0) -> Found:
-        """Return who may have held each address at each time.
+    def lookup(
+        self, addresses: npt.NDArray[np.uint8], since: Words, until: Words | None = None, skew_us: int = 0
+    ) -> Found:
+        """Return who may have held each address at some time from `since` to `until`.
 
-        Args: addresses: (n, 16) uint8, v4-mapped. times: (n,) int64, us since epoch, UTC. skew_us: by which
-            the times may be off.
+        Args: addresses: (n, 16) uint8, v4-mapped. since, until: (n,) int64, us since epoch, UTC, both counted; without
+            `until` each is a moment. skew_us: by which the times may be off.
         """
         asked = np.ascontiguousarray(addresses).view(np.int64)
-        found = np.full((len(times), CANDIDATES), -1, dtype=np.int32)
-        counts = np.zeros((len(times), 4), dtype=np.int32)
+        until = since if until is None else until
+        if skew_us:
+            since, until = since - skew_us, until + skew_us
+        found = np.full((len(since), CANDIDATES), -1, dtype=np.int32)
+        counts = np.zeros((len(since), 4), dtype=np.int32)
         # Where kernels run as plain Python (whowas.kernels.do_without) the hash wraps around, as it is meant to.
         with np.errstate(over="ignore"):
-            self._holders(asked, times, skew_us, found, counts)
+            self._holders(asked, since, until, found, counts)
         return Found(found, counts)
 
-    def _holders(self, asked: Words, times: Words, skew_us: int, found: Indices, counts: Indices) -> None:
+    def _holders(self, asked: Words, since: Words, until: Words, found: Indices, counts: Indices) -> None:
         holders(
-            asked, times, skew_us, self.pairs, self.table, self.first, self.index.coarse, self.index.scale, self.bounds,
+            asked, since, until, self.pairs, self.table, self.first, self.index.coarse, self.index.scale, self.bounds,
             self.reach, self.index.marks, found, counts,
         )  # fmt: skip
 

@@ -72,8 +72,8 @@ def _in_order(counts: Indices, addresses: int, holds: int) -> Indices:
 @kernel
 def holders(
     asked: Words,
-    times: Words,
-    skew: int,
+    since: Words,
+    until: Words,
     pairs: Words,
     table: Indices,
     first: Words,
@@ -85,24 +85,24 @@ def holders(
     found: Indices,
     counts: Indices,
 ) -> None:
-    """Find who may have held each address at each time.
+    """Find who may have held each address at some time from `since` to `until`, both counted.
 
-    Args: asked: (n, 2) addresses as the machine reads their 16 bytes, as in pairs. times: (n,). skew: us by which each
-        time may be off. first: CSR of holds by address. bounds: (holds, 4) start_min, start_max, end_min, end_max, by
+    Args: asked: (n, 2) addresses as the machine reads their 16 bytes, as in pairs. since, until: (n,) us.
+        first: CSR of holds by address. bounds: (holds, 4) start_min, start_max, end_min, end_max, by
         address then start_min. reach: the largest end_max up to each hold of its address: the way back can stop.
         coarse, scale, marks: the same in little memory (enrich.history.time_index), which a search reads most.
     Fills: found (n, CANDIDATES): hold rows, certain ones first. counts (n, 4): rows of pods possible, rows
-        certain (at most one is sure), other kinds, address row.
+        certain of all that time (at most one is sure), other kinds, address row.
     """
-    for query in range(len(times)):
+    for query in range(len(since)):
         counts[query, 3] = find_address(asked[query, 0], asked[query, 1], pairs, table)
     for query in _in_order(counts, len(pairs), len(coarse)):
-        time, row = times[query], counts[query, 3]
+        row = counts[query, 3]
         if row < 0:
             continue
         start = first[row]
-        stop = int(_begun(time + skew, start, first[row + 1], coarse, scale, bounds))
-        _collect(query, time, skew, start, stop, bounds, reach, marks, found, counts)
+        stop = int(_begun(until[query], start, first[row + 1], coarse, scale, bounds))
+        _collect(query, since[query], until[query], start, stop, bounds, reach, marks, found, counts)
 
 
 @lean_kernel
@@ -132,8 +132,8 @@ def _begun(time: int, start: int, stop: int, coarse: Indices, scale: Words, boun
 @lean_kernel
 def _collect(
     query: int,
-    time: int,
-    skew: int,
+    since: int,
+    until: int,
     start: int,
     stop: int,
     bounds: Words,
@@ -145,15 +145,15 @@ def _collect(
     """Walk back over one address's holds; certain ones go to the front."""
     kept = 0
     for hold in range(stop - 1, start - 1, -1):
-        # Where none before lasts into this one, and clocks are right, there is nobody further back.
-        last = skew == 0 and marks[hold] & LASTS == 0
-        if hold < stop - 1 and reach[hold] <= time - skew:
+        # Where none before lasts into this one, and one moment is asked for, there is nobody further back.
+        last = since == until and marks[hold] & LASTS == 0
+        if hold < stop - 1 and reach[hold] <= since:
             break
-        if bounds[hold, 3] <= time - skew:
+        if bounds[hold, 3] <= since:
             if last:
                 break
             continue
-        sure = bounds[hold, 1] <= time - skew and time + skew < bounds[hold, 2]
+        sure = bounds[hold, 1] <= since and until < bounds[hold, 2]
         if marks[hold] & OTHER == 0:
             counts[query, 0] += 1
             if sure:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory
+from enrich.history.lookup import CANDIDATES
 from enrich.naming.name_columns import Candidates, Key, NameTable
 from enrich.naming.networks import OutsideAddresses, Ranges
-from enrich.naming.uncertain_times import Stretches, judge_over
+from enrich.naming.uncertain_times import Windows, lower
 from enrich.naming.verdicts import (
     AMBIGUOUS,
     AT_NODE,
@@ -27,7 +28,7 @@ from enrich.naming.verdicts import (
     Verdicts,
     judge,
 )
-from whowas.arrays import Indices, Words
+from whowas.arrays import Flags, Indices, Words
 from whowas.schema import CONFIDENCES
 
 
@@ -68,20 +69,16 @@ class AddressNamer:
         self.names: NameTable = NameTable(history, self.outside.words, None if before is None else before.names)
         self._skew = int(options.sensor_skew_seconds * 1e6)
 
-    def judged(
-        self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words, loose: Stretches | None = None
-    ) -> AddressVerdicts:
-        """Judge each address at its start, then look again at the ends of those whose hold may be over.
+    def judged(self, addresses: npt.NDArray[np.uint8], windows: Windows) -> AddressVerdicts:
+        """Judge each address where its first packet lies, then look again at the ends of those whose hold may be over.
 
-        Args: addresses: (n, 16) uint8, v4-mapped. starts, ends: (n,) int64, us since 1970, UTC. loose: rows of which
-            it is only known in what stretch of time they lie.
+        Args: addresses: (n, 16) uint8, v4-mapped.
         """
-        verdicts = judge(self.history, addresses, starts, self._skew)
-        self._check_ends(addresses, ends, verdicts)
-        if loose is not None:
-            judge_over(self.history, addresses, loose, self._skew, verdicts)
-        labels = np.zeros(len(starts), dtype=np.int32)
+        verdicts = judge(self.history, addresses, windows.first_low, windows.first_high, self._skew)
+        self._check_ends(addresses, windows, verdicts)
+        labels = np.zeros(len(addresses), dtype=np.int32)
         self._outside(addresses, verdicts, labels)
+        lower(self.history, windows, verdicts)
         return AddressVerdicts(verdicts, labels)
 
     def columns(self, side: str, told: AddressVerdicts, starts: Words) -> dict[str, Any]:
@@ -109,14 +106,16 @@ class AddressNamer:
         rows = np.flatnonzero(listed & (found.holds[:, 0] >= 0))
         return holds, self.history.versions_at(entities, starts), (rows, found.holds[rows])
 
-    def _check_ends(self, addresses: npt.NDArray[np.uint8], ends: Words, verdicts: Verdicts) -> None:
+    def _check_ends(self, addresses: npt.NDArray[np.uint8], windows: Windows, verdicts: Verdicts) -> None:
         """Where somebody else held the address by the end of the flow, either may be meant: both are told."""
         named = (verdicts.codes == EXACT) | (verdicts.codes == LIKELY)
-        rows = np.flatnonzero(named)
-        rows = rows[self.history.bounds[verdicts.holds[rows], 2] <= ends[rows] + self._skew]
+        rows = np.flatnonzero(named if windows.loose is None else named & ~windows.loose)
+        rows = rows[self.history.bounds[verdicts.holds[rows], 2] <= windows.last_high[rows] + self._skew]
         if not len(rows):
             return
-        later = judge(self.history, np.ascontiguousarray(addresses[rows]), ends[rows], self._skew)
+        low, high = windows.last_low[rows], windows.last_high[rows]
+        later = judge(self.history, np.ascontiguousarray(addresses[rows]), low, high, self._skew)
+        self._within_ends(rows, (low != high) & (later.codes == AMBIGUOUS), later, verdicts)
         other = (later.holds >= 0) & (later.holds != verdicts.holds[rows]) & (later.codes <= LIKELY)
         same = self.history.entity_of[later.holds] == self.history.entity_of[verdicts.holds[rows]]
         # The same pod again, in another sandbox: one name, but in between it may have been somebody else's.
@@ -128,6 +127,15 @@ class AddressNamer:
         verdicts.found.holds[changed, 0] = verdicts.holds[changed]
         verdicts.found.holds[changed, 1] = later.holds[other]
         verdicts.found.holds[changed, 2:] = -1
+
+    def _within_ends(self, rows: Words, several: Flags, later: Verdicts, verdicts: Verdicts) -> None:
+        """An end that is not told to the microsecond, in which the address may have changed hands: all are told."""
+        changed = rows[several]
+        for row, told in zip(changed.tolist(), later.found.holds[several], strict=True):
+            first = int(verdicts.holds[row])
+            others = [one for one in told.tolist() if one not in (first, -1)][: CANDIDATES - 1]
+            verdicts.found.holds[row] = [first, *others, *[-1] * (CANDIDATES - 1 - len(others))]
+        verdicts.codes[changed], verdicts.why[changed] = AMBIGUOUS, CHANGED
 
     def _outside(self, addresses: npt.NDArray[np.uint8], verdicts: Verdicts, inside: Indices) -> None:
         """Tell addresses outside the cluster from those that nobody held."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.ports import Openings, decide_by_port, undecided
-from enrich.naming.uncertain_times import Stretches, stretches
+from enrich.naming.uncertain_times import Windows, told_before, windows_of
 from enrich.naming.verdicts import (
     AMBIGUOUS,
     AT_NODE,
@@ -78,21 +78,23 @@ class Namer:
     def name(self, flows: Any) -> Any:
         """Return the batch with every column of named_schema, rows in the same order."""
         check(flows, flow_schema())
-        starts, ends = _times(flows["start_time"]), _times(flows["end_time"])
-        loose = stretches(flows["time_basis"], starts, ends, int(self.options.export_seconds * 1e6))
-        sides = [self._end(flows, side, starts, ends, loose) for side in ("src", "dst")]
+        export_us = int(self.options.export_seconds * 1e6)
+        windows = windows_of(flows, export_us)
+        starts = windows.starts
+        sides = [self._end(flows, side, windows) for side in ("src", "dst")]
         self._networks(flows, sides)
-        outer = self._ports(flows, sides, starts, ends, loose)
+        outer = self._ports(flows, sides, windows)
         self._masqueraded(sides[0], sides[1], outer)
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
+        columns["time_before"] = told_before(flows, windows, export_us)
         for one in sides:
             columns |= self._ends.columns(one.side, one.told, starts)
         arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
         return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
 
-    def _end(self, flows: Any, side: str, starts: Words, ends: Words, loose: Stretches | None) -> _End:
-        """Judge one end at the flows' starts, then look again at the ends of those whose hold may be over."""
-        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), starts, ends, loose)
+    def _end(self, flows: Any, side: str, windows: Windows) -> _End:
+        """Judge one end of the flows."""
+        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), windows)
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return _End(side, ports, told.verdicts, told)
 
@@ -123,12 +125,10 @@ class Namer:
             odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
             one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
 
-    def _ports(self, flows: Any, sides: list[_End], starts: Words, ends: Words, loose: Stretches | None) -> Flags:
+    def _ports(self, flows: Any, sides: list[_End], windows: Windows) -> Flags:
         """Where an address is not one holder's alone, protocol and port decide for the end that serves."""
         outer = _outer(flows["encapsulated"], sides)
-        low, high = starts.copy(), ends.copy()
-        if loose is not None:
-            low[loose.rows], high[loose.rows] = loose.low, loose.high
+        low, high = windows.first_low, windows.last_high
         skew = int(self.options.sensor_skew_seconds * 1e6)
         encoded = flows["protocol"]
         words = encoded.dictionary.to_pylist()
@@ -149,11 +149,6 @@ class Namer:
             mine = self._names.nodes_of(verdicts.holds[rows])
             beyond = mine != self._names.nodes_of(dst.verdicts.holds[rows])
             verdicts.codes[rows[beyond]] = SNAT
-
-
-def _times(column: Any) -> Words:
-    times: Words = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return times
 
 
 def _addresses(column: Any) -> npt.NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from enrich.naming.verdicts import (
     HOST_PORT,
     IN_GAP,
     LIKELY,
+    NO_TIME,
     NODE_PORT,
     NONE,
     NOT_WATCHED,
@@ -45,6 +46,7 @@ BLIND = {
     BEFORE_HISTORY: "the history begins later",
     AFTER_HISTORY: "the history ends earlier",
     NOT_WATCHED: "nobody was watching at that time",
+    NO_TIME: "the record tells no time",
     TOO_FRESH: "the history ends too soon after: a holder may not have been reported yet",
 }
 

@@ -1,70 +1,111 @@
-"""Judges flows known only to lie in a time range, over all of it."""
+"""Between which times the packets of a flow lie: by the record's own times, and by how little it means them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from enrich.history.history import ClusterHistory
-from enrich.naming.verdicts import EXACT, EXPORTED, LIKELY, NONE, PLAIN, UNKNOWN, Verdicts, judge, looked
-from whowas.arrays import Words
+from enrich.naming.verdicts import EXACT, EXPORTED, EXTERNAL, LIKELY, NO_TIME, PLAIN, UNKNOWN, Verdicts, looked
+from whowas.arrays import Flags, Words
 
-# A record that tells when it was received was made just before: an sFlow sample is sent within a second.
-RECEIVED_WITHIN_US = 2_000_000
-# Stretches are widened to one of few lengths, for each length is judged by itself.
-STEP_US, EVEN_US = 5_000_000, 600_000_000
+# Of these the packets may lie anywhere from the first time to the last; of others at both.
+ANYWHERE = ("window", "receive", "export")
 
 
-class Stretches:
-    """Rows of a batch whose flows lie somewhere in a stretch. low, high: (rows,) int64 us; exported: (rows,) bool."""
+@dataclass(frozen=True)
+class Windows:
+    """Where the first and the last packet of each row lie: (n,) int64 us since 1970, both ends counted.
 
-    def __init__(self, rows: Words, low: Words, high: Words, exported: npt.NDArray[np.bool_]) -> None:
-        self.rows, self.low, self.high, self.exported = rows, low, high, exported
+    starts: the rows' own times. loose: packets lie anywhere from first_low to last_high, and first_high is last_high;
+    exported: known by their export alone; untold: no time at all. None: no row is.
+    """
+
+    starts: Words
+    first_low: Words
+    first_high: Words
+    last_low: Words
+    last_high: Words
+    loose: Flags | None = None
+    exported: Flags | None = None
+    untold: Flags | None = None
+
+    @classmethod
+    def around(cls, starts: Words, ends: Words, before: Words | None = None, after: Words | None = None) -> Windows:
+        """Return the windows of times that lie up to `before` after the packets, or `after` before them (us)."""
+        first_low, last_low = (starts, ends) if before is None else (starts - before, ends - before)
+        first_high, last_high = (starts, ends) if after is None else (starts + after, ends + after)
+        return cls(starts, first_low, first_high, last_low, last_high)
 
 
-def stretches(basis: Any, starts: Words, ends: Words, export_us: int) -> Stretches | None:
-    """Return the rows that tell no more than a stretch; None where all tell more. basis: dictionary of time_basis."""
-    words = basis.dictionary.to_pylist()
-    before = {"window": 0, "receive": RECEIVED_WITHIN_US, "export": export_us}
-    if not any(word in before for word in words):
+def windows_of(flows: Any, export_us: int) -> Windows:
+    """Return the windows of a batch of flow_schema. export_us: how long before its export a flow may have been."""
+    starts, ends = (_numbers(flows[name]) for name in ("start_time", "end_time"))
+    loose, exported = _bases(flows["time_basis"])
+    before, after = _widths(flows["time_before"]), _widths(flows["time_after"])
+    if exported is not None:
+        before = _numbers(_told_before(flows, exported, export_us))
+    untold = None
+    if flows["start_time"].null_count:
+        untold = flows["start_time"].is_null().to_numpy(zero_copy_only=False)
+    around = Windows.around(starts, ends, before, after)
+    first_high = around.first_high if loose is None else np.where(loose, around.last_high, around.first_high)
+    return Windows(
+        starts, around.first_low, first_high, around.last_low, around.last_high, loose, exported, untold
+    )  # fmt: skip
+
+
+def told_before(flows: Any, windows: Windows, export_us: int) -> Any:
+    """Return time_before with the time of an export, which only naming knows, filled in."""
+    return flows["time_before"] if windows.exported is None else _told_before(flows, windows.exported, export_us)
+
+
+def _told_before(flows: Any, exported: Flags, export_us: int) -> Any:
+    filled = pc.fill_null(flows["time_before"], export_us)
+    return pc.if_else(pa.array(exported), filled, flows["time_before"])
+
+
+def _numbers(column: Any) -> Words:
+    numbers: Words = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _widths(column: Any) -> Words | None:
+    """Widths; None where all are nought, as those of captures are."""
+    if column.null_count == len(column):
         return None
-    back = np.array([before.get(word, -1) for word in words] + [-1], dtype=np.int64)
-    index = basis.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(back[index] >= 0)
-    if not len(rows):
-        return None
-    exported = np.array([word == "export" for word in words] + [False])[index[rows]]
-    return Stretches(rows, starts[rows] - back[index[rows]], ends[rows], exported)
+    widths = _numbers(column)
+    return widths if widths.any() else None
 
 
-def judge_over(
-    history: ClusterHistory, addresses: npt.NDArray[np.uint8], told: Stretches, skew_us: int, into: Verdicts
-) -> None:
-    """Judge the rows of `told` by everybody who may have held the address in its stretch. addresses: (n, 16) uint8."""
-    half = (told.high - told.low + 1) // 2
-    rounded = np.where(half <= EVEN_US, -(-half // STEP_US) * STEP_US, 0)
-    long = half > EVEN_US
-    rounded[long] = 2 ** np.ceil(np.log2(half[long])).astype(np.int64)
-    middle = told.low + half
-    for length in np.unique(rounded):
-        some = np.flatnonzero(rounded == length)
-        rows = told.rows[some]
-        found = judge(history, np.ascontiguousarray(addresses[rows]), middle[some], int(length) + skew_us)
-        into.codes[rows], into.holds[rows], into.why[rows] = found.codes, found.holds, found.why
-        into.found.holds[rows], into.found.counts[rows] = found.found.holds, found.found.counts
-    _edges(history, told, into)
-    exact = told.rows[told.exported & (into.codes[told.rows] == EXACT)]
-    into.codes[exact], into.why[exact] = LIKELY, EXPORTED
+def _bases(column: Any) -> tuple[Flags | None, Flags | None]:
+    """Which rows lie anywhere in their time, and which are known by their export."""
+    words = [*column.dictionary.to_pylist(), None]
+    if not any(word in ANYWHERE for word in words):
+        return None, None
+    index = column.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
+    loose = np.array([word in ANYWHERE for word in words])[index]
+    exported = np.array([word == "export" for word in words])[index]
+    return (loose if loose.any() else None), (exported if exported.any() else None)
 
 
-def _edges(history: ClusterHistory, told: Stretches, into: Verdicts) -> None:
-    """Where nobody looked at a part of the stretch, nothing is certain: not that one held it, nor that none did."""
-    for times in (told.low, told.high):
-        why = looked(history, times)
-        blind = why != PLAIN
-        rows = told.rows[blind]
-        none = into.codes[rows] == NONE
-        into.codes[rows[none]], into.why[rows[none]] = UNKNOWN, why[blind][none]
-        into.codes[rows[into.codes[rows] == EXACT]] = LIKELY
+def lower(history: ClusterHistory, windows: Windows, verdicts: Verdicts) -> None:
+    """Take back what is more certain than the times are."""
+    codes, why = verdicts.codes, verdicts.why
+    if windows.loose is not None:
+        # Where nobody looked at a part of the time, nobody is certain.
+        rows = np.flatnonzero(windows.loose & (codes == EXACT))
+        blind = looked(history, windows.first_low[rows], windows.last_high[rows]) != PLAIN
+        codes[rows[blind]] = LIKELY
+    if windows.exported is not None:
+        rows = np.flatnonzero(windows.exported & (codes == EXACT))
+        codes[rows], why[rows] = LIKELY, EXPORTED
+    if windows.untold is not None:
+        # What lies outside the cluster lies there at any time.
+        rows = np.flatnonzero(windows.untold & (codes != EXTERNAL))
+        codes[rows], why[rows], verdicts.holds[rows] = UNKNOWN, NO_TIME, -1
+        verdicts.found.holds[rows], verdicts.found.counts[rows, :3] = -1, 0

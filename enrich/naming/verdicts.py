@@ -25,7 +25,8 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT) = range(19)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT,
+ NO_TIME) = range(20)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,39 +57,42 @@ class Verdicts:
     found: Found
 
 
-def looked(history: ClusterHistory, times: Words) -> npt.NDArray[np.int8]:
-    """Say for each time whether somebody was looking: PLAIN, else why not (IN_GAP, BEFORE_HISTORY, …)."""
-    why = np.full(len(times), NOT_WATCHED, dtype=np.int8)
+def looked(history: ClusterHistory, since: Words, until: Words) -> npt.NDArray[np.int8]:
+    """Say for each stretch whether somebody was looking all along: PLAIN, else why not (IN_GAP, BEFORE_HISTORY, …)."""
+    why = np.full(len(since), NOT_WATCHED, dtype=np.int8)
     if not history.covered:
         return why
     starts = np.array([low for low, _ in history.covered], dtype=np.int64)
     ends = np.array([high for _, high in history.covered], dtype=np.int64)
-    place = np.searchsorted(starts, times, side="right") - 1
-    inside = (place >= 0) & (times <= ends[np.maximum(place, 0)])
+    place = np.searchsorted(starts, since, side="right") - 1
+    inside = (place >= 0) & (until <= ends[np.maximum(place, 0)])
     why[:] = IN_GAP
-    why[times < starts[0]] = BEFORE_HISTORY
-    why[times > ends[-1]] = AFTER_HISTORY
+    why[since < starts[0]] = BEFORE_HISTORY
+    why[until > ends[-1]] = AFTER_HISTORY
     why[inside] = PLAIN
     return why
 
 
-def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Words, skew_us: int) -> Verdicts:
-    """Answer for each (address, time). Ends outside the cluster are left as NONE or UNKNOWN for the caller.
+def judge(
+    history: ClusterHistory, addresses: npt.NDArray[np.uint8], since: Words, until: Words, skew_us: int
+) -> Verdicts:
+    """Answer for each address and stretch of time. Ends outside the cluster are left as NONE or UNKNOWN for the caller.
 
-    Args: addresses: (n, 16) uint8. times: (n,) int64 us.
+    Who is certain held the address over all of the stretch; whoever may have held it for a part of it is possible.
+    Args: addresses: (n, 16) uint8. since, until: (n,) int64 us, both counted; the same array for moments.
     """
-    found = history.lookup(addresses, times, skew_us)
+    found = history.lookup(addresses, since, until, skew_us)
     _nodes_that_are_pods(history, found)
-    size = len(times)
-    why = looked(history, times)
+    size = len(since)
+    why = looked(history, since, until)
     codes = np.where(why == PLAIN, NONE, UNKNOWN).astype(np.int8)
     holds = np.full(size, -1, dtype=np.int32)
     # What nobody reported by the end of the history may still be reported.
     if history.covered:
-        fresh = (codes == NONE) & (times > history.covered[-1][1] - PUBLISHED_WITHIN)
+        fresh = (codes == NONE) & (until > history.covered[-1][1] - PUBLISHED_WITHIN)
         codes[fresh], why[fresh] = UNKNOWN, TOO_FRESH
-    _judge_pods(history, times, found, codes, holds, why)
-    _judge_others(history, found, times, codes, holds, why)
+    _judge_pods(history, until, found, codes, holds, why)
+    _judge_others(history, found, since, until, codes, holds, why)
     return Verdicts(codes, holds, why, found)
 
 
@@ -120,7 +124,7 @@ def _is_pod(history: ClusterHistory, row: int, homes: set[str]) -> bool:
 
 def _judge_pods(
     history: ClusterHistory,
-    times: Words,
+    until: Words,
     found: Found,
     codes: npt.NDArray[np.int8],
     holds: Indices,
@@ -142,7 +146,7 @@ def _judge_pods(
     single = rest & (pods == 1) & (sure == 0)
     # One possible holder is likely only where an unseen one can be ruled out: we looked, or saw it later.
     watched = (why == PLAIN) | (why == TOO_FRESH)
-    watched[single] |= times[single] <= history.seen[best[single]]
+    watched[single] |= until[single] <= history.seen[best[single]]
     likely = single & watched
     codes[likely], holds[likely], why[likely] = LIKELY, best[likely], PLAIN
     codes[single & ~watched] = UNKNOWN
@@ -161,7 +165,8 @@ def _judge_pods(
 def _judge_others(
     history: ClusterHistory,
     found: Found,
-    times: Words,
+    since: Words,
+    until: Words,
     codes: npt.NDArray[np.int8],
     holds: Indices,
     why: npt.NDArray[np.int8],
@@ -186,7 +191,7 @@ def _judge_others(
             # Certain ones come first: of an address given up and taken back the time that is meant.
             codes[mine], holds[mine] = AT_SERVICE, services[0]
             low, high = history.bounds[services[0], 1], history.bounds[services[0], 2]
-            why[mine] = np.where((low <= times[mine]) & (times[mine] < high), PLAIN, EDGE)
+            why[mine] = np.where((low <= since[mine]) & (until[mine] < high), PLAIN, EDGE)
         elif not nodes and not services and not inner:
             # Host-network pods alone: their node's object was never seen.
             codes[mine], why[mine] = AMBIGUOUS, PLAIN

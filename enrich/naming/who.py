@@ -90,9 +90,8 @@ def who_at(history: History, address: str, at_us: int, options: NamingOptions | 
     """Say who held `address` at `at_us` (us since 1970, UTC). Raises: ConfigError for what is no address."""
     told = options or NamingOptions()
     known, packed = history.cluster(told.cluster), _packed(address)
-    verdicts = judge(
-        known, np.frombuffer(packed, np.uint8).reshape(1, 16), np.array([at_us]), int(told.sensor_skew_seconds * 1e6)
-    )
+    moment, skew_us = np.array([at_us]), int(told.sensor_skew_seconds * 1e6)
+    verdicts = judge(known, np.frombuffer(packed, np.uint8).reshape(1, 16), moment, moment, skew_us)
     code, row, why = int(verdicts.codes[0]), int(verdicts.holds[0]), int(verdicts.why[0])
     what, network = "", ""
     if not verdicts.found.counts[0, :3].any():

@@ -48,11 +48,13 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
     order = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST]))
     rows, cold = rows[order], cold[order]
     is_b = rows[:, t.STATE] & t.SRC_IS_B != 0
-    ends = _ends(rows, is_b)
+    ends, nought = _ends(rows, is_b), pa.array(np.zeros(len(rows), dtype=np.int64))
     columns = {
         "flow_id": _flow_ids(rows, cold, observers),
         "start_time": times(rows[:, t.FIRST]),
         "end_time": times(rows[:, t.LAST]),
+        "time_before": nought,
+        "time_after": nought,
         "community_id": community_ids(
             *ends.octets, ends.family, ends.protocol, (*ends.ports, ends.has_ports), cold[:, t.ICMP_FIRST]
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -31,6 +32,9 @@ from whowas.arrays import Flags, Words
 
 NO_JSON, NO_OBJECT, EMPTY = "not_json", "not_an_object", "empty"
 READABLE = 0
+NO_MOMENT = re.compile(r"(0\d\d\d|1[0-8]\d\d|19[0-6]\d)-\d\d-\d\d([T ]|$)")
+# Of 1970 and before are zeros, counters from zero, and the least times of other clocks (1754): none is a time.
+FIRST_US = 31_536_000_000_000
 
 
 class Numbers(NamedTuple):
@@ -144,6 +148,10 @@ class Fields:
         out, state = np.zeros(len(self), dtype=np.int64), np.full(len(self), NOTHING, dtype=np.uint8)
         if name in self.columns:
             scan.timestamps(self.data, self.spots, self.columns[name], out, state)
+        for row in np.flatnonzero(state == BAD).tolist():
+            # How databases and languages write that there is no time.
+            state[row] = NOTHING if NO_MOMENT.match(self.text(row, self.columns[name])) else BAD
+        state[(state == LOCAL) & (out < FIRST_US)] = NOTHING
         local = np.flatnonzero(state == LOCAL)
         if len(local) and timezone is not None:
             out[local], state[local] = from_local(out[local], timezone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,27 +16,25 @@ from ingest.columns.arrow import (
     numbers,
     spell_mac,
     spell_protocol,
-    times,
 )
 from ingest.columns.community_id import community_ids
 from ingest.records.fields import Addresses, Fields, Numbers, Texts
 from ingest.records.flow_columns import LAST_US, NONE, address_words, constant, flow_ids, nullable_times
 from ingest.records.kernels import spots
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal
+from ingest.records.record_times import RecordTimes
 from whowas.arrays import Flags, Words
-from whowas.schema import flow_schema
+from whowas.schema import TIME_BASES, flow_schema
 
-NEVER = -(1 << 62)
-DAY_US = 86_400_000_000
 WITH_PORTS = (6, 17, 33, 132, 136)
 UDP = 17
 ICMP, ICMPV6 = ICMPS = (1, 58)
 
 
 class FlowBuilder:
-    """One row a record. Numbers are int64 with NONE where there is nothing, times NEVER.
+    """One row a record. Numbers are int64 with NONE where there is nothing.
 
-    A format fills src, dst (Addresses), protocol, start, end, and what else it has; the rest stays null.
+    A format fills src, dst (Addresses), protocol, times and what they mean, and what else it has; the rest stays null.
     """
 
     def __init__(self, size: int, options: RecordOptions) -> None:
@@ -50,9 +49,7 @@ class FlowBuilder:
         self.addresses = dict.fromkeys(("src", "dst", "src_nat", "dst_nat", "outer_src", "outer_dst"), nothing)
         self.macs: dict[str, Words] = {}
         self.protocol = self.blank()
-        self.start = np.full(size, NEVER, dtype=np.int64)
-        self.end = np.full(size, NEVER, dtype=np.int64)
-        self.received = np.full(size, NEVER, dtype=np.int64)
+        self.times = RecordTimes(size)
         self.numbers: dict[str, Words] = {}
         self.texts: dict[str, Texts] = {}
         self.icmp: Words | None = None  # type << 8 | code, NONE where not told
@@ -102,7 +99,7 @@ class FlowBuilder:
 
     def take_time(self, name: str, found: Numbers) -> None:
         """Set start, end or received where told."""
-        getattr(self, name)[found.good] = found.values[found.good]
+        getattr(self.times, name)[found.good] = found.values[found.good]
         self.refuse(found.state == spots.LOCAL, "local_time_without_timezone")
         self.refuse(found.bad, f"bad_{name}_time")
 
@@ -116,7 +113,7 @@ class FlowBuilder:
 
     def finish(self, form: str, ids: Ids, broker: Words | None) -> Parsed:
         """Check what every record must have, and build flows of the rows that stand."""
-        self._check(broker)
+        remarks = self._check(broker)
         kept = np.flatnonzero(self.reasons == 0)
         told = self.value_rows if self.value_rows is not None else np.arange(self.size)
         refused = [
@@ -125,23 +122,20 @@ class FlowBuilder:
         ]
         lost = [one for one in refused if one.reason not in self.skips]
         passed = [one for one in refused if one.reason in self.skips]
-        return Parsed(_Batch(self, kept).build(form, ids, told[kept]), told[kept], lost, passed)
+        noted = Counter({word: int(count) for word, rows in remarks.items() if (count := rows[kept].sum())})
+        return Parsed(_Batch(self, kept).build(form, ids, told[kept]), told[kept], lost, passed, noted)
 
-    def _check(self, broker: Words | None) -> None:
-        """Times and protocol: a flow without them can be named by nobody."""
+    def _check(self, broker: Words | None) -> dict[str, Flags]:
+        """Times and protocol. Returns: rows by what is remarked of their times."""
         if broker is not None:
-            rows = broker if self.value_rows is None else broker[self.value_rows]
-            self.received = np.where(self.received <= 0, rows, self.received)
-        self.received[self.received <= 0] = NEVER
+            broker = broker if self.value_rows is None else broker[self.value_rows]
+        self.times.receive(broker)
         self.refuse((self.protocol < 0) | (self.protocol > 255), "no_protocol")
-        self.refuse(self.start == NEVER, "no_time")
-        self.end = np.where(self.end == NEVER, self.start, self.end)
-        self.refuse((self.start < 0) | (self.start > LAST_US), "bad_start_time")
-        self.refuse((self.end < 0) | (self.end > LAST_US), "bad_end_time")
-        self.refuse(self.end < self.start, "ends_before_start")
-        # An exporter's uptime that wrapped gives times weeks ahead: a name for then would be a certain lie.
-        known = (self.received >= 0) & (self.received <= LAST_US)
-        self.refuse(known & (self.start > self.received + DAY_US), "starts_after_receipt")
+        self.refuse(self.times.start > LAST_US, "bad_start_time")
+        self.refuse(self.times.end > LAST_US, "bad_end_time")
+        # A name for then would be a certain lie.
+        self.refuse(self.times.ahead(), "starts_after_receipt")
+        return self.times.settle()
 
 
 class _Batch:
@@ -169,9 +163,7 @@ class _Batch:
         draft = self._draft
         columns = {
             "flow_id": flow_ids(ids, rows, None if draft.parts is None else self.of(draft.parts)),
-            "start_time": times(self.of(draft.start)),
-            "end_time": times(self.of(draft.end)),
-            "received_time": nullable_times(self.of(draft.received)),
+            **self._times(),
             "source_format": constant(form, self.size),
             **self._ends(),
             **self._numbers(),
@@ -182,6 +174,16 @@ class _Batch:
         schema = flow_schema()
         arrays = [columns[one.name] if one.name in columns else pa.nulls(self.size, one.type) for one in schema]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _times(self) -> dict[str, Any]:
+        told = self._draft.times
+        made = {f"{name}_time": nullable_times(self.of(getattr(told, name))) for name in ("start", "end", "received")}
+        basis, before, after = self.of(told.basis), self.of(told.before), self.of(told.after)
+        made["time_basis"] = dictionary(np.maximum(basis, 0), pa.array(TIME_BASES), basis < 0)
+        never = self.of(told.start) < 0
+        made["time_before"] = numbers(np.maximum(before, 0), pa.int64(), never | (before < 0))
+        made["time_after"] = numbers(after, pa.int64(), never)
+        return made
 
     def _ends(self) -> dict[str, Any]:
         draft, made = self._draft, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, overload
@@ -47,12 +48,14 @@ class Parsed:
 
     refused: what could not be read: a loss, unless it is kept aside. skipped: well-formed values that carry no flow
     (NODATA rows, other event types), counted by reason: no loss. Every value has a flow, or stands in one of both.
+    noted: how many flows have times that are not those of a start and an end (whowas.flow_times), by word.
     """
 
     flows: Any
     rows: Words
     refused: list[Refusal] = field(default_factory=list)
     skipped: list[Refusal] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -161,4 +164,5 @@ def merge(parts: Sequence[tuple[int, Parsed]]) -> Parsed:
         np.concatenate([*(one.rows + base for base, one in parts), *empty]),
         [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.refused],
         [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.skipped],
+        sum((one.noted for _, one in parts), Counter()),
     )

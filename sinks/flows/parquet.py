@@ -132,8 +132,8 @@ def _civil(days: int) -> str:
 
 
 def split(flows: Any) -> list[tuple[HourPartition, Any]]:
-    """Cut a batch by cluster and hour of start_time, rows of a part in their order."""
-    hours = np.floor_divide(flows["start_time"].cast(pa.int64()).to_numpy(), HOUR_US)
+    """Cut a batch by cluster and hour of start_time (the first of 1970 without one), rows of a part in their order."""
+    hours = np.floor_divide(pc.fill_null(flows["start_time"].cast(pa.int64()), 0).to_numpy(), HOUR_US)
     clusters = flows["cluster"]
     words = [*(_folder_name(one or "") for one in clusters.dictionary.to_pylist()), NO_CLUSTER]
     index = pc.fill_null(clusters.indices, len(words) - 1).to_numpy()

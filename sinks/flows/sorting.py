@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from whowas.arrays import Words
 from whowas.schema import is_nested
 
+LAST = (1 << 62) - 1
+
 
 def in_order(batches: Sequence[Any]) -> Any:
     """Return one table without its partition column, by start_time; ties by flow_id, so that order is a fact.
@@ -28,8 +30,8 @@ def in_order(batches: Sequence[Any]) -> Any:
 
 
 def _order(starts: Any, ids: Any) -> Any:
-    """Rows in order, None when they are."""
-    times = starts.cast(pa.int64()).to_numpy()
+    """Rows in order, None when they are. Flows without a time come last."""
+    times = pc.fill_null(starts.cast(pa.int64()), LAST).to_numpy()
     if bool((times[1:] > times[:-1]).all()):
         return None
     order, tied = _sorted(times, ids)

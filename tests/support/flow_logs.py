@@ -233,7 +233,7 @@ EXAMPLES = {
     "gcp": Example([line(gcp())], {
         **UNI, "counter_layer": "L4", "observer": "SRC/gke-1", "received_time": RECEIVED, "time_basis": "packet"}),
     "azure": Example([line(azure())], {
-        **BI, "start_time": START - 1_800_000_000, "end_time": START,
+        **BI, "start_time": START, "end_time": START, "time_before": 1_800_000_000, "time_after": 999,
         "observer": "00224871C205", "time_basis": "window"}),
     "pmacct": Example([line({"event_type": "purge_init", "writer_id": "w"}), line(pmacct())], {
         **UNI, **MAC, **SAMPLED, **FLAGS, "observer": "192.0.2.1/7", "counter_layer": "L3",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from enrich.naming.name_columns import Answer
+from enrich.naming.uncertain_times import Windows
 from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
 from whowas.annotation.known_logs import Span
 from whowas.annotation.namer import Answers, BatchNamer
@@ -155,7 +156,7 @@ class Annotator:
         if not len(queries):
             return Named(None, [np.full(len(codes), -1, dtype=np.int64) for _ in own], [{} for _ in own])
         table = self._addresses.table()
-        answers = self._asker.ask(np.ascontiguousarray(table[queries]), starts[times], ends[times])
+        answers = self._asker.ask(np.ascontiguousarray(table[queries]), Windows.around(starts[times], ends[times]))
         self.tally.answers.update(dict(zip(CONFIDENCES, answers.counts, strict=True)))
         asked = np.zeros(len(codes), dtype=bool)
         asked[times] = True

@@ -14,6 +14,7 @@ from enrich.history.history import History
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.name_columns import Answer, Key
+from enrich.naming.uncertain_times import Windows
 from enrich.naming.verdicts import AFTER_HISTORY, TOO_FRESH, UNKNOWN, NamingOptions
 from whowas.arrays import Indices, Words
 from whowas.errors import StoreBusyError
@@ -69,14 +70,14 @@ class BatchNamer:
         self._namer = AddressNamer(history.cluster(self._options.cluster), self._options)
         self._age += 1
 
-    def ask(self, addresses: npt.NDArray[np.uint8], starts: Words, ends: Words) -> Answers:
-        """Answer. Args: addresses: (n, 16) uint8. starts, ends: (n,) us since 1970; ends like starts for moments."""
-        if self._growing is not None and self._wait and len(ends):
-            self._hold_until_known(self._growing, ends)
-        judged = self._namer.judged(addresses, starts, ends)
+    def ask(self, addresses: npt.NDArray[np.uint8], windows: Windows) -> Answers:
+        """Answer. Args: addresses: (n, 16) uint8."""
+        if self._growing is not None and self._wait and len(addresses):
+            self._hold_until_known(self._growing, windows.last_high)
+        judged = self._namer.judged(addresses, windows)
         if self._growing is not None and _open(judged) and self._look(self._growing, EVERY_SECONDS):
-            judged = self._namer.judged(addresses, starts, ends)
-        keys, own = self._namer.keys(judged, starts)
+            judged = self._namer.judged(addresses, windows)
+        keys, own = self._namer.keys(judged, windows.starts)
         counts = np.bincount(judged.verdicts.codes, minlength=len(CONFIDENCES)).tolist()
         return Answers(keys, own, self._worded(self._namer), self._age, counts)
 

@@ -45,10 +45,14 @@ class Summary:
         self.bytes += int(sizes.sum())
         self.packets += int(pc.sum(named["packets_out"]).as_py() or 0) + int(pc.sum(named["packets_in"]).as_py() or 0)
         if named.num_rows:
-            first, last = pc.min(named["start_time"]).value, pc.max(named["end_time"]).value
+            self._stretch(pc.min(named["start_time"]).value, pc.max(named["end_time"]).value)
+            self._add_pairs(named, sizes)
+
+    def _stretch(self, first: int | None, last: int | None) -> None:
+        """Take in from when to when flows were; None where none of a batch has a time."""
+        if first is not None and last is not None:
             self.first_us = first if self.first_us is None else min(first, self.first_us)
             self.last_us = last if self.last_us is None else max(last, self.last_us)
-            self._add_pairs(named, sizes)
 
     def _add_pairs(self, named: Any, sizes: Any) -> None:
         """Sum by pair of names, as numbers: words come back only for the few that are shown."""
@@ -127,6 +131,7 @@ def as_json(summary: Summary, report: Report, seconds: dict[str, float], written
             "flows": report.record_flows,
             "refused": dict(sorted(report.refused_records.items())),
             "skipped": dict(sorted(report.skipped.items())),
+            "noted": dict(sorted(report.noted_records.items())),
         },
         "files": [
             {

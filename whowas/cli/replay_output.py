@@ -37,7 +37,7 @@ def _print_read(result: Result, screen: Any) -> None:
         f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
         f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
     )
-    for title, counts in (("refused", refused), ("no flow in", report.skipped)):
+    for title, counts in (("refused", refused), ("no flow in", report.skipped), ("times of", report.noted_records)):
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
             screen.print(f"{title:<12} {reasons}")

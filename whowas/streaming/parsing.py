@@ -29,7 +29,7 @@ _Kin = tuple[str, int]
 
 
 class RecordParser:
-    """Turns pieces into chunks, and counts. refused, skipped: by topic and reason.
+    """Turns pieces into chunks, and counts. refused, skipped, noted: by topic and reason.
 
     unknown: by topic, why nobody can tell its format, in words.
     """
@@ -37,6 +37,7 @@ class RecordParser:
     def __init__(self, told: Input, publication_seconds: float) -> None:
         self.refused: Counter[tuple[str, str]] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
+        self.noted: Counter[tuple[str, str]] = Counter()
         self.unknown: dict[str, str] = {}
         self._format = None if told.format == "auto" else told.format
         self.options = _record_options(told)
@@ -71,6 +72,7 @@ class RecordParser:
         parsed = self._readers[kin].read(values, Ids(pieces[0].origin or topic, numbers), received)
         self.refused.update((topic, one.reason) for one in parsed.refused)
         self.skipped.update((topic, one.reason) for one in parsed.skipped)
+        self.noted.update({(topic, word): count for word, count in parsed.noted.items()})
         starts = np.cumsum([0, *(len(one.offsets) for one in pieces)])
         return [self._chunk(one, int(start), parsed) for one, start in zip(pieces, starts[:-1], strict=True)]
 
@@ -146,6 +148,10 @@ class RecordParser:
             piece,
         )
 
+    def counters(self) -> tuple[Counter[tuple[str, str]], ...]:
+        """Return refused, skipped and noted: they go on counting."""
+        return self.refused, self.skipped, self.noted
+
     def refuse(self, chunk: Chunk) -> None:
         """Count the records of an unread chunk, which are now kept aside."""
         self.refused[(chunk.letters[0].partition.topic, UNKNOWN)] += chunk.records
@@ -157,7 +163,8 @@ class RecordParser:
         """
         if not flows.num_rows:
             return 0
-        last = pc.max(pc.cast(flows["end_time"], pa.int64())).as_py()
+        # Flows without a time wait for nothing.
+        last = pc.max(pc.add(pc.cast(flows["end_time"], pa.int64()), pc.fill_null(flows["time_after"], 0))).as_py() or 0
         return min(int(last), time.time_ns() // 1000) + self._delay_us
 
 

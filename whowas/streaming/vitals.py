@@ -72,6 +72,7 @@ class Counts:
     expired: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    noted: Counter[tuple[str, str]] = field(default_factory=Counter)
     flows: int = 0
     late: int = 0
     revised: int = 0
@@ -159,6 +160,7 @@ class StreamVitals:
             "held_records": self.held_records,
             "refused": _by_reason(counts.refused),
             "skipped": _by_reason(counts.skipped),
+            "noted": _by_reason(counts.noted),
             "flows": counts.flows,
             "late": counts.late,
             "revised": counts.revised,
@@ -187,7 +189,7 @@ class StreamVitals:
         for name in ("received", "delivered", "forgotten", "repeated", "expired"):
             for topic, count in dict(getattr(counts, name)).items():
                 yield Sample(f"whowas_stream_{name}_total", (topic,), count)
-        for name in ("refused", "skipped"):
+        for name in ("refused", "skipped", "noted"):
             for labels, count in dict(getattr(counts, name)).items():
                 yield Sample(f"whowas_stream_{name}_total", labels, count)
         for word, count in dict(counts.confidence).items():

@@ -49,7 +49,7 @@ class Worker:
         self._parsing = RecordParser(config.input, config.naming.publication_seconds)
         letters = config.dead_letters
         self._unread = Unrecognised(self._parsing, bool(letters.folder or letters.topic))
-        self.counts.refused, self.counts.skipped = self._parsing.refused, self._parsing.skipped
+        self.counts.refused, self.counts.skipped, self.counts.noted = self._parsing.counters()
         self._knowledge: HistoryFollower | None = None
         self._replica = replica_of(config.history, config.kafka)
         self._catching_up = ""

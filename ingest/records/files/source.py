@@ -113,6 +113,7 @@ class RecordSource:
         report.records += len(values)
         told.records += len(values)
         report.record_flows += parsed.flows.num_rows
+        report.noted_records.update(parsed.noted)
         for one in parsed.skipped:
             report.skipped[one.reason] += 1
         for one in parsed.refused:

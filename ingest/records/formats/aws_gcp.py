@@ -20,6 +20,7 @@ from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import lines_with, read_columns, segments
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 
 AWS_DEFAULT = (
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets",
@@ -104,7 +105,7 @@ class AwsReader:
         for number, word in enumerate(("NODATA", "SKIPDATA"), start=1):
             rows = status.mapped(lambda told, word=word, number=number: number * (told == word), absent=0)  # type: ignore[misc]
             draft.pass_over((rows == number) & ~broken, word.lower())
-        draft.same("time_basis", "window")
+        draft.times.bound([FLOW_TIMES["aws"][""]])
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")
         interface = fields.texts("interface-id").spelt(lambda word: None if word in ("-", "") else word)
@@ -159,7 +160,7 @@ class GcpReader:
         draft.take_time("start", fields.timestamps("start_time"))
         draft.take_time("end", fields.timestamps("end_time"))
         draft.take_time("received", fields.timestamps("received"))
-        draft.same("time_basis", "packet")
+        draft.times.bound([FLOW_TIMES["gcp"][""]])
         draft.same("counter_layer", "L4")
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")

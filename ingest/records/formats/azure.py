@@ -20,6 +20,7 @@ from ingest.records.formats.shared import named_by
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import read_columns
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 from whowas.schema import INITIATOR_BASES
 
 ENDS = ("time", "src", "dst", "sport", "dport", "proto", "way")
@@ -29,9 +30,9 @@ NSG2 = (*ENDS, "decision", "state", *COUNTS)
 VNET = (*ENDS, "state", "encryption", *COUNTS)
 # NSG writes seconds and letters, virtual networks milliseconds and numbers.
 POWERS = {NSG1: 6, NSG2: 6, VNET: 3}
-# How long before its one time a tuple may have begun to count. C: documented as every five minutes. E: no document
-# gives a bound, it waits for the idle timeout of the flow; thirty minutes is our assumption.
-COUNTED_US = {"C": 300_000_000, "E": 1_800_000_000}
+# C counts since the last update, documented as every five minutes. E: no document gives a bound, it waits for the idle
+# timeout of the flow; thirty minutes is our assumption.
+STATES = ("C", "E", "others")
 PROTOCOLS = {"T": 6, "U": 17, "I": 1}
 
 
@@ -99,7 +100,7 @@ class AzureReader:
                 (skipped if reason == "no_tuples" else refused).append(Refusal(row, reason))
         parts = [self._form(form, told, ids, received_us) for form, told in kept.items()]
         found = merge([(0, one) for one in parts if one.flows.num_rows or one.refused] or [(0, parts[0])])
-        return Parsed(found.flows, found.rows, [*refused, *found.refused], [*skipped, *found.skipped])
+        return Parsed(found.flows, found.rows, [*refused, *found.refused], [*skipped, *found.skipped], found.noted)
 
     def _take(self, row: int, value: bytes, kept: dict[Any, _Tuples], refused: list[Refusal]) -> str | None:
         """Sort the tuples of one value by their form. Returns: why there are none, if so."""
@@ -136,7 +137,7 @@ class AzureReader:
         draft.take_ports(fields.numbers("sport"), fields.numbers("dport"))
         draft.protocol = fields.texts("proto").mapped(_protocol)
         draft.take_time("start", fields.numbers("time", POWERS[form]))
-        self._window(draft, fields)
+        self._bound(draft, fields, form)
         self._counts(draft, fields)
         words, indices = np.unique(np.array([*told.observers, ""], dtype=object).astype(str), return_inverse=True)
         observer = Texts(indices.reshape(-1)[:-1].astype(np.int64), words.tolist()).spelt(lambda word: word or None)
@@ -144,11 +145,11 @@ class AzureReader:
         return draft.finish(self.format, ids, received_us)
 
     @staticmethod
-    def _window(draft: FlowBuilder, fields: Fields) -> None:
-        """The one time ends the window of counting; its start is the earliest that the state allows."""
-        draft.end = draft.start.copy()
-        counted = fields.texts("state").mapped(lambda word: COUNTED_US.get(word, 0), absent=0)
-        draft.start = np.where(draft.start > counted, draft.start - counted, draft.start)
+    def _bound(draft: FlowBuilder, fields: Fields, form: tuple[str, ...]) -> None:
+        """The one time ends what a tuple counts; how long that is, its state tells."""
+        told, version = FLOW_TIMES["azure"], "v4" if form is VNET else "v1 and v2"
+        states = fields.texts("state").mapped(lambda word: STATES.index(word) if word in STATES[:2] else 2, absent=2)
+        draft.times.bound([told[f"{state}, {version}"] for state in STATES], states)
 
     @staticmethod
     def _counts(draft: FlowBuilder, fields: Fields) -> None:
@@ -157,7 +158,6 @@ class AzureReader:
         for name in COUNTS:
             draft.take_count(name, fields.numbers(name))
             draft.numbers[name] = np.where(state == 1, draft.numbers[name], NONE)
-        draft.same("time_basis", "window")
         draft.same("directionality", "bi")
         draft.choose("initiator_basis", np.full(draft.size, INITIATOR_BASES.index("record")), INITIATOR_BASES)
 

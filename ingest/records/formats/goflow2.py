@@ -10,15 +10,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.records.fields import Fields, Numbers, Plan, read_json
-from ingest.records.flow_builder import DAY_US, NEVER, FlowBuilder
+from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import at_point, counted_at, icmp_of_either, icmp_words, observers
-from ingest.records.kernels.spots import GOOD
+from ingest.records.kernels.spots import GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.record_times import NEVER
 from whowas.arrays import Flags, Words
-from whowas.schema import COUNTER_LAYERS, TIME_BASES
+from whowas.flow_times import FLOW_TIMES
+from whowas.schema import COUNTER_LAYERS
 
 V2_FIELDS = (
     "type", "time_received_ns", "sampling_rate", "sampler_address", "time_flow_start_ns", "time_flow_end_ns", "bytes",
@@ -46,20 +48,15 @@ def kind_of(word: str) -> int:
     return IPFIX if word == "IPFIX" else NETFLOW if word.startswith("NETFLOW") else NONE
 
 
-def fill_times(draft: FlowBuilder, kinds: Words) -> None:
-    """Say what the times are. Both at one whole second (or none): they are of the export, not of packets."""
-    whole = (draft.start == draft.end) & (draft.start % 1_000_000 == 0)
-    basis = np.full(draft.size, TIME_BASES.index("packet"), dtype=np.int64)
-    basis[kinds == NETFLOW] = TIME_BASES.index("uptime")
-    basis[whole & (kinds != SFLOW)] = TIME_BASES.index("export")
-    basis[kinds == SFLOW] = TIME_BASES.index("receive")
-    # An exporter's uptime that wrapped gives times weeks ahead: that is no time either.
-    wrapped = draft.start > draft.received + DAY_US
-    absent = ((draft.start == 0) | (draft.start == NEVER) | wrapped) & (draft.received > 0)
-    draft.start = np.where(absent, draft.received, draft.start)
-    draft.end = np.where(absent, draft.received, draft.end)
-    basis[absent] = TIME_BASES.index("export")
-    draft.choose("time_basis", basis, TIME_BASES)
+def fill_times(draft: FlowBuilder, kinds: Words, form: str) -> None:
+    """Say what the times are. Both at one whole second: they are of the export, not of packets."""
+    times, told = draft.times, FLOW_TIMES[form]
+    choice = np.where(kinds == NONE, IPFIX, kinds)
+    choice[(times.start == times.end) & (times.start % 1_000_000 == 0) & (kinds != SFLOW)] = len(told) - 1
+    times.bound(list(told.values()), choice)
+    # An uptime that wrapped is no time either.
+    wrapped = times.ahead()
+    times.start[wrapped] = times.end[wrapped] = NEVER
 
 
 def fill_kind(draft: FlowBuilder, kinds: Words) -> None:
@@ -125,7 +122,7 @@ class Goflow2Reader:
         for name, field in (("start", "time_flow_start_ns"), ("end", "time_flow_end_ns")):
             draft.take_time(name, nanoseconds(fields, field))
         draft.take_time("received", nanoseconds(fields, "time_received_ns"))
-        fill_times(draft, kinds)
+        fill_times(draft, kinds, self.format)
         return draft.finish(self.format, ids, received_us)
 
 
@@ -136,8 +133,8 @@ def nanoseconds(fields: Fields, name: str) -> Numbers:
     text: Flags = found.bad
     if text.any():
         spelt = fields.timestamps(name)
-        rows = text & (spelt.state == GOOD)
-        made.values[rows], made.state[rows] = spelt.values[rows], GOOD
+        rows = text & ((spelt.state == GOOD) | (spelt.state == NOTHING))
+        made.values[rows], made.state[rows] = spelt.values[rows], spelt.state[rows]
     return made
 
 
@@ -165,5 +162,5 @@ class Goflow1Reader:
             draft.take_time(name, fields.numbers(field, 6))
             finer = fields.numbers(field + "_ms", 3)
             draft.take_time(name, Numbers(finer.values, np.where(finer.values > 0, finer.state, 1).astype(np.uint8)))
-        fill_times(draft, kinds)
+        fill_times(draft, kinds, self.format)
         return draft.finish(self.format, ids, received_us)

@@ -17,6 +17,7 @@ from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import FLAGS, either, icmp_words, named_by
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 from whowas.schema import INITIATOR_BASES
 
 PORTED = {"TCP": 6, "UDP": 17, "SCTP": 132}
@@ -105,7 +106,7 @@ class HubbleReader:
         bases = [INITIATOR_BASES.index(word) for word in ("record", "sender")]
         draft.choose("initiator_basis", np.where(first == 1, *bases), INITIATOR_BASES)
         draft.same("directionality", "uni")
-        draft.same("time_basis", "packet")
+        draft.times.bound([FLOW_TIMES["hubble"][""]])
         draft.take_addresses("outer_src", fields.addresses("outer_src"))
         draft.take_addresses("outer_dst", fields.addresses("outer_dst"))
         draft.take_count("vni", fields.numbers("vni"), (1 << 24) - 1)

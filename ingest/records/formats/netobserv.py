@@ -18,6 +18,7 @@ from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 
 FIELDS = (
     "SrcAddr", "DstAddr", "SrcPort", "DstPort", "Proto", "Bytes", "Packets", "TimeFlowStartMs", "TimeFlowEndMs",
@@ -105,16 +106,16 @@ class NetObservReader:
         draft.take_count("sampling_rate", fields.numbers("Sampling"))
         draft.take_count("tcp_flags", tcp_flags(fields), 0xFFFF)
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
-        fill_netobserv(draft)
+        fill_netobserv(draft, self.format)
         interfaces = fields.texts("Interfaces").spelt(interface_names)
         place = first_told(interfaces, fields.texts("Interface"))
         draft.texts["observer"] = observers(fields.texts("AgentIP"), place, draft.options)
         draft.texts["dns_name"] = fields.texts("DnsName").spelt(lambda word: word or None)
 
 
-def fill_netobserv(draft: FlowBuilder) -> None:
+def fill_netobserv(draft: FlowBuilder, form: str) -> None:
     """What holds for every record of the agent: it counts frames, each direction by itself."""
-    draft.same("time_basis", "packet")
+    draft.times.bound([FLOW_TIMES[form][""]])
     draft.same("counter_layer", "L2")
     draft.same("directionality", "uni")
     draft.same("initiator_basis", "sender")

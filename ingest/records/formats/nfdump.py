@@ -20,6 +20,7 @@ from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
 from ingest.records.separated import lines_with, read_columns, segments
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 from whowas.schema import DIRECTIONALITIES
 
 JSON_NAMES = (
@@ -68,8 +69,9 @@ def _common(draft: FlowBuilder, fields: Fields, timezone: str | None) -> None:
     for name, field in (("start", "first"), ("end", "last")):
         draft.take_time(name, moment(fields, field, timezone))
     duration = fields.numbers("duration", 6)
-    known = duration.good & (draft.end < 0) & (duration.values >= 0) & (duration.values < 1 << 60)
-    draft.end = np.where(known, draft.start + np.where(known, duration.values, 0), draft.end)
+    times = draft.times
+    known = duration.good & (times.end < 0) & (times.start > 0) & (duration.values >= 0) & (duration.values < 1 << 60)
+    times.end = np.where(known, times.start + np.where(known, duration.values, 0), times.end)
 
 
 class NfdumpJsonReader:
@@ -111,6 +113,7 @@ class NfdumpJsonReader:
         ports = icmp_of_ports(fields.numbers("src_port"), fields.numbers("dst_port"))
         draft.icmp = np.where(fields.has("icmp_type"), told, ports)
         _common(draft, fields, self._options.timezone)
+        draft.times.bound([FLOW_TIMES[self.format][""]])
         _received(draft, fields, self._options.timezone)
         kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
         draft.pass_over((kinds == 1) & ~broken, "other_record")
@@ -190,6 +193,8 @@ class NfdumpCsvReader:
         draft.take_ports(calm[0], calm[1])
         draft.icmp = np.where(np.isin(told, (1, 58)), fields.texts("dst_port").mapped(_type_and_code), NONE)
         _common(draft, fields, self._options.timezone)
+        finer = (draft.times.start % 1_000_000 != 0) | (draft.times.end % 1_000_000 != 0)
+        draft.times.bound([*FLOW_TIMES[self.format].values()], finer.astype(np.int64))
         _received(draft, fields, self._options.timezone)
         router = fields.texts("router").spelt(lambda word: None if word.strip("0.") == "" else word)
         draft.texts["observer"] = observers(router, _interface(fields), self._options)

@@ -18,7 +18,7 @@ from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.arrays import Flags, Words
-from whowas.schema import TIME_BASES
+from whowas.flow_times import FLOW_TIMES
 
 NAMES = (
     "event_type", "ip_src", "ip_dst", "port_src", "port_dst", "ip_proto", "packets", "bytes", "timestamp_start",
@@ -137,7 +137,7 @@ class PmacctReader:
     def _times(self, draft: FlowBuilder, fields: Fields) -> None:
         """The flow's own times; else those between which pmacct counted."""
         zone = self._options.timezone
-        basis = np.full(draft.size, NONE, dtype=np.int64)
+        counted = np.zeros(draft.size, dtype=np.int64)
         for name, choices in (
             ("end", ("timestamp_end", "timestamp_max", "stamp_updated")),
             ("start", ("timestamp_start", "timestamp_min", "stamp_inserted")),
@@ -152,10 +152,10 @@ class PmacctReader:
                     # A record with a start and no end is of one moment, not open until the next purge.
                     missing &= ~fields.has("timestamp_start") & ~fields.has("timestamp_min")
                     if name == "start":
-                        basis[missing & other.good] = TIME_BASES.index("window")
+                        counted[missing & other.good] = 1
                 found = either(missing, other, found)
             draft.take_time(name, found)
         for name in ("timestamp_export", "timestamp_arrival"):
             told = moment(fields, name, zone)
             draft.take_time("received", told._replace(state=np.where(told.state == BAD, NOTHING, told.state)))
-        draft.choose("time_basis", basis, TIME_BASES)
+        draft.times.bound([*FLOW_TIMES["pmacct"].values()], counted)

@@ -149,7 +149,7 @@ class Goflow2ProtobufReader(_ProtobufReader):
             draft.take_time(name, Numbers(found.values // 1000, found.state))
         received = told.numbers("time_received_ns")
         draft.take_time("received", Numbers(received.values // 1000, received.state))
-        fill_times(draft, kinds)
+        fill_times(draft, kinds, self.format)
 
 
 class NetObservProtobufReader(_ProtobufReader):
@@ -187,7 +187,7 @@ class NetObservProtobufReader(_ProtobufReader):
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
         for name in ("start", "end"):
             draft.take_time(name, _moment(told, name))
-        fill_netobserv(draft)
+        fill_netobserv(draft, self.format)
         interface, other = told.texts("interface"), told.texts("other_interface")
         agent = address_texts(_either(told, "agent"))
         draft.texts["observer"] = observers(agent, first_told(interface, other), self._options)

@@ -18,6 +18,7 @@ from ingest.records.formats.shared import either, icmp_words, named_by
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.arrays import Flags, Words
+from whowas.flow_times import FLOW_TIMES
 from whowas.schema import DIRECTIONALITIES, INITIATOR_BASES
 
 TOP = (
@@ -115,4 +116,4 @@ class SuricataReader:
         bases = [INITIATOR_BASES.index(word) for word in ("record", "sender")]
         draft.choose("initiator_basis", np.where(both, *bases), INITIATOR_BASES)
         draft.same("counter_layer", "L2")
-        draft.same("time_basis", "packet")
+        draft.times.bound([FLOW_TIMES["suricata"][""]])

@@ -13,12 +13,14 @@ from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_words
+from ingest.records.formats.shared import either, icmp_words
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
+from ingest.records.record_times import NEVER
 from ingest.records.separated import all_of, first_bytes, read_columns, segments
 from whowas.arrays import Words
+from whowas.flow_times import FLOW_TIMES
 from whowas.schema import COUNTER_LAYERS
 
 FIELDS = (
@@ -65,16 +67,20 @@ def _protocol(draft: FlowBuilder, fields: Fields) -> Words:
 
 
 def _times(draft: FlowBuilder, fields: Fields) -> None:
-    start = fields.numbers("ts", 6)
-    if start.bad.any():
-        spelt = fields.timestamps("ts")
-        start = Numbers(np.where(start.bad, spelt.values, start.values), np.where(start.bad, spelt.state, start.state))
+    start = _moment(fields, "ts")
     draft.take_time("start", start)
     duration = fields.numbers("duration", 6)
     draft.refuse(duration.bad | (duration.values < 0) | (duration.values > 1 << 60), "bad_duration")
-    draft.end = np.where(start.good, draft.start + np.where(duration.good, np.minimum(duration.values, 1 << 60), 0), 0)
-    draft.take_time("received", fields.timestamps("_write_ts"))
-    draft.same("time_basis", "packet")
+    length = np.where(duration.good, np.minimum(duration.values, 1 << 60), 0)
+    draft.times.end = np.where(start.good, draft.times.start + length, NEVER)
+    draft.take_time("received", _moment(fields, "_write_ts"))
+    draft.times.bound([FLOW_TIMES["zeek"][""]])
+
+
+def _moment(fields: Fields, name: str) -> Numbers:
+    """Seconds since 1970, or a time as text."""
+    seconds = fields.numbers(name, 6)
+    return either(~seconds.bad, seconds, fields.timestamps(name)) if seconds.bad.any() else seconds
 
 
 def _counts(draft: FlowBuilder, fields: Fields) -> None:

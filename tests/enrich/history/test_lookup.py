@@ -38,8 +38,9 @@ def looked_up(held: list[Any], asked: list[Any], skew: int) -> tuple[Any, Any, A
     found = np.full((len(asked), CANDIDATES), -1, dtype=np.int32)
     counts = np.zeros((len(asked), 4), dtype=np.int32)
     holders(
-        queries, times, skew, pairs, table, first, index.coarse, index.scale, bounds, reach, index.marks, found, counts
-    )
+        queries, times - skew, times + skew, pairs, table, first, index.coarse, index.scale, bounds, reach, index.marks,
+        found, counts,
+    )  # fmt: skip
     return rows, found, counts
 
 

@@ -123,7 +123,7 @@ def test_lookup_finds_what_a_scan_of_all_holds_finds(holds: list[Hold], skew: in
     history = arranged(holds)
     asked = [(ip, time) for ip in ADDRESSES for time in range(-2, 64, 3)]
     packed = np.frombuffer(b"".join(ip for ip, _ in asked), dtype=np.uint8).reshape(-1, 16)
-    found = history.lookup(packed, np.array([time for _, time in asked], dtype=np.int64), skew)
+    found = history.lookup(packed, np.array([time for _, time in asked], dtype=np.int64), skew_us=skew)
     for row, (ip, time) in enumerate(asked):
         mine = [n for n, one in enumerate(history.holds) if one.ip == ip]
         mine = [n for n in mine if history.holds[n].start_min <= time + skew and time - skew < history.holds[n].end_max]

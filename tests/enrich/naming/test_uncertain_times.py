@@ -26,6 +26,45 @@ def source(basis: str | None, start: float, end: float | None = None, **options:
     return row["src_confidence"], row["src_pod"]
 
 
+def width(
+    start: float, end: float, before: float = 0, after: float = 0, basis: str = "packet"
+) -> tuple[str, str | None]:
+    told = {"time_basis": basis, "time_before": round(before * 1e6), "time_after": round(after * 1e6)}
+    (row,) = named(reused(), flow(IP, PEER, start, end, **told))
+    assert (row["time_before"], row["time_after"]) == (told["time_before"], told["time_after"])
+    return row["src_confidence"], row["src_pod"]
+
+
+def test_a_name_holds_over_all_of_the_time_that_a_record_may_mean() -> None:
+    assert width(95, 95) == ("exact", "old")
+    assert width(95, 95, after=2) == ("exact", "old")
+    assert width(95, 95, after=20) == ("ambiguous", None)
+    assert width(115, 115, before=20) == ("ambiguous", None)
+    assert width(120, 120, before=2) == ("exact", "new")
+    assert width(120, 120, before=2, basis="window") == ("exact", "new")
+
+
+def test_an_end_that_may_lie_behind_a_change_of_hands_is_told_with_both() -> None:
+    assert width(60, 95) == ("exact", "old")
+    assert width(60, 95, after=2) == ("exact", "old")
+    told = {"time_before": 0, "time_after": 20_000_000}
+    (row,) = named(reused(), flow(IP, PEER, 60, 95, **told))
+    assert row["src_confidence"] == "ambiguous"
+    assert [one["name"] for one in row["src_candidates"]] == ["old", "new"]
+
+
+def test_a_record_without_a_time_has_no_holder_but_may_lie_outside() -> None:
+    rows = named(reused(), flow(IP, "8.8.8.8", 60) | {"start_time": None, "end_time": None}, flow(IP, PEER, 60))
+    assert (rows[0]["src_confidence"], rows[0]["src_reason"]) == ("unknown", "the record tells no time")
+    assert (rows[0]["src_candidates"], rows[0]["dst_confidence"]) == (None, "external")
+    assert (rows[1]["src_confidence"], rows[0]["start_time"]) == ("exact", None)
+
+
+def test_the_time_of_an_export_is_told_as_the_width_that_was_judged() -> None:
+    rows = named(reused(), flow(IP, PEER, 60, time_basis="export"), flow(IP, PEER, 60), export_seconds=20)
+    assert [row["time_before"] for row in rows] == [20_000_000, None]
+
+
 def test_what_is_known_by_its_export_is_never_certain() -> None:
     assert source("packet", 60, 60) == ("exact", "old")
     assert source("export", 60, 60, export_seconds=20) == ("likely", "old")
@@ -48,8 +87,8 @@ def test_who_came_within_a_window_of_counting_is_named_though_not_for_certain() 
 
 
 def test_a_receipt_comes_at_once() -> None:
-    assert source("receive", 60, 60) == ("exact", "old")
-    assert source("receive", 112.5, 112.5)[0] != "exact"
+    assert width(60, 60, 2, 0, "receive") == ("exact", "old")
+    assert width(112.5, 112.5, 2, 0, "receive")[0] != "exact"
 
 
 @pytest.mark.parametrize("basis", ["export", "window", "receive"])

@@ -157,18 +157,6 @@ def test_goflow2_with_its_mapping_file_has_texts_for_times() -> None:
     assert row["received_time"] == 1_760_000_060_000_000
 
 
-def test_times_that_cannot_be_are_refused_not_mended() -> None:
-    values = [
-        line(goflow2(time_flow_end_ns=(START - 1) * 1000)),
-        line(goflow2(time_flow_start_ns=-5)),
-    ]
-    parsed = read(values)
-    accounted(parsed, 2)
-    assert [one.reason for one in sorted(parsed.refused, key=lambda one: one.index)] == [
-        "ends_before_start", "bad_start_time",
-    ]  # fmt: skip
-
-
 def test_an_uptime_that_wrapped_is_no_time() -> None:
     """It gives starts weeks ahead; the record was exported when it was received."""
     ahead = START * 1000 + 49 * 86_400 * 10**9
@@ -264,13 +252,6 @@ def test_azure_tuples_of_every_version() -> None:
     ]  # fmt: skip
     assert [(one.index, one.reason) for one in parsed.refused] == [(0, "bad_tuple")] * 2
     assert [(one.index, one.reason) for one in parsed.skipped] == [(1, "no_tuples")]
-
-
-@pytest.mark.parametrize(("state", "seconds"), [("B", 0), ("C", 300), ("E", 1800), ("D", 0)])
-def test_an_azure_tuple_counts_up_to_its_one_time(state: str, seconds: int) -> None:
-    tuple_ = f"{START // 1000},10.1.0.5,10.2.0.9,40000,443,6,O,{state},NX,1,2,3,4"
-    (row,) = read([line(azure(tuple_))]).flows.to_pylist()
-    assert (row["end_time"] - row["start_time"]).total_seconds() == seconds
 
 
 def test_pmacct_counts_between_purges_and_inside_tunnels() -> None:

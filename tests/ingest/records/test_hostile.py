@@ -187,7 +187,7 @@ def test_hyphens_stand_for_nothing() -> None:
     assert row["start_time"] == row["end_time"]
 
 
-MOMENTS = st.integers(86_400 * 10**6, 7_000_000_000 * 10**6)
+MOMENTS = st.integers(365 * 86_400 * 10**6, 7_000_000_000 * 10**6)
 
 
 def _moment(us: int) -> datetime:

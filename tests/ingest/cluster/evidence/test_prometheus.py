@@ -285,7 +285,8 @@ def test_certain_names_are_never_wrong(seed: int, tmp_path: Path) -> None:
     asked = [(ip, name, at) for ip, name, low, high in world.held for at in np.arange(low, high, 7.0)]
     asked += [(ip, "", low - 0.05) for ip, _, low, _ in world.held]
     addresses = np.frombuffer(b"".join(address16(ip) or b"" for ip, _, _ in asked), dtype=np.uint8).reshape(-1, 16)
-    verdicts = judge(known, addresses, np.array([us(at) for _, _, at in asked], dtype=np.int64), 0)
+    moments = np.array([us(at) for _, _, at in asked], dtype=np.int64)
+    verdicts = judge(known, addresses, moments, moments, 0)
     words = Counter(CONFIDENCES[code] for code in verdicts.codes.tolist())
     for row in np.flatnonzero(verdicts.codes == EXACT).tolist():
         ip, _, at = asked[row]
