@@ -55,7 +55,7 @@ class Pod:
     """A pod that a test changes step by step; `json` is what the API has of it now.
 
     sandbox, ready: condition (true, since). deleted: (deletionTimestamp, grace in seconds). owner: (kind, name, uid).
-    A pod's container: none yet, running since `started`, or ended at `finished`; `before`: (start, end) of its last run.
+    A pod's container: none yet, running since `started`, or ended at `finished`; before: (start, end) of the last run.
     """
 
     name: str
