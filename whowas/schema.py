@@ -63,6 +63,12 @@ def _end(side: str, other: str) -> list[Column]:
         Column(f"{side}_ip16", ADDRESS, "16 bytes, IPv4 as ::ffff:a.b.c.d", f"{side}_ip for range conditions"),
         Column(f"{side}_port", pa.uint16(), "", f"Port of {side}_ip; null where the protocol has none"),
         Column(f"{side}_mac", WORD, "", f"Innermost Ethernet address next to {side}_ip; null without Ethernet"),
+        Column(
+            f"{side}_spoke_time",
+            TIME,
+            "us, UTC",
+            f"Time of the first packet that {side}_ip sent itself (TCP without RST, UDP); null: none, or not told",
+        ),
         Column(f"{side}_nat_ip", WORD, "", f"{side}_ip after translation, where a record tells; not {other}"),
         Column(f"{side}_nat_port", pa.uint16(), "", f"{side}_port after translation, where a record tells"),
     ]

@@ -11,7 +11,8 @@ from functools import lru_cache
 from sys import intern
 
 from enrich.holds.pod_ports import port_words
-from enrich.holds.pod_status import PodStatus, Run, read_status
+from enrich.holds.pod_status import PodStatus, read_status
+from enrich.holds.segment import Segment, has_new_run, is_of_another, is_old
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
@@ -19,40 +20,6 @@ from whowas.observation import Container, KubeObject, Observation, Owner, Status
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
 Labels = tuple[tuple[str, str], ...]
-
-
-@dataclass(slots=True)
-class Segment:
-    """One sandbox's hold on one address: start in [start_min, start_max), end in [end_min, end_max).
-
-    `seen` is when it was last shown as holding, `told` when its end or its deletion was shown.
-    network: "" is the cluster's own.
-    """
-
-    ip: bytes
-    start_min: int
-    start_max: int
-    end_min: int = BEFORE_ALL
-    end_max: int = AFTER_ALL
-    sandbox_at: int | None = None
-    ended: bool = False
-    seen: int = BEFORE_ALL
-    told: int | None = None
-    first: bool = True
-    finished: bool = False
-    source: str = ""
-    runs: tuple[tuple[int, int], ...] = ()
-    network: str = ""
-
-    def finishes(self, found: list[Run]) -> list[int]:
-        """Return when runs of this sandbox ended: of another sandbox's runs nothing follows."""
-        return [one.finished for one in found if one.finished is not None and one.key() in self.runs]
-
-    def end_by(self, bounds: list[int | None]) -> None:
-        """The hold is over: the tightest of the upper bounds counts; the first is when it was shown."""
-        self.ended = True
-        self.told = bounds[0]
-        self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
 
 
 @lru_cache(maxsize=1 << 16)
@@ -112,9 +79,13 @@ class PodTrack:
             self.ahead, self.behind = max(self.ahead, sight.ahead), max(self.behind, sight.behind)
         if self.open:
             self._replaced(sight)
+        for one in self.closed:
+            # What ran in a sandbox before is told of once more, with its end, when the next sandbox runs.
+            one.finished |= one.lasted(sight.runs)
         if sight.ips:
             self._appear(sight, seen)
         if self.open:
+            self._lost(sight)
             self._prove(sight, seen)
         # In a pod that is over no other sandbox follows.
         if sight.sandbox and not sight.sandbox[0] and not sight.terminal:
@@ -178,16 +149,18 @@ class PodTrack:
     def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""
         at = sight.sandbox[1] if sight.sandbox else None
-        ready = sight.sandbox is not None and sight.sandbox[0]
         for ip, one in list(self.open.items()):
             if one.ended:
                 continue
-            anew = ready and at is not None and one.sandbox_at is not None and at > one.sandbox_at
+            anew = one.is_before(sight)
             if not anew and ip in sight.ips:
                 continue
-            moved = any(len(other) == len(ip) for other in sight.ips)
+            moved = any(len(other) == len(ip) for other in sight.ips if other != ip)
             if sight.terminal and not anew and not moved:
                 continue  # 1.27 to 1.30 blank the address on the terminal write; that is handled as the end
+            if one.old and moved and not anew:
+                del self.open[ip]  # this sandbox never had it: it was the address of the one before
+                continue
             later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
             one.end_by([sight.upper, at + STAMPED if later and at is not None else None])
             self._close(ip, sight)
@@ -195,9 +168,7 @@ class PodTrack:
     def _close(self, ip: bytes, sight: PodStatus) -> None:
         """Put a hold away."""
         one = self.open.pop(ip)
-        finished = one.finishes(sight.runs)
-        one.end_min = max([one.end_min, *(at - UNSEEN for at in finished)])
-        one.finished = bool(finished)
+        one.finished = one.lasted(sight.runs)
         self.closed.append(one)
         self.floor = max(self.floor, one.end_min)
         self.old_sandbox = max(self.old_sandbox, one.sandbox_at or BEFORE_ALL)
@@ -207,49 +178,34 @@ class PodTrack:
             # One that was over before it was ever shown with its address (1.27 to 1.30 blank it) shows it late.
             fresh = ip not in self.open
             if fresh:
-                later = any(len(one.ip) == len(ip) for one in self.closed)
-                floor = max(sight.floor, self.floor)
-                self.open[ip] = Segment(
-                    ip, floor, AFTER_ALL, first=not later, source=seen.source, network=intern(network)
-                )
-            if ip in self.open and not self.open[ip].ended:
-                self._start(self.open[ip], sight, fresh)
-
-    def _start(self, one: Segment, sight: PodStatus, fresh: bool) -> None:
-        """Bound the start from above: ready sandbox, running container, the first write with the address."""
-        bounds = [one.start_max]
-        if sight.upper is not None:
-            bounds.append(sight.upper)
-        # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
-        least = BEFORE_ALL if one.first and self.floor == BEFORE_ALL else one.start_min + STAMPED
-        for run in sight.own:
-            # Of a pod that is over, seen holding before: it may have had another sandbox since.
-            if sight.terminal and not fresh and (run.restarts or one.runs):
-                continue
-            # What started before this sandbox was ready ran in one before it.
-            if one.sandbox_at is not None and run.started < one.sandbox_at:
-                continue
-            if run.key() not in one.runs:
-                one.runs += (run.key(),)
-            if run.started >= least:
-                bounds.append(run.started + STAMPED)
-        if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > self.old_sandbox:
-            if one.sandbox_at is None:
+                self._open(ip, network, sight, seen)
+            one = self.open[ip]
+            if one.old and has_new_run(sight, self.closed):
+                one.old, fresh = False, True
+            if one.old and sight.sandbox and sight.sandbox[0]:
                 one.sandbox_at = sight.sandbox[1]
-            if sight.sandbox[1] + UNSEEN >= one.start_min:
-                bounds.append(sight.sandbox[1] + STAMPED)
-        one.start_max = max(min(bounds), one.start_min)
+            if not one.ended and not one.old:
+                one.begin(sight, fresh, self.floor, self.old_sandbox)
+
+    def _open(self, ip: bytes, network: str, sight: PodStatus, seen: Observation) -> None:
+        later = any(len(one.ip) == len(ip) for one in self.closed)
+        one = Segment(ip, max(sight.floor, self.floor), AFTER_ALL, first=not later, source=seen.source)
+        one.network, one.old = intern(network), is_old(ip, sight, self.closed)
+        if not one.old and is_of_another(sight):
+            one.lose(sight.upper)
+        self.open[ip] = one
 
     def _prove(self, sight: PodStatus, seen: Observation) -> None:
         for one in self.open.values():
-            if one.ended:
-                continue
-            if not sight.terminal:
-                one.seen = max(one.seen, seen.received_us or seen.not_before_us)
-            for run in sight.runs:
-                if run.key() in one.runs:
-                    proof = run.started if run.finished is None else run.finished
-                    one.end_min = max(one.end_min, proof - UNSEEN)
+            if not one.ended:
+                one.prove(sight, seen.received_us or seen.not_before_us)
+
+    def _lost(self, sight: PodStatus) -> None:
+        """A sandbox in which containers ran is not ready any more: the next that is will be another."""
+        if sight.sandbox and not sight.sandbox[0] and sight.runs and not sight.terminal:
+            for one in self.open.values():
+                if not one.ended:
+                    one.lose(sight.upper)
 
     def _terminal(self, sight: PodStatus) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""

@@ -1,4 +1,4 @@
-"""Flows to named flows: both ends asked at the start, checked at the end, names as dictionaries."""
+"""Flows to named flows: each end asked at its first packet, checked at the flow's end, names as dictionaries."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.ports import Openings, decide_by_port, undecided
+from enrich.naming.speech import doubt, own_windows, silent
 from enrich.naming.uncertain_times import Windows, told_before, windows_of
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -93,8 +94,9 @@ class Namer:
         return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
 
     def _end(self, flows: Any, side: str, windows: Windows) -> _End:
-        """Judge one end of the flows."""
-        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), windows)
+        """Judge one end at its own first packet, then look again at the ends of those whose hold may be over."""
+        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), own_windows(flows, side, windows))
+        doubt(told.verdicts, silent(flows, side))
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return _End(side, ports, told.verdicts, told)
 

@@ -31,6 +31,7 @@ from enrich.naming.verdicts import (
     RENEWED,
     SERVICE_PORT,
     SEVERAL_VNIS,
+    SILENT,
     SNAT,
     TOO_FRESH,
     UNKNOWN,
@@ -70,6 +71,8 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
         return _pod_reason(history, code, row, why)
     if why == CHANGED:
         return "one held it at the start of the flow, another by its end"
+    if why == SILENT:
+        return "nothing came from the address: it may have been held by one pod, or by nobody"
     if code == AMBIGUOUS:
         return "holders contradict each other" if why == CONFLICT else "several may have held it then"
     if code == UNKNOWN:

@@ -26,7 +26,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
  NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT,
- NO_TIME) = range(20)  # fmt: skip
+ NO_TIME, SILENT, SPOKE) = range(22)  # fmt: skip
 
 
 @dataclass(frozen=True)

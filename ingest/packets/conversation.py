@@ -37,6 +37,8 @@ from ingest.packets.flow_table import (
     PLACE,
     SEEN,
     SEQUENCE,
+    SPOKE_A,
+    SPOKE_TIME_A,
     SRC_IS_B,
     STATE,
     SYN_FROM_B,
@@ -70,6 +72,7 @@ from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
 
 # Why a row ends: whowas.schema.END_REASONS, by position.
 END_FIN, END_RST, END_IDLE, END_ACTIVE, END_CAPTURE, END_FULL = 0, 1, 2, 3, 4, 5
@@ -190,6 +193,25 @@ def direct_row(facts: Words, sender: int, row: Words) -> None:
     if row[STATE] & BY_SYN:
         return
     row[STATE] = (row[STATE] & ~SRC_IS_B) | BY_SYN | (SRC_IS_B if opener else 0)
+
+
+@lean_kernel
+def is_own(facts: Words) -> bool:
+    """Say whether a process behind the sender's address must have sent a packet, and no kernel, router or filter for it.
+
+    A RST and an ICMP error are sent by others in its stead; an echo is answered by a sandbox in which nothing runs.
+    """
+    if facts[PROTOCOL] == PROTOCOL_TCP:
+        return facts[TCP_FLAGS] != 0 and facts[TCP_FLAGS] & RST == 0
+    return facts[PROTOCOL] == PROTOCOL_UDP
+
+
+@rare_kernel
+def first_own(facts: Words, sender: int, time: int, row: Words, cold: Words) -> None:
+    """Keep when an end first sent a packet of its own."""
+    if is_own(facts):
+        row[STATE] |= SPOKE_A << sender
+        cold[SPOKE_TIME_A + sender] = time
 
 
 @lean_kernel

@@ -39,6 +39,7 @@ CLOSED = 1 << 26
 CLOSED_BY_RESET = 1 << 27
 SYN_KNOWN = 1 << 28
 SYN_FROM_B = 1 << 29
+SPOKE_A = 1 << 30  # of b the next bit: a packet of its own was seen
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3
@@ -49,7 +50,8 @@ ORDINAL = 8  # ordinal of the first packet in its file
 PLACE = 9  # observer number
 ICMP_FIRST = 10
 REASON = 11
-COLD = 12
+SPOKE_TIME_A, SPOKE_TIME_B = 12, 13  # of the first packet of its own, us; only where STATE says that there was one
+COLD = 14
 
 # FIRST of a row that is not in use.
 FREE = -(1 << 62)

@@ -22,6 +22,7 @@ from ingest.packets.conversation import (
     begin_cold,
     begin_row,
     count_packet,
+    first_own,
     key_of,
     verdict,
 )
@@ -42,6 +43,7 @@ from ingest.packets.flow_table import (
     NOTHING,
     OUT,
     SEEN,
+    SPOKE_A,
     SRC_IS_B,
     STATE,
     SYN_FROM_B,
@@ -202,6 +204,8 @@ def fold(
             else:
                 row = _place(data, facts[j], key, time, place, pool, cold, slots, numbers, spans, out, out_cold)
                 count_packet(facts[j], key[KEY_SENDER], time, pool[row])
+                if pool[row, STATE] & (SPOKE_A << key[KEY_SENDER]) == 0:
+                    first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
                     for bit in range(REASONS):

@@ -26,7 +26,7 @@ from ingest.columns.sha1 import sha1_rows
 from ingest.packets import flow_table as t
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
-from whowas.schema import END_REASONS, INITIATOR_BASES, flow_schema
+from whowas.schema import END_REASONS, INITIATOR_BASES, TIME, flow_schema
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         **_end_columns(ends, cold, is_b),
         **_counts(rows, ends, is_b),
         **_network(rows, cold, is_b),
+        **_spoke(rows, cold, is_b),
         **_words(rows, cold, observers, formats),
         **_same(len(rows)),
     }  # fmt: skip
@@ -117,6 +118,18 @@ def _counts(rows: Words, ends: Ends, is_b: Flags) -> dict[str, Any]:
         "tcp_flags_out": numbers(np.where(is_b, flags_b, flags_a), pa.uint16(), not_tcp),
         "tcp_flags_in": numbers(np.where(is_b, flags_a, flags_b), pa.uint16(), not_tcp),
     }
+
+
+def _spoke(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
+    """When each end first sent a packet of its own."""
+    state = rows[:, t.STATE]
+    when = _pick(is_b, cold, t.SPOKE_TIME_A, t.SPOKE_TIME_B)
+    spoke = state & t.SPOKE_A != 0, state & (t.SPOKE_A << 1) != 0
+    columns = {}
+    for side, at, mine, others in zip(("src", "dst"), when, spoke, reversed(spoke), strict=True):
+        silent = ~np.where(is_b, others, mine)
+        columns[f"{side}_spoke_time"] = numbers(np.where(silent, 0, at), pa.int64(), silent).cast(TIME)
+    return columns
 
 
 def _network(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:

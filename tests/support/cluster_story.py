@@ -55,7 +55,7 @@ class Pod:
     """A pod that a test changes step by step; `json` is what the API has of it now.
 
     sandbox, ready: condition (true, since). deleted: (deletionTimestamp, grace in seconds). owner: (kind, name, uid).
-    A pod's containers: none yet, running since `started`, or ended at `finished`.
+    A pod's container: none yet, running since `started`, or ended at `finished`; before: (start, end) of the last run.
     """
 
     name: str
@@ -69,6 +69,8 @@ class Pod:
     sandbox: tuple[bool, float] | None = None
     started: float | None = None
     finished: float | None = None
+    restarts: int = 0
+    before: tuple[float, float] | None = None
     deleted: tuple[float, int] | None = None
     labels: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -107,8 +109,10 @@ class Pod:
             status["reason"] = self.reason
         if self.ips:
             status |= {"podIP": self.ips[0], "podIPs": [{"ip": one} for one in self.ips]}
-        status["containerStatuses"] = [{"name": "main", "restartCount": 0, "state": self._state()}]
-        return status
+        box = {"name": "main", "restartCount": self.restarts, "state": self._state()}
+        if self.before:
+            box["lastState"] = {"terminated": dated("startedAt", self.before[0]) | dated("finishedAt", self.before[1])}
+        return status | {"containerStatuses": [box]}
 
     def _state(self) -> Thing:
         if self.finished is not None:
