@@ -197,7 +197,7 @@ def direct_row(facts: Words, sender: int, row: Words) -> None:
 
 @lean_kernel
 def is_own(facts: Words) -> bool:
-    """Say whether a process behind the sender's address must have sent a packet, and no kernel, router or filter for it.
+    """Say whether a process behind the sender's address must have sent a packet: no kernel, router or filter for it.
 
     A RST and an ICMP error are sent by others in its stead; an echo is answered by a sandbox in which nothing runs.
     """
