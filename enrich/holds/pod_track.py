@@ -12,12 +12,14 @@ from sys import intern
 
 from enrich.holds.pod_status import PodStatus, Run, read_status
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
+from enrich.holds.versions import Labels, Line, Ports, added
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
-Labels = tuple[tuple[str, str], ...]
+Boxes = tuple[tuple[str, ...], Ports]
+"""Images and ports of a pod's containers."""
 
 
 @dataclass(slots=True)
@@ -61,13 +63,15 @@ def _shared(labels: Labels) -> Labels:
 
 
 @lru_cache(maxsize=1 << 16)
-def _shared_images(images: tuple[str, ...]) -> tuple[str, ...]:
-    return images
+def _shared_boxes(boxes: Boxes) -> Boxes:
+    return boxes
 
 
-@lru_cache(maxsize=1 << 16)
-def _shared_ports(ports: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
-    return ports
+def _boxes(containers: list[Container]) -> Boxes:
+    images = tuple([one.image for one in containers if one.image])
+    ports = [port for one in containers for port in one.ports or ()]
+    numbers = [(port.hostPort or port.containerPort or 0, (port.protocol or "TCP").lower()) for port in ports]
+    return _shared_boxes((images, tuple(numbers)))
 
 
 @dataclass(slots=True)
@@ -80,11 +84,9 @@ class PodTrack:
     node: str = ""
     host_network: bool = False
     service_account: str = ""
-    images: tuple[str, ...] = ()
-    ports: tuple[tuple[int, str], ...] = ()
     owner: Owner | None = None
-    labels: tuple[tuple[int, Labels], ...] = ()
-    images_since: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    labels: Line[Labels] = ()
+    boxes: Line[Boxes] = ()
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
@@ -152,15 +154,14 @@ class PodTrack:
 
     def _describe(self, thing: KubeObject, seen: Observation) -> None:
         meta, spec = thing.metadata, thing.spec
+        when = seen.received_us or seen.not_before_us
         if meta is not None:
             if not self.name:
                 self.name, self.namespace = meta.name, intern(meta.namespace)
             if self.owner is None and meta.ownerReferences:
                 self.owner = next((one for one in meta.ownerReferences if one.controller), None)
             labels = _shared(tuple(sorted(meta.labels.items()))) if meta.labels else ()
-            if not self.labels or labels != self.labels[-1][1]:
-                when = seen.received_us or seen.not_before_us
-                self.labels += ((when if self.labels else BEFORE_ALL, labels),)
+            self.labels = added(self.labels, labels, when)
             if meta.deletionTimestamp:
                 self.deletion = min(self.deletion, time_us(meta.deletionTimestamp) or AFTER_ALL)
         if spec is not None:
@@ -170,20 +171,7 @@ class PodTrack:
             if spec.serviceAccountName and not self.service_account:
                 self.service_account = intern(spec.serviceAccountName)
             if spec.containers:
-                self._boxes(spec.containers, seen.received_us or seen.not_before_us)
-
-    def _boxes(self, boxes: list[Container], when: int) -> None:
-        images = tuple([one.image for one in boxes if one.image])
-        if images and images != self.images:
-            self.images = _shared_images(images)
-            self.images_since += ((when if self.images_since else BEFORE_ALL, self.images),)
-            self.ports = _shared_ports(
-                tuple(
-                    ((port.hostPort or port.containerPort or 0), (port.protocol or "TCP").lower())
-                    for one in boxes
-                    for port in one.ports or ()
-                )
-            )
+                self.boxes = added(self.boxes, _boxes(spec.containers), when)
 
     def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""

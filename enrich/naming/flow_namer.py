@@ -35,6 +35,7 @@ from whowas.arrays import Flags, Words
 from whowas.schema import check, flow_schema, named_schema
 
 TUNNEL_PORTS = (4789, 8472, 6081)
+Services = tuple[tuple[int, bool], ...]
 
 
 @dataclass
@@ -128,23 +129,31 @@ class Namer:
         """A node's port can be a Service's node port, or the port of one host-network pod."""
         verdicts = end.verdicts
         rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0) & ~outer)
-        cache: dict[tuple[bytes, int, str, tuple[int, ...]], tuple[int, int, int]] = {}
+        states = self.history.states_of(verdicts.found.holds[rows], starts[rows])
+        cache: dict[tuple[bytes, bytes, int, str, Services], tuple[int, int, int]] = {}
         protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
-        for row in rows:
-            members = verdicts.found.holds[row]
+        for row, then in zip(rows, states, strict=True):
             port, word = int(end.ports[row]), protocols[int(row)]
-            services = self.history.node_ports.get((port, word), ())
-            open_then = tuple(one for one in services if self._names.holding(one, int(starts[row])))
-            key = (members.tobytes(), port, word, open_then)
+            services = self._node_ports(port, word, int(starts[row]))
+            key = (verdicts.found.holds[row].tobytes(), then.tobytes(), port, word, services)
             if key not in cache:
-                cache[key] = self._by_port(members.tolist(), port, word, int(verdicts.holds[row]), open_then)
+                members = dict(zip(verdicts.found.holds[row].tolist(), then.tolist(), strict=True))
+                cache[key] = self._by_port(members, port, word, int(verdicts.holds[row]), services)
             verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
 
+    def _node_ports(self, port: int, protocol: str, time: int) -> Services:
+        """Return the Services whose node port it may have been then, each with whether it certainly was."""
+        found: dict[int, bool] = {}
+        for one, (low, sure, end, high) in self.history.node_ports.get((port, protocol), ()):
+            if low <= time < high and self._names.holding(one, time):
+                found[one] = found.get(one, False) or sure <= time < end
+        return tuple(found.items())
+
     def _by_port(
-        self, members: list[int], port: int, protocol: str, node: int, services: tuple[int, ...]
+        self, members: dict[int, int], port: int, protocol: str, node: int, services: Services
     ) -> tuple[int, int, int]:
-        if len(services) == 1:
-            return AT_SERVICE, self._names.holds_of(services[0])[0], NODE_PORT
+        if len(services) == 1 and services[0][1]:
+            return AT_SERVICE, self._names.holds_of(services[0][0])[0], NODE_PORT
         if services:
             return AT_NODE, node, 0
         fits = by_port(self.history, members, port, protocol)

@@ -78,7 +78,7 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
     Args: addresses: (n, 16) uint8. times: (n,) int64 us.
     """
     found = history.lookup(addresses, times, skew_us)
-    _nodes_that_are_pods(history, found)
+    _nodes_that_are_pods(history, found, times)
     size = len(times)
     why = looked(history, times)
     codes = np.where(why == PLAIN, NONE, UNKNOWN).astype(np.int8)
@@ -92,7 +92,7 @@ def judge(history: ClusterHistory, addresses: npt.NDArray[np.uint8], times: Word
     return Verdicts(codes, holds, why, found)
 
 
-def _nodes_that_are_pods(history: ClusterHistory, found: Found) -> None:
+def _nodes_that_are_pods(history: ClusterHistory, found: Found, times: Words) -> None:
     """Drop a node that has its address from a pod, where that pod may have it: the node is no second holder.
 
     A Fargate pod is alone on a node of its own; a virtual kubelet's node has the address of the kubelet's pod.
@@ -101,21 +101,22 @@ def _nodes_that_are_pods(history: ClusterHistory, found: Found) -> None:
     rows = rows[found.counts[rows, 0] + found.counts[rows, 2] <= CANDIDATES]
     if not len(rows):
         return
-    sets, inverse = distinct_rows(found.holds[rows])
+    holds = found.holds[rows]
+    sets, inverse = distinct_rows(np.hstack([holds, history.states_of(holds, times[rows])]))
     for number, one in enumerate(sets):
-        members = [int(row) for row in one if row >= 0]
+        states = {int(row): int(state) for row, state in one.reshape(2, -1).T if row >= 0}
+        members = list(states)
         homes = {history.entities[history.entity_of[row]].node for row in members if history.kinds[row] == POD}
-        kept = [row for row in members if history.kinds[row] != NODE or not _is_pod(history, row, homes)]
+        kept = [row for row in members if history.kinds[row] != NODE or not _is_pod(history, row, states[row], homes)]
         if len(kept) < len(members):
             mine = rows[inverse == number]
             found.holds[mine] = kept + [-1] * (CANDIDATES - len(kept))
             found.counts[mine, 2] -= len(members) - len(kept)
 
 
-def _is_pod(history: ClusterHistory, row: int, homes: set[str]) -> bool:
+def _is_pod(history: ClusterHistory, row: int, state: int, homes: set[str]) -> bool:
     """Say whether a node is the pod on its address. homes: the nodes of the pods there."""
-    node = history.entities[history.entity_of[row]]
-    return node.virtual or node.name in homes
+    return history.entities[history.entity_of[row]].name in homes or history.version_in(row, state).virtual
 
 
 def _judge_pods(
@@ -194,10 +195,13 @@ def _judge_others(
             codes[mine], why[mine] = AMBIGUOUS, CONFLICT if inner else PLAIN
 
 
-def by_port(history: ClusterHistory, members: list[int], port: int, protocol: str) -> int:
-    """Return the hold of the one host-network pod that declares a port; -1 when none or several do."""
+def by_port(history: ClusterHistory, members: dict[int, int], port: int, protocol: str) -> int:
+    """Return the hold of the one host-network pod that declares a port; -1 when none or several do.
+
+    Args: members: holds, each with the state of its holder then.
+    """
     pods = [row for row in members if row >= 0 and history.kinds[row] == HOST_POD]
-    fits = [row for row in pods if (port, protocol) in history.entities[history.entity_of[row]].ports]
+    fits = [row for row in pods if (port, protocol) in history.version_in(row, members[row]).ports]
     return fits[0] if len(fits) == 1 and len(pods) < CANDIDATES - 1 else -1
 
 

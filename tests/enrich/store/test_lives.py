@@ -43,8 +43,8 @@ def services(path: Path, uid: str) -> list[tuple[int | None, str]]:
     """Since how many seconds after T0 a pod stands behind which Services."""
     known = StoredHistory(path).history.clusters["c"]
     row = known.entities.uids().index(uid)
-    first, last = int(known.version_first[row]), int(known.version_first[row + 1])
-    told = [known.versions[place] for place in range(first, last)]
+    first, last = known.states.own.first[row : row + 2].tolist()
+    told = [known.states.versions[place] for place in range(first, last)]
     return [((one.since - T0) // SECOND if one.since > 0 else None, one.services) for one in told]
 
 
