@@ -73,7 +73,8 @@ class Versions:
 
     def __getitem__(self, row: int) -> Version:
         if row >= self._size:
-            return self._things[row - self._size]
+            version: Version = self._things[row - self._size]
+            return version
         images = self._image_words[self._images[row]]
         return Version(
             int(self.since[row]), read_labels(self._label_words[self._labels[row]]),
