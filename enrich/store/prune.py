@@ -14,7 +14,7 @@ from enrich.store.writer_state import RECORDER
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
-    """Pack what is over, renew what older rules derived, and give room back. Returns: objects packed. Raises: StoreError."""
+    """Pack what is over, renew what older rules derived, free the room. Returns: objects packed. Raises: StoreError."""
     with EvidenceStore(path, write=True, make=False) as store, in_words(path, "compact"):
         renew(store.database)
         packed = _pack_all(store, progress)
