@@ -21,10 +21,7 @@ import numpy as np  # noqa: E402 - beside what stands in the folder above
 import pyarrow as pa  # noqa: E402
 
 AT_ONCE, TURNS = 100_000, 20
-ARRAYS = (
-    "bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "pairs", "table", "version_first",
-    "version_since",
-)  # fmt: skip
+ARRAYS = ("bounds", "seen", "conflicts", "kinds", "entity_of", "first", "reach", "pairs", "table")
 
 
 def resident() -> int:
@@ -41,7 +38,8 @@ def peak_mb() -> float:
 def own_bytes(history: Any) -> int:
     """Bytes of the arrays of a history."""
     columns = [one.nbytes for one in history.entities._columns] + [history.holds._source.nbytes]
-    index = sum(one.nbytes for one in history.index)
+    states = history.states
+    index = sum(one.nbytes for one in (*history.index, *states.own, *states.zones.lines, states.homes))
     return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns) + index
 
 

@@ -87,11 +87,11 @@ def _name(side: str) -> list[Column]:
         Column(f"{side}_workload_kind", WORD, "", "Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod…", "enrich"),
         Column(f"{side}_service", WORD, "", "Service addressed, or Services the pod served then (comma)", "enrich"),
         Column(f"{side}_node", WORD, "", "Node of the pod, or the node itself", "enrich"),
-        Column(f"{side}_zone", WORD, "", "topology.kubernetes.io/zone of that node", "enrich"),
+        Column(f"{side}_zone", WORD, "", "topology.kubernetes.io/zone of that node at the flow's start", "enrich"),
         Column(f"{side}_labels", LABELS, "", "Labels of the pod as they were at the flow's start", "enrich"),
         Column(f"{side}_service_account", WORD, "", "spec.serviceAccountName", "enrich"),
         Column(f"{side}_spiffe_id", WORD, "", "SPIFFE identity, where a record tells", "enrich"),
-        Column(f"{side}_images", pa.list_(pa.string()), "", "Images of the pod's containers", "enrich"),
+        Column(f"{side}_images", pa.list_(pa.string()), "", "Images of its containers at the flow's start", "enrich"),
         Column(
             f"{side}_candidates", pa.list_(CANDIDATE), "", "All that may have held the address, best first", "enrich"
         ),

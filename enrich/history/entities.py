@@ -10,35 +10,26 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.holds.derive import NODE, SERVICE, Clock, Hold, Table
-from enrich.holds.pod_ports import read_ports
-from enrich.holds.pod_tables import HOST_POD, POD, Version, chunk, codes, read_labels, values
+from enrich.holds.pod_tables import HOST_POD, POD, chunk, codes, values
 from enrich.holds.service_node_track import ThingTrack
-from enrich.holds.time_bounds import BEFORE_ALL, SECOND
+from enrich.holds.time_bounds import SECOND
 
 KEPT = 1 << 17
 KIND_WORDS = {POD: "pod", HOST_POD: "pod", SERVICE: "service", NODE: "node"}
 
 
 class Entity(NamedTuple):
-    """Who can hold an address. `note` says what is doubtful about the workload.
-
-    ports: that a Service has at its addresses, or a host-network pod on its node.
-    virtual: a node that a virtual kubelet stands for.
-    """
+    """Who can hold an address: what of it never changes. `note` says what is doubtful about the workload."""
 
     kind: int
     namespace: str
     name: str
     uid: str
     node: str = ""
-    zone: str = ""
     workload: str = ""
     workload_kind: str = ""
     note: str = ""
     service_account: str = ""
-    images: tuple[str, ...] = ()
-    ports: tuple[tuple[int, str], ...] = ()
-    virtual: bool = False
 
     def full_name(self) -> str:
         """namespace/name, or the name of what has no namespace."""
@@ -48,18 +39,15 @@ class Entity(NamedTuple):
 class Entities(Sequence[Entity]):
     """All entities: pods first, then Services and Nodes.
 
-    Args: pods: table of enrich.holds.pod_tables.PODS. zones: of nodes by name. clocks: what nodes' clocks are off.
+    Args: pods: table of enrich.holds.pod_tables.PODS. clocks: what nodes' clocks are off.
     """
 
     COLUMNS = (
         "kind", "namespace", "name", "uid", "node", "workload", "workload_kind", "note", "service_account",
-        "images", "ports",
     )  # fmt: skip
 
-    def __init__(
-        self, pods: Any, things: Sequence[ThingTrack], zones: dict[str, str], clocks: dict[str, Clock]
-    ) -> None:
-        self._pods, self._things, self._zones, self._clocks = pods.select(self.COLUMNS), things, zones, clocks
+    def __init__(self, pods: Any, things: Sequence[ThingTrack], clocks: dict[str, Clock]) -> None:
+        self._pods, self._things, self._clocks = pods.select(self.COLUMNS), things, clocks
         self._columns = [chunk(pods, name) for name in self.COLUMNS]
         self._kept: dict[int, Entity] = {}
 
@@ -112,24 +100,19 @@ class Entities(Sequence[Entity]):
         workload_kind: str,
         note: str,
         account: str,
-        images: str,
-        ports: str,
     ) -> Entity:
         clock = self._clocks.get(node)
         if clock is not None:
             off = f"the clock of its node is off by {max(clock) / SECOND:.1f} s, bounds are widened by that"
             note = f"{note}; {off}" if note else off
-        return Entity(
-            kind, namespace, name, uid, node, self._zones.get(node, ""), workload, workload_kind, note, account,
-            tuple(images.split("\n")) if images else (), read_ports(ports),
-        )  # fmt: skip
+        return Entity(kind, namespace, name, uid, node, workload, workload_kind, note, account)
 
-    def nodes(self) -> npt.NDArray[np.int32]:
-        """Return a number for the node of each entity; equal numbers, equal nodes."""
+    def nodes(self) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """Return a number for the node of each entity, and the names that the numbers mean; "" is no node."""
         code, words = codes(chunk(self._pods, "node"))
         known = {word: number for number, word in enumerate(words)}
-        things = [known.setdefault(one.name if one.kind == "Node" else "", len(known) + 1) for one in self._things]
-        return np.append(code, np.array(things, dtype=np.int64)).astype(np.int32)
+        things = [known.setdefault(one.name if one.kind == "Node" else "", len(known)) for one in self._things]
+        return np.append(code, np.array(things, dtype=np.int64)).astype(np.int32), list(known)
 
     def uids(self) -> list[str]:
         """Return the UIDs of all entities."""
@@ -148,39 +131,8 @@ class Entities(Sequence[Entity]):
 
 def _thing(thing: ThingTrack) -> Entity:
     if thing.kind == "Service":
-        return Entity(SERVICE, thing.namespace, thing.name, thing.uid, workload="", ports=thing.ports)
-    return Entity(NODE, "", thing.name, thing.uid, node=thing.name, zone=thing.zone, virtual=thing.virtual)
-
-
-class Versions(Sequence[Version]):
-    """All versions: of pods from columns, then `bare` of those that have no labels."""
-
-    def __init__(self, table: Any, bare: int) -> None:
-        self.bare = bare
-        self.since = np.append(table["since"].to_numpy(), np.full(bare, BEFORE_ALL))
-        self._size = table.num_rows
-        self._labels, self._label_words = codes(chunk(table, "labels"))
-        self._services, self._service_words = codes(chunk(table, "services"))
-        self._images, self._image_words = codes(chunk(table, "images"))
-
-    def __len__(self) -> int:
-        return int(self._size) + self.bare
-
-    @overload
-    def __getitem__(self, row: int) -> Version: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Version]: ...
-    def __getitem__(self, row: int | slice) -> Version | Sequence[Version]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if row >= self._size:
-            return Version(BEFORE_ALL)
-        labels = read_labels(self._label_words[self._labels[row]])
-        images = self._image_words[self._images[row]]
-        return Version(
-            int(self.since[row]), labels, self._service_words[self._services[row]],
-            tuple(images.split("\n")) if images else (),
-        )  # fmt: skip
+        return Entity(SERVICE, thing.namespace, thing.name, thing.uid)
+    return Entity(NODE, "", thing.name, thing.uid, node=thing.name)
 
 
 class Holds(Sequence[Hold]):

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from enrich.history.entities import Entities, Holds, Versions
-from enrich.history.lookup import CANDIDATES, as_of, fill_table, holders
-from enrich.history.open_ports import OpenPorts, host_ports
+from enrich.history.entities import Entities, Holds
+from enrich.history.lookup import CANDIDATES, fill_table, holders
+from enrich.history.open_ports import OpenPorts, open_ports
+from enrich.history.states import States
 from enrich.history.time_index import Index, index_of
 from enrich.holds.clock_skew import BY_PODS
 from enrich.holds.cluster_track import ClusterTrack
@@ -31,9 +32,9 @@ from enrich.holds.derive import (
     starts_of,
     thing_holds,
 )
-from enrich.holds.pod_ports import PortKey
 from enrich.holds.pod_tables import Batch, join
 from enrich.holds.time_bounds import BEFORE_ALL
+from enrich.holds.versions import Version
 from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
@@ -59,13 +60,15 @@ class Found:
 class ClusterHistory:
     """One cluster. Arrays are aligned: holds sorted by address, then start_min.
 
+    states: what entities were told to be, as of any time. opened: ports that are open on nodes.
+
     known_until: us; up to here, as far as it was watched, everything that happened to any kind that names has been
     told. Nobody knows yet what came after.
     """
 
     name: str
     entities: Entities
-    versions: Versions
+    states: States
     holds: Holds
     covered: Spans
     gaps: Spans
@@ -81,8 +84,6 @@ class ClusterHistory:
     index: Index
     pairs: Words
     table: Indices
-    version_first: Words
-    version_since: Words
     known_until: int = BEFORE_ALL
 
     def lookup(
@@ -110,11 +111,16 @@ class ClusterHistory:
             self.reach, self.index.marks, found, counts,
         )  # fmt: skip
 
-    def versions_at(self, entities: Indices, times: Words) -> Indices:
-        """Return the row of `versions` that was in force for each entity at each time; -1 for entity -1."""
-        versions = np.empty(len(entities), dtype=np.int32)
-        as_of(entities, times, self.version_first, self.version_since, versions)
-        return versions
+    def states_of(self, holds: Indices, times: Words) -> Indices:
+        """Return the state of the holder of each hold (n, k) at each row's time (n,); -1 for hold -1."""
+        if not len(self.holds):
+            return np.full(holds.shape, -1, dtype=np.int32)
+        entities = np.where(holds >= 0, self.entity_of[holds], -1).astype(np.int32)
+        return self.states.at(entities.ravel(), np.repeat(times, holds.shape[1])).reshape(holds.shape)
+
+    def version_in(self, hold: int, state: int) -> Version:
+        """Return what the holder of a hold was told to be in one of its states."""
+        return self.states.version(int(self.entity_of[hold]), state)
 
     def rows_on(self, address: bytes) -> range:
         """Return the rows of every hold on an address (16 bytes)."""
@@ -202,7 +208,6 @@ def build(track: ClusterTrack, packed: Sequence[Batch] = (), *, last: bool = Fal
 
 def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     covered = {kind: coverage(track.watched(word), track.missed(word)) for kind, word in KIND_OF.items()}
-    zones = {one.name: one.zone for one in track.things.values() if one.kind == "Node"}
     proven = [(*key, *off) for key, off in track.clocks.items()]
     proven += [(node, proof, *off) for (_, node, proof), off in track.leases.by_node.items()]
     if _any_off(batch):
@@ -213,14 +218,11 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     held = _both(
         pod_holds(batch, covered[POD], track.delayed("Pod"), clocks), thing_holds(things, batch.pods.num_rows, covered)
     )
-    node_ports: dict[PortKey, list[int]] = {}
-    for entity, thing in enumerate(things, batch.pods.num_rows):
-        for port in thing.node_ports:
-            node_ports.setdefault(port, []).append(entity)
-    opened = OpenPorts(node_ports, host_ports(batch.pods))
     ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
-    entities = Entities(batch.pods, things, zones, clocks)
-    made = arrange(track.name, entities, batch, by_address(held), covered[POD], track.missed("Pod"), ranges, opened)
+    entities = Entities(batch.pods, things, clocks)
+    states = States(batch, things, *entities.nodes())
+    opened = open_ports(batch, things)
+    made = arrange(track.name, entities, states, by_address(held), covered[POD], track.missed("Pod"), ranges, opened)
     # A kind that nobody watches (rights that were not given) keeps nothing waiting; pods always do.
     ends = [spans[-1][1] for spans in covered.values() if spans] if covered[POD] else [BEFORE_ALL]
     return replace(made, known_until=min(ends))
@@ -242,14 +244,14 @@ def _both(pods: Table, things: Table) -> Table:
 def arrange(
     name: str,
     entities: Entities,
-    batch: Batch,
+    states: States,
     held: Table,
     covered: Spans,
     gaps: Spans,
     ranges: tuple[str, ...],
     opened: OpenPorts,
 ) -> ClusterHistory:
-    """Index holds by address and versions by entity."""
+    """Index holds by address."""
     first = starts_of(held.halves)
     reach = held.bounds[:, 3].copy()
     for low, high in itertools.pairwise(first):
@@ -261,12 +263,10 @@ def arrange(
     table = np.full(1 << max(4, (2 * len(pairs)).bit_length() + 1), -1, dtype=np.int32)
     with np.errstate(over="ignore"):
         fill_table(pairs, table)
-    versions = Versions(batch.versions, len(entities) - batch.pods.num_rows)
-    counts = np.append(batch.pods["versions"].to_numpy(), np.ones(versions.bare, dtype=np.int64))
     return ClusterHistory(
         name=name,
         entities=entities,
-        versions=versions,
+        states=states,
         holds=Holds(held, first, halves),
         covered=covered,
         gaps=gaps,
@@ -282,6 +282,4 @@ def arrange(
         index=index_of(held.bounds[:, 0], reach, held.kind, first),
         pairs=pairs,
         table=table,
-        version_first=np.append(0, np.cumsum(counts)).astype(np.int64),
-        version_since=versions.since,
     )

@@ -43,7 +43,7 @@ AT_ONCE = 1 << 15
 
 
 def holds_batches(history: ClusterHistory) -> Iterator[Any]:
-    """Yield record batches of SCHEMA. Labels, services and images are those at the start of each hold."""
+    """Yield record batches of SCHEMA. Labels, services, images and zone are those at the start of each hold."""
     for low in range(0, len(history.holds), AT_ONCE):
         rows = np.arange(low, min(low + AT_ONCE, len(history.holds)))
         yield _batch(history, rows)
@@ -54,10 +54,10 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
     history.entities.fetch(entities.tolist())
     bounds = history.bounds[rows]
     starts = np.clip(np.maximum(bounds[:, 0], np.minimum(bounds[:, 1], bounds[:, 3])), BEFORE_ALL, AFTER_ALL)
-    versions = history.versions_at(entities, starts)
+    states = history.states.at(entities, starts)
     found: list[dict[str, Any]] = []
-    for row, entity, version in zip(rows.tolist(), entities.tolist(), versions.tolist(), strict=True):
-        one, hold, then = history.entities[entity], history.holds[row], history.versions[version]
+    for row, entity, state in zip(rows.tolist(), entities.tolist(), states.tolist(), strict=True):
+        one, hold, then = history.entities[entity], history.holds[row], history.states.version(entity, state)
         found.append(
             {
                 "cluster": history.name,
@@ -69,12 +69,12 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
                 "workload": one.workload or None,
                 "workload_kind": one.workload_kind or None,
                 "node": one.node or None,
-                "zone": one.zone or None,
+                "zone": then.zone or None,
                 "service_account": one.service_account or None,
                 "conflict": hold.conflict,
                 "labels": list(then.labels),
                 "services": then.services or None,
-                "images": list(then.images or one.images),
+                "images": list(then.images),
                 "source": hold.source or None,
                 **{name: _moment(getattr(hold, name)) for name in BOUNDS},
             }

@@ -172,19 +172,36 @@ def _collect(
             break
 
 
+@lean_kernel
+def _changes_by(time: int, low: int, high: int, since: Words) -> int:
+    """Return how many changes of a line had come by a time: what it was first was so before, too."""
+    below = low
+    while below + 1 < high:
+        middle = (below + high) // 2
+        if since[middle] <= time:
+            below = middle
+        else:
+            high = middle
+    return below - low
+
+
 @kernel
-def as_of(entities: Indices, times: Words, first: Words, since: Words, versions: Indices) -> None:
-    """Find the version of each entity (labels, services) that was in force at each time. Fills: versions."""
-    for query in range(len(entities)):
-        entity = entities[query]
-        if entity < 0:
-            versions[query] = -1
+def states_at(
+    holders: Indices,
+    times: Words,
+    homes: Indices,
+    first: Words,
+    since: Words,
+    home_first: Words,
+    home_since: Words,
+    states: Indices,
+) -> None:
+    """Find the state of each holder at each time: changes of its own, and of the node it is on. Fills: states."""
+    for query in range(len(holders)):
+        holder = holders[query]
+        if holder < 0:
+            states[query] = -1
             continue
-        below, above = first[entity], first[entity + 1]
-        while below + 1 < above:
-            middle = (below + above) // 2
-            if since[middle] <= times[query]:
-                below = middle
-            else:
-                above = middle
-        versions[query] = below
+        time, home = times[query], homes[holder]
+        own = _changes_by(time, first[holder], first[holder + 1], since)
+        states[query] = own + _changes_by(time, home_first[home], home_first[home + 1], home_since)

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from enrich.holds.clock_skew import Clocks
 from enrich.holds.endpoint_slices import Slices
 from enrich.holds.pod_track import PodTrack
-from enrich.holds.service_node_track import ZONE, ThingTrack, node_addresses, service_addresses, update_bounds
+from enrich.holds.service_node_track import (
+    ThingTrack,
+    add_version,
+    node_addresses,
+    service_addresses,
+    update_bounds,
+    version_of,
+)
 from enrich.holds.time_bounds import BEFORE_ALL, SECOND, long_silence
 from whowas.observation import Observation, Owner, Spec, Status, time_us, version_number
 
@@ -169,14 +176,17 @@ class ClusterTrack:
         if one.gone or version < one.version:
             return
         one.version = version
-        one.zone = (meta.labels or {}).get(ZONE, one.zone)
+        one.gone = seen.verb in ("DELETED", "VANISHED")
+        since = heard(seen.not_before_us, self.delayed(one.kind))
         spec, status = seen.object.spec or Spec(), seen.object.status or Status()
         if one.kind == "Service":
-            now = service_addresses(one, spec, status)
+            now = service_addresses(spec, status)
         else:
             now = node_addresses(one, spec, status, seen.object)
-        one.gone = seen.verb in ("DELETED", "VANISHED")
-        update_bounds(one, set() if one.gone else now, seen, heard(seen.not_before_us, self.delayed(one.kind)))
+        # What is gone may be shown as it was last, or not at all.
+        if not one.gone or (seen.verb == "DELETED" and not one.versions):
+            add_version(one, version_of(seen.object), seen, since)
+        update_bounds(one, set() if one.gone else now, seen, since)
 
     def _member(self, pod: str, service: str, joined: bool, when: int) -> None:
         """Membership of pods in Services, as of when it was seen to change."""

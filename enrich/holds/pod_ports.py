@@ -45,17 +45,17 @@ def port_words(boxes: Iterable[Container], host_network: bool) -> tuple[str, ...
 
 
 @lru_cache(maxsize=1 << 12)
-def read_ports(text: str) -> tuple[PortKey, ...]:
-    """Return the ports of a host-network pod."""
-    parts = (one.partition("/") for one in text.split() if "@" not in one)
+def read_ports(words: tuple[str, ...]) -> tuple[PortKey, ...]:
+    """Return the ports of a Service, or of a host-network pod."""
+    parts = (one.partition("/") for one in words if "@" not in one)
     return tuple((int(port), protocol) for port, _, protocol in parts)
 
 
 @lru_cache(maxsize=1 << 12)
-def read_host_ports(text: str) -> tuple[HostPort, ...]:
+def read_host_ports(words: tuple[str, ...]) -> tuple[HostPort, ...]:
     """Return the host ports of a pod with an address of its own."""
     found = []
-    for one in text.split():
+    for one in words:
         word, marked, on = one.partition("@")
         port, _, protocol = word.partition("/")
         if marked:

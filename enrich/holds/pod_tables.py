@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from enrich.holds.pod_track import Labels, PodTrack
+from enrich.holds.pod_track import PodTrack
 from enrich.holds.time_bounds import BEFORE_ALL
+from enrich.holds.versions import Labels, Version
 from whowas.arrays import Indices
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
@@ -32,7 +33,7 @@ SEGMENTS = pa.schema(
     ]
 )
 # What is the same for many is kept once.
-SHARED = ("namespace", "node", "workload", "workload_kind", "note", "service_account", "images", "ports")
+SHARED = ("namespace", "node", "workload", "workload_kind", "note", "service_account")
 PODS = pa.schema(
     [
         ("uid", pa.string()),
@@ -43,23 +44,13 @@ PODS = pa.schema(
         ("versions", pa.int32()),
     ]
 )
-VERSIONS = pa.schema(
-    [("since", pa.int64()), ("labels", pa.string()), ("services", pa.string()), ("images", pa.string())]
-)
-SHARED_OF = {PODS: SHARED, VERSIONS: ("labels", "services", "images"), SEGMENTS: ("network",)}
+STATE = ("labels", "services", "images", "ports")
+VERSIONS = pa.schema([("since", pa.int64()), *((name, pa.string()) for name in STATE)])
+SHARED_OF = {PODS: SHARED, VERSIONS: STATE, SEGMENTS: ("network",)}
 # Threads for tables of two thousand rows cost more than they bring.
 ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
 # A told that nobody told.
 NEVER = BEFORE_ALL
-
-
-class Version(NamedTuple):
-    """Labels, services and images of a holder from a time on."""
-
-    since: int
-    labels: Labels = ()
-    services: str = ""
-    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,9 +113,7 @@ def _joined(parts: list[Any], schema: Any) -> Any:
 
 
 def _shared(table: Any, schema: Any) -> Any:
-    """Keep what is the same for many once. Blocks of before may not."""
-    for name in schema.names[len(table.schema.names) :]:
-        table = table.append_column(name, pa.array([""] * table.num_rows, pa.string()))
+    """Keep what is the same for many once."""
     for name in SHARED_OF[schema]:
         place = schema.get_field_index(name)
         if not pa.types.is_dictionary(table.schema.field(place).type):
@@ -146,7 +135,6 @@ class Rows:
         kind, name, note = workload
         told = (
             pod.uid, pod.name, pod.namespace, pod.node, name, kind, note, pod.service_account,
-            "\n".join(pod.images), " ".join(pod.ports),
             HOST_POD if pod.host_network else POD, pod.deletion, pod.ahead, pod.behind, len(versions),
         )  # fmt: skip
         for column, value in zip(self.pods, told, strict=True):
@@ -159,7 +147,10 @@ class Rows:
             for column, value in zip(self.segments, bounds, strict=True):
                 column.append(value)
         for version in versions:
-            words = (version.since, spelled(version.labels), version.services, "\n".join(version.images))
+            words = (
+                version.since, spelled(version.labels), version.services, "\n".join(version.images),
+                " ".join(version.ports),
+            )  # fmt: skip
             for column, value in zip(self.versions, words, strict=True):
                 column.append(value)
 

@@ -14,12 +14,14 @@ from enrich.holds.pod_ports import port_words
 from enrich.holds.pod_status import PodStatus, read_status
 from enrich.holds.segment import Segment, has_new_run, is_of_another, is_old
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
+from enrich.holds.versions import Labels, Line, added
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
-Labels = tuple[tuple[str, str], ...]
+Boxes = tuple[tuple[str, ...], tuple[str, ...]]
+"""Images of a pod's containers, and words of the ports that it opens on its node."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -29,8 +31,13 @@ def _shared(labels: Labels) -> Labels:
 
 
 @lru_cache(maxsize=1 << 16)
-def _shared_images(images: tuple[str, ...]) -> tuple[str, ...]:
-    return images
+def _shared_boxes(boxes: Boxes) -> Boxes:
+    return boxes
+
+
+def _boxes(containers: list[Container], host_network: bool) -> Boxes:
+    images = tuple([one.image for one in containers if one.image])
+    return _shared_boxes((images, port_words(containers, host_network)))
 
 
 @dataclass(slots=True)
@@ -43,11 +50,9 @@ class PodTrack:
     node: str = ""
     host_network: bool = False
     service_account: str = ""
-    images: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
     owner: Owner | None = None
-    labels: tuple[tuple[int, Labels], ...] = ()
-    images_since: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    labels: Line[Labels] = ()
+    boxes: Line[Boxes] = ()
     open: dict[bytes, Segment] = field(default_factory=dict)
     closed: list[Segment] = field(default_factory=list)
     version: int = -1
@@ -119,15 +124,14 @@ class PodTrack:
 
     def _describe(self, thing: KubeObject, seen: Observation) -> None:
         meta, spec = thing.metadata, thing.spec
+        when = seen.received_us or seen.not_before_us
         if meta is not None:
             if not self.name:
                 self.name, self.namespace = meta.name, intern(meta.namespace)
             if self.owner is None and meta.ownerReferences:
                 self.owner = next((one for one in meta.ownerReferences if one.controller), None)
             labels = _shared(tuple(sorted(meta.labels.items()))) if meta.labels else ()
-            if not self.labels or labels != self.labels[-1][1]:
-                when = seen.received_us or seen.not_before_us
-                self.labels += ((when if self.labels else BEFORE_ALL, labels),)
+            self.labels = added(self.labels, labels, when)
             if meta.deletionTimestamp:
                 self.deletion = min(self.deletion, time_us(meta.deletionTimestamp) or AFTER_ALL)
         if spec is not None:
@@ -137,14 +141,7 @@ class PodTrack:
             if spec.serviceAccountName and not self.service_account:
                 self.service_account = intern(spec.serviceAccountName)
             if spec.containers:
-                self._boxes(spec.containers, seen.received_us or seen.not_before_us)
-
-    def _boxes(self, boxes: list[Container], when: int) -> None:
-        images = tuple([one.image for one in boxes if one.image])
-        if images and images != self.images:
-            self.images = _shared_images(images)
-            self.images_since += ((when if self.images_since else BEFORE_ALL, self.images),)
-            self.ports = port_words(boxes, self.host_network)
+                self.boxes = added(self.boxes, _boxes(spec.containers, self.host_network), when)
 
     def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""

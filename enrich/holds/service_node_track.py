@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from enrich.holds import plugin_addresses
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
+from enrich.holds.versions import Version
 from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, Spec, Status
 
@@ -21,43 +22,66 @@ class ThingTrack:
     """A Service or Node.
 
     holds: of each address the times it had it, oldest first: [start_min, start_max, end_min, end_max]. until: when
-    the object was there at the latest.
+    the object was there at the latest. ranges: of its pods, all it ever had. versions: what it was told to be, oldest
+    first. shown: when a list, or a change, showed its version last.
     """
 
     uid: str
     kind: str
     namespace: str
     name: str
-    zone: str = ""
     created: int = BEFORE_ALL
     holds: dict[bytes, list[list[int]]] = field(default_factory=dict)
     ranges: tuple[str, ...] = ()
-    ports: tuple[tuple[int, str], ...] = ()
-    node_ports: tuple[tuple[int, str], ...] = ()
-    virtual: bool = False
+    versions: list[Version] = field(default_factory=list)
+    shown: int = BEFORE_ALL
     version: int = -1
     gone: bool = False
     until: int = AFTER_ALL
 
 
-def service_addresses(one: ThingTrack, spec: Spec, status: Status) -> set[bytes]:
+def service_addresses(spec: Spec, status: Status) -> set[bytes]:
     """The addresses of a Service; `None` (headless) is none."""
     words = [spec.clusterIP, *(spec.clusterIPs or ()), *(spec.externalIPs or ())]
     words += [way.ip for way in (status.loadBalancer.ingress if status.loadBalancer else None) or ()]
-    ports = spec.ports or ()
-    one.ports = tuple((port.port or 0, (port.protocol or "TCP").lower()) for port in ports)
-    one.node_ports = tuple((port.nodePort, (port.protocol or "TCP").lower()) for port in ports if port.nodePort)
     return {ip for ip in map(address16, words) if ip is not None}
 
 
 def node_addresses(one: ThingTrack, spec: Spec, status: Status, thing: KubeObject) -> set[bytes]:
     """The addresses of a node, the ends of its overlay among them."""
-    one.ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
+    ranges = tuple(dict.fromkeys([*(spec.podCIDRs or ()), *([spec.podCIDR] if spec.podCIDR else [])]))
+    one.ranges = tuple(dict.fromkeys([*one.ranges, *ranges]))
     words = [way.address for way in status.addresses or () if way.type in ("InternalIP", "ExternalIP")]
     meta = thing.metadata
-    one.virtual = one.virtual or _is_virtual((meta.labels if meta else None) or {})
-    inner = plugin_addresses.node_addresses((meta.annotations if meta else None) or {}, one.ranges)
+    inner = plugin_addresses.node_addresses((meta.annotations if meta else None) or {}, ranges)
     return {ip for ip in map(address16, words) if ip is not None} | inner
+
+
+def version_of(thing: KubeObject) -> Version:
+    """What a Service or Node says of itself beside its addresses; without times."""
+    labels = (thing.metadata.labels if thing.metadata else None) or {}
+    if thing.kind == "Node":
+        return Version(BEFORE_ALL, zone=labels.get(ZONE, ""), virtual=_is_virtual(labels))
+    ports = [(one, (one.protocol or "TCP").lower()) for one in (thing.spec or Spec()).ports or ()]
+    return Version(
+        BEFORE_ALL,
+        ports=tuple(f"{port.port or 0}/{protocol}" for port, protocol in ports),
+        node_ports=tuple((port.nodePort, protocol) for port, protocol in ports if port.nodePort),
+    )
+
+
+def add_version(one: ThingTrack, now: Version, seen: Observation, since: int) -> None:
+    """Take in what it is told to be. since: from when on it may have been so."""
+    at, fresh = seen.received_us or seen.not_before_us, not one.versions
+    if fresh:
+        one.versions.append(now._replace(since=at if one.created == BEFORE_ALL else one.created))
+    elif now != one.versions[-1].told():
+        fresh, at = True, max(at, one.versions[-1].since)
+        # A list says nothing of when it changed.
+        low = one.shown if seen.verb == "LISTED" else max(one.created, since - SHOWN_WITHIN)
+        one.versions.append(now._replace(since=at, possible=min(low, at)))
+    if fresh or seen.verb == "LISTED":
+        one.shown = max(one.shown, at)
 
 
 def _is_virtual(labels: dict[str, str]) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from enrich.holds.cluster_track import ClusterTrack
-from enrich.holds.pod_tables import Batch, Rows, Version
-from enrich.holds.pod_track import PodTrack
+from enrich.holds.pod_tables import Batch, Rows
+from enrich.holds.pod_track import Boxes, PodTrack
 from enrich.holds.time_bounds import BEFORE_ALL
+from enrich.holds.versions import Version, merged
 
 HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
+NO_BOXES: Boxes = ((), ())
 
 
 def rows_of(track: ClusterTrack, uids: Iterable[str], *, last: bool = False) -> Batch:
@@ -32,29 +34,19 @@ def workload(pod: PodTrack, track: ClusterTrack) -> tuple[str, str, str]:
             break
         owner = known.owner
     if owner.kind == "ReplicaSet" and owner.uid not in track.owners:
-        labels = dict(pod.labels[-1][1]) if pod.labels else {}
-        for label in HASHED:
-            suffix = f"-{labels.get(label, '')}"
-            if len(suffix) > 1 and owner.name.endswith(suffix):
+        # Whoever takes a pod out of its ReplicaSet changes its labels: those before count as well.
+        ever = {pair for _, labels in pod.labels for pair in labels if pair[0] in HASHED}
+        for label, text in sorted(ever):
+            if text and owner.name.endswith(f"-{text}"):
                 kind = "Deployment" if label == HASHED[0] else "Rollout"
-                return kind, owner.name.removesuffix(suffix), "workload by the name of a ReplicaSet never seen"
+                return kind, owner.name.removesuffix(f"-{text}"), "workload by the name of a ReplicaSet never seen"
     return owner.kind, owner.name, ""
 
 
 def versions(pod: PodTrack, track: ClusterTrack) -> list[Version]:
-    """Merge the changes of labels, of images and of service membership into one line of versions."""
-    members = track.members.get(pod.uid, [])
-    if not members and len(pod.labels) == 1 and len(pod.images_since) <= 1:
-        return [Version(BEFORE_ALL, pod.labels[0][1], "", pod.images)]
-    changes = sorted({BEFORE_ALL, *(since for line in (pod.labels, members, pod.images_since) for since, _ in line)})
-    found: list[Version] = []
-    labels: tuple[tuple[str, str], ...] = ()
-    services = ""
-    images: tuple[str, ...] = ()
-    by_label, by_member, by_image = dict(pod.labels), dict(members), dict(pod.images_since)
-    for since in changes:
-        labels = by_label.get(since, labels)
-        services = by_member.get(since, services)
-        images = by_image.get(since, images)
-        found.append(Version(since, labels, services, images))
-    return found
+    """Merge the changes of labels, of containers and of service membership into one line of versions."""
+    members = track.members.get(pod.uid, ())
+    if not members and len(pod.labels) == 1 and len(pod.boxes) <= 1:
+        return [Version(BEFORE_ALL, pod.labels[0][1], "", *(pod.boxes[0][1] if pod.boxes else NO_BOXES))]
+    lines = merged((pod.labels, members, pod.boxes), ((), "", NO_BOXES))
+    return [Version(since, labels, services, *boxes) for since, (labels, services, boxes) in lines]

@@ -83,20 +83,20 @@ class AddressNamer:
 
     def columns(self, side: str, told: AddressVerdicts, starts: Words) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end."""
-        holds, versions, candidates = self._worded(told.verdicts, starts)
+        holds, states, candidates = self._worded(told.verdicts, starts)
         verdicts = told.verdicts
-        return self.names.columns(side, verdicts.codes, holds, versions, verdicts.why, told.labels, candidates)
+        return self.names.columns(side, verdicts.codes, holds, states, verdicts.why, told.labels, candidates)
 
     def keys(self, told: AddressVerdicts, starts: Words) -> tuple[list[Key], Indices]:
         """Return a key for each distinct answer, and which of them each row has; `names.answers` puts keys into words.
 
         A key means the same answer for as long as this namer lives.
         """
-        holds, versions, candidates = self._worded(told.verdicts, starts)
-        return self.names.distinct(told.verdicts.codes, holds, versions, told.verdicts.why, told.labels, candidates)
+        holds, states, candidates = self._worded(told.verdicts, starts)
+        return self.names.distinct(told.verdicts.codes, holds, states, told.verdicts.why, told.labels, candidates)
 
     def _worded(self, verdicts: Verdicts, starts: Words) -> tuple[Indices, Indices, Candidates]:
-        """Holds that are named, versions of their labels then, and holds that are only candidates."""
+        """Holds that are named, the states of their holders then, and holds that are only candidates."""
         codes, found = verdicts.codes, verdicts.found
         holds = np.where(NAMED[codes], verdicts.holds, -1).astype(np.int32)
         entities = np.full(len(holds), -1, dtype=np.int32)
@@ -104,7 +104,7 @@ class AddressNamer:
             entities = np.where(holds >= 0, self.history.entity_of[holds], -1).astype(np.int32)
         listed = LISTED[codes] | (LISTED_IF_SEVERAL[codes] & (found.counts[:, 2] > 1))
         rows = np.flatnonzero(listed & (found.holds[:, 0] >= 0))
-        return holds, self.history.versions_at(entities, starts), (rows, found.holds[rows])
+        return holds, self.history.states.at(entities, starts), (rows, found.holds[rows])
 
     def _check_ends(self, addresses: npt.NDArray[np.uint8], windows: Windows, verdicts: Verdicts) -> None:
         """Where somebody else held the address by the end of the flow, either may be meant: both are told."""

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from enrich.history.entities import KIND_WORDS, Entity
 from enrich.history.history import ClusterHistory
-from enrich.holds.pod_tables import NODE, SERVICE, Version
+from enrich.holds.pod_tables import NODE, SERVICE
+from enrich.holds.versions import Version
 from enrich.naming.dictionary_columns import Pointers, Remembered, marked, pointed
 from enrich.naming.distinct import distinct_numbers, distinct_rows
 from enrich.naming.interning import Interner
@@ -50,7 +51,6 @@ class NameTable:
         self._candidates: dict[bytes, list[dict[str, Any]]] = {}
         self._outside = outside
         self._holds_of: dict[int, list[int]] = {}
-        self._node_of = np.append(history.entities.nodes(), np.int32(-1))
 
     def _forget(self) -> None:
         """Begin anew with what makes columns. _numbers: for each of _known, a number of a word for each column."""
@@ -77,7 +77,9 @@ class NameTable:
         """Return a number for the node of each hold; -1 for none."""
         if not len(self._history.holds):
             return np.full(len(holds), -1, dtype=np.int32)
-        found: Indices = np.where(holds >= 0, self._node_of[self._history.entity_of[holds]], -1).astype(np.int32)
+        found: Indices = np.where(holds >= 0, self._history.states.homes[self._history.entity_of[holds]], -1).astype(
+            np.int32
+        )
         return found
 
     def columns(
@@ -85,13 +87,13 @@ class NameTable:
         side: str,
         codes: npt.NDArray[np.int8],
         holds: Indices,
-        versions: Indices,
+        states: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
         candidates: Candidates,
     ) -> dict[str, Any]:
         """Return the columns of step `enrich` of one end. All arrays but candidates have one row a flow."""
-        rows = self._numbered(self._pack(codes, holds, versions, why, labels))
+        rows = self._numbered(self._pack(codes, holds, states, why, labels))
         used, own = marked(rows, len(self._known))
         numbers, pointers = self._numbers[used], Pointers(own)
         made = {
@@ -127,13 +129,13 @@ class NameTable:
         self,
         codes: npt.NDArray[np.int8],
         holds: Indices,
-        versions: Indices,
+        states: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
         candidates: Candidates,
     ) -> tuple[list[Key], Indices]:
         """Return a key for each distinct answer, and which of them each row has."""
-        found, inverse = distinct_numbers(self._pack(codes, holds, versions, why, labels))
+        found, inverse = distinct_numbers(self._pack(codes, holds, states, why, labels))
         sets, own = _sets(candidates, len(codes))
         if not len(sets):
             return list(found), inverse
@@ -154,14 +156,14 @@ class NameTable:
         self,
         codes: npt.NDArray[np.int8],
         holds: Indices,
-        versions: Indices,
+        states: Indices,
         why: npt.NDArray[np.int8],
         labels: Indices,
     ) -> Words:
         """Return each answer as one number."""
         # Hold and label never stand together.
         place = np.where(holds >= 0, holds.astype(np.int64) + 1, -1 - labels.astype(np.int64)) + (1 << 20)
-        packed: Words = (place << 38) | ((versions.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
+        packed: Words = (place << 38) | ((states.astype(np.int64) + 1) << 10) | (codes.astype(np.int64) << 5) | why
         return packed
 
     def _worded(self, distinct: list[int]) -> list[Answer]:
@@ -180,7 +182,7 @@ class NameTable:
 
     def _say(self, packed: int) -> Answer:
         """Put one answer into words."""
-        place, version = (packed >> 38) - (1 << 20), ((packed >> 10) & ((1 << 28) - 1)) - 1
+        place, state = (packed >> 38) - (1 << 20), ((packed >> 10) & ((1 << 28) - 1)) - 1
         code, why = (packed >> 5) & 31, packed & 31
         row = place - 1 if place > 0 else -1
         what, network = self._outside[-place - 1] if place < 0 and self._outside else ("", "")
@@ -188,7 +190,9 @@ class NameTable:
         answer["confidence"] = CONFIDENCES[code]
         answer["reason"] = reason(self._history, code, row, why, what)
         if row >= 0:
-            answer |= describe(self._history.entities[self._history.entity_of[row]], self._history.versions[version])
+            answer |= describe(
+                self._history.entities[self._history.entity_of[row]], self._history.version_in(row, state)
+            )
             if code in (AT_NODE, SNAT):
                 answer["kind"] = "node"
         elif code == EXTERNAL:
@@ -236,7 +240,7 @@ def candidate(history: ClusterHistory, row: int) -> dict[str, Any]:
 def describe(one: Entity, version: Version) -> Answer:
     """The names of a holder as of a version of it."""
     if one.kind == NODE:
-        return {"kind": "node", "node": one.name, "zone": one.zone or None}
+        return {"kind": "node", "node": one.name, "zone": version.zone or None}
     if one.kind == SERVICE:
         return {"kind": "service", "namespace": one.namespace, "service": one.name}
     return {
@@ -248,8 +252,8 @@ def describe(one: Entity, version: Version) -> Answer:
         "workload_kind": one.workload_kind,
         "service": version.services or None,
         "node": one.node or None,
-        "zone": one.zone or None,
+        "zone": version.zone or None,
         "service_account": one.service_account or None,
         "labels": list(version.labels),
-        "images": list(version.images or one.images),
+        "images": list(version.images),
     }

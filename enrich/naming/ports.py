@@ -13,8 +13,9 @@ import numpy as np
 from enrich.history.history import ClusterHistory
 from enrich.history.lookup import CANDIDATES
 from enrich.holds.derive import HOST_POD, NODE, SERVICE
-from enrich.holds.pod_ports import PortKey
+from enrich.holds.pod_ports import PortKey, read_ports
 from enrich.holds.time_bounds import AFTER_ALL
+from enrich.holds.versions import Bounds, port_spans
 from enrich.naming.name_columns import NameTable
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -30,8 +31,6 @@ from enrich.naming.verdicts import (
     Verdicts,
 )
 from whowas.arrays import Flags, Words
-
-Bounds = tuple[int, int, int, int]
 
 
 class Opening(NamedTuple):
@@ -70,7 +69,10 @@ class Openings:
         found = own.get(port, [])
         opened = self._history.opened
         if nodes and port in opened.node_ports:
-            found = found + [one for entity in opened.node_ports[port] for one in self._by(entity, NODE_PORT)]
+            found = found + [
+                one._replace(bounds=_both(one.bounds, had))
+                for entity, had in opened.node_ports[port] for one in self._by(entity, NODE_PORT)
+            ]  # fmt: skip
         for node in nodes:
             name = self._history.entities[self._history.entity_of[node]].name
             for entity, on in opened.host_ports.get((port, name), ()):
@@ -90,9 +92,14 @@ class Openings:
             if kinds[row] in (SERVICE, HOST_POD):
                 entity = int(self._history.entity_of[row])
                 why = SERVICE_PORT if kinds[row] == SERVICE else BY_PORT
-                for port in dict.fromkeys(self._history.entities[entity].ports):
-                    found.setdefault(port, []).append(Opening(row, entity, why, self._bounds(row)))
+                held = self._bounds(row)
+                for port, had in self._spans(entity):
+                    found.setdefault(port, []).append(Opening(row, entity, why, _both(held, had)))
         return found, [row for row in rows if kinds[row] == NODE]
+
+    def _spans(self, entity: int) -> list[tuple[PortKey, Bounds]]:
+        """Return when somebody had each of its own ports."""
+        return port_spans(self._history.states.of(entity), lambda version: read_ports(version.ports))
 
     def _by(self, entity: int, why: int) -> list[Opening]:
         """Return the port of one who holds other addresses: open while it holds any."""
@@ -186,7 +193,9 @@ def _service(services: list[tuple[Opening, bool]], at_node: bool) -> Decision:
         # Two node ports cannot be one: it changed hands, and nobody knows when.
         return Decision(AMBIGUOUS, among=holds) if own else AS_IT_WAS
     if not own:
-        return Decision(AT_SERVICE, services[0][0].hold, NODE_PORT)
+        # While it may not have the port yet, or any more, the node's address is the node's.
+        certain = any(is_certain for _, is_certain in services)
+        return Decision(AT_SERVICE, services[0][0].hold, NODE_PORT) if certain else AS_IT_WAS
     unsure, best = own[0]
     if unsure and at_node:
         return Decision(AMBIGUOUS, among=holds)

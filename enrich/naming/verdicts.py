@@ -82,7 +82,7 @@ def judge(
     Args: addresses: (n, 16) uint8. since, until: (n,) int64 us, both counted; the same array for moments.
     """
     found = history.lookup(addresses, since, until, skew_us)
-    _nodes_that_are_pods(history, found)
+    _nodes_that_are_pods(history, found, since)
     size = len(since)
     why = looked(history, since, until)
     codes = np.where(why == PLAIN, NONE, UNKNOWN).astype(np.int8)
@@ -96,7 +96,7 @@ def judge(
     return Verdicts(codes, holds, why, found)
 
 
-def _nodes_that_are_pods(history: ClusterHistory, found: Found) -> None:
+def _nodes_that_are_pods(history: ClusterHistory, found: Found, times: Words) -> None:
     """Drop a node that has its address from a pod, where that pod may have it: the node is no second holder.
 
     A Fargate pod is alone on a node of its own; a virtual kubelet's node has the address of the kubelet's pod.
@@ -105,21 +105,22 @@ def _nodes_that_are_pods(history: ClusterHistory, found: Found) -> None:
     rows = rows[found.counts[rows, 0] + found.counts[rows, 2] <= CANDIDATES]
     if not len(rows):
         return
-    sets, inverse = distinct_rows(found.holds[rows])
+    holds = found.holds[rows]
+    sets, inverse = distinct_rows(np.hstack([holds, history.states_of(holds, times[rows])]))
     for number, one in enumerate(sets):
-        members = [int(row) for row in one if row >= 0]
+        states = {int(row): int(state) for row, state in one.reshape(2, -1).T if row >= 0}
+        members = list(states)
         homes = {history.entities[history.entity_of[row]].node for row in members if history.kinds[row] == POD}
-        kept = [row for row in members if history.kinds[row] != NODE or not _is_pod(history, row, homes)]
+        kept = [row for row in members if history.kinds[row] != NODE or not _is_pod(history, row, states[row], homes)]
         if len(kept) < len(members):
             mine = rows[inverse == number]
             found.holds[mine] = kept + [-1] * (CANDIDATES - len(kept))
             found.counts[mine, 2] -= len(members) - len(kept)
 
 
-def _is_pod(history: ClusterHistory, row: int, homes: set[str]) -> bool:
+def _is_pod(history: ClusterHistory, row: int, state: int, homes: set[str]) -> bool:
     """Say whether a node is the pod on its address. homes: the nodes of the pods there."""
-    node = history.entities[history.entity_of[row]]
-    return node.virtual or node.name in homes
+    return history.entities[history.entity_of[row]].name in homes or history.version_in(row, state).virtual
 
 
 def _judge_pods(

@@ -11,7 +11,7 @@ import numpy as np
 from enrich.history.entities import KIND_WORDS, Entity
 from enrich.history.history import ClusterHistory, History
 from enrich.holds.derive import Hold
-from enrich.holds.pod_tables import Version
+from enrich.holds.versions import Version
 from enrich.naming.name_columns import candidate
 from enrich.naming.networks import Ranges, plain
 from enrich.naming.reasons import reason
@@ -74,15 +74,15 @@ def _view(history: ClusterHistory, row: int, at_us: int | None = None) -> HoldVi
     hold, entity = history.holds[row], history.entities[history.entity_of[row]]
     low, sure, end, high = spans(history, row)
     when = at_us if at_us is not None else min(max(hold.start_max, hold.start_min), hold.end_max)
-    version = history.versions[int(history.versions_at(history.entity_of[row : row + 1], np.array([when]))[0])]
+    version = history.states.then(int(history.entity_of[row]), when)
     return _fill(history.name, hold, entity, version, (low, sure, end, high))
 
 
 def _fill(cluster: str, hold: Hold, one: Entity, version: Version, bounds: Bounds) -> HoldView:
     return HoldView(
         cluster, str(plain(hold.ip)), KIND_WORDS[one.kind], one.namespace, one.name, one.uid, one.workload,
-        one.workload_kind, one.node, one.zone, *bounds, hold.conflict, dict(version.labels), version.services,
-        version.images or one.images, one.service_account, hold.source,
+        one.workload_kind, one.node, version.zone, *bounds, hold.conflict, dict(version.labels), version.services,
+        version.images, one.service_account, hold.source,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import zstandard
 from enrich.store.database import rewritten
 from whowas.errors import StoreError
 
-# Raise it when the derivation of pods' own bounds changes: older blocks are then derived anew when they are read.
-RULES = 1
+# Raise it when what is derived of pods by themselves, or its columns, change: older blocks are then derived anew.
+RULES = 2
 
 
 T = TypeVar("T")

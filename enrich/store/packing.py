@@ -42,6 +42,22 @@ def pack(database: sqlite3.Connection, *, settled_us: int = HOUR, budget_seconds
     return packed
 
 
+def renew(database: sqlite3.Connection) -> int:
+    """Derive anew what older rules derived, so that it need not be whenever the store is read. Returns: blocks."""
+    from enrich.store.reader import StoreReader
+
+    reading = StoreReader(database)
+    older = database.execute("SELECT id, cluster, checksum FROM block WHERE rules <> ?", (RULES,)).fetchall()
+    for block, cluster, check in older:
+        derived = reading.derived_anew(cluster, block).to_bytes()
+        with transaction(database):
+            database.execute(
+                "UPDATE block SET rules = ?, checksum = ?, derived = ? WHERE id = ?",
+                (RULES, check[:32] + check_of(derived), derived, block),
+            )
+    return len(older)
+
+
 def _block(database: sqlite3.Connection, cluster: int, rows: list[tuple[int, int]]) -> int:
     """Make one block of objects: (row, gone_us); of as many as fit into memory. Returns: how many."""
     from enrich.store.reader import derive_rows

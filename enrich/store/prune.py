@@ -9,13 +9,14 @@ from enrich.store.database import in_words, rewritten, transaction
 from enrich.store.encoding import DERIVED, KINDS, VERB
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.outbox import end_epoch
-from enrich.store.packing import HOUR, pack
+from enrich.store.packing import HOUR, pack, renew
 from enrich.store.writer_state import RECORDER
 
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
-    """Pack what is over and give room back. Returns: objects packed. Raises: StoreError."""
+    """Pack what is over, renew what older rules derived, free the room. Returns: objects packed. Raises: StoreError."""
     with EvidenceStore(path, write=True, make=False) as store, in_words(path, "compact"):
+        renew(store.database)
         packed = _pack_all(store, progress)
         _give_back(store)
     return packed

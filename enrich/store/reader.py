@@ -149,12 +149,12 @@ class StoreReader:
             if rules == RULES:
                 batch = read_block(block, Batch.from_bytes, derived, check[32:])
             else:
-                batch = self._anew(cluster, block)
+                batch = self.derived_anew(cluster, block)
             found.append(batch.without(dropped[block]) if block in dropped else batch)
         return found
 
-    def _anew(self, cluster: int, block: int) -> Batch:
-        """Derive a block that other rules derived."""
+    def derived_anew(self, cluster: int, block: int) -> Batch:
+        """Derive a block that other rules derived. Raises: StoreError when it is damaged."""
         events = evidence_in(self._database, block)
         return derive_rows(self._database, cluster, list(dict.fromkeys(one.object for one in events)), events)
 

@@ -202,8 +202,8 @@ def is_own(facts: Words) -> bool:
     A RST and an ICMP error are sent by others in its stead; an echo is answered by a sandbox in which nothing runs.
     """
     if facts[PROTOCOL] == PROTOCOL_TCP:
-        return facts[TCP_FLAGS] != 0 and facts[TCP_FLAGS] & RST == 0
-    return facts[PROTOCOL] == PROTOCOL_UDP
+        return bool(facts[TCP_FLAGS] != 0 and facts[TCP_FLAGS] & RST == 0)
+    return bool(facts[PROTOCOL] == PROTOCOL_UDP)
 
 
 @rare_kernel

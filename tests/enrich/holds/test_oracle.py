@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from enrich.history.entities import Entities
 from enrich.history.history import ClusterHistory, arrange
 from enrich.history.lookup import CANDIDATES
+from enrich.history.states import States
 from enrich.holds.derive import HOST_POD, POD, SERVICE, Table, by_address
 from enrich.holds.pod_tables import Rows, join
 
@@ -113,8 +114,9 @@ def any_holds(draw: st.DrawFn) -> list[Hold]:
 def arranged(holds: list[Hold]) -> ClusterHistory:
     ordered = sorted(range(len(holds)), key=lambda n: (holds[n].ip, holds[n].start_min, holds[n].start_max))
     nobody = join([Rows().batch()])
-    entities = Entities(nobody.pods, [], {}, {})
-    return arrange("test", entities, nobody, table([holds[n] for n in ordered]), [(0, 60)], [], (), {})
+    entities = Entities(nobody.pods, [], {})
+    states = States(nobody, [], *entities.nodes())
+    return arrange("test", entities, states, table([holds[n] for n in ordered]), [(0, 60)], [], (), {})
 
 
 @settings(max_examples=400, deadline=None)

@@ -15,15 +15,17 @@ from support.store.written import SECOND, T0, seen, thing
 from enrich.history.history import derive
 from enrich.history.stored import StoredHistory, history_of_name, observations_of
 from enrich.naming.who import who_at
+from enrich.store.blocks import RULES, check_of
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.info import facts
 from enrich.store.packing import pack
-from enrich.store.prune import forget
+from enrich.store.prune import compact, forget
 from enrich.store.verify import problems
 from whowas.history.import_export import import_files
 from whowas.observation import KubeObject, Meta, Observation
 
 HOUR = 3600
+EMPTY = check_of(b"")
 
 
 def relisted(kind: str, seconds: float, *shown: KubeObject) -> list[Observation]:
@@ -43,8 +45,8 @@ def services(path: Path, uid: str) -> list[tuple[int | None, str]]:
     """Since how many seconds after T0 a pod stands behind which Services."""
     known = StoredHistory(path).history.clusters["c"]
     row = known.entities.uids().index(uid)
-    first, last = int(known.version_first[row]), int(known.version_first[row + 1])
-    told = [known.versions[place] for place in range(first, last)]
+    first, last = known.states.own.first[row : row + 2].tolist()
+    told = [known.states.versions[place] for place in range(first, last)]
     return [((one.since - T0) // SECOND if one.since > 0 else None, one.services) for one in told]
 
 
@@ -293,3 +295,23 @@ def test_a_recorder_imports_nothing_heavy_to_write(root: Path, path: Path) -> No
     words = [sys.executable, "-c", f"import sys; sys.path[:0] = ['tests']\n{LEAN}", str(path)]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_block_that_older_rules_derived_is_derived_anew(path: Path) -> None:
+    """When it is read; and once for all when the store is compacted."""
+    first, second = ({"containers": [{"image": f"a:{tag}", "ports": [{"containerPort": 80}]}]} for tag in (1, 2))
+    told = [seen("ADDED", thing("a", spec=first), 1), seen("MODIFIED", thing("a", version=2, spec=second), 5)]
+    write(path, *told, seen("DELETED", thing("a", version=3, spec=second), 9))
+    with EvidenceStore(path, write=True) as store:
+        assert pack(store.database, settled_us=0) == 1
+        right = fresh_view(path)
+        ((check,),) = store.database.execute("SELECT checksum FROM block")
+        with store.database:
+            store.database.execute("UPDATE block SET rules = 1, derived = ?, checksum = ?", (b"", check[:32] + EMPTY))
+    assert fresh_view(path) == right
+    assert "a:1" in str(right)
+    compact(str(path))
+    with EvidenceStore(path, write=True) as store:
+        assert store.database.execute("SELECT rules FROM block").fetchall() == [(RULES,)]
+    assert fresh_view(path) == right
+    assert list(problems(str(path))) == []

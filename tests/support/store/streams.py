@@ -181,8 +181,8 @@ def entities_of(known: ClusterHistory) -> dict[str, Any]:
     """Every holder by UID: names, and labels and Services at their times."""
     found = {}
     for row, one in enumerate(known.entities):
-        first, last = int(known.version_first[row]), int(known.version_first[row + 1])
-        found[one.uid] = (*one[:2], *one[4:], [tuple(known.versions[place]) for place in range(first, last)])
+        first, last = known.states.own.first[row : row + 2].tolist()
+        found[one.uid] = (*one[:2], *one[4:], [tuple(known.states.versions[place]) for place in range(first, last)])
     return found
 
 
