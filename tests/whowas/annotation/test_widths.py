@@ -18,7 +18,7 @@ IP = "10.244.1.5"
 
 @pytest.fixture(scope="module")
 def known() -> History:
-    """`old` certainly holds the address until 499.5, and perhaps until 500.2; `new` perhaps from 501, certainly from 503.5."""
+    """`old` certainly holds it until 499.5, perhaps until 500.2; `new` perhaps from 501, certainly from 503.5."""
     story = Story()
     complete(story, live(story, "old", IP), finished=500, told=500.2)
     live(story, "new", IP, born=501)
