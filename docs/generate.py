@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the schema and the command line, so that they cannot differ from the truth."""
+"""Writes docs/reference/ and the table of times in docs/formats.md from the code: they cannot differ from it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import finding_page
 from click.testing import CliRunner
 
 from whowas.cli import COMMANDS, group
+from whowas.flow_times import FLOW_TIMES
 from whowas.metrics import METRICS, STREAM_METRICS, Metric
 from whowas.settings import (
     Alertmanager,
@@ -66,6 +67,9 @@ CONFIG_HEAD = """# whowas.toml
 Made by `make docs` from `whowas/config.py`. `deploy/whowas.toml` is a file to begin with. A key that is not here is
 refused, with the file and the key.
 """
+FORMATS = "../formats.md"
+TIMES_BEGIN, TIMES_END = "<!-- made by `make docs` from whowas/flow_times.py -->\n", "<!-- end of what is made -->\n"
+TIMES_HEAD = "| format | kind of record | `time_basis` | before start | after end | why |\n|---|---|---|---|---|---|\n"
 TABLES = {
     "input": Input,
     "kafka": Kafka,
@@ -109,6 +113,26 @@ def _default(one: Field[Any]) -> str:
     return "none" if one.default is None else f"`{json.dumps(one.default)}`"
 
 
+def _formats() -> str:
+    """docs/formats.md with its table of times; all else is written by hand."""
+    head, _, rest = (REFERENCE / FORMATS).read_text().partition(TIMES_BEGIN)
+    _, _, tail = rest.partition(TIMES_END)
+    alike: dict[str, list[str]] = {}
+    for form, kinds in FLOW_TIMES.items():
+        for kind, one in kinds.items():
+            before = "`export_seconds`" if one.before_us is None else _length(one.before_us)
+            cells = f"{kind or 'all'} | {one.basis or 'not told'} | {before} | {_length(one.after_us)} | {one.why}"
+            alike.setdefault(cells, []).append(f"`{form}`" if form != "captures" else form)
+    rows = "".join(f"| {', '.join(forms)} | {cells} |\n" for cells, forms in alike.items())
+    return head + TIMES_BEGIN + "\n" + TIMES_HEAD + rows + "\n" + TIMES_END + tail
+
+
+def _length(us: int) -> str:
+    """A length of time as people say it; the microseconds up to the next unit count as that unit."""
+    ms = -(-us // 1000)
+    return f"{ms / 1000:g} s" if ms >= 1000 else f"{ms} ms" if ms else "0"
+
+
 def _run(*words: str) -> str:
     result = CliRunner().invoke(group, list(words), prog_name="whowas", terminal_width=100, catch_exceptions=False)
     if result.exit_code:
@@ -124,7 +148,7 @@ def pages() -> dict[str, str]:
         cli.append(f"## whowas {name}\n\n```\n{_run(name, '--help').rstrip()}\n```\n")
     schema = SCHEMA_HEAD + _run("schema", "--markdown")
     told = {"schema.md": schema, "cli.md": "\n".join(cli), "metrics.md": _metrics(), "stream-toml.md": _config()}
-    return told | {"findings.md": finding_page.page()}
+    return told | {"findings.md": finding_page.page(), FORMATS: _formats()}
 
 
 def main() -> None:

@@ -5,8 +5,12 @@ Readers write it into the columns time_basis, time_before and time_after; naming
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+# Of 1970 and before are zeros, counters from zero, and the least times of other clocks (1754): none is a time.
+FIRST_US = 31_536_000_000_000
+NO_MOMENT = re.compile(r"(0\d\d\d|1[0-8]\d\d|19[0-6]\d)[-/]\d\d[-/]\d\d([T ]|$)")
 MILLISECOND_US, SECOND_US = 999, 999_999
 """A time that was cut stands for all up to the next one."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,12 +28,10 @@ from ingest.records.kernels.json import (
 from ingest.records.kernels.spots import BAD, GOOD, LOCAL, NOTHING
 from ingest.records.reader import SECRET, Bytes, Values
 from whowas.arrays import Flags, Words
+from whowas.flow_times import FIRST_US, NO_MOMENT
 
 NO_JSON, NO_OBJECT, EMPTY = "not_json", "not_an_object", "empty"
 READABLE = 0
-NO_MOMENT = re.compile(r"(0\d\d\d|1[0-8]\d\d|19[0-6]\d)-\d\d-\d\d([T ]|$)")
-# Of 1970 and before are zeros, counters from zero, and the least times of other clocks (1754): none is a time.
-FIRST_US = 31_536_000_000_000
 
 
 class Numbers(NamedTuple):

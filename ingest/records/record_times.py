@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.fields import FIRST_US
 from ingest.records.flow_columns import LAST_US, NONE
 from whowas.arrays import Flags, Words
-from whowas.flow_times import EXCHANGED, NO_START, NO_TIME, SECOND_US, TimeBounds
+from whowas.flow_times import EXCHANGED, FIRST_US, NO_START, NO_TIME, SECOND_US, TimeBounds
 from whowas.schema import TIME_BASES
 
 NEVER = -(1 << 62)

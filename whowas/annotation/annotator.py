@@ -9,21 +9,17 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import UNSET
 
 from enrich.naming.name_columns import Answer
-from enrich.naming.uncertain_times import Windows
 from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
 from whowas.annotation.known_logs import Span
 from whowas.annotation.namer import Answers, BatchNamer
-from whowas.annotation.times import MISSING, OK, REASONS, Clock, Codes, Moments
-from whowas.arrays import Words
+from whowas.annotation.times import OK, REASONS, Clock, Codes, Moments
+from whowas.annotation.when import Column, Get, When, when
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
 
 Indices = npt.NDArray[np.int64]
-Column = Sequence[Any] | Moments
-Get = Callable[[str], Column]
 T = TypeVar("T")
 # Answers whose texts are kept.
 TEXTS_KEPT = 1 << 17
@@ -120,31 +116,13 @@ class Annotator:
         self._asker = asker
         self._addresses = Addresses()
 
-    def when(self, spans: Sequence[Span], get: Get, size: int) -> tuple[Words, Words, Codes]:
-        """Return start, end and OK or why not of each record: of the first span that it has and that can be read."""
-        starts, ends = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-        codes = np.full(size, MISSING, dtype=np.uint8)
-        for span in spans:
-            rows = np.flatnonzero(codes != OK)
-            first = get(span.start)
-            last = get(span.end or span.length) if span.end or span.length else None
-            here = _present(first) & (_present(last) if last is not None else True)
-            rows = rows[here[rows]]
-            if not len(rows):
-                continue
-            starts[rows], codes[rows] = self.clock.read(_taken(first, rows))
-            ends[rows] = starts[rows]
-            if span.end and last is not None:
-                late, fits = self.clock.read(_taken(last, rows))
-                ends[rows] = np.where(fits == OK, np.maximum(late, starts[rows]), starts[rows])
-            elif last is not None:
-                ends[rows] += self.clock.lengths(_taken(last, rows))
-            if (codes == OK).all():
-                break
-        return starts, ends, codes
+    def when(self, spans: Sequence[Span], get: Get, size: int) -> When:
+        """Return when each record was: of the first span that it has and that can be read."""
+        return when(self.clock, spans, get, size)
 
-    def name(self, values: Sequence[Column], starts: Words, ends: Words, codes: Codes) -> Named:
+    def name(self, values: Sequence[Column], moments: When) -> Named:
         """Name every address of records whose time is known. values: for each field, one value a record."""
+        codes = moments.codes
         self._addresses.new_batch()
         own, several = [], []
         for column in values:
@@ -156,7 +134,7 @@ class Annotator:
         if not len(queries):
             return Named(None, [np.full(len(codes), -1, dtype=np.int64) for _ in own], [{} for _ in own])
         table = self._addresses.table()
-        answers = self._asker.ask(np.ascontiguousarray(table[queries]), Windows.around(starts[times], ends[times]))
+        answers = self._asker.ask(np.ascontiguousarray(table[queries]), moments.windows(times))
         self.tally.answers.update(dict(zip(CONFIDENCES, answers.counts, strict=True)))
         asked = np.zeros(len(codes), dtype=bool)
         asked[times] = True
@@ -236,21 +214,6 @@ def _handed_out(
                 at += one >= 0
         found_lists.append(mine)
     return found, found_lists
-
-
-def _present(values: Column) -> npt.NDArray[np.bool_]:
-    """Say which values are there at all."""
-    if isinstance(values, Moments):
-        return values.there
-    if UNSET not in values and None not in values:
-        return np.ones(len(values), dtype=bool)
-    return np.array([value is not UNSET and value is not None for value in values], dtype=bool)
-
-
-def _taken(values: Column, rows: Indices) -> Column:
-    if isinstance(values, Moments):
-        return values.taken(rows)
-    return values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
 
 
 __all__ = ["ABSENT", "COLUMNS", "CONFIDENCES", "SUFFIX", "USUAL", "Annotator", "Choice", "Named", "Tally"]

@@ -10,11 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from whowas.annotation.annotator import Annotator, Choice, Get, Named, Texts
+from whowas.annotation.annotator import Annotator, Choice, Named, Texts
 from whowas.annotation.known_logs import Span, kind_of_columns
-from whowas.annotation.times import OK
+from whowas.annotation.when import Get, When
 from whowas.errors import ConfigError
 from whowas.safe_text import harmless
 
@@ -81,11 +79,10 @@ class Columns:
     def named(self, get: Get, size: int) -> Named:
         """Return the answers of a batch. get: values of a column, `size` of them."""
         if self._choice.at_us is None:
-            starts, ends, codes = self._beside.when(self.spans, get, size)
+            moments = self._beside.when(self.spans, get, size)
         else:
-            starts = ends = np.full(size, self._choice.at_us, dtype=np.int64)
-            codes = np.full(size, OK, dtype=np.uint8)
-        return self._beside.name([get(name) for name in self.addresses], starts, ends, codes)
+            moments = When.always(size, self._choice.at_us)
+        return self._beside.name([get(name) for name in self.addresses], moments)
 
     def texts(self, rows: Sequence[Sequence[str]], write: Callable[[list[str]], str]) -> list[str]:
         """Return what stands behind each record. write: puts the cells of one field together."""
@@ -103,7 +100,7 @@ def _in_words(spans: Sequence[Span], known: dict[str, str]) -> list[Span]:
     for one in spans:
         words = [known.get(word, "") if word else "" for word in (one.start, one.end, one.length)]
         if all(bool(word) == bool(mine) for word, mine in zip((one.start, one.end, one.length), words, strict=True)):
-            found.append(Span(*words))
+            found.append(Span(words[0], words[1], words[2], one.bounds))
     return found
 
 

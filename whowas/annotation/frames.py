@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enrich import History, NamingOptions, load_networks
-from whowas.annotation.annotator import SUFFIX, USUAL, Annotator, Choice, Column, Named, Tally
+from whowas.annotation.annotator import SUFFIX, USUAL, Annotator, Choice, Named, Tally
 from whowas.annotation.delimited import Columns
 from whowas.annotation.namer import BatchNamer
 from whowas.annotation.times import Clock, Moments
+from whowas.annotation.when import Column
 from whowas.errors import ConfigError, UnreadableWarning
 from whowas.history.queries import Paths, load_history
 from whowas.schema import CANDIDATE, LABELS
@@ -179,6 +180,7 @@ def _moments(column: Any, name: str, clock: Clock) -> Column:
             # Some stand for two moments, or for none: each is looked at by itself.
             naive: list[Any] = column.cast(pa.timestamp("us"), safe=False).to_pylist()
             return naive
+    whole = column.type.unit == "s"
     us = column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64())
     there = us.is_valid().to_numpy(zero_copy_only=False)
-    return Moments(pc.fill_null(us, 0).to_numpy(), there)
+    return Moments(pc.fill_null(us, 0).to_numpy(), there, whole)

@@ -9,18 +9,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from whowas.flow_times import EXACT, FLOW_TIMES, NO_TIME, UPTIME, TimeBounds
+
 Path = tuple[str, ...]
+PMACCT, COUNTED = FLOW_TIMES["pmacct"].values()
+NFDUMP, AWS = FLOW_TIMES["nfdump-json"][""], FLOW_TIMES["aws"][""]
 # A dotted name may be one key or several; more dots than this in one key are not looked for.
 DOTS = 4
 
 
 @dataclass(frozen=True)
 class Span:
-    """The fields that tell when. end, or length in seconds, make it a span; without them it is a moment."""
+    """The fields that tell when. end, or length in seconds, make it a span; without them it is a moment.
+
+    bounds: what the times mean, beyond what their spelling tells.
+    """
 
     start: str
     end: str = ""
     length: str = ""
+    bounds: TimeBounds = EXACT
 
 
 @dataclass(frozen=True)
@@ -87,19 +95,33 @@ KINDS: tuple[Kind, ...] = (
         (
             Span("TimeFlowStartMs", "TimeFlowEndMs"),
             Span("TimeFlowStart", "TimeFlowEnd"),
-            Span("TimeReceived"),
+            Span("TimeReceived", bounds=NO_TIME),
         ),
         need=2,
     ),
     Kind(
         "goflow2",
         ("src_addr", "dst_addr"),
-        (Span("time_flow_start_ns", "time_flow_end_ns"), Span("time_received_ns")),
+        (Span("time_flow_start_ns", "time_flow_end_ns", bounds=UPTIME), Span("time_received_ns", bounds=NO_TIME)),
         need=2,
     ),
-    Kind("pmacct", ("ip_src", "ip_dst"), (Span("timestamp_start", "timestamp_end"), Span("stamp_inserted")), need=2),
-    Kind("nfdump", ("src4_addr", "dst4_addr", "src6_addr", "dst6_addr"), (Span("first", "last"),), need=2),
-    Kind("VPC flow log", ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"), (Span("start", "end"),), need=2),
+    Kind(
+        "pmacct",
+        ("ip_src", "ip_dst"),
+        (
+            Span("timestamp_start", "timestamp_end", bounds=PMACCT),
+            Span("stamp_inserted", "stamp_updated", bounds=COUNTED),
+            Span("stamp_inserted", bounds=COUNTED),
+        ),
+        need=2,
+    ),
+    Kind("nfdump", ("src4_addr", "dst4_addr", "src6_addr", "dst6_addr"), (Span("first", "last", bounds=NFDUMP),), 2),
+    Kind(
+        "VPC flow log",
+        ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"),
+        (Span("start", "end", bounds=AWS),),
+        need=2,
+    ),
     Kind("whowas", ("src_ip", "dst_ip"), (Span("start_time", "end_time"),), need=2),
     Kind(
         "log",

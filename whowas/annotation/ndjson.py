@@ -13,7 +13,7 @@ from whowas.annotation.addresses import packed
 from whowas.annotation.annotator import Annotator, Choice, Named, Texts
 from whowas.annotation.json_fields import UNSET, Block, FieldDecoder
 from whowas.annotation.known_logs import KINDS, WORTH, Kind, Span, spellings, value_in, words_of
-from whowas.annotation.times import OK
+from whowas.annotation.when import When
 
 # A longer line is handed through as it is.
 LONGEST = 8 << 20
@@ -156,11 +156,10 @@ class Ndjson:
         whole = len(left) == size
         get = picker.column if whole else lambda word: [picker.column(word)[row] for row in left.tolist()]
         if self._choice.at_us is None:
-            starts, ends, codes = self._beside.when(self._fields.spans, get, len(left))
+            moments = self._beside.when(self._fields.spans, get, len(left))
         else:
-            starts = ends = np.full(len(left), self._choice.at_us, dtype=np.int64)
-            codes = np.full(len(left), OK, dtype=np.uint8)
-        named = self._beside.name([get(name) for name in self._fields.addresses], starts, ends, codes)
+            moments = When.always(len(left), self._choice.at_us)
+        named = self._beside.name([get(name) for name in self._fields.addresses], moments)
         return named if whole else _spread(named, left, size)
 
     def _already(self, picker: FieldDecoder) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whowas.arrays import Words
+from whowas.flow_times import FIRST_US, NO_MOMENT, SECOND_US
 from whowas.timestamps import EPOCH
 
 Codes = npt.NDArray[np.uint8]
@@ -37,6 +39,8 @@ LIMITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (math.inf, "ns"))
 # A date alone is no moment: shortest is 2026-11-20T10:15.
 SHORTEST = 16
 FARTHEST = 1 << 62
+MINUTE_US = 59_999_999
+WITHOUT_SECONDS = re.compile(r"[\d/-]{8,10}[T ]\d\d:?\d\d([Zz+-]|$)")
 NUMBER = r"^\d+(\.\d*)?$"
 NANO = pa.timestamp("ns")
 NANO_UTC = pa.timestamp("ns", tz="UTC")
@@ -44,14 +48,18 @@ NANO_UTC = pa.timestamp("ns", tz="UTC")
 
 @dataclass(frozen=True)
 class Moments:
-    """Times that are microseconds since 1970 already. there: which of them are times at all."""
+    """Times that are microseconds since 1970 already. there: which of them are times at all.
+
+    whole_seconds: their type has nothing finer.
+    """
 
     us: Words
     there: npt.NDArray[np.bool_]
+    whole_seconds: bool = False
 
     def taken(self, rows: npt.NDArray[np.int64]) -> Moments:
         """Return some of them."""
-        return Moments(self.us[rows], self.there[rows])
+        return Moments(self.us[rows], self.there[rows], self.whole_seconds)
 
 
 @dataclass
@@ -66,7 +74,39 @@ class Clock:
     seen: Counter[str] = field(default_factory=Counter)
 
     def read(self, values: Sequence[Any] | Moments) -> tuple[Words, Codes]:
-        """Return us since 1970 of each value, and OK or why not. None and "" are MISSING."""
+        """Return us since 1970 of each value, and OK or why not. None, "" and what is of 1970 or before are MISSING."""
+        us, codes = self._read(values)
+        codes[(codes == OK) & (us < FIRST_US)] = MISSING
+        return us, codes
+
+    def widths(self, values: Sequence[Any] | Moments, us: Words, codes: Codes) -> Words:
+        """Return for how many us behind it each value stands: a whole second for all of it, a minute likewise."""
+        told = np.zeros(len(us), dtype=np.int64)
+        whole = (codes == OK) & (us % 1_000_000 == 0)
+        if isinstance(values, Moments):
+            told[whole & values.whole_seconds] = SECOND_US
+            return told
+        known: dict[Any, int] = {}
+        for row in np.flatnonzero(whole).tolist():
+            value = values[row]
+            if (width := known.get(value)) is None:
+                width = known[value] = self._width(value, int(us[row]))
+            told[row] = width
+        return told
+
+    @staticmethod
+    def _width(value: Any, us: int) -> int:
+        """By the spelling: 10:15:02 is a second, 10:15:02.000 a moment, and so is what is counted in smaller units."""
+        if isinstance(value, int):
+            return SECOND_US if value * 1_000_000 == us else 0
+        if not isinstance(value, str) or "." in value or "," in value:
+            return 0
+        text = value.strip()
+        if text.isdigit():
+            return SECOND_US if int(text) * 1_000_000 == us else 0
+        return MINUTE_US if WITHOUT_SECONDS.match(text) else SECOND_US
+
+    def _read(self, values: Sequence[Any] | Moments) -> tuple[Words, Codes]:
         if isinstance(values, Moments):
             return values.us, np.where(values.there, OK, MISSING).astype(np.uint8)
         types = set(map(type, values))
@@ -166,9 +206,11 @@ class Clock:
         try:
             return self._moment(datetime.fromisoformat(text.replace("/", "-")))
         except ValueError:
-            return 0, UNREADABLE
+            return 0, MISSING if NO_MOMENT.match(text) else UNREADABLE
 
     def _moment(self, moment: datetime) -> tuple[int, int]:
+        if moment.year <= 1970:
+            return 0, MISSING
         if moment.tzinfo is None:
             if self.zone is None:
                 return 0, NO_ZONE

@@ -23,6 +23,7 @@ from whowas.annotation import namer
 from whowas.annotation.annotator import Annotator, Tally
 from whowas.annotation.namer import BatchNamer
 from whowas.annotation.times import Clock
+from whowas.annotation.when import When
 from whowas.errors import StoreBusyError
 
 HISTORY = "samples/overlay/history.jsonl.gz"
@@ -98,8 +99,7 @@ def began(path: Path) -> None:
 
 def ask(asker: BatchNamer, seconds: float, ip: str = "10.244.1.9") -> str:
     beside = Annotator(asker, Clock(), Tally())
-    times, codes = beside.clock.read([us(seconds)])
-    named = beside.name([[ip]], times, times, codes)
+    named = beside.name([[ip]], When.always(1, us(seconds)))
     assert named.answers is not None
     (answer,) = named.answers.words(named.answers.keys)
     return f"{answer['confidence']} {answer['pod'] or ''}".strip()
