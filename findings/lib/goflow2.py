@@ -1,4 +1,4 @@
-"""What the findings about goflow2 share: a collector, datagrams of IPFIX, a capture, an exporter. Standard library only."""
+"""What the findings about goflow2 share: a collector, datagrams, captures, an exporter. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def free_port(kind: int) -> int:
 
 
 class Collector:
-    """A goflow2 that writes JSON lines to a file. A script that has one ends with an exit code of 2 if it does not start."""
+    """A goflow2 that writes JSON lines to a file. The script ends with exit code 2 if it does not start."""
 
     def __init__(self, options: str) -> None:
         """Args: options: of its listener, such as `workers=1`."""
@@ -37,8 +37,8 @@ class Collector:
             "-addr",
             f"127.0.0.1:{self._page}",
         ]
-        log = open(f"{self._out}.log", "w")
-        self._process = subprocess.Popen([*command, "-transport.file", self._out, "-format", "json"], stderr=log)
+        command += ["-transport.file", self._out, "-format", "json"]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         self._datagrams()
 
     def _datagrams(self) -> int:
@@ -83,7 +83,7 @@ def template(domain: int, fields: list[Field]) -> bytes:
     """A message with template 256."""
     words = [struct.pack("!HH", field[0] | (0x8000 if field[2:] else 0), field[1]) for field in fields]
     enterprises = [struct.pack("!I", field[2]) if field[2:] else b"" for field in fields]
-    body = b"".join(word + enterprise for word, enterprise in zip(words, enterprises))
+    body = b"".join(word + enterprise for word, enterprise in zip(words, enterprises, strict=True))
     return message(domain, 2, struct.pack("!HH", 256, len(fields)) + body)
 
 
