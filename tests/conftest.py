@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support.needs import need
-from support.servers.fixtures import broker, control_plane, kafka_fetched, servers_built
+from support.servers.fixtures import broker, control_plane, kafka_fetched, lent, servers_built
 
 # CI tries the same examples at every run: what is found at home is mended at home.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
-__all__ = ["broker", "control_plane", "kafka_fetched", "servers_built"]
+__all__ = ["broker", "control_plane", "kafka_fetched", "lent", "servers_built"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,8 @@ from support.servers.control_plane import ControlPlane
 
 
 @pytest.fixture(scope="module")
-def cluster(servers_built: None) -> Iterator[ControlPlane]:
-    with ControlPlane() as found:
-        yield found
+def cluster(control_plane: ControlPlane) -> ControlPlane:
+    return control_plane
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,8 @@ from support.servers.process import Server, free_port
 
 # name -> groups. Who may do what beyond that is a matter of RBAC, as in any cluster.
 USERS: dict[str, tuple[str, ...]] = {"admin": ("system:masters",), "recorder": (), "nobody": ()}
+# Of the keys that come after a start, what kube-apiserver makes for itself.
+LASTING = ("/kube-system", "/kube-public", "/masterleases/", "/apiregistration", "/default/kubernetes", "/ipaddresses/")
 SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
 
 
@@ -240,6 +242,22 @@ class ControlPlane:
         revision = self.compact()
         self.restart_apiserver()
         return revision
+
+    def keys(self) -> set[str]:
+        """Everything that etcd holds for kube-apiserver, by its key."""
+        asked = {"key": _base64("/registry/"), "range_end": _base64("/registry0"), "keys_only": True}
+        found = self._etcd_call("kv/range", asked).get("kvs", ())
+        return {base64.b64decode(one["key"]).decode() for one in found}
+
+    def clear(self, kept: set[str]) -> None:
+        """Remove what has come since `kept` was read, of any kind, but for what the servers make for themselves."""
+        for key in self.keys() - kept:
+            if not any(word in key for word in LASTING):
+                self._etcd_call("kv/deleterange", {"key": _base64(key)})
+
+    def answers(self) -> bool:
+        """Whether a client would find it ready."""
+        return self._etcd_ready() and self._apiserver_ready()
 
     # What it is started with
 

@@ -18,11 +18,40 @@ def servers_built() -> None:
     need(not lacks, lacks)
 
 
+class Lent:
+    """One control plane for all modules of a process, each of which finds it as if it had just been started."""
+
+    def __init__(self) -> None:
+        self._plane: ControlPlane | None = None
+        self._fresh: set[str] = set()
+
+    def lend(self) -> ControlPlane:
+        """Empty it of what the last module made. One that a failed test left dead is replaced."""
+        if self._plane and self._plane.answers():
+            self._plane.clear(self._fresh)
+            return self._plane
+        self.close()
+        self._plane = ControlPlane().__enter__()
+        self._fresh = self._plane.keys()
+        return self._plane
+
+    def close(self) -> None:
+        if self._plane:
+            self._plane.close()
+
+
+@pytest.fixture(scope="session")
+def lent() -> Iterator[Lent]:
+    """The control plane behind `control_plane`; nothing is started before a module asks for it."""
+    lending = Lent()
+    yield lending
+    lending.close()
+
+
 @pytest.fixture(scope="module")
-def control_plane(servers_built: None) -> Iterator[ControlPlane]:
-    """etcd and kube-apiserver, shared by a module's tests. A test with wishes makes its own ControlPlane."""
-    with ControlPlane() as started:
-        yield started
+def control_plane(servers_built: None, lent: Lent) -> ControlPlane:
+    """etcd and kube-apiserver, empty, shared by a module's tests. A test with wishes makes its own ControlPlane."""
+    return lent.lend()
 
 
 @pytest.fixture(scope="session")
