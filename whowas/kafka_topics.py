@@ -10,6 +10,7 @@ from uuid import UUID
 
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import OUT, BrokerError, Value, for_kafka_python, refuse_ours
+from whowas.kafka_errors import lasts_in_confluent, lasts_in_kafka_python
 
 ASK_SECONDS = 10
 POLICY = "cleanup.policy"
@@ -98,8 +99,7 @@ def _kafka_python_admin(options: Mapping[str, Value], what: str, hint: str = "")
         admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5000, **known})
         yield admin, kafka
     except (errors.KafkaError, OSError) as error:
-        lasting = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
-        raise BrokerError(_words(what, error, hint), not isinstance(error, lasting)) from error
+        raise BrokerError(_words(what, error, hint), not lasts_in_kafka_python(errors, error)) from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
     finally:
@@ -131,7 +131,7 @@ def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") ->
     """As `_kafka_python_admin`."""
     try:
         import confluent_kafka
-        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
     except ImportError as error:
         raise MissingExtra("confluent_kafka", "confluent") from error
@@ -142,11 +142,7 @@ def _confluent_admin(options: Mapping[str, Value], what: str, hint: str = "") ->
     try:
         yield admin, confluent_kafka
     except KafkaException as error:
-        code = error.args[0].code()
-        lasting = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
-                   KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-                   KafkaError.TOPIC_EXCEPTION)  # fmt: skip
-        raise BrokerError(_words(what, error.args[0].str(), hint), code not in lasting) from error
+        raise BrokerError(_words(what, error.args[0].str(), hint), not lasts_in_confluent(error.args[0])) from error
 
 
 def _confluent(options: Mapping[str, Value], topic: str) -> Topic:

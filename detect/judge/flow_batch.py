@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from detect.conditions.encoded import SMALL, encoded
 from detect.judge.flow_text import LABELS, as_text
 from detect.judge.hashing import NULL_HASH, Hashes, joined
 from whowas.arrays import Flags, Hashed, Words
@@ -102,83 +102,45 @@ class FlowBatch:
 
     def text(self, column: str, row: int) -> str | None:
         """Return what a row says in a column, as people read it."""
-        codes, words = self._coded(column)
-        code = int(codes[row])
-        return None if code < 0 else words[code]
+        codes, words = self._texts(column)
+        return words[int(codes[row])]
 
-    def _coded(self, column: str) -> tuple[Words, list[str | None]]:
+    def _texts(self, column: str) -> tuple[Words, list[str | None]]:
         found = self._words.get(column)
         if found is None:
-            found = self._words[column] = _coded(self.batch, column)
+            found = self._words[column] = _texts(self.batch, column)
         return found
 
     def _hashed(self, column: str, rows: Words | None = None) -> Hashed:
         """Hashes of what the rows, all or some, say in a column."""
         found = self._columns.get(column)
         if found is None:
-            codes, words = self._coded(column)
-            found = self._columns[column] = codes, np.append(self._hashes.of(words), NULL_HASH)
+            codes, words = self._texts(column)
+            found = self._columns[column] = codes, self._hashes.of(words)
         codes, hashes = found
         return hashes[codes if rows is None else codes[rows]]
 
 
-def _coded(batch: Any, column: str) -> tuple[Words, list[str | None]]:
-    """A column as numbers into words; -1 (the last, once a null is appended) is null."""
+def _texts(batch: Any, column: str) -> tuple[Words, list[str | None]]:
+    """A column as numbers into texts, the last of which is None."""
     base, _, key = column.partition(".")
-    array = _labels(batch.column(base), key) if key and base in LABELS else batch.column(column)
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return _indices(array), _texts(array.dictionary)
-    if pa.types.is_nested(kind):
-        words, codes = list(dict.fromkeys(texts := [as_text(_plain(one)) for one in array.to_pylist()])), {}
-        codes = {word: place for place, word in enumerate(words)}
-        return np.array([codes[one] for one in texts], dtype=np.int64), words
-    if pa.types.is_integer(kind):
-        return _small(array) or _encoded(array)
-    return _encoded(array)
+    label = base in LABELS and bool(key)
+    codes, values = encoded(batch.column(base if label else column), key if label else None)
+    if any(values is one for one in SMALL.values()):
+        return _used(codes, len(values))
+    if isinstance(values[0], str):
+        return codes, values
+    return codes, [as_text(list(one) if isinstance(one, tuple) else one) for one in values]
 
 
-def _small(array: Any) -> tuple[Words, list[str | None]] | None:
-    """Ports and the like: every value has its word, without sorting."""
-    if pa.types.is_signed_integer(array.type) or array.type.bit_width > 16:
-        return None
-    numbers = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
-    there = np.zeros(1 << 16, dtype=np.bool_)
-    there[numbers] = True
-    used = np.flatnonzero(there)
-    place = np.zeros(1 << 16, dtype=np.int64)
+def _used(codes: Words, values: int) -> tuple[Words, list[str | None]]:
+    """Ports and the like: of all numbers that there can be, those that a row has, without sorting."""
+    there = np.zeros(values, dtype=np.bool_)
+    there[codes] = True
+    used = np.flatnonzero(there[:-1])
+    place = np.full(values, len(used), dtype=np.int64)
     place[used] = np.arange(len(used))
-    codes = place[numbers]
-    if array.null_count:
-        codes[pc.is_null(array).to_numpy(zero_copy_only=False)] = -1
-    return codes, [str(one) for one in used.tolist()]
-
-
-def _encoded(array: Any) -> tuple[Words, list[str | None]]:
-    made = array.dictionary_encode()
-    return _indices(made), _texts(made.dictionary)
-
-
-def _texts(words: Any) -> list[str | None]:
-    values: list[Any] = words.to_pylist()
-    return values if pa.types.is_string(words.type) else [as_text(one) for one in values]
-
-
-def _indices(array: Any) -> Words:
-    codes: Words = pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return codes
-
-
-def _labels(array: Any, key: str) -> Any:
-    """One label of maps, dictionary-encoded or not, as a dictionary array of texts."""
-    if pa.types.is_dictionary(array.type):
-        words = pc.map_lookup(array.dictionary, key, "first")
-        return pa.DictionaryArray.from_arrays(array.indices, words)
-    return pc.map_lookup(array, key, "first").dictionary_encode()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, list) and value and isinstance(value[0], tuple) else value
+    return place[codes], [*map(str, used.tolist()), None]
 
 
 def _numbers(array: Any) -> Words:

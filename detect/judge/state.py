@@ -7,11 +7,8 @@ a power cut must not take back what we said was durable. One process at a time.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,11 +17,8 @@ import zstandard
 
 from detect.judge.evidence import Block
 from whowas.arrays import Words
-from whowas.errors import StoreBusyError, StoreError, StoreTakenError
+from whowas.sqlite_file import FileKind, transaction
 
-# "wwrs" in the header of the file.
-APPLICATION = 0x77777273
-NEWEST = 1
 OPEN, DONE, UNTOLD, SILENCED = 0, 1, 2, 3
 MIGRATIONS: dict[int, str] = {
     0: """
@@ -45,6 +39,16 @@ CREATE INDEX flow_keep ON flow(keep_us);
 """,
 }
 
+RULE_STATE = FileKind(
+    noun="rule state",
+    application=0x77777273,  # "wwrs"
+    migrations=MIGRATIONS,
+    synchronous="FULL",
+    foreign="no state of rules",
+    damaged="give another file, or bring it back from a copy",
+    taken="process {who} judges with it; stop that one, or give this one a file of its own",
+)
+
 
 class State:
     """The judge's memory. Args: path: the file, made when it is not there; None: in memory, for one run.
@@ -54,10 +58,10 @@ class State:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = None if path is None else os.fspath(path)
-        self._lock = -1 if self.path is None else _lock(self.path)
+        self._lock = -1 if self.path is None else RULE_STATE.lock(self.path, "open")
         try:
-            with self._in_words("open"):
-                self._database = _connect(self.path)
+            with self._translate_errors("open"):
+                self._database = RULE_STATE.connect(self.path)
         except BaseException:
             self._release()
             raise
@@ -82,29 +86,11 @@ class State:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is written within, or nothing of it. Raises: StoreError; StoreBusyError where trying again helps."""
-        with self._in_words("write"):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._database.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _in_words(self, what: str) -> Iterator[None]:
-        try:
+        with self._translate_errors("write"), transaction(self._database):
             yield
-        except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "")
-            where = f"cannot {what} rule state '{self.path or 'in memory'}'"
-            if name.startswith(("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR")):
-                raise StoreBusyError(f"{where}: {error}; make room, nothing is lost meanwhile") from error
-            if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-                raise StoreError(f"{where}: {error}; give another file, or bring it back from a copy") from error
-            raise StoreError(f"{where}: {error}; check the rights on the file and its folder") from error
+
+    def _translate_errors(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return RULE_STATE.translate_errors(self.path or "in memory", what)
 
     # What was remembered.
 
@@ -235,54 +221,3 @@ class State:
         """Forget findings under a state whose window ended before a time. Returns: how many."""
         found = self._database.execute("DELETE FROM finding WHERE state = ? AND end_us < ?", (state, before_us))
         return found.rowcount
-
-
-def _lock(path: str) -> int:
-    try:
-        handle = os.open(f"{os.path.realpath(path)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StoreError(
-            f"cannot open rule state '{path}': {error.strerror}; give a file in a folder you can write to"
-        ) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise StoreTakenError(
-            f"cannot open rule state '{path}': another process judges with it; stop that one, or give this one its own"
-        ) from None
-    return handle
-
-
-def _connect(path: str | None) -> sqlite3.Connection:
-    where = ":memory:" if path is None else f"{Path(path).absolute().as_uri()}?mode=rwc"
-    database = sqlite3.connect(where, uri=path is not None, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA busy_timeout = 5000")
-        _check_owner(database, path)
-        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA cache_size = -16384")
-        for number in range(database.execute("PRAGMA user_version").fetchone()[0], NEWEST):
-            database.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA application_id = {APPLICATION}; "
-                f"PRAGMA user_version = {number + 1}; COMMIT;"
-            )
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _check_owner(database: sqlite3.Connection, path: str | None) -> None:
-    """Refuse what is not ours, or newer than we are."""
-    empty = not database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    if not empty and database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise StoreError(f"cannot open rule state '{path}': it is a database, but no state of rules; give another file")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > NEWEST:
-        raise StoreError(
-            f"cannot open rule state '{path}': it has version {version}, this whowas knows up to {NEWEST}; "
-            "update whowas"
-        )

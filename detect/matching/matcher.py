@@ -1,7 +1,7 @@
 """Which flows of a batch match which rules: one pass over the batch for all rules.
 
-What a rule asks of single fields is put to the fields' distinct values (`coded.py`) and becomes one bit a rule; the
-bits of a row's values are combined by AND. What is left, conditions on several fields at once and large numbers, is
+What a rule asks of single fields is put to the fields' distinct values (`value_cache.py`) and becomes one bit a rule;
+the bits of a row's values are combined by AND. What is left, conditions on several fields at once and large numbers, is
 looked at only for rows whose bit is still set.
 """
 
@@ -15,10 +15,11 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from detect.conditions.encoded import encoded
 from detect.conditions.fields import Field
 from detect.conditions.tree import ALWAYS, NEVER, All, Atom, Condition, Not, atoms
 from detect.matching.plan import Clause, Plan, Plans, by_row, by_value, few_values
-from detect.matching.value_cache import Bits, Codes, Masks, ValueCache, coded
+from detect.matching.value_cache import Bits, Codes, Masks, ValueCache
 from detect.model import RuleSet
 from whowas.errors import SchemaError
 from whowas.schema import plain
@@ -31,7 +32,7 @@ MOST_PAIRS = 1 << 22
 class Matcher:
     """Matches batches against all flow rules of a rule set.
 
-    Keeps what it learnt of values, bounded by `coded.MOST_VALUES` a field. Not for several threads at once.
+    Keeps what it learnt of values, bounded by `value_cache.MOST_VALUES` a field. Not for several threads at once.
     """
 
     def __init__(self, ruleset: RuleSet) -> None:
@@ -95,7 +96,7 @@ class _BatchMatch:
         self._batch, self._known, self._tests, self._database = batch, known, tests, database
         self._coded: dict[Field, tuple[Codes, Codes]] = {}
         for one, met in known.items():
-            codes, values = coded(batch, one)
+            codes, values = encoded(batch.column(one.column), one.key)
             self._coded[one] = codes, met.numbers(values)
         self._others: dict[Field, tuple[Codes, Any]] = {}
         self._asked: dict[Atom, Bits] = {}
@@ -205,7 +206,7 @@ class _BatchMatch:
 
     def _code(self, one: Field) -> tuple[Codes, Any]:
         if one not in self._others:
-            self._others[one] = self._coded.get(one) or coded(self._batch, one)
+            self._others[one] = self._coded.get(one) or encoded(self._batch.column(one.column), one.key)
         return self._others[one]
 
     def _told(self, asked: list[Atom], rows: Rows) -> list[Bits]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from detect.conditions.encoded import SMALL
 from detect.conditions.fields import TEXTS, Field
 
 Codes = npt.NDArray[np.int64]
@@ -25,12 +25,6 @@ MOST_VALUES = 200_000
 _SELDOM_TWICE = ("flow_id", "community_id")
 
 
-SMALL: dict[Any, Sequence[Hashable]] = {
-    kind: [*range(1 << bits), None] for kind, bits in ((pa.uint8(), 8), (pa.uint16(), 16))
-}
-"""Types of so few values that each value is its own number."""
-
-
 def repeats(kind: Any, name: str) -> bool:
     """Say whether a column has few enough values that it pays to know them. Args: kind: its Arrow type in tables."""
     if pa.types.is_map(kind) or pa.types.is_dictionary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -38,37 +32,6 @@ def repeats(kind: Any, name: str) -> bool:
     if pa.types.is_list(kind):
         return bool(pa.types.is_string(kind.value_type))
     return kind in SMALL or (kind == pa.string() and name not in _SELDOM_TWICE)
-
-
-def coded(batch: Any, field: Field) -> tuple[Codes, Sequence[Hashable]]:
-    """Return which value each row of a RecordBatch has, and the values; the last one is None.
-
-    Returns: (n,) places in the list; the list, in which a value may stand twice.
-    """
-    column = batch.column(field.column)
-    if column.type in SMALL:
-        return pc.fill_null(column.cast(pa.int64()), len(SMALL[column.type]) - 1).to_numpy(), SMALL[column.type]
-    if not pa.types.is_dictionary(column.type):
-        column = _encoded(column, field)
-    words = column.dictionary
-    if field.key is not None and pa.types.is_map(words.type):
-        words = pc.map_lookup(words, field.key, "first")
-    codes = (pc.fill_null(column.indices, len(words)) if column.indices.null_count else column.indices).to_numpy()
-    values = words.to_pylist()
-    if pa.types.is_nested(words.type):
-        values = [one if one is None else tuple(one) for one in values]
-    return codes.astype(np.int64), [*values, None]
-
-
-def _encoded(column: Any, field: Field) -> Any:
-    if pa.types.is_map(column.type):
-        return pc.map_lookup(column, field.key, "first").dictionary_encode()
-    if not pa.types.is_list(column.type):
-        return column.dictionary_encode()
-    numbers: dict[Any, int] = {}
-    rows = [None if one is None else numbers.setdefault(tuple(one), len(numbers)) for one in column.to_pylist()]
-    words = pa.array([list(one) for one in numbers], column.type)
-    return pa.DictionaryArray.from_arrays(pa.array(rows, pa.int32()), words)
 
 
 class ValueCache:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from enrich.history.history import DEFAULT, ClusterHistory, History, build
 from enrich.holds.cluster_track import ClusterTrack
 from enrich.holds.pod_tables import Batch
-from enrich.store.database import in_words, one_look, open_database, opened
+from enrich.store.database import HISTORY, open_database, opened
 from enrich.store.encoding import KINDS
 from enrich.store.reader import StoreReader
 from whowas.addresses import address16
 from whowas.observation import Observation
+from whowas.sqlite_file import snapshot
 
 
 class StoredHistory:
@@ -43,7 +44,7 @@ class StoredHistory:
 
     def refresh(self) -> bool:
         """Take in what was written since. Returns: whether there was anything new. Raises: StoreError."""
-        with in_words(self.path, "read"), one_look(self._database):
+        with HISTORY.translate_errors(self.path, "read"), snapshot(self._database):
             mark = self._mark()
             if mark == self._seen:
                 return False

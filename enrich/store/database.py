@@ -1,27 +1,19 @@
-"""The file of a history: one SQLite database, its tables, its versions, its lock, and its errors in words."""
+"""The file of a history: one SQLite database, its tables and its versions."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from whowas.errors import StoreBusyError, StoreError, StoreTakenError
+from whowas.errors import StoreError
+from whowas.sqlite_file import CHECK_RIGHTS, FileKind, is_database, is_empty, snapshot, version_of
 
-MAGIC = b"SQLite format 3\0"
-# "wwhs" in the header of the file, so that any tool can tell what it is.
-APPLICATION = 0x77776873
-NEWEST = 2
 # What readers need of the tables is in this version already.
 READABLE = 1
-FULL = "the disk is full; make room, nothing is lost meanwhile"
 CANNOT_SHARE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
-# Each entry leads from its number to the next. Nothing in it is ever edited.
 # Numbers of events, objects and blocks are never given twice: readers remember how far they have read, and blocks
 # name objects. `source` 0 is the recorder; its slices and its span go on, those of files stand. `rewritten` counts
 # what took something away or changed it, so that readers who only look at what is new know to look at all.
@@ -69,15 +61,16 @@ CREATE TABLE origin(store TEXT PRIMARY KEY, source INTEGER NOT NULL, epoch INTEG
 }
 
 
-def is_store(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is a database (of whowas or not). A pipe is none, and is not looked into: it is read once."""
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as handle:
-            return handle.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
+HISTORY = FileKind(
+    noun="history",
+    application=0x77776873,  # "wwhs"
+    migrations=MIGRATIONS,
+    # After a power cut the cursor goes back with the events, and the watch delivers them again.
+    synchronous="NORMAL",
+    foreign="no history of whowas",
+    damaged="see 'whowas history verify {path}', restore a copy",
+    taken="process {who} is writing to it; stop that one, or give this one a file of its own",
+)
 
 
 class Lock:
@@ -88,32 +81,10 @@ class Lock:
 
     def __init__(self, path: str, *, make: bool = True) -> None:
         _refuse(path, there=not make)
-        # By whatever name a store is called, it has one lock.
-        self._path = f"{os.path.realpath(path)}.lock"
-        try:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise StoreBusyError(f"cannot write history '{path}': {FULL}") from None
-            raise StoreError(
-                f"cannot write history '{path}': {error.strerror}; give a file in a folder you can write to"
-            ) from None
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            who = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
-            os.close(self._handle)
-            raise StoreTakenError(
-                f"cannot write history '{path}': process {who or 'unknown'} is writing to it; stop that one, "
-                "or give this one a file of its own"
-            ) from None
-        # On a full disk the lock is held without a name.
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+        self._handle = HISTORY.lock(path, "write")
 
     def release(self) -> None:
-        """Let others write. The lock's file stays: removing it would let two hold it."""
+        """Let others write."""
         os.close(self._handle)
 
 
@@ -127,7 +98,7 @@ def _refuse(path: str, *, there: bool) -> None:
                 f"cannot open history '{path}': no such file; record one with 'whowas watch --history {path}' or "
                 f"make one with 'whowas history import {path} FILE'"
             )
-    elif os.path.getsize(path) and not is_store(path):
+    elif os.path.getsize(path) and not is_database(path):
         _check_readable(path)
         raise StoreError(
             f"cannot open history '{path}': it is no store; import it with 'whowas history import STORE {path}'"
@@ -139,9 +110,7 @@ def _check_readable(path: str) -> None:
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise StoreError(
-            f"cannot open history '{path}': {error.strerror}; check the rights on the file and its folder"
-        ) from None
+        raise StoreError(f"cannot open history '{path}': {error.strerror}; {CHECK_RIGHTS}") from None
 
 
 def open_database(path: str, *, write: bool) -> sqlite3.Connection:
@@ -150,16 +119,16 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
     Raises: StoreError.
     """
     _refuse(path, there=not write)
-    with in_words(path, "open"):
+    with HISTORY.translate_errors(path, "open"):
         if write:
-            return _connect(path, "mode=rwc", write=True)
+            return HISTORY.connect(path)
         try:
-            return _connect(path, "mode=ro", write=False)
+            return _connect_to_read(path, "mode=ro")
         except sqlite3.OperationalError as error:
             # Where nothing may be written SQLite cannot keep an index of the log. Without a log it needs none.
             if error.sqlite_errorname not in CANNOT_SHARE or _has_log(path):
                 raise
-            return _connect(path, "mode=ro&immutable=1", write=False)
+            return _connect_to_read(path, "mode=ro&immutable=1")
 
 
 def _has_log(path: str) -> bool:
@@ -167,111 +136,26 @@ def _has_log(path: str) -> bool:
     return os.path.exists(log) and os.path.getsize(log) > 0
 
 
-def _connect(path: str, how: str, *, write: bool) -> sqlite3.Connection:
-    where = f"{Path(path).absolute().as_uri()}?{how}"
-    database = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+def _connect_to_read(path: str, how: str) -> sqlite3.Connection:
+    database = HISTORY.connect(path, how)
     try:
-        database.execute("PRAGMA busy_timeout = 5000")
-        # A foreign database is left as it is: its journal is changed only when it is known to be ours.
-        _check_owner(database, path, write)
-        if write:
-            # What the last moments before a power cut wrote may be lost, but never half of it: the cursor goes back
-            # with the events, and the watch delivers them again.
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA cache_size = -16384")
-        _lead(database, path, write)
+        if is_empty(database):
+            raise StoreError(f"cannot read history '{path}': nothing was written to it yet; see 'whowas watch'")
+        version = version_of(database)
+        if version < READABLE:
+            raise StoreError(
+                f"cannot read history '{path}': it has the older version {version}; lead it to version "
+                f"{HISTORY.newest} with 'whowas history compact {path}'"
+            )
     except BaseException:
         database.close()
         raise
     return database
 
 
-def _check_owner(database: sqlite3.Connection, path: str, write: bool) -> None:
-    """Refuse what is not ours, or newer than we are."""
-    application = database.execute("PRAGMA application_id").fetchone()[0]
-    empty = not database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    if empty and not write:
-        raise StoreError(f"cannot read history '{path}': nothing was written to it yet; see 'whowas watch'")
-    if application != APPLICATION and not empty:
-        raise StoreError(f"cannot open history '{path}': it is a database, but no history of whowas; give another file")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > NEWEST:
-        raise StoreError(
-            f"cannot open history '{path}': it has version {version}, this whowas knows up to {NEWEST}; update whowas"
-        )
-
-
-def _lead(database: sqlite3.Connection, path: str, write: bool) -> None:
-    """Lead what is older forward."""
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version < READABLE and not write:
-        raise StoreError(
-            f"cannot read history '{path}': it has the older version {version}; lead it to version {NEWEST} with "
-            f"'whowas history compact {path}'"
-        )
-    for number in range(version, NEWEST if write else version):
-        database.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA application_id = {APPLICATION}; "
-            f"PRAGMA user_version = {number + 1}; COMMIT;"
-        )
-
-
-@contextlib.contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All that is written within, or nothing of it."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        # SQLite may have taken it back itself, and a disk that does not answer says so in the first error.
-        if database.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
-def one_look(database: sqlite3.Connection) -> Iterator[None]:
-    """Everything read within is as of one moment, however much is written meanwhile."""
-    database.execute("BEGIN")
-    try:
-        yield
-    finally:
-        # There is nothing to keep, and what went wrong has been said.
-        with contextlib.suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
-
-
 def rewritten(database: sqlite3.Connection) -> None:
     """Tell readers that what they have read is not what stands there now. Called within a transaction."""
     database.execute("UPDATE rewritten SET times = times + 1")
-
-
-@contextlib.contextmanager
-def in_words(path: str, what: str) -> Iterator[None]:
-    """Turn what SQLite says into errors that tell what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        name = getattr(error, "sqlite_errorname", "")
-        say = f"cannot {what} history '{path}': "
-        if name.startswith("SQLITE_FULL"):
-            raise StoreBusyError(f"{say}{FULL}") from error
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise StoreBusyError(f"{say}another program holds it locked; it is tried again") from error
-        if name.startswith("SQLITE_IOERR"):
-            raise StoreBusyError(f"{say}the disk does not do what it should ({text}); it is tried again") from error
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise StoreError(
-                f"{say}the file is damaged ({text}); see 'whowas history verify {path}', restore a copy"
-            ) from error
-        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            raise StoreError(f"{say}{text}; check the rights on the file and its folder") from error
-        raise
 
 
 def now_us() -> int:
@@ -284,7 +168,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
     """One look at a store. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
-        with in_words(path, "read"), one_look(database):
+        with HISTORY.translate_errors(path, "read"), snapshot(database):
             yield database
     finally:
         database.close()

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from enrich.store.database import Lock, in_words, open_database, transaction
+from enrich.store.database import HISTORY, Lock, open_database
 from enrich.store.encoding import KIND, KINDS, VERB, VERBS, Unfit, encoded
 from enrich.store.imports import Imports
 from enrich.store.outbox import Outbox, Pack, end_epoch
 from enrich.store.write_batch import WriteBatch
 from enrich.store.writer_state import RECORDER, Cursor, WriterState
 from whowas.observation import Observation
+from whowas.sqlite_file import transaction
 
 OUTBOX_MOST = 1 << 30
 
@@ -77,7 +78,7 @@ class EvidenceStore:
 
     def cursors(self, cluster: str) -> dict[str, Cursor]:
         """Return the durable cursor of each kind ("Pod", "Service", …) of a cluster."""
-        with in_words(self.path, "read"):
+        with HISTORY.translate_errors(self.path, "read"):
             rows = self.database.execute(
                 "SELECT kind, version, received_us FROM cursor JOIN cluster ON cluster.id = cursor.cluster "
                 "WHERE name = ?",
@@ -105,7 +106,7 @@ class EvidenceStore:
         refused: Counter[str] = Counter()
         taking = WriteBatch(self.database, self._memory, RECORDER if source is None else source)
         try:
-            with in_words(self.path, "write"), transaction(self.database):
+            with HISTORY.translate_errors(self.path, "write"), transaction(self.database):
                 for one in observations:
                     try:
                         taking.take(one, encoded(one))
@@ -121,7 +122,7 @@ class EvidenceStore:
         except BaseException:
             self._memory.forget()
             if self.outbox is not None:
-                self.outbox.taken_back()
+                self.outbox.rolled_back()
             raise
         taking.remember()
         return Written(taking.events, self._memory.standing(), refused)
@@ -134,7 +135,7 @@ class EvidenceStore:
         """Pack away what has been gone for an hour, for about so long. Returns: how many objects."""
         from enrich.store.packing import pack
 
-        with in_words(self.path, "write"):
+        with HISTORY.translate_errors(self.path, "write"):
             return pack(self.database, budget_seconds=budget_seconds)
 
 

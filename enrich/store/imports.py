@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from enrich.store.database import in_words, now_us, rewritten, transaction
+from enrich.store.database import HISTORY, now_us, rewritten
 from enrich.store.writer_state import WriterState
+from whowas.sqlite_file import transaction
 
 # When an object left by its own events, NULL where the last of them shows it standing.
 LEFT = (
@@ -29,7 +30,7 @@ class Imports:
 
     def was_imported(self, digest: str) -> bool:
         """Say whether a file of this content was imported before."""
-        with in_words(self._path, "read"):
+        with HISTORY.translate_errors(self._path, "read"):
             return self._database.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone() is not None
 
     def begin(self, files: dict[str, str]) -> int:
@@ -37,7 +38,7 @@ class Imports:
 
         What an import that was cut off has left is removed first.
         """
-        with in_words(self._path, "write"):
+        with HISTORY.translate_errors(self._path, "write"):
             self.drop_unfinished()
             name = ", ".join(files)
             made = self._database.execute("INSERT INTO source(name, added_us) VALUES(?, ?)", (name, now_us()))
@@ -46,7 +47,7 @@ class Imports:
 
     def end(self, row: int) -> None:
         """Say that the files were imported to their ends."""
-        with in_words(self._path, "write"), transaction(self._database):
+        with HISTORY.translate_errors(self._path, "write"), transaction(self._database):
             (_, digest), *others = self._files.items()
             self._database.execute("UPDATE source SET digest = ? WHERE id = ?", (digest, row))
             self._database.executemany(
@@ -63,7 +64,7 @@ class Imports:
         Before anything else is written: that could rest on what goes here.
         """
         self._files = {}
-        with in_words(self._path, "write"):
+        with HISTORY.translate_errors(self._path, "write"):
             run = self._database.execute
             if not run("SELECT 1 FROM source WHERE digest IS NULL").fetchone():
                 return

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from enrich.store.database import in_words, now_us, one_look, open_database, transaction
+from enrich.store.database import HISTORY, now_us, open_database
 from enrich.store.encoding import KINDS
 from enrich.store.writer_state import read_owner
 from whowas.observation import KubeObject, Meta, Observation
+from whowas.sqlite_file import snapshot, transaction
 
 # In outbox.id: below it lies the snapshot, from here on what is live.
 LIVE = 1 << 48
@@ -89,7 +90,7 @@ class Outbox:
         from enrich.store.watch_spans import spans_within
 
         run = self._database.execute
-        with in_words(self._path, "write"), transaction(self._database):
+        with HISTORY.translate_errors(self._path, "write"), transaction(self._database):
             end_epoch(self._database)
             before = run("SELECT coalesce(max(epoch), 0) FROM publishing").fetchone()[0]
             last = dict(run("SELECT name, seq FROM sqlite_sequence"))
@@ -103,12 +104,12 @@ class Outbox:
 
     def goes_on(self) -> bool:
         """Say whether an epoch is open."""
-        with in_words(self._path, "read"):
+        with HISTORY.translate_errors(self._path, "read"):
             return open_epoch(self._database) is not None
 
     def size(self) -> tuple[int, int]:
         """Return how many messages wait, and their bytes."""
-        with in_words(self._path, "read"):
+        with HISTORY.translate_errors(self._path, "read"):
             found = self._database.execute(f"SELECT count(*), {SIZE} FROM outbox").fetchone()  # noqa: S608
         return int(found[0]), int(found[1])
 
@@ -142,7 +143,7 @@ class Outbox:
             self._bytes = int(self._database.execute(words, (LIVE,)).fetchone()[0])
         return self._bytes
 
-    def taken_back(self) -> None:
+    def rolled_back(self) -> None:
         """The transaction did not happen: count anew."""
         self._bytes = None
 
@@ -159,7 +160,7 @@ class Outbox:
 
     def erased(self, epoch: int) -> None:
         """The topic was told to forget an epoch that has ended: its numbers are not needed any more."""
-        with in_words(self._path, "write"):
+        with HISTORY.translate_errors(self._path, "write"):
             self._database.execute("DELETE FROM publishing WHERE ended = 1 AND epoch = ?", (epoch,))
 
     def step(self, seconds: float) -> bool:
@@ -168,7 +169,7 @@ class Outbox:
         Raises: StoreError.
         """
         until = time.monotonic() + seconds
-        with in_words(self._path, "write"):
+        with HISTORY.translate_errors(self._path, "write"):
             now = open_epoch(self._database)
             if now is None:
                 return False
@@ -254,7 +255,7 @@ class OutboxReader:
 
     def look(self, after: tuple[int, int] = (0, 0), most: int = 100) -> Waiting:
         """Return what comes after a row of an epoch; of the live messages nothing before the snapshot is whole."""
-        with in_words(self._path, "read"), one_look(self._database):
+        with HISTORY.translate_errors(self._path, "read"), snapshot(self._database):
             run = self._database.execute
             store = run("SELECT store FROM identity").fetchone()[0]
             now = open_epoch(self._database)
@@ -269,6 +270,6 @@ class OutboxReader:
     def value(self, now: Epoch, number: int) -> bytes | None:
         """Return a message that waits, by its number in an epoch; None for one that does not."""
         row = number if number <= now.snapshot else LIVE + number - now.snapshot
-        with in_words(self._path, "read"):
+        with HISTORY.translate_errors(self._path, "read"):
             found = self._database.execute("SELECT value FROM outbox WHERE id = ?", (row,)).fetchone()
         return bytes(found[0]) if found else None

@@ -10,7 +10,8 @@ import sqlite3
 import time
 
 from enrich.store.blocks import RULES, Stored, check_of, events_of, to_blob
-from enrich.store.database import now_us, transaction
+from enrich.store.database import now_us
+from whowas.sqlite_file import transaction
 
 # Services and Nodes: few, and what is derived of them is not kept in blocks.
 STAYING = (2, 3)

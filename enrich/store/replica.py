@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from enrich.store.database import in_words, now_us, one_look, open_database, rewritten, transaction
+from enrich.store.database import HISTORY, now_us, open_database, rewritten
 from enrich.store.evidence_store import EvidenceStore
 from whowas.errors import StoreError
 from whowas.observation import Observation
+from whowas.sqlite_file import snapshot, transaction
 
 # What is not of the topic alone. Numbers are never given twice, so what counts them stays.
 DERIVED_TABLES = ("cursor", "span", "object", "event", "address", "slice", "clock", "block", "dropped", "cluster")
@@ -64,7 +65,7 @@ class ReplicaStore:
 
     def _open(self, path: str, topic: str) -> None:
         run = self._store.database.execute
-        with in_words(path, "read"):
+        with HISTORY.translate_errors(path, "read"):
             found = run("SELECT topic FROM replica").fetchone()
             own = found is None and run("SELECT 1 FROM cluster LIMIT 1").fetchone() is not None
         if own or (found and found[0] != topic):
@@ -73,9 +74,9 @@ class ReplicaStore:
                 f"cannot keep a replica of topic '{topic}' in '{path}': it is {what}; give a file of its own"
             )
         if found is None:
-            with in_words(path, "write"):
+            with HISTORY.translate_errors(path, "write"):
                 run("INSERT INTO replica VALUES(?, 0, x'')", (topic,))
-        with in_words(path, "read"):
+        with HISTORY.translate_errors(path, "read"):
             self.next, self.key = run("SELECT next, key FROM replica").fetchone()
             self.origins = {one.store: one for one in _origins(self._store.database)}
 
@@ -90,7 +91,7 @@ class ReplicaStore:
     def origin(self, store: str) -> Origin:
         """Return how far a store has told; made when it is new."""
         if store not in self.origins:
-            with in_words(self._store.path, "write"), transaction(self._store.database):
+            with HISTORY.translate_errors(self._store.path, "write"), transaction(self._store.database):
                 made = self._store.database.execute(
                     "INSERT INTO source(name, digest, added_us) VALUES(?, ?, ?)",
                     (f"store {store}", f"store {store}", now_us()),
@@ -119,7 +120,7 @@ class ReplicaStore:
 
     def skip(self, offset: int, key: bytes) -> None:
         """Nothing of what comes before an offset is wanted any more."""
-        with in_words(self._store.path, "write"), transaction(self._store.database):
+        with HISTORY.translate_errors(self._store.path, "write"), transaction(self._store.database):
             for one in self.origins.values():
                 self._keep(one)
             self._come_to(offset, key)
@@ -131,7 +132,7 @@ class ReplicaStore:
     def forget(self, keep: Callable[[Origin], int]) -> None:
         """Forget all evidence, to read the topic from its beginning. keep: an origin's epoch to wait for, 0 = any."""
         run = self._store.database.execute
-        with in_words(self._store.path, "write"), transaction(self._store.database):
+        with HISTORY.translate_errors(self._store.path, "write"), transaction(self._store.database):
             for table in DERIVED_TABLES:
                 run(f"DELETE FROM {table}")  # noqa: S608 - words of ours
             for one in self.origins.values():
@@ -154,7 +155,7 @@ def position(path: str) -> Position | None:
     """Return how far the replica in a file has come; None for what is none. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
-        with in_words(path, "read"), one_look(database):
+        with HISTORY.translate_errors(path, "read"), snapshot(database):
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'replica'").fetchone():
                 return None
             found = database.execute("SELECT topic, next FROM replica").fetchone()

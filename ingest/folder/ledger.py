@@ -8,7 +8,6 @@ same file. One whose beginning is too short to tell is known by its inode too.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -17,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whowas.errors import OutputError
+from whowas.errors import OutputError, StoreError
+from whowas.sqlite_file import FileKind, LockTaken, take_lock
 
 # With so much of the beginning, or two lines of it, no other file is taken for this one.
 HEAD = 4096
@@ -36,6 +36,16 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE INDEX IF NOT EXISTS by_inode ON file(inode, device);
 CREATE INDEX IF NOT EXISTS by_digest ON file(digest);
 """
+LEDGER = FileKind(
+    noun="ledger",
+    # Ledgers without number and version are in use: the first migration takes them as they are.
+    application=0,
+    migrations={0: SCHEMA},
+    synchronous="FULL",
+    foreign="no ledger of files",
+    damaged="remove it to read all files anew",
+    taken="another stream reads these files; stop it first",
+)
 
 
 @dataclass
@@ -63,19 +73,19 @@ class Ledger:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = take_lock(self.path.with_suffix(".lock"))
+        except LockTaken:
+            raise OutputError(f"cannot use '{self.path}': {LEDGER.taken}") from None
         except OSError as error:
             raise self._refusal(error.strerror or str(error)) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + SCHEMA)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise OutputError(f"cannot use '{self.path}': another stream reads these files; stop it first") from None
+            self._database = LEDGER.connect(str(self.path))
         except sqlite3.Error as error:
             os.close(self._lock)
             raise self._refusal(str(error)) from error
+        except StoreError as error:
+            os.close(self._lock)
+            raise OutputError(str(error)) from error
 
     def _refusal(self, why: str) -> OutputError:
         return OutputError(f"cannot write '{self.path}': {why}; it keeps up to where files were read")

@@ -21,6 +21,7 @@ from ingest.kafka.consumer import (
 )
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import BrokerError, Partition, Piece, Value
+from whowas.kafka_errors import lasts_in_confluent
 
 
 @dataclass
@@ -64,7 +65,7 @@ class ConfluentConsumer:
             "error_cb": self._noted,
             "on_commit": self._committed,
         }
-        with self._in_words("reach the broker"):
+        with self._translate_errors("reach the broker"):
             try:
                 self._consumer = confluent_kafka.Consumer({**chosen, **options, **own})
             except confluent_kafka.KafkaException as error:
@@ -94,7 +95,7 @@ class ConfluentConsumer:
         with suppress(BrokerError):
             known = self.committed([_partition(one) for one in found])
             new = [one for one in found if _partition(one) not in known]
-            with self._in_words("ask Kafka what it keeps"):
+            with self._translate_errors("ask Kafka what it keeps"):
                 ends = self._offsets([_partition(one) for one in new], "latest") if new else {}
             for one in new:
                 one.offset = ends[_partition(one)]
@@ -108,7 +109,7 @@ class ConfluentConsumer:
             self._trouble = error
 
     @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         try:
             yield
         except self._confluent.KafkaException as error:
@@ -120,16 +121,10 @@ class ConfluentConsumer:
             raise BrokerError(trouble(verb, "no answer")) from error
 
     def _error(self, verb: str, error: Any) -> BrokerError:
-        code = self._confluent.KafkaError
-        lasting = (
-            code._AUTHENTICATION, code.SASL_AUTHENTICATION_FAILED, code.TOPIC_AUTHORIZATION_FAILED,
-            code.GROUP_AUTHORIZATION_FAILED, code.CLUSTER_AUTHORIZATION_FAILED, code.TOPIC_EXCEPTION,
-            code.INVALID_GROUP_ID, code.FENCED_INSTANCE_ID,
-        )  # fmt: skip
-        return BrokerError(trouble(verb, error.str()), error.code() not in lasting and not error.fatal())
+        return BrokerError(trouble(verb, error.str()), not lasts_in_confluent(error))
 
     def poll(self, seconds: float, most: int) -> list[Piece]:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             messages: list[Any] = self._consumer.consume(most, seconds)
         if not messages:
             self._raise_trouble()
@@ -155,11 +150,11 @@ class ConfluentConsumer:
         return [self._confluent.TopicPartition(*one) for one in partitions if one in held]
 
     def pause(self, partitions: Iterable[Partition]) -> None:
-        with self._in_words("pause reading"):
+        with self._translate_errors("pause reading"):
             self._consumer.pause(self._theirs(partitions))
 
     def resume(self, partitions: Iterable[Partition]) -> None:
-        with self._in_words("go on reading"):
+        with self._translate_errors("go on reading"):
             self._consumer.resume(self._theirs(partitions))
 
     def commit(self, offsets: Offsets) -> bool:
@@ -175,7 +170,7 @@ class ConfluentConsumer:
             return True
         if self._committing is None:
             told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
-            with self._in_words("commit to Kafka"):
+            with self._translate_errors("commit to Kafka"):
                 self._consumer.commit(offsets=told, asynchronous=True)
             self._committing = _Committing(offsets)
         return False
@@ -187,7 +182,7 @@ class ConfluentConsumer:
 
     def begin_at(self, offsets: Offsets) -> Offsets:
         starts = {one: self._begun.get(one, offset) for one, offset in offsets.items()}
-        with self._in_words("begin reading"):
+        with self._translate_errors("begin reading"):
             for one in self._theirs(starts.keys() - self._begun.keys()):
                 one.offset = starts[_partition(one)]
                 self._consumer.seek(one)
@@ -195,13 +190,13 @@ class ConfluentConsumer:
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
         asked = [self._confluent.TopicPartition(*one) for one in partitions]
-        with self._in_words("ask Kafka what was committed"):
+        with self._translate_errors("ask Kafka what was committed"):
             return {_partition(one): one.offset for one in self._consumer.committed(asked, 10) if one.offset >= 0}
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         if not partitions:
             return {}
-        with self._in_words("ask Kafka what it keeps"):
+        with self._translate_errors("ask Kafka what it keeps"):
             first, end = (self._offsets(partitions, word) for word in ("earliest", "latest"))
         return {one: (first[one], end[one]) for one in partitions}
 
@@ -220,7 +215,7 @@ class ConfluentConsumer:
             raise
 
     def partitions(self, topic: str) -> list[Partition]:
-        with self._in_words("ask Kafka for its topics"):
+        with self._translate_errors("ask Kafka for its topics"):
             found = self._asking().list_topics(topic, ASK_SECONDS).topics[topic]
         if found.error is not None and found.error.code() != self._confluent.KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise self._error("ask Kafka for its topics", found.error)
@@ -239,7 +234,7 @@ class ConfluentConsumer:
         return self._consumer.consumer_group_metadata()
 
     def close(self) -> None:
-        with self._in_words("leave Kafka"):
+        with self._translate_errors("leave Kafka"):
             self._consumer.close()
 
 

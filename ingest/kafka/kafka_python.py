@@ -20,6 +20,7 @@ from ingest.kafka.consumer import (
 )
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import IN, BrokerError, Heard, Partition, Piece, Value, for_kafka_python
+from whowas.kafka_errors import lasts_in_kafka_python
 
 
 class KafkaPythonConsumer:
@@ -49,7 +50,7 @@ class KafkaPythonConsumer:
             "bootstrap_timeout_ms": ASK_SECONDS * 1000,
             "reconnect_backoff_max_ms": 2000,
         }
-        with self._in_words("reach the broker"):
+        with self._translate_errors("reach the broker"):
             self._consumer = kafka.KafkaConsumer(**chosen | for_kafka_python(options, IN) | own)
             if wanted.topics:
                 self._consumer.subscribe(list(wanted.topics), listener=self._listener(owning))
@@ -71,33 +72,20 @@ class KafkaPythonConsumer:
         return Listener()
 
     @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         errors = self._kafka.errors
         try:
             yield
         except (errors.KafkaError, OSError) as error:
             why = f"{error}: {self._heard.reason}" if self._heard.reason else error
-            lasting = isinstance(error, self._lasting()) or self._heard.lasting()
+            lasting = lasts_in_kafka_python(errors, error) or self._heard.lasting()
             self._heard.reason = ""
             raise BrokerError(trouble(verb, why), not lasting) from error
         except (AssertionError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
 
-    def _lasting(self) -> tuple[type[Exception], ...]:
-        errors = self._kafka.errors
-        return (
-            errors.AuthorizationError,
-            errors.SaslAuthenticationFailedError,
-            errors.UnsupportedSaslMechanismError,
-            errors.IllegalSaslStateError,
-            errors.KafkaConfigurationError,
-            errors.InvalidTopicError,
-            errors.InvalidGroupIdError,
-            errors.FencedInstanceIdError,
-        )
-
     def poll(self, seconds: float, most: int) -> list[Piece]:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             self._unpark()
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
             if self._anew:
@@ -181,7 +169,7 @@ class KafkaPythonConsumer:
     def commit(self, offsets: Offsets) -> bool:
         kafka = self._kafka
         told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
-        with self._in_words("commit to Kafka"):
+        with self._translate_errors("commit to Kafka"):
             self._consumer.commit(told, timeout_ms=3000)
         return True
 
@@ -192,7 +180,7 @@ class KafkaPythonConsumer:
         return offsets
 
     def committed(self, partitions: Sequence[Partition]) -> Offsets:
-        with self._in_words("ask Kafka what was committed"):
+        with self._translate_errors("ask Kafka what was committed"):
             found = {one: self._consumer.committed(self._kafka.TopicPartition(*one), timeout_ms=10_000)
                      for one in partitions}  # fmt: skip
         return {one: offset for one, offset in found.items() if offset is not None}
@@ -201,18 +189,18 @@ class KafkaPythonConsumer:
         asked = [self._kafka.TopicPartition(*one) for one in partitions]
         if not asked:
             return {}
-        with self._in_words("ask Kafka what it keeps"):
+        with self._translate_errors("ask Kafka what it keeps"):
             first = self._consumer.beginning_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
             end = self._consumer.end_offsets(asked, timeout_ms=ASK_SECONDS * 1000)
         return {Partition(*one): (first[one], end[one]) for one in asked}
 
     def partitions(self, topic: str) -> list[Partition]:
-        with self._in_words("ask Kafka for its topics"):
+        with self._translate_errors("ask Kafka for its topics"):
             return [Partition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
 
     def membership(self) -> Any:
         return self._consumer.group_metadata()
 
     def close(self) -> None:
-        with self._in_words("leave Kafka"):
+        with self._translate_errors("leave Kafka"):
             self._consumer.close(autocommit=False, timeout_ms=2000)

@@ -76,11 +76,11 @@ class KafkaPythonConsumerLog(KafkaPythonConsumer):
         return self.bounds([self._one])[self._one]
 
     def seek(self, offset: int) -> None:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             self._consumer.seek(self._theirs_one, offset)
 
     def read(self, seconds: float, most: int) -> list[Record]:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
         return [Record(one.offset, one.key or b"", one.value or b"") for several in found.values() for one in several]
 
@@ -101,11 +101,11 @@ class ConfluentConsumerLog(ConfluentConsumer):
         return self.bounds([self._one])[self._one]
 
     def seek(self, offset: int) -> None:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             self._consumer.assign([self._confluent.TopicPartition(*self._one, offset)])
 
     def read(self, seconds: float, most: int) -> list[Record]:
-        with self._in_words("read from Kafka"):
+        with self._translate_errors("read from Kafka"):
             messages: list[Any] = self._consumer.consume(most, seconds)
         found = []
         for one in messages:

@@ -9,6 +9,7 @@ from typing import Any
 from sinks.kafka.producer import ANSWER_SECONDS, UNANSWERED, Message, Patience, broker_message
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import BrokerError, MessageRefused, Partition, Value
+from whowas.kafka_errors import lasts_in_confluent
 
 
 class ConfluentProducer:
@@ -37,11 +38,11 @@ class ConfluentProducer:
                 f"cannot configure confluent-kafka: {error.args[0].str()}; see [kafka.options]"
             ) from error
         if transactional_id is not None:
-            with self._in_words("reach the broker"):
+            with self._translate_errors("reach the broker"):
                 self._producer.init_transactions(ANSWER_SECONDS)
 
     @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         try:
             yield
         except self._confluent.KafkaException as error:
@@ -53,18 +54,14 @@ class ConfluentProducer:
         code = self._confluent.KafkaError
         if error.code() in (code.MSG_SIZE_TOO_LARGE, code.RECORD_LIST_TOO_LARGE, code.INVALID_RECORD):
             return MessageRefused(broker_message(verb, error.str()))
-        lasting = (
-            code._AUTHENTICATION, code.SASL_AUTHENTICATION_FAILED, code.TOPIC_AUTHORIZATION_FAILED,
-            code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, code._FENCED, code.TOPIC_EXCEPTION,
-        )  # fmt: skip
-        return BrokerError(broker_message(verb, error.str()), error.code() not in lasting and not error.fatal())
+        return BrokerError(broker_message(verb, error.str()), not lasts_in_confluent(error))
 
     def _answered(self, error: Any, _message: Any) -> None:
         if error is not None and self._refused is None:
             self._refused = error
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
-        with self._in_words("write to Kafka"):
+        with self._translate_errors("write to Kafka"):
             for key, value in messages:
                 while True:
                     try:
@@ -77,7 +74,7 @@ class ConfluentProducer:
             self.flush(30)
 
     def flush(self, seconds: float) -> bool:
-        with self._in_words("write to Kafka"):
+        with self._translate_errors("write to Kafka"):
             left = self._producer.flush(seconds)
         error, self._refused = self._refused, None
         if error is not None:
@@ -87,18 +84,18 @@ class ConfluentProducer:
         return bool(left == 0)
 
     def begin(self) -> None:
-        with self._in_words("begin a transaction"):
+        with self._translate_errors("begin a transaction"):
             self._producer.begin_transaction()
 
     def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
         told = [self._confluent.TopicPartition(*one, offset) for one, offset in offsets.items()]
-        with self._in_words("commit a transaction"):
+        with self._translate_errors("commit a transaction"):
             self._patience.wait(lambda: self._producer.send_offsets_to_transaction(told, membership, ANSWER_SECONDS))
             self._patience.wait(lambda: self._producer.commit_transaction(ANSWER_SECONDS))
 
     def abort(self) -> None:
         self._refused = None
-        with self._in_words("abort a transaction"):
+        with self._translate_errors("abort a transaction"):
             self._patience.wait(lambda: self._producer.abort_transaction(ANSWER_SECONDS))
 
     def close(self) -> None:

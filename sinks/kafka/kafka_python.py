@@ -10,6 +10,7 @@ from typing import Any
 from sinks.kafka.producer import FOR_EVER_MS, UNANSWERED, Message, Patience, broker_message
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import OUT, BrokerError, Heard, MessageRefused, Partition, Value, for_kafka_python
+from whowas.kafka_errors import lasts_in_kafka_python
 
 
 class KafkaPythonProducer:
@@ -29,32 +30,28 @@ class KafkaPythonProducer:
                   "max_block_ms": 5000}  # fmt: skip
         own = {"enable_idempotence": True, "acks": "all", "transactional_id": transactional_id,
                "delivery_timeout_ms": FOR_EVER_MS, "allow_auto_create_topics": False}  # fmt: skip
-        with self._in_words("reach the broker"):
+        with self._translate_errors("reach the broker"):
             self._producer = kafka.KafkaProducer(**chosen | for_kafka_python(options, OUT) | own)
             if transactional_id is not None:
                 self._producer.init_transactions()
 
     @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         errors = self._kafka.errors
-        lasting = (
-            errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.ProducerFencedError,
-            errors.InvalidTopicError, errors.KafkaConfigurationError,
-        )  # fmt: skip
         try:
             yield
         except (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.InvalidRecordError) as error:
             raise MessageRefused(broker_message(verb, error)) from error
         except (errors.KafkaError, OSError) as error:
             why = f"{error}: {self._heard.reason}" if self._heard.reason else error
-            passing = not isinstance(error, lasting) and not self._heard.lasting()
+            passing = not lasts_in_kafka_python(errors, error) and not self._heard.lasting()
             self._heard.reason = ""
             raise BrokerError(broker_message(verb, why), passing) from error
         except (AssertionError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot configure kafka-python: {error}; see [kafka.options]") from error
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
-        with self._in_words("write to Kafka"):
+        with self._translate_errors("write to Kafka"):
             for key, value in messages:
                 self._waiting.append(self._producer.send(topic, value=value, key=key))
         if len(self._waiting) > UNANSWERED:
@@ -77,7 +74,7 @@ class KafkaPythonProducer:
 
     def _flushed(self, seconds: float) -> bool:
         errors = self._kafka.errors
-        with self._in_words("write to Kafka"):
+        with self._translate_errors("write to Kafka"):
             try:
                 self._producer.flush(timeout=seconds)
             except errors.KafkaTimeoutError:
@@ -90,24 +87,24 @@ class KafkaPythonProducer:
         return True
 
     def begin(self) -> None:
-        with self._in_words("begin a transaction"):
+        with self._translate_errors("begin a transaction"):
             self._producer.begin_transaction()
 
     def commit(self, offsets: dict[Partition, int], membership: Any) -> None:
         kafka = self._kafka
         told = {kafka.TopicPartition(*one): kafka.OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
-        with self._in_words("commit a transaction"):
+        with self._translate_errors("commit a transaction"):
             self._patience.wait(lambda: self._producer.send_offsets_to_transaction(told, membership))
             self._patience.wait(self._producer.commit_transaction)
         self._waiting.clear()
 
     def abort(self) -> None:
         self._waiting.clear()
-        with self._in_words("abort a transaction"):
+        with self._translate_errors("abort a transaction"):
             self._patience.wait(self._producer.abort_transaction)
 
     def close(self) -> None:
-        with self._in_words("leave Kafka"):
+        with self._translate_errors("leave Kafka"):
             try:
                 self._producer.close(timeout=2)
             except self._kafka.errors.KafkaTimeoutError:

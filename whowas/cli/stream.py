@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import signal
-import sys
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli import live
+from whowas.cli.service import stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, plural, print_json
 
 if TYPE_CHECKING:
-    from whowas.cli.stream_live import Lines, LiveLine
-    from whowas.serving import Page, Server
     from whowas.settings import Alerts, Rules, StreamConfig
     from whowas.streaming import Worker
 
@@ -115,12 +111,15 @@ def _judged(out: str, told: dict[str, Any]) -> tuple[Rules, Alerts] | None:
 
 
 def _stream(config: StreamConfig, as_json: bool) -> int:
+    from whowas.cli.stream_live import Streaming
+    from whowas.metrics import STREAM_METRICS
     from whowas.streaming import Worker
 
     # A poll makes a hundred thousand objects and no cycles: to look for some after every 700 takes a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
     worker = Worker(config)
-    with _signals(worker) as stopping, _server(config.serving.listen, worker), _show(as_json) as shown:
+    page = vitals_server(config.serving.listen, worker.vitals, STREAM_METRICS, "kafka")
+    with stop_signals(worker.stop, worker.reload) as stopping, page, live.shown(Streaming(), as_json) as shown:
         running = _Running(worker)
         running.start()
         while running.is_alive() and not stopping.wait(LOOK_SECONDS):
@@ -155,52 +154,6 @@ class _Running(threading.Thread):
             self._worker.run()
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             self.failure = error
-
-
-@contextlib.contextmanager
-def _signals(worker: Worker) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM stop in order, the second time at once; SIGHUP reloads."""
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: Any) -> None:
-        if stopping.is_set():
-            raise KeyboardInterrupt
-        worker.stop()
-        stopping.set()
-
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: worker.reload())
-    try:
-        yield stopping
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _show(as_json: bool) -> Lines | LiveLine:
-    from whowas.cli.stream_live import Lines, LiveLine
-
-    return LiveLine() if sys.stderr.isatty() and not as_json else Lines(as_json)
-
-
-def _server(listen: str, worker: Worker) -> contextlib.AbstractContextManager[Server | None]:
-    if listen == "none":
-        return contextlib.nullcontext()
-    from whowas.metrics import PAGE_TYPE, STREAM_METRICS, exposition
-    from whowas.serving import Page, Probe, Server, answer
-
-    metrics = exposition(lambda: worker.vitals().samples(), STREAM_METRICS, "kafka")
-
-    def details() -> object:
-        return worker.vitals().to_json()
-
-    def probe(word: str) -> Any:
-        return lambda as_json: answer(Probe(getattr(worker.vitals(), word), details), as_json)
-
-    def shown(_as_json: bool) -> Page:
-        return Page(200, PAGE_TYPE, metrics())
-
-    return Server(listen, {"/metrics": shown, "/healthz": probe("unhealthy"), "/readyz": probe("unready")})
 
 
 def _check(config: StreamConfig, as_json: bool) -> int:

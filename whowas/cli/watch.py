@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli import live
+from whowas.cli.service import stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
@@ -18,9 +16,7 @@ from whowas.errors import WhowasError
 if TYPE_CHECKING:
     from ingest.cluster.watch.api_client import Connection
     from ingest.cluster.watch.rbac import Right
-    from whowas.cli.watch_live import Lines, LiveLine
     from whowas.recorder import PublishOptions, Recorder
-    from whowas.serving import Page, Server
 
 LISTEN = "127.0.0.1:9464"
 LOOK_SECONDS = 0.5
@@ -97,10 +93,12 @@ def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
 def _record(
     history: str, clusters: list[tuple[str, Connection]], publish: PublishOptions | None, listen: str, as_json: bool
 ) -> int:
+    from whowas.cli.watch_live import Recording
     from whowas.recorder import Recorder, RecorderOptions
 
     recorder = Recorder(history, clusters, RecorderOptions(publish=publish))
-    with _told_to_stop() as stopping, _server(listen, recorder), _show(as_json) as shown:
+    page = vitals_server(listen, recorder.vitals)
+    with stop_signals() as stopping, page, live.shown(Recording(), as_json) as shown:
         recorder.start()
         try:
             _follow(recorder, shown, stopping)
@@ -119,54 +117,10 @@ def _summary(history: str, written: int, durable: bool) -> str:
     return f"whowas: stopped; {plural(written, 'observation')} written to {clean(history)}{rest}"
 
 
-def _follow(recorder: Recorder, shown: Lines | LiveLine, stopping: threading.Event) -> None:
+def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: threading.Event) -> None:
     """Show how it goes until somebody stops it, or the store is lost."""
     while recorder.failure is None and not stopping.wait(LOOK_SECONDS):
         shown.show(recorder.vitals())
-
-
-def _show(as_json: bool) -> Lines | LiveLine:
-    from whowas.cli.watch_live import Lines, LiveLine
-
-    return LiveLine() if sys.stderr.isatty() and not as_json else Lines(as_json)
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Take Ctrl-C and SIGTERM as the word to stop in order; the second time as the word to stop at once."""
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: Any) -> None:
-        if stopping.is_set():
-            raise KeyboardInterrupt
-        stopping.set()
-
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopping
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _server(listen: str, recorder: Recorder) -> contextlib.AbstractContextManager[Server | None]:
-    if listen == "none":
-        return contextlib.nullcontext()
-    from whowas.metrics import PAGE_TYPE, exposition
-    from whowas.serving import Page, Probe, Server, answer
-
-    metrics = exposition(lambda: recorder.vitals().samples())
-
-    def details() -> object:
-        return recorder.vitals().to_json()
-
-    def probe(word: str) -> Any:
-        return lambda as_json: answer(Probe(getattr(recorder.vitals(), word), details), as_json)
-
-    def shown(_as_json: bool) -> Page:
-        return Page(200, PAGE_TYPE, metrics())
-
-    return Server(listen, {"/metrics": shown, "/healthz": probe("unhealthy"), "/readyz": probe("unready")})
 
 
 def _check(choices: list[Choice], as_json: bool) -> int:

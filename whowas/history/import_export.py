@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from enrich.holds.cluster_track import ClusterTrack
-from enrich.store.database import is_store
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.info import Facts, facts
 from enrich.store.prune import compact, prune
@@ -23,6 +22,7 @@ from ingest.cluster.evidence.slice import write_slice
 from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
 from whowas.observation import KubeObject, Observation
+from whowas.sqlite_file import is_database
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
 
@@ -171,7 +171,7 @@ def _evidence(words: Sequence[str]) -> list[str]:
             raise InputError("cannot import standard input: it cannot be read twice; write it to a file first")
         if not os.path.isfile(path):
             raise InputError(f"cannot import '{path}': it is no file, and cannot be read twice; write it to one first")
-        if is_store(path):
+        if is_database(path):
             raise InputError(
                 f"cannot import '{path}': it is a store; make a slice of it with 'whowas history export {path} OUT'"
             )

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enrich.store.database import is_store
 from ingest.cluster import EvidenceReport, in_order, read_observations
 from ingest.files import find_inputs
 from whowas.addresses import is_address
 from whowas.errors import ConfigError
+from whowas.sqlite_file import is_database
 from whowas.stages import FileReport
 from whowas.timestamps import moment_us
 
@@ -31,7 +31,7 @@ def listed(paths: Paths) -> list[str]:
 def the_store(history: Paths) -> str | None:
     """Return the store among the paths, None for files of evidence. Raises: ConfigError for both at once."""
     paths = find_inputs(listed(history))
-    stores = [path for path in paths if is_store(path)]
+    stores = [path for path in paths if is_database(path)]
     # In a folder a store has company of its own.
     beside = {f"{path}{tail}" for path in stores for tail in ("-wal", "-shm", ".lock")}
     paths = [path for path in paths if path not in beside]

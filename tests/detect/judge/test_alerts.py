@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -266,7 +267,7 @@ def test_a_correlation_without_its_rule_is_refused() -> None:
 def test_a_state_is_refused_by_name_when_it_is_taken_newer_or_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "rules.db"
     state = State(path)
-    with pytest.raises(StoreTakenError, match=r"rules\.db': another process judges with it"):
+    with pytest.raises(StoreTakenError, match=rf"rules\.db': process {os.getpid()} judges with it"):
         State(path)
     state.close()
     with sqlite3.connect(path) as database:

@@ -14,7 +14,7 @@ from support.store.versions import versions
 from support.store.written import T0, numbered, seen, thing
 
 from enrich.history.stored import StoredHistory
-from enrich.store.database import APPLICATION, NEWEST
+from enrich.store.database import HISTORY
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
 from enrich.store.prune import compact, prune
@@ -201,12 +201,14 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path, write: bool)
     with sqlite3.connect(foreign) as database:
         database.execute("CREATE TABLE mine(a)")
     with sqlite3.connect(newer) as database:
-        database.executescript(f"CREATE TABLE t(a); PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 9")
+        database.executescript(
+            f"CREATE TABLE t(a); PRAGMA application_id = {HISTORY.application}; PRAGMA user_version = 9"
+        )
     before = [path.read_bytes() for path in (text, foreign, newer)]
     said = {
         text: "it is no store; import it with 'whowas history import STORE {}'",
         foreign: "it is a database, but no history of whowas; give another file",
-        newer: f"it has version 9, this whowas knows up to {NEWEST}; update whowas",
+        newer: f"it has version 9, this whowas knows up to {HISTORY.newest}; update whowas",
         tmp_path: "it is a folder; give the file in it",
     }
     for path, words in said.items():

@@ -319,7 +319,7 @@ def test_several_partitions_are_refused(broker: Broker, settings: TopicSettings,
 
 
 def test_a_store_of_the_version_before_is_read_as_it_is_and_led_forward(tmp_path: Path) -> None:
-    from enrich.store.database import APPLICATION, MIGRATIONS
+    from enrich.store.database import HISTORY
 
     old = tmp_path / "old"
     with EvidenceStore(tmp_path / "new", write=True) as store:
@@ -329,7 +329,9 @@ def test_a_store_of_the_version_before_is_read_as_it_is_and_led_forward(tmp_path
             for table in ("cluster", "object", "event", "address", "span", "cursor", "source")
         }
     database = sqlite3.connect(old, isolation_level=None)
-    database.executescript(f"{MIGRATIONS[0]} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1;")
+    database.executescript(
+        f"{HISTORY.migrations[0]} PRAGMA application_id = {HISTORY.application}; PRAGMA user_version = 1;"
+    )
     for table, found in rows.items():
         for row in found:
             database.execute(f"INSERT INTO {table} VALUES({','.join('?' * len(row))})", row)
