@@ -39,6 +39,7 @@ CLOSED = 1 << 26
 CLOSED_BY_RESET = 1 << 27
 SYN_KNOWN = 1 << 28
 SYN_FROM_B = 1 << 29
+OUTER_ENDS = 1 << 30  # of a tunnel that was not opened
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3

@@ -48,7 +48,7 @@ class Result:
     table: Any = None
 
     def whole(self) -> bool:
-        """Say whether captures and evidence were read to their ends."""
+        """Say whether all that captures, flow logs and evidence hold was read."""
         return self.report.whole() and self.evidence.whole()
 
     def to_json(self) -> dict[str, Any]:
@@ -238,6 +238,8 @@ def replay(
     for one in [*result.report.files, *result.evidence.files]:
         for bad in one.unreadable:
             warnings.warn(f"'{one.path}' at byte {bad.offset}: {bad.reason}", UnreadableWarning, stacklevel=2)
+    for reason, count in result.report.unread().most_common():
+        warnings.warn(f"{count} packets could not be read, or in part: {reason}", UnreadableWarning, stacklevel=2)
     for reason, count in result.report.refused_records.most_common():
         warnings.warn(f"{count} records were refused: {reason}", UnreadableWarning, stacklevel=2)
     return result.table if out is None else open_flows(out)
