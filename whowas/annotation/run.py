@@ -53,8 +53,8 @@ class Done:
     unreadable: list[Unreadable] = field(default_factory=list)
 
     def whole(self) -> bool:
-        """Say whether the input was read to its end and names could be asked for at all."""
-        return not self.unreadable and not self.nothing()
+        """Say whether the input was read to its end, each line of it, and names could be asked for at all."""
+        return not (self.unreadable or self.tally.unread or self.nothing())
 
     def nothing(self) -> bool:
         """Say whether there were lines, and not one address among them."""

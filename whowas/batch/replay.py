@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import os
@@ -86,9 +87,11 @@ def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -
     for path in [*captures, "|", *history]:
         size = os.path.getsize(path) if os.path.isfile(path) else 0
         told.update(f"{os.path.basename(path)}:{size}\n".encode())
-        if os.path.isfile(path):
-            with open(path, "rb") as handle:
-                told.update(handle.read(1 << 16))
+        # What cannot be read is told when it is to be read.
+        with contextlib.suppress(OSError):
+            if os.path.isfile(path):
+                with open(path, "rb") as handle:
+                    told.update(handle.read(1 << 16))
     return told.hexdigest()[:12]
 
 
