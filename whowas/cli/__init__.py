@@ -134,4 +134,13 @@ def main() -> None:
         # The reader of our output (head, less) has left: that is its right, and no error to talk about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:
+        # What no room expected of its files: a mistake or a broken disk, no fault of the program.
+        if "--debug" in sys.argv:
+            raise
+        click.echo(
+            f"whowas: cannot use '{error.filename or 'a file'}': {error.strerror or error}; --debug shows where",
+            err=True,
+        )
+        code = 2
     _leave(code if isinstance(code, int) else 0)
