@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,17 @@ ZEEK = {"ts": 1_700_000_000.0, "uid": "C1", "id.orig_h": "10.0.0.1", "id.orig_p"
 def run(root: Path, *words: str, code: int) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "whowas", *words], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def powerless(root: Path, *words: str, code: int) -> str:
+    """Run as somebody whom rights bind, root too."""
+    drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*drop, sys.executable, "-m", "whowas", *words], cwd=root, capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
     assert done.returncode == code, done.stderr
@@ -140,3 +152,39 @@ def test_dead_letters_make_a_file_when_there_is_one(root: Path, tmp_path: Path) 
     for place, why in ((tmp_path / "no" / "aside", "No such file"), (log, "it is there already"), (tmp_path, "direct")):
         assert why in run(root, *words, str(place), code=2)
     assert sorted(os.listdir(tmp_path)) == ["log", "o"]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv takes root's rights away")
+def test_what_rights_forbid_is_said_in_one_line(root: Path, tmp_path: Path) -> None:
+    locked, out = tmp_path / "evidence" / "locked", str(tmp_path / "out")
+    locked.mkdir(parents=True)
+    shutil.copy(root / HISTORY, tmp_path / "evidence" / "history.jsonl")
+    (tmp_path / "secret").write_bytes((root / CAPTURE).read_bytes())
+    for path in (locked, tmp_path / "secret"):
+        path.chmod(0)
+    asked = ("who", "10.0.0.1", "-H")
+    for words, what in (
+        ((*asked, str(tmp_path / "evidence")), locked),
+        ((*asked, str(locked)), locked),
+        ((*asked, str(tmp_path / "secret")), tmp_path / "secret"),
+        (("replay", CAPTURE, "-H", HISTORY, "--out", str(locked / "out")), locked / "out"),
+        (("replay", CAPTURE, "-H", HISTORY, "--out", out, "--dead-letter", str(locked / "x")), locked / "x"),
+        (("history", "import", str(tmp_path / "store"), str(tmp_path / "secret")), tmp_path / "secret"),
+    ):
+        said = powerless(root, *words, code=2)
+        assert f"'{what}': Permission denied" in said
+        assert said.count("\n") == 1
+    powerless(root, "replay", str(tmp_path / "secret"), "-H", HISTORY, "--out", out, "-q", code=1)
+    assert not (tmp_path / "store").exists()
+    locked.chmod(0o700)
+
+
+def test_an_error_that_nobody_expected_of_a_file_is_no_stack_trace(root: Path) -> None:
+    code = "import whowas.cli as cli; cli.group = lambda **_: open('/nowhere/at/all'); cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "whowas: cannot use '/nowhere/at/all': No such file or directory; --debug shows where\n"
+
+
+def test_a_capture_is_not_annotated(root: Path) -> None:
+    assert "captures are read by 'whowas replay'" in run(root, "annotate", CAPTURE, "-H", HISTORY, code=2)
