@@ -236,9 +236,13 @@ BESIDE = ("-wal", "-shm", ".lock")
 
 
 def _inside(folder: str) -> list[str]:
-    """Every visible file below a folder, in the order of their paths."""
+    """Every visible file below a folder, in the order of their paths. Raises: InputError for one that is locked."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"cannot read '{error.filename}': {error.strerror}; check the path and its rights") from error
+
     found = []
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [os.path.join(top, name) for name in names if not name.startswith(".") and not name.endswith(BESIDE)]
     return sorted(found)

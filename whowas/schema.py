@@ -141,7 +141,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
     Column("tunnels", WORD, "", "Chain of tunnels, outermost first, joined by '>'; null without"),
     Column(
-        "encapsulated", pa.bool_(), "", "Both ends are outer addresses of a tunnel that was not opened: named as nodes"
+        "encapsulated",
+        pa.bool_(),
+        "",
+        "Both ends are outer addresses of a tunnel whose inside was not read (cut off, say, or IPIP): never masquerade",
     ),
     Column("outer_src_ip", WORD, "", "Outermost source address; null outside tunnels"),
     Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+# Words of `Report.refused` and `Report.noted` that cost no answer: nothing was there that could have been read.
+COSTLESS = frozenset(
+    ("non_ip", "tunnel_payload_non_ip", "no_tunnel_on_its_port", "more_than_5_vlans", "fragment_without_ports")
+)
+
 
 class Position(NamedTuple):
     """How far a source has been read: after everything before this is durable, it need not be read again."""
@@ -70,8 +75,12 @@ class Report:
     files: list[FileReport] = field(default_factory=list)
 
     def whole(self) -> bool:
-        """Say whether every input was read to its end."""
-        return not any(one.unreadable for one in self.files)
+        """Say whether all was read: every input to its end, every record, every packet to its innermost addresses."""
+        return not (any(one.unreadable for one in self.files) or self.refused_records or self.unread())
+
+    def unread(self) -> Counter[str]:
+        """Packets that hold more than could be read of them, counted by reason."""
+        return Counter({why: count for why, count in (self.refused + self.noted).items() if why not in COSTLESS})
 
 
 class Source(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ WINDOW_BYTES = 1 << 20
 BLOCK_PACKETS = 1 << 13
 # Interface names come from the file: beyond this many the file's name must do.
 OBSERVERS_MOST = 1 << 12
+LOOKED_AT = 1 << 12
+# What an object of Kubernetes, an event of a watch or an audit event has near its beginning.
+EVIDENCE = re.compile(rb'"(apiVersion|resourceVersion|whowas)"\s*:|"type"\s*:\s*"(ADDED|MODIFIED|DELETED|GAP)"')
 
 FOREIGN = (
     (b"snoop\x00", "a Solaris snoop capture; convert it with editcap"),
@@ -34,7 +38,6 @@ FOREIGN = (
     (b"PAR1", "a Parquet file, not a capture"),
     (b"PK\x03\x04", "a zip archive; unpack it"),
     (b"BZh", "compressed with bzip2, which is not read; unpack it"),
-    (b"{", "JSON, not a capture; cluster history goes to --history"),
 )
 
 
@@ -137,7 +140,7 @@ class Capture:
             return self._pcap(head)
         if head[:4] == pcapng.MAGIC:
             return self._pcapng()
-        self._stop(_foreign(head))
+        self._stop(_foreign(window.peek(LOOKED_AT)))
         return iter(())
 
     def _observer(self, interface: str = "") -> int:
@@ -243,6 +246,10 @@ def _foreign(head: bytes) -> str:
     for magic, what in FOREIGN:
         if head.startswith(magic):
             return f"this is {what}" if what[0] != "c" else what
+    if head.lstrip()[:1] in (b"{", b"["):
+        if EVIDENCE.search(head):
+            return "this is JSON that a cluster said, no traffic; cluster history goes to --history"
+        return "this is JSON, and no flow log that is known; docs/formats.md tells which are"
     if head[:4] in pcap.MAGICS:
         return "cut short in the middle of the file's header"
     return f"this is no capture, and no flow log that is known: it begins with {head[:8].hex(' ')}"

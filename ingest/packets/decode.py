@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ingest.columns.byte_reads import Bytes, u8
+from ingest.columns.protocols import TUNNELS_NOT_OPENED
 from ingest.packets import layout
 from ingest.packets.layout import (
     AH,
@@ -31,15 +32,20 @@ from ingest.packets.layout import (
     NEXT_VLANS,
     NEXT_VNI,
     NON_IP,
+    NOT_A_TUNNEL,
     NOTES,
     NULL,
     ORIGINAL_END,
+    OTHER_TUNNEL,
+    PORTS_CUT,
     PORTS_ONLY,
+    PROTOCOL,
     RAW,
     REFUSE,
     TCP,
     TOO_DEEP,
     UDP,
+    UNOPENED,
     VLAN,
     VXLAN,
 )
@@ -94,6 +100,8 @@ def layer_tables(vxlan_ports: Iterable[int], geneve_ports: Iterable[int]) -> Byt
         tables[layout.BY_LINK + number] = layer
     for number, layer in PROTOCOLS.items():
         tables[layout.BY_PROTOCOL + number] = layer
+    for number in TUNNELS_NOT_OPENED:
+        tables[layout.BY_PROTOCOL + number] = REFUSE + OTHER_TUNNEL
     for port in vxlan_ports:
         tables[layout.BY_UDP_PORT + port] = VXLAN
     for port in geneve_ports:
@@ -170,5 +178,9 @@ def decode(data: Bytes, at: int, captured: int, original: int, link: int, facts:
         return reason
     if reason:
         facts[NOTES] |= 1 << reason
+        # Below UDP there are tunnels alone.
+        below = facts[PROTOCOL] == 17 and reason != PORTS_CUT and reason != NOT_A_TUNNEL
+        if below or reason == OTHER_TUNNEL:
+            facts[NOTES] |= 1 << UNOPENED
     read_addresses(data, facts)
     return 0

@@ -42,6 +42,7 @@ from ingest.packets.flow_table import (
     LIVE,
     NOTHING,
     OUT,
+    OUTER_ENDS,
     SEEN,
     SPOKE_A,
     SRC_IS_B,
@@ -59,6 +60,7 @@ from ingest.packets.layout import (
     FRAGMENT,
     NOTES,
     REASONS,
+    UNOPENED,
 )
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
@@ -159,6 +161,15 @@ def _place(
     return row
 
 
+@rare_kernel
+def _note(notes: int, sender: int, row: Words, noted: Words) -> None:
+    """Count what was remarked. A tunnel is known by the port it is sent to: what comes back from there is another's."""
+    for bit in range(REASONS):
+        noted[bit] += (notes >> bit) & 1
+    if (notes >> UNOPENED) & 1 and (row[STATE] & SRC_IS_B != 0) == (sender == 1):
+        row[STATE] |= OUTER_ENDS
+
+
 @lean_kernel
 def fold(
     data: Bytes,
@@ -208,8 +219,7 @@ def fold(
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
-                    for bit in range(REASONS):
-                        noted[bit] += (facts[j, NOTES] >> bit) & 1
+                    _note(facts[j, NOTES], key[KEY_SENDER], pool[row], noted)
             numbers[SEEN] += 1
             numbers[FILE_SEEN] += 1
             i += 1

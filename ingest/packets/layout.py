@@ -81,6 +81,9 @@ PORTS_CUT = 8
 NOT_A_TUNNEL = 9
 VLANS_DROPPED = 10
 UNKNOWN_FRAGMENT = 11
+OTHER_TUNNEL = 12
+# Told by no word of its own: the packet's ends are those of a tunnel that was not opened.
+UNOPENED = 15
 REASONS = 16
 
 REFUSED = {
@@ -103,6 +106,7 @@ NOTED = {
     NOT_A_TUNNEL: "no_tunnel_on_its_port",
     VLANS_DROPPED: "more_than_5_vlans",
     UNKNOWN_FRAGMENT: "fragment_without_ports",
+    OTHER_TUNNEL: "tunnel_not_opened",
 }
 
 # Where each table lies in the one array of bytes that leads from a number to a layer.

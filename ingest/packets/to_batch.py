@@ -64,6 +64,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         **_spoke(rows, cold, is_b),
         **_words(rows, cold, observers, formats),
         **_same(len(rows)),
+        "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]
@@ -171,7 +172,6 @@ def _same(number: int) -> dict[str, Any]:
     return {
         **{name: dictionary(zeros, pa.array([word])) for name, word in words.items()},
         "sampling_rate": numbers(np.ones(number, dtype=np.int64), pa.int64()),
-        "encapsulated": pa.array(np.zeros(number, dtype=np.bool_)),
     }
 
 

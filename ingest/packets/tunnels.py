@@ -12,7 +12,9 @@ from ingest.packets.layout import (
     NEXT_TUNNELS,
     NEXT_VNI,
     NOT_A_TUNNEL,
+    ORIGINAL_END,
     REFUSE,
+    TOO_DEEP,
     TUNNEL_GENEVE,
     TUNNEL_VXLAN,
     TUNNELS_KEPT,
@@ -35,12 +37,20 @@ def enter(facts: Words, code: int, vni: int) -> bool:
 
 
 @lean_kernel
+def _why_short(at: int, facts: Words) -> int:
+    """No room for a tunnel's header: it was cut off, or never stood in so small a packet."""
+    return CUT_SHORT if at + 8 <= facts[ORIGINAL_END] else NOT_A_TUNNEL
+
+
+@lean_kernel
 def vxlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """VXLAN (RFC 7348). Without the flag that says that a VNI is there, it is other traffic on that port."""
     if at + 8 > facts[END]:
-        return REFUSE + CUT_SHORT, at
-    if u8(data, at) & VNI_PRESENT == 0 or not enter(facts, TUNNEL_VXLAN, u24(data, at + 4)):
+        return REFUSE + _why_short(at, facts), at
+    if u8(data, at) & VNI_PRESENT == 0:
         return REFUSE + NOT_A_TUNNEL, at
+    if not enter(facts, TUNNEL_VXLAN, u24(data, at + 4)):
+        return REFUSE + TOO_DEEP, at
     return ETHERNET, at + 8
 
 
@@ -48,8 +58,10 @@ def vxlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
 def geneve(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """Geneve (RFC 8926), its options skipped; carries Ethernet or IP."""
     if at + 8 > facts[END]:
-        return REFUSE + CUT_SHORT, at
+        return REFUSE + _why_short(at, facts), at
     first = u8(data, at)
-    if first >> 6 != 0 or not enter(facts, TUNNEL_GENEVE, u24(data, at + 4)):
+    if first >> 6 != 0:
         return REFUSE + NOT_A_TUNNEL, at
+    if not enter(facts, TUNNEL_GENEVE, u24(data, at + 4)):
+        return REFUSE + TOO_DEEP, at
     return u8(tables, BY_ETHERTYPE + u16(data, at + 2)), at + 8 + (first & 0x3F) * 4

@@ -18,6 +18,7 @@ from ingest.columns.arrow import (
     spell_protocol,
 )
 from ingest.columns.community_id import community_ids
+from ingest.columns.protocols import TUNNELS_NOT_OPENED
 from ingest.records.fields import Addresses, Fields, Numbers, Texts
 from ingest.records.flow_columns import LAST_US, NONE, address_words, constant, flow_ids, nullable_times
 from ingest.records.kernels import spots
@@ -238,10 +239,11 @@ class _Batch:
         return made
 
     def _encapsulated(self) -> Flags:
-        """UDP to a tunnel's port, and nobody opened it: both ends are tunnel ends."""
+        """UDP to a tunnel's port or a protocol that is a tunnel, and nobody opened it: both ends are tunnel ends."""
         ports = self._draft.options.tunnel_ports
         to = np.isin(self.number("dst_port"), ports) | np.isin(self.number("src_port"), ports)
-        outer: Flags = to & (self.protocol == UDP) & (self.number("vni") < 0)
+        tunnel = (to & (self.protocol == UDP)) | np.isin(self.protocol, TUNNELS_NOT_OPENED)
+        outer: Flags = tunnel & (self.number("vni") < 0)
         return outer if self._draft.inner is None else outer & ~self.of(self._draft.inner)
 
     def _texts(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Folder:
 
     def claim(self) -> None:
         """Lock the folder and settle with what is in it. Raises: OutputError."""
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise OutputError(f"cannot write into '{self.path}': it is a file; name a folder")
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from whowas.stages import Unreadable
 BATCH = 1 << 20
 # So much is looked at to tell what an input is.
 HEAD = 1 << 16
+LOOKED_AT = 1 << 10
 FORMATS = ("ndjson", "csv", "tsv", "zeek")
 TOO_LONG = "record too long"
 
@@ -53,8 +54,8 @@ class Done:
     unreadable: list[Unreadable] = field(default_factory=list)
 
     def whole(self) -> bool:
-        """Say whether the input was read to its end and names could be asked for at all."""
-        return not self.unreadable and not self.nothing()
+        """Say whether the input was read to its end, each line of it, and names could be asked for at all."""
+        return not (self.unreadable or self.tally.unread or self.nothing())
 
     def nothing(self) -> bool:
         """Say whether there were lines, and not one address among them."""
@@ -165,6 +166,10 @@ def recognised(data: bytes) -> str:
     if head.startswith(b"PAR1") or head.startswith(b"ARROW1"):
         raise InputError(
             "cannot annotate a file of columns: it has no lines; read it in Python and use whowas.annotate"
+        )
+    if b"\0" in head[:LOOKED_AT]:
+        raise InputError(
+            "cannot annotate a file that is no text: it has no lines; captures are read by 'whowas replay'"
         )
     if head.startswith(b"[{") or head.startswith(b"[\n") or head == b"[":
         raise InputError("cannot annotate a JSON array: an object a line is wanted; make them with: jq -c '.[]'")

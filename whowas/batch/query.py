@@ -35,7 +35,8 @@ def connect(folder: str | os.PathLike[str]) -> Any:
     try:
         link.execute(f"CREATE VIEW flows AS FROM read_parquet('{quoted}', {told})")
     except duckdb.Error as error:
-        raise InputError(f"cannot read flows '{where}': {error}; are these files of a replay?") from error
+        why = str(error).partition("\n")[0]
+        raise InputError(f"cannot read flows '{where}': {why}; are these files of a replay?") from error
     return link
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import os
@@ -49,7 +50,7 @@ class Result:
     table: Any = None
 
     def whole(self) -> bool:
-        """Say whether captures and evidence were read to their ends."""
+        """Say whether all that captures, flow logs and evidence hold was read."""
         return self.report.whole() and self.evidence.whole()
 
     def to_json(self) -> dict[str, Any]:
@@ -87,9 +88,11 @@ def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -
     for path in [*captures, "|", *history]:
         size = os.path.getsize(path) if os.path.isfile(path) else 0
         told.update(f"{os.path.basename(path)}:{size}\n".encode())
-        if os.path.isfile(path):
-            with open(path, "rb") as handle:
-                told.update(handle.read(1 << 16))
+        # What cannot be read is told when it is to be read.
+        with contextlib.suppress(OSError):
+            if os.path.isfile(path):
+                with open(path, "rb") as handle:
+                    told.update(handle.read(1 << 16))
     return told.hexdigest()[:12]
 
 
@@ -239,6 +242,8 @@ def replay(
     for one in [*result.report.files, *result.evidence.files]:
         for bad in one.unreadable:
             warnings.warn(f"'{one.path}' at byte {bad.offset}: {bad.reason}", UnreadableWarning, stacklevel=2)
+    for reason, count in result.report.unread().most_common():
+        warnings.warn(f"{count} packets could not be read, or in part: {reason}", UnreadableWarning, stacklevel=2)
     for reason, count in result.report.refused_records.most_common():
         warnings.warn(f"{count} records were refused: {reason}", UnreadableWarning, stacklevel=2)
     return result.table if out is None else open_flows(out)

@@ -126,6 +126,7 @@ def as_json(summary: Summary, report: Report, seconds: dict[str, float], written
             for side, counts in summary.answers.items()
         },
         "refused": dict(sorted(report.refused.items())),
+        "noted": dict(sorted(report.noted.items())),
         "records": {
             "read": report.records,
             "flows": report.record_flows,

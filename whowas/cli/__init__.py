@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from whowas.errors import WhowasError
+from whowas.safe_text import clean
 from whowas.version import __version__
 
 # name: (module, one line). The line stands here so that `whowas --help` imports no command.
@@ -122,7 +123,8 @@ def main() -> None:
     except WhowasError as error:
         if "--debug" in sys.argv:
             raise
-        click.echo(f"whowas: {error}", err=True)
+        # It may quote a file's own words.
+        click.echo("whowas: " + "\n".join(map(clean, str(error).split("\n"))), err=True)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -134,4 +136,11 @@ def main() -> None:
         # The reader of our output (head, less) has left: that is its right, and no error to talk about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:
+        # What no room expected of its files: a mistake or a broken disk, no fault of the program.
+        if "--debug" in sys.argv:
+            raise
+        why = error.strerror or error
+        click.echo(f"whowas: cannot use '{error.filename or 'a file'}': {why}; --debug shows where", err=True)
+        code = 2
     _leave(code if isinstance(code, int) else 0)

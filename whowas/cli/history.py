@@ -140,8 +140,15 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
 @click.argument("out", type=click.Path())
 @click.option("--from", "start", metavar="TIME", help="Leave out what was over before.")
 @click.option("--to", "end", metavar="TIME", help="Leave out what came after.")
+@click.option(
+    "--existing",
+    type=click.Choice(["refuse", "replace"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with an OUT that is there.",
+)
 @JSON
-def export(store: str, out: str, start: str | None, end: str | None, as_json: bool) -> None:
+def export(store: str, out: str, start: str | None, end: str | None, existing: str, as_json: bool) -> None:
     """Write a slice of a store into one file that travels beside a capture; `replay --history` reads it.
 
     \b
@@ -162,9 +169,9 @@ def export(store: str, out: str, start: str | None, end: str | None, as_json: bo
     if out.endswith(".parquet"):
         if low is not None or high is not None:
             raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
-        lines, what = export_holds(store, out), "hold"
+        lines, what = export_holds(store, out, replace=existing == "replace"), "hold"
     else:
-        lines, what = export_slice(store, out, low, high), "line"
+        lines, what = export_slice(store, out, low, high, replace=existing == "replace"), "line"
     if as_json:
         print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
     else:

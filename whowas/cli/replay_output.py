@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from whowas.batch.replay import Result
 
 
+# What the decoder remarks on packets that are in a conversation nevertheless, in the words of a reader.
+REMARKS = {
+    "tunnel_payload_cut_short": "tunnel ends; the inside was cut off when it was captured",
+    "tunnel_payload_bad_ip_header": "tunnel ends; the inside is no valid IP header",
+    "tunnel_payload_unsupported_mpls": "tunnel ends; the inside is MPLS, which is not read",
+    "tunnel_payload_unsupported_pppoe": "tunnel ends; the inside is PPPoE, which is not read",
+    "tunnel_payload_non_ip": "tunnel ends; the inside is no IP (ARP, say)",
+    "tunnel_not_opened": "tunnel ends; of a kind that is not opened (IPIP, GRE, ESP, say)",
+    "too_deep": "have more layers than are opened",
+    "no_tunnel_on_its_port": "went to a tunnel's port and are no tunnel",
+    "ports_cut_short": "have no whole ports or flags: they were cut off",
+    "more_than_5_vlans": "have VLAN ids beyond the fifth, which are left out",
+    "fragment_without_ports": "are later fragments without the first: their ports are not known",
+    "no_time": "have no time of their own: that of the packet before is taken",
+}
+
+
 def print_summary(result: Result, out: str) -> None:
     told, screen = result.to_json(), console()
     _print_read(result, screen)
@@ -41,6 +58,8 @@ def _print_read(result: Result, screen: Any) -> None:
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
             screen.print(f"{title:<12} {reasons}")
+    for number, (reason, count) in enumerate(report.noted.most_common()):
+        screen.print(f"{'' if number else 'noted':<12} {plural(count, 'packet')}: {REMARKS[reason]}")
     for one in report.files:
         for bad in one.refused[:3]:
             screen.print(f"             {clean(one.path)} record {bad.number:,}: {bad.reason}")

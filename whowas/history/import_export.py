@@ -18,9 +18,11 @@ from enrich.store.prune import compact, prune
 from enrich.store.verify import problems
 from enrich.store.watch_spans import spans_within
 from ingest.cluster import EvidenceReport, in_order, read_observations, together
+from ingest.cluster.evidence.reader import wrong
 from ingest.cluster.evidence.slice import write_slice
 from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
+from whowas.history.queries import WHAT_IS_ONE, why_none
 from whowas.observation import KubeObject, Observation
 from whowas.sqlite_file import is_database
 from whowas.timestamps import rfc3339
@@ -41,12 +43,15 @@ class Imported:
     events: int | None
 
 
-def export_slice(store: str, out: str, low_us: int | None = None, high_us: int | None = None) -> int:
+def export_slice(
+    store: str, out: str, low_us: int | None = None, high_us: int | None = None, *, replace: bool = False
+) -> int:
     """Write the part of a store that speaks of any time from low to high into one file. Returns: lines of evidence.
 
     Inside of that time it answers as the store does, or less surely where only what lies before or after tells that
     somebody with several addresses in turn was not there. It reaches out by MARGIN on both sides: what nobody reported
     to have ended is believed to go on only when some time has passed. The file is whole or not there at all.
+    Args: replace: put it in the place of one that is there, which is refused else.
     Raises: StoreError, OutputError.
     """
     from enrich.store.database import opened
@@ -58,7 +63,7 @@ def export_slice(store: str, out: str, low_us: int | None = None, high_us: int |
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
     also, never = (set(), set()) if (low_us, high_us) == (None, None) else _holding(store, low, high)
-    with opened(store) as database, _Whole(out, store) as handle:
+    with opened(store) as database, _Whole(out, store, replace) as handle:
         reading = StoreReader(database)
 
         def every() -> Iterator[Observation]:
@@ -93,12 +98,20 @@ def _holding(store: str, low: int, high: int) -> tuple[set[str], set[str]]:
 class _Whole:
     """A file that appears under its name when all of it is durable."""
 
-    def __init__(self, path: str, store: str) -> None:
+    def __init__(self, path: str, store: str, replace: bool) -> None:
         self._path = path
+        self._replace = replace
         if os.path.realpath(path) == os.path.realpath(store):
             raise OutputError(f"cannot write '{path}': it is the store itself; give another file")
         if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
             raise OutputError(f"cannot write '{path}': a file of that name is put in place as a whole; give a file")
+        self._refuse_another()
+
+    def _refuse_another(self) -> None:
+        if not self._replace and os.path.lexists(self._path):
+            raise OutputError(
+                f"cannot write '{self._path}': it is there already; name another, or say --existing replace"
+            )
 
     def __enter__(self) -> Any:
         folder = os.path.dirname(os.path.abspath(self._path))
@@ -117,10 +130,14 @@ class _Whole:
                 os.fsync(self._handle.fileno())
                 self._handle.close()
                 os.chmod(self._handle.name, 0o644)
+                self._refuse_another()
                 os.replace(self._handle.name, self._path)
             except OSError as error:
                 self._drop()
                 raise OutputError(f"cannot write '{self._path}': {error.strerror}; give another file") from None
+            except OutputError:
+                self._drop()
+                raise
             return
         self._drop()
         if isinstance(why, OSError):
@@ -175,6 +192,8 @@ def _evidence(words: Sequence[str]) -> list[str]:
             raise InputError(
                 f"cannot import '{path}': it is a store; make a slice of it with 'whowas history export {path} OUT'"
             )
+        if (told := wrong(path)) is not None:
+            raise InputError(f"cannot import '{path}': {why_none(told)}; {WHAT_IS_ONE}")
     return found
 
 
@@ -226,7 +245,7 @@ def _digest(path: str, cluster: str | None) -> str:
     return f"{check.hexdigest()} {cluster or ''}".strip()
 
 
-def export_holds(store: str, out: str) -> int:
+def export_holds(store: str, out: str, *, replace: bool = False) -> int:
     """Write every hold of a store as one row of a Parquet file, for DuckDB, Spark and notebooks. Returns: rows.
 
     Columns: enrich.history.holds_table.SCHEMA. Raises: StoreError, OutputError.
@@ -239,7 +258,7 @@ def export_holds(store: str, out: str) -> int:
     stored = StoredHistory(store)
     stored.close()
     rows = 0
-    with _Whole(out, store) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
+    with _Whole(out, store, replace) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
         for known in stored.history.clusters.values():
             for batch in holds_batches(known):
                 writer.write_batch(batch)

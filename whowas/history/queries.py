@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingest.cluster import EvidenceReport, in_order, read_observations
-from ingest.files import find_inputs
+from ingest.files import find_inputs, open_input
 from whowas.addresses import is_address
-from whowas.errors import ConfigError
+from whowas.errors import BrokenInput, ConfigError, InputError
 from whowas.sqlite_file import is_database
-from whowas.stages import FileReport
+from whowas.stages import FileReport, Unreadable
 from whowas.timestamps import moment_us
 
 if TYPE_CHECKING:
     from enrich import History, NamingOptions
     from whowas.observation import Observation
 
+WHAT_IS_ONE = "give a store, watch events, kubectl lists or audit logs (docs/how-to/evidence.md)"
+# Files that are taken for a history by mistake: a capture in its place, most of all.
+CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a")
+NONE_EITHER = (*((magic, "a capture") for magic in CAPTURES), (b"PAR1", "a Parquet file"), (b"PK\3\4", "a zip archive"))
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -54,7 +59,8 @@ def load_history(
     """Read a store or evidence files, and derive who held each address when.
 
     Args: history: a store, or files, folders or globs of evidence. cluster: name for evidence that carries none.
-    Raises: InputError for a path that names nothing, StoreError for a store that cannot be read.
+    Raises: InputError for a path that names nothing and for files that are no evidence, StoreError for a store that
+    cannot be read.
     """
     from enrich.history.history import derive
 
@@ -62,7 +68,9 @@ def load_history(
     store = the_store(history)
     if store is None:
         paths = in_order(find_inputs(listed(history)))
-        return derive(read_observations(paths, cluster, told, progress))
+        known = derive(read_observations(paths, cluster, told, progress))
+        _refuse_nothing(told.files)
+        return known
     from enrich.history.stored import StoredHistory
 
     stored = StoredHistory(store)
@@ -70,6 +78,32 @@ def load_history(
     told.files.append(FileReport(store, format="store"))
     told.observations.update(stored.counts)
     return stored.history
+
+
+def _refuse_nothing(files: list[FileReport]) -> None:
+    """A history in which nothing could be read is none: to name by it would be to call everybody unknown.
+
+    Raises: InputError. What is merely empty is listed as such.
+    """
+    if any(one.records for one in files):
+        return
+    for one in files:
+        if one.unreadable:
+            raise InputError(f"cannot use '{one.path}' as a history: {why_none(one)}; {WHAT_IS_ONE}")
+    for one in files:
+        one.unreadable.append(Unreadable(0, "there is no evidence in it"))
+
+
+def why_none(file: FileReport) -> str:
+    """Say what a file is in which nothing is evidence."""
+    if os.path.isfile(file.path):
+        with open_input(file.path) as source, contextlib.suppress(BrokenInput):
+            head = source.read(4)
+            found = next((what for magic, what in NONE_EITHER if head.startswith(magic)), "")
+            if found:
+                return f"it is {found}"
+    first = file.unreadable[0]
+    return f"nothing in it is evidence (at byte {first.offset:,}: {first.reason})"
 
 
 def load_about(what: str, history: Paths, **told: Any) -> History:

@@ -114,17 +114,20 @@ def read_observations(
                     if (border := seal.take(raw)) is not None:
                         if border:
                             _note(told, offset, border)
+                        told.records += 1
                         # It tells itself when somebody was looking: what it says of pods is no proof of that.
                         yield Observation("START", KubeObject(), None, 0, None, path, (0, 0))
                         continue
                     event = _event(raw)
                     if event is None and imports.take(raw, offset, told):
+                        told.records += 1
                         continue
                     if event is None:
                         yield from _observed(raw, offset, cluster, told, report)
                         continue
                     one = event_observation(event, f"{path}@{offset}", cluster)
                     counts[one.object.kind] += 1
+                    told.records += 1
                     yield one
                 if seal.open:
                     _note(told, source.offset, "the slice was cut off: it has no end")
@@ -136,6 +139,26 @@ def read_observations(
         if one.verb != "START":
             counts[one.object.kind or one.verb] += 1
         yield one
+
+
+def wrong(path: str) -> FileReport | None:
+    """Return what is wrong with a file if nothing near its beginning is evidence; None for evidence, and for nothing.
+
+    It stops at the first value that can be used. Raises: InputError.
+    """
+    report, told, seal = EvidenceReport(), FileReport(path, format="evidence"), Seal(path)
+    imports = Imports(report.refused, KEPT)
+    with open_input(path) as source:
+        try:
+            for offset, raw in values(source):
+                known = seal.take(raw) is not None or _event(raw) is not None or imports.take(raw, offset, told)
+                if known or any(True for _ in _observed(raw, offset, None, told, report)) or told.records:
+                    return None
+                if len(told.unreadable) == UNREADABLE_KEPT:
+                    break
+        except BrokenInput as error:
+            _note(told, error.offset, error.reason)
+    return told if told.unreadable else None
 
 
 def _note(told: FileReport, offset: int, reason: str) -> None:
@@ -165,8 +188,11 @@ def _observed(
     said = False
     for one in observations_of(line, f"{told.path}@{offset}", cluster):
         said = True
+        told.records += 1
         report.observations[one.object.kind or one.verb] += 1
         yield one
     if not said and line.items is None:
         report.refused["no_evidence"] += 1
         _note(told, offset, why_unread(line))
+    elif not said:
+        told.records += 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, BinaryIO
+import os
+import stat
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -16,19 +18,26 @@ class DeadLetters:
     """Writes {file, number, reason, record}; record_base64 where it is no text, cut beyond a megabyte."""
 
     def __init__(self, path: str) -> None:
-        """Raises: OutputError where the file cannot be written."""
+        """Raises: OutputError where the file could not be written. It is made when there is a record to keep."""
         self.path = path
         self._file: BinaryIO | None = None
+        there = os.path.exists(path)
+        self._open("ab").close()
+        if not there:
+            os.unlink(os.path.realpath(path))
+
+    def _open(self, mode: str) -> BinaryIO:
         try:
-            self._file = open(path, "wb")  # noqa: SIM115 - closed by close
+            return cast(BinaryIO, open(self.path, mode))
         except OSError as error:
             raise OutputError(
-                f"cannot keep refused records in '{path}': {error.strerror}; check the path and its rights"
+                f"cannot keep refused records in '{self.path}': {error.strerror}; check the path and its rights"
             ) from error
 
     def write(self, file: str, number: int, reason: str, record: bytes) -> None:
         """Keep one record. Args: number: of the record in its file, from 1; of a line, its line."""
-        assert self._file is not None
+        if self._file is None:
+            self._file = self._open("wb")
         told: dict[str, Any] = {"file": file, "number": number, "reason": reason}
         if len(record) > MOST:
             told["cut_from_bytes"] = len(record)
@@ -44,13 +53,12 @@ class DeadLetters:
 
     def close(self) -> None:
         """Return when all is durable."""
-        import os
-
         if self._file is None:
             return
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise OutputError(f"cannot keep refused records in '{self.path}': {error.strerror}; make room") from error
         finally:

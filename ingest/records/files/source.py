@@ -47,6 +47,14 @@ def holds_records(path: str, files: RecordFiles) -> bool:
     return True
 
 
+def _is(format: str, head: bytes, whole: bool, options: RecordOptions) -> bool:
+    """Say whether a head looks like the format that was asked for."""
+    try:
+        return recognise(head, whole, None, options).reader.format == format
+    except InputError:
+        return False
+
+
 def first_bytes(path: str) -> bytes:
     """The first bytes of an input, uncompressed, without using them up; none where that cannot be."""
     if path == "-":
@@ -139,6 +147,7 @@ class _Reading:
         self._owner = owner
         self._number = 0
         self._origin = ""
+        self._flows = 0
 
     def batches(self, before: int) -> Iterator[tuple[Any, Position]]:
         """Yield flows of whole blocks."""
@@ -148,9 +157,15 @@ class _Reading:
             self._told.unreadable += [] if self._told.unreadable else [Unreadable(0, "the file is empty")]
             return
         layout = recognise(head, ended, files.format, files.options)
+        yield from self._blocks(layout, head, ended, before)
+        told = self._told
+        if files.format and told.records and not self._flows and not _is(files.format, head, ended, files.options):
+            told.unreadable.append(Unreadable(0, f"not one of its records is of the format '{files.format}'"))
+
+    def _blocks(self, layout: Layout, block: bytes, ended: bool, before: int) -> Iterator[tuple[Any, Position]]:
+        """Yield the flows of a block, the file's first bytes, and of all behind it."""
         self._told.format = layout.reader.format
         framer = Framer(layout.framing, layout.depth)
-        block = head
         while True:
             values, waiting = framer.take(block, last=ended)
             yield from self._values(layout, values)
@@ -162,7 +177,7 @@ class _Reading:
                     return
             if ended:
                 return
-            block, ended = self._read(files.block_bytes)
+            block, ended = self._read(self._owner.files.block_bytes)
 
     def _read(self, count: int) -> tuple[bytes, bool]:
         """The next bytes, and whether they are the last."""
@@ -186,6 +201,7 @@ class _Reading:
         parsed = layout.reader.read(values, ids)
         self._owner.keep(self._told, parsed, values, self._number)
         self._number += len(values)
+        self._flows += parsed.flows.num_rows
         if parsed.flows.num_rows:
             yield parsed.flows, Position(self._source.path, self._source.offset)
 

@@ -65,7 +65,7 @@ def test_out_of_a_store_and_into_another(root: Path, store: str, tmp_path: Path)
     rows = told(root, "history", "export", store, table)["holds"]
     assert pq.read_table(table).num_rows == rows > 10
     part = ("--from", "2026-11-21T08:39:40Z", "--to", "2026-11-21T08:39:45Z")
-    assert f"wrote {out}" in run(root, "history", "export", store, out, *part)
+    assert f"wrote {out}" in run(root, "history", "export", store, out, *part, "--existing", "replace")
     for words in ([store], [copy], [out]):
         answers = told(root, "who", "10.244.1.20", "--at", "2026-11-21T08:39:41Z", "--history", *words)
         assert answers["holder"]["name"] == "web-6c9f7d5b8-hq6zt"
@@ -150,6 +150,21 @@ def test_a_mistake_meets_its_cure(root: Path, store: str, tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == []
     nobody = run(root, "who", "shop/\udcff", "--history", store, code=2)
     assert "cannot" in nobody
+
+
+def test_an_export_overwrites_nothing_unasked(root: Path, store: str, tmp_path: Path) -> None:
+    for name in ("out.zst", "out.parquet"):
+        out = tmp_path / name
+        out.write_text("precious")
+        said = run(root, "history", "export", store, str(out), code=2)
+        assert "it is there already; name another, or say --existing replace" in said
+        assert out.read_text() == "precious"
+        run(root, "history", "export", store, str(out), "--existing", "replace")
+        assert len(out.read_bytes()) > 100
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    assert "it is there already" in run(root, "history", "export", store, str(tmp_path / "broken"), code=2)
+    assert "give a file" in run(root, "history", "export", store, "-", code=2)
+    assert sorted(os.listdir(tmp_path)) == ["broken", "out.parquet", "out.zst"]
 
 
 def test_a_broken_slice_is_imported_as_far_as_it_can_be_read(root: Path, store: str, tmp_path: Path) -> None:

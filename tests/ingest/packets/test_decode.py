@@ -201,7 +201,7 @@ def test_padding_is_not_payload(tmp_path: Path) -> None:
     """A tunnel's UDP packet that is too short for VXLAN stays plain, whatever the frame is padded with."""
     frame = ethernet(ipv4("10.0.0.1", "10.0.0.2", 17, udp(1, 4789))) + struct.pack(">II", 8 << 24, 7 << 8) + bytes(60)
     row = decoded(frame, tmp_path)
-    assert (row["vni"], row["dst_port"], row["noted"]) == (None, 4789, "tunnel_payload_cut_short")
+    assert (row["vni"], row["dst_port"], row["noted"]) == (None, 4789, "no_tunnel_on_its_port")
 
 
 def test_too_many_tunnels_and_tags_are_noted(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_too_many_tunnels_and_tags_are_noted(tmp_path: Path) -> None:
     for vni in range(12):
         frame = vxlan(vni, frame)
     row = decoded(frame, tmp_path)
-    assert (row["tunnels"], row["vni"]) == (">".join(["vxlan"] * 8), 4)
+    assert (row["tunnels"], row["vni"], row["noted"]) == (">".join(["vxlan"] * 8), 4, "too_deep")
     plain = segment("10.0.0.1", "10.0.0.2", 1, 2, 0x10)
     tags = b"".join(struct.pack(">HH", 0x8100, vlan) for vlan in range(1, 8))
     row = decoded(plain[:12] + tags + plain[12:], tmp_path)

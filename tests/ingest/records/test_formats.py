@@ -138,6 +138,13 @@ def test_tunnels_that_nobody_opened_are_marked() -> None:
     assert not one_row(parsed)["encapsulated"]
 
 
+@pytest.mark.parametrize(
+    ("word", "outer"), [("GRE", True), ("ESP", True), ("IPIP", True), ("OSPF", False), ("AH", False)]
+)
+def test_protocols_that_are_tunnels_are_marked(word: str, outer: int) -> None:
+    assert one_row(read([line(goflow2(proto=word, src_port=0, dst_port=0))]))["encapsulated"] == outer
+
+
 def test_goflow2_times_say_what_they_are() -> None:
     second = START // 10**6 * 10**9
     rows = [

@@ -188,7 +188,7 @@ def test_what_comes_before_a_break_is_delivered(root: Path, tmp_path: Path) -> N
 def test_a_compressed_log_and_its_summary(root: Path, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(zstandard.compress(b"\n".join([GOOD, b"{", b""])))
     done = whowas("annotate", str(tmp_path / "x"), "-H", HISTORY, "--json", cwd=root)
-    assert done.returncode == 0
+    assert done.returncode == 1
     told = json.loads(done.stderr)
     assert (told["lines"], told["named"], told["unread"]) == (2, 1, {"not a JSON object": 1})
     assert told["answers"]["exact"] == told["answers"]["service"] == 1

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -303,3 +304,28 @@ def test_times_are_told_where_capture_and_history_are_of_different_days(root: Pa
     assert "history watched 20" in lines[told + 1]
     usual = run(root, "replay", CAPTURE, "--history", HISTORY, "--out", str(tmp_path / "usual")).stdout
     assert "history watched" not in usual
+
+
+def test_what_the_decoder_remarks_is_told(root: Path, tmp_path: Path) -> None:
+    """A capture of tunnels with 60 bytes a packet: they end before the addresses inside."""
+    import scapy.utils
+
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 60, 1)
+    for packet in scapy.utils.rdpcap(str(root / "samples/crafted/two-vnis.pcap")):
+        data += struct.pack("<IIII", int(packet.time), 0, 60, len(packet)) + bytes(packet)[:60]
+    (tmp_path / "cut.pcap").write_bytes(data)
+    words = ("replay", "cut.pcap", "--history", str(root / "samples/crafted/history.jsonl"), "--out", "out")
+    told = json.loads(run(tmp_path, *words, "--json", code=1).stdout)
+    assert told["noted"] == {"tunnel_payload_cut_short": told["packets"]}
+    human = run(tmp_path, *words, "--existing", "replace", code=1).stdout
+    assert f"noted        {told['packets']} packets: tunnel ends; the inside was cut off" in human
+    with pytest.warns(UnreadableWarning, match="packets could not be read, or in part: tunnel_payload_cut_short"):
+        table = whowas.replay(tmp_path / "cut.pcap", root / "samples/crafted/history.jsonl")
+    assert set(table["encapsulated"].to_pylist()) == {True}
+
+
+def test_every_remark_has_words_for_a_reader() -> None:
+    from ingest.packets.layout import NOTED
+    from whowas.cli.replay_output import REMARKS
+
+    assert set(REMARKS) == {*NOTED.values(), "no_time"}
