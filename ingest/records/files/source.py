@@ -121,7 +121,9 @@ class RecordSource:
             if len(told.refused) < PLACES_KEPT:
                 told.refused.append(Refused(number, one.reason))
             if self._aside is not None:
-                self._aside.write(told.path, number, one.reason, values[one.index])
+                self._aside.write(
+                    told.path, number, one.reason, values[one.index] if one.record is None else one.record
+                )
 
     @property
     def files(self) -> RecordFiles:
@@ -148,7 +150,7 @@ class _Reading:
             return
         layout = recognise(head, ended, files.format, files.options)
         self._told.format = layout.reader.format
-        framer = Framer(layout.framing, layout.depth)
+        framer = layout.framer()
         block = head
         while True:
             values, waiting = framer.take(block, last=ended)
