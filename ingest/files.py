@@ -84,6 +84,11 @@ class Input:
         self._fault: str | None = None
         self._ended = False
 
+    @property
+    def is_utf16(self) -> bool:
+        """Whether what was read by now was UTF-16, and is delivered as UTF-8."""
+        return self._unicode.found
+
     def _now(self, limit: int) -> bytes:
         """Read what is there, at least a byte unless the input has ended. Raises: OSError."""
         read = getattr(self._raw, "read1", self._raw.read)

@@ -19,6 +19,11 @@ class Utf16:
         self._begin: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
 
+    @property
+    def found(self) -> bool:
+        """Whether the mark was there."""
+        return self._decoder is not None
+
     def take(self, data: bytes) -> bytes:
         """Return what of the data can be passed on by now. Lone surrogates become U+FFFD."""
         if self._begin is not None:

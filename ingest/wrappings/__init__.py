@@ -4,6 +4,7 @@ One module a family. chain.py recognises them by the first lines of an input and
 of every kind. The time of a wrapping is never that of the record.
 """
 
-from ingest.wrappings.chain import DEEPEST, Chain, Joiner, chains, opened
+from ingest.wrappings.chain import DEEPEST, Chain, Joiner, chains, objects, opened
+from ingest.wrappings.shapes import is_object
 
-__all__ = ["DEEPEST", "Chain", "Joiner", "chains", "opened"]
+__all__ = ["DEEPEST", "Chain", "Joiner", "chains", "is_object", "objects", "opened"]
