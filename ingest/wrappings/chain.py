@@ -102,7 +102,7 @@ def chains(sample: Sequence[bytes]) -> Iterator[tuple[Chain, list[bytes]]]:
 
     More than half of the lines must be wrapped alike. The caller takes the first whose inside it can read.
     """
-    lines = [one for one in sample[:LOOKED_AT] if one.strip()]
+    lines = [one for one in sample[:LOOKED_AT] if one and one.strip()]
     layers: list[Wrapping] = []
     while lines and len(layers) < DEEPEST:
         found = _fitting(lines, first=not layers)

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct, UnsetType
 from ingest.wrappings.shapes import STAMP, Envelope, Prefix, decoder, text
 
 # An export to S3 writes the time before each message. So do `kubectl logs --timestamps` and `docker logs -t`.
-EXPORT = Prefix("stamped", STAMP + rb" +")
+EXPORT = Prefix("stamped", STAMP + rb" ")
 # A subscription's message is 1 MB at most, and text shrinks to a tenth.
 UNPACKED_MOST = 64 << 20
 # CloudWatch tests its subscribers with such a message.

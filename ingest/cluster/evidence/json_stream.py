@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from ingest.cluster.evidence.lines import is_plain
 from ingest.files import Input
 from ingest.wrappings import Chain, chains
 from whowas.errors import BrokenInput
@@ -95,13 +96,21 @@ def _inner(wrapping: Chain, group: list[bytes], offset: int) -> Iterator[tuple[i
 
 
 def _wrapping(sample: list[bytes]) -> Chain | None:
-    """What wraps JSON in these lines: the fewest layers below which it begins, or what cuts lines in any case."""
-    cutting = None
+    """What wraps the lines: as deep as JSON begins inside and is not of the cluster, or what cuts lines in any case."""
+    best = None
+    if _mostly_plain(sample):
+        return None
     for found, inner in chains(sample):
-        if any(one.lstrip()[:1] == b"{" for one in inner):
-            return found
-        cutting = cutting or (found if found.joiner() else None)
-    return cutting
+        if any(one.lstrip()[:1] == b"{" for one in inner) or (best is None and found.joiner() is not None):
+            best = found
+        if _mostly_plain(inner):
+            break
+    return best
+
+
+def _mostly_plain(sample: list[bytes]) -> bool:
+    there = [one for one in sample if one.strip()]
+    return 2 * sum(map(is_plain, there)) > len(there)
 
 
 def values(told: Iterable[tuple[int, bytes]], path: str) -> Iterator[tuple[int, bytes]]:

@@ -93,6 +93,15 @@ def observations_in(raw: bytes, source: str) -> list[Observation]:
     return list(observations_of(DECODE.decode(raw), source, None))
 
 
+def is_plain(raw: bytes) -> bool:
+    """Say whether a value is of the cluster itself, or of its audit log, and so no wrapping whatever lies in it."""
+    try:
+        line = DECODE.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return line.items is not None or line.type in TYPES or line.kind in KINDS or line.kind in ("Event", "EventList")
+
+
 def why_unread(line: Line) -> str:
     """Say why a value that could be read says nothing: a GAP that is passed over would make gaps invisible."""
     if line.type in SPANS:

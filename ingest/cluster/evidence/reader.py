@@ -12,13 +12,12 @@ import msgspec
 from ingest.cluster.evidence.json_stream import Unwrapped, lines, values
 from ingest.cluster.evidence.lines import (
     DECODE,
-    KINDS,
-    TYPES,
     VERBS,
     EvidenceReport,
     Line,
     decode_line,
     event_observation,
+    is_plain,
     observations_of,
     why_unread,
 )
@@ -178,12 +177,7 @@ class _File:
 
     def _other(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
         """Yield what a value says that is no plain event: an object, a list, or something wrapped."""
-        try:
-            line = DECODE.decode(raw)
-            plain = line.items is not None or line.kind in KINDS or line.type in TYPES
-        except FAULTS:
-            plain = False
-        found = opened(raw) if not plain and depth < DEEPEST else None
+        found = None if is_plain(raw) or depth >= DEEPEST else opened(raw)
         if found is not None:
             for inner in found:
                 parts = ((offset, part) for part in inner.split(b"\n"))

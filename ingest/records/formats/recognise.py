@@ -15,7 +15,7 @@ from ingest.records.formats.pmacct import PmacctReader
 from ingest.records.formats.protobuf import Goflow2ProtobufReader, NetObservProtobufReader
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.suricata import SuricataReader
-from ingest.records.formats.wrapped import Format, are_objects, forced, unwrapping
+from ingest.records.formats.wrapped import Format, forced, unwrapping
 from ingest.records.formats.zeek import ZeekJsonReader, ZeekReader
 from ingest.records.reader import RecordOptions, RecordReader
 from whowas.errors import InputError
@@ -54,14 +54,7 @@ def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptio
             if one.format == format:
                 return forced(one, values, told)
         raise InputError(f"cannot read format '{format}': unknown word; say one of {words}")
-    # Before a line of columns stands what wraps it; a JSON object that is known is no wrapping.
-    objects = are_objects(values)
-    return (
-        (None if objects else unwrapping(READERS, values, told))
-        or _plain(values, told)
-        or (unwrapping(READERS, values, told) if objects else None)
-        or _unknown(words)
-    )
+    return unwrapping(READERS, values, told) or _plain(values, told) or _unknown(words)
 
 
 def _plain(values: Sequence[bytes], options: RecordOptions) -> RecordReader | None:

@@ -77,30 +77,31 @@ def _numbers(numbers: Words, rows: Words) -> Words:
 
 
 def unwrapping(formats: Sequence[Format], sample: Sequence[bytes], options: RecordOptions) -> WrappedReader | None:
-    """Return a reader for what stands in wrappings, None where no known format does."""
+    """Return a reader for what stands in wrappings, None where no known format does.
+
+    A JSON object that is a known record is no wrapping, whatever lies in it.
+    """
     for chain, inner in chains(sample):
         told = Sample(inner)
-        for one in formats:
-            # Protobuf is no text: nothing wraps it.
-            if "protobuf" not in one.format and one.knows(told):
-                return WrappedReader(one(options), chain)
+        # Protobuf is no text: nothing wraps it.
+        found = next((one for one in formats if "protobuf" not in one.format and one.knows(told)), None)
+        if found is not None:
+            outer = Sample(_objects(chain, sample))
+            return None if any(one.knows(outer) for one in formats) else WrappedReader(found(options), chain)
     return None
 
 
 def forced(form: Format, sample: Sequence[bytes], options: RecordOptions) -> RecordReader:
     """Return a reader of a format that was asked for; of what is wrapped, even where its records are not known."""
     reader = form(options)
-    known = form.knows(Sample(sample))
-    if "protobuf" in form.format or (known and are_objects(sample)):
-        return reader
-    deepest = None
-    for chain, inner in chains(sample):
-        deepest = chain
-        if form.knows(Sample(inner)):
-            return WrappedReader(reader, chain)
-    return reader if known or deepest is None else WrappedReader(reader, deepest)
+    found = None if "protobuf" in form.format else unwrapping([form], sample, options)
+    if found is not None or "protobuf" in form.format or form.knows(Sample(sample)):
+        return found or reader
+    deepest = [chain for chain, _ in chains(sample)][-1:]
+    return WrappedReader(reader, deepest[0]) if deepest else reader
 
 
-def are_objects(sample: Sequence[bytes]) -> bool:
-    """Say whether an input begins with a JSON object: a known one is no wrapping, whatever lies in it."""
-    return bool(sample) and (sample[0] or b"").lstrip()[:1] == b"{"
+def _objects(chain: Chain, sample: Sequence[bytes]) -> list[bytes]:
+    """The wrapped ones among values that are JSON objects."""
+    values = [one for one in sample if one and one.lstrip()[:1] == b"{"]
+    return [one for one in values if chain.layers[0].opened(one) is not None]

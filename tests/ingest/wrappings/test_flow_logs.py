@@ -116,14 +116,14 @@ def test_a_format_that_is_told_is_read_in_its_wrapping(tmp_path: Path) -> None:
 
 def test_streams_read_envelopes_as_well() -> None:
     values = [one.encode() for one in wrapped.BY_LINE["filebeat"](EVE).splitlines()]
-    parsed = read(values)
-    accounted(parsed, 3)
+    parsed = read([b"", *values])
+    accounted(parsed, 4)
     assert parsed.flows.num_rows == 3
 
 
 def test_wrappings_and_plain_files_mix_in_a_folder(tmp_path: Path) -> None:
     paths = []
-    for number, made in enumerate([*wrapped.FORMS.values(), lambda texts: "\n".join(texts)]):
+    for number, made in enumerate([*wrapped.FORMS.values(), "\n".join]):
         paths.append(tmp_path / f"{number}.log")
         paths[-1].write_text(made(EVE))
     source = RecordSource([str(one) for one in paths])
