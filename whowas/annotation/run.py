@@ -135,7 +135,9 @@ class Run:
         self.done.tally.refuse(TOO_LONG)
 
     def _told(self, data: bytes) -> Format:
-        lines = data[:HEAD].removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        head = data[:HEAD]
+        # The last line may go on.
+        lines = head[: head.rfind(b"\n") + 1 or len(head)].removeprefix(b"\xef\xbb\xbf").split(b"\n")
         found = None if self._is_plain(lines) else wrappings_of(lines)
         if found is None:
             return self._format_of(data)
