@@ -1,5 +1,7 @@
 """Files as they lie there: plain or compressed, recognised by their first bytes, or standard input.
 
+Text in UTF-16 that begins with its mark is delivered as UTF-8: no reader has to know of it.
+
 What could be decompressed before a stream breaks is always delivered first; the break is reported after
 it. Decompressed output is bounded, whatever the compressed bytes claim.
 """
@@ -14,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
+from ingest.utf16 import MARKS, Utf16
 from whowas.errors import BrokenInput, InputError
 
 CHUNK = 1 << 18
@@ -21,6 +24,8 @@ CHUNK = 1 << 18
 BITE = 1 << 12
 
 MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4"), (b"\xfd7zXZ\x00", "xz"))
+
+BEGINNINGS = (*(magic for magic, _ in MAGICS), *MARKS)
 
 
 def _gzip() -> Any:
@@ -60,7 +65,7 @@ def _faults() -> tuple[type[Exception], ...]:
 class Input:
     """One input, read from front to back.
 
-    `consumed` counts stored (compressed) bytes, `offset` delivered (uncompressed) ones; `size` is the
+    `consumed` counts stored bytes, `offset` delivered ones (uncompressed, UTF-8); `size` is the
     stored size, 0 when unknown (standard input).
     """
 
@@ -73,9 +78,16 @@ class Input:
         self._head = self._fill(6)
         self.compression = next((name for magic, name in MAGICS if self._head.startswith(magic)), "")
         self._codec: Any = OPENERS[self.compression]() if self.compression else None
+        self._as_it_is = not self.compression and not self._head.startswith(MARKS)
         self._ready = bytearray()
+        self._unicode = Utf16()
         self._fault: str | None = None
         self._ended = False
+
+    @property
+    def is_utf16(self) -> bool:
+        """Whether what was read by now was UTF-16, and is delivered as UTF-8."""
+        return self._unicode.found
 
     def _now(self, limit: int) -> bytes:
         """Read what is there, at least a byte unless the input has ended. Raises: OSError."""
@@ -85,7 +97,7 @@ class Input:
     def _fill(self, count: int) -> bytes:
         """Read `count` bytes unless the input ends: pipes give less than asked for."""
         head = b""
-        while any(magic.startswith(head[:count]) for magic, _ in MAGICS) and (more := self._now(count - len(head))):
+        while any(magic.startswith(head[:count]) for magic in BEGINNINGS) and (more := self._now(count - len(head))):
             head += more
         self.consumed = len(head)
         return head
@@ -103,6 +115,9 @@ class Input:
 
     def _expand(self, data: bytes) -> None:
         """Decompress `data` into the ready buffer, following members that stand one behind another."""
+        if self._codec is None:
+            self._ready += self._unicode.take(data)
+            return
         while data:
             if self._codec.eof:
                 if not data.startswith(tuple(magic for magic, name in MAGICS if name == self.compression)):
@@ -110,7 +125,7 @@ class Input:
                         self._fault = f"{len(data)} bytes behind the {self.compression} stream are not part of it"
                     return
                 self._codec = OPENERS[self.compression]()
-            self._ready += self._codec.decompress(data)
+            self._ready += self._unicode.take(self._codec.decompress(data))
             data = self._codec.unused_data if self._codec.eof else b""
 
     def _advance(self) -> None:
@@ -120,6 +135,9 @@ class Input:
             self._ended = True
             if self._codec is not None and not self._codec.eof:
                 self._fault = self._fault or f"the {self.compression} stream is cut short"
+            rest, fault = self._unicode.finish()
+            self._ready += rest
+            self._fault = self._fault or fault
             return
         try:
             for start in range(0, len(data), BITE):
@@ -132,7 +150,7 @@ class Input:
 
         Raises: BrokenInput, at the call after the last readable byte was delivered.
         """
-        if self._codec is None:
+        if self._as_it_is:
             return self._plain(buffer)
         while len(self._ready) < len(buffer) and not self._ended and self._fault is None:
             self._advance()
@@ -185,7 +203,7 @@ class Input:
 
     def _first(self) -> bytes:
         """Return some bytes, waiting for the first. Raises: BrokenInput."""
-        if self._codec is None:
+        if self._as_it_is:
             data = self._stored()
         else:
             while not self._ready and not self._ended and self._fault is None:

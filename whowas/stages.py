@@ -23,10 +23,20 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A place where an input could not be read on. `offset` is in bytes of the uncompressed input."""
+    """A place where an input could not be read on. `offset` is in bytes of the uncompressed input (UTF-8).
+
+    whole: it is of a form of which nothing is read.
+    """
 
     offset: int
     reason: str
+    whole: bool = False
+
+    def of(self, path: str) -> str:
+        """Return it as one line. path: as a person is shown it."""
+        return (
+            f"cannot read '{path}': {self.reason}" if self.whole else f"{path} at byte {self.offset:,}: {self.reason}"
+        )
 
 
 @dataclass(frozen=True)

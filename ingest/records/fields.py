@@ -133,6 +133,11 @@ class Fields:
         found: Flags = (column & spots.KIND != ABSENT) & ((column >> KIND_BITS) & spots.LENGTH > 0)
         return found
 
+    def fill(self, name: str, other: str) -> None:
+        """Where a field is absent, take what another one says."""
+        rows = self.has(other) & ~self.has(name)
+        self.spots[rows, self.columns[name]] = self.spots[rows, self.columns[other]]
+
     def numbers(self, name: str, power: int = 0) -> Numbers:
         """Decimal numbers times 10^power; `power` also turns seconds (6) and milliseconds (3) into us, exactly."""
         out, state = np.zeros(len(self), dtype=np.int64), np.full(len(self), NOTHING, dtype=np.uint8)

@@ -24,10 +24,14 @@ SECRET = secrets.randbits(62)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A value, or a record within it, that gave no flow. `reason` is short and can be counted."""
+    """A value, or a record within it, that gave no flow. `reason` is short and can be counted.
+
+    record: the bytes of the record, where they are not those of the value.
+    """
 
     index: int
     reason: str
+    record: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def merge(parts: Sequence[tuple[int, Parsed]]) -> Parsed:
     return Parsed(
         flows,
         np.concatenate([*(one.rows + base for base, one in parts), *empty]),
-        [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.refused],
-        [Refusal(base + bad.index, bad.reason) for base, one in parts for bad in one.skipped],
+        [Refusal(base + bad.index, bad.reason, bad.record) for base, one in parts for bad in one.refused],
+        [Refusal(base + bad.index, bad.reason, bad.record) for base, one in parts for bad in one.skipped],
         sum((one.noted for _, one in parts), Counter()),
     )

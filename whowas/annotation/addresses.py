@@ -19,6 +19,8 @@ ABSENT, UNREADABLE = -1, -2
 KEPT = 1 << 16
 # An address with a port behind it, as proxies write it.
 WITH_PORT = re.compile(r"^(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}$|^\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?$")
+# A list of more addresses, or a longer text, is none that anybody reads.
+LIST_MOST, TEXT_MOST = 64, 4096
 WHOLE = ("/32", "/128")
 
 
@@ -42,6 +44,14 @@ def _of_text(text: str) -> bytes | None:
     if "/" in text and not text.endswith(WHOLE):
         return None
     return address16(text)
+
+
+def listed(value: Any) -> list[str]:
+    """Return the members of a list of addresses in one text, as x-forwarded-for has it; [] for anything else."""
+    if not isinstance(value, str) or "," not in value or len(value) > TEXT_MOST:
+        return []
+    members = [one.strip() for one in value.split(",")]
+    return members if len(members) <= LIST_MOST and any(packed(one) is not None for one in members) else []
 
 
 class Addresses:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.naming.name_columns import Answer
-from whowas.annotation.addresses import ABSENT, UNREADABLE, Addresses
+from whowas.annotation.addresses import ABSENT, LIST_MOST, UNREADABLE, Addresses, listed
 from whowas.annotation.known_logs import Span
 from whowas.annotation.namer import Answers, BatchNamer
 from whowas.annotation.times import OK, REASONS, Clock, Codes, Moments
@@ -34,8 +34,6 @@ USUAL = (
     "candidates",
 )  # fmt: skip
 SUFFIX = "_whowas"
-# A list of more addresses is none that anybody reads.
-LIST_MOST = 64
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,13 @@ class Texts(Generic[T]):
 
 
 class Annotator:
-    """Names the addresses of a batch of records and counts what could not be."""
+    """Names the addresses of a batch of records and counts what could not be.
 
-    def __init__(self, asker: BatchNamer, clock: Clock, tally: Tally) -> None:
-        self.clock, self.tally = clock, tally
+    texts: whether one text may be a list of addresses.
+    """
+
+    def __init__(self, asker: BatchNamer, clock: Clock, tally: Tally, *, texts: bool = True) -> None:
+        self.clock, self.tally, self._split = clock, tally, texts
         self._asker = asker
         self._addresses = Addresses()
 
@@ -146,18 +147,30 @@ class Annotator:
         if isinstance(column, Moments):
             return np.where(column.there, UNREADABLE, ABSENT), {}
         try:
-            return self._addresses.rows(column), {}
+            rows = self._addresses.rows(column)
+            return rows, self._in_texts(column, rows)
         except TypeError:
             pass
         odd = {row: value for row, value in enumerate(column) if isinstance(value, (list, dict))}
-        rows = self._addresses.rows([None if row in odd else value for row, value in enumerate(column)])
-        lists = {}
+        texts = [None if row in odd else value for row, value in enumerate(column)]
+        rows = self._addresses.rows(texts)
+        lists = self._in_texts(texts, rows)
         for row, value in odd.items():
             if isinstance(value, list) and len(value) <= LIST_MOST:
                 lists[row] = self._addresses.rows([one if isinstance(one, str) else 0 for one in value]).tolist()
             elif isinstance(value, list):
                 rows[row] = UNREADABLE
         return rows, lists
+
+    def _in_texts(self, column: Sequence[Any], rows: Indices) -> dict[int, list[int]]:
+        """Lists of addresses in one text; their rows become ABSENT."""
+        lists: dict[int, list[int]] = {}
+        for row in np.flatnonzero(rows == UNREADABLE).tolist() if self._split else ():
+            members = listed(column[row])
+            if members:
+                lists[row] = self._addresses.rows(members).tolist()
+                rows[row] = ABSENT
+        return lists
 
     def _count(self, own: list[Indices], several: list[dict[int, list[int]]], codes: Codes) -> None:
         there = np.zeros(len(codes), dtype=bool)

@@ -91,6 +91,10 @@ class Columns:
         cells = self._cells.of(named.answers) if named.answers is not None else []
         texts = [*map(write, cells), write([""] * len(self._choice.columns))]
         pieces = [[texts[one] for one in own.tolist()] for own in named.own]
+        for piece, lists in zip(pieces, named.several, strict=True):
+            for row, members in lists.items():
+                found = [cells[one] for one in members if one >= 0]
+                piece[row] = write([",".join(column) for column in zip(*found, strict=True)]) if found else piece[row]
         return pieces[0] if len(pieces) == 1 else list(map("".join, zip(*pieces, strict=True)))
 
 

@@ -59,7 +59,7 @@ def annotate(
     options = naming or NamingOptions(cluster, load_networks(networks) if networks else ())
     kind = _Kind(frame)
     known = history if isinstance(history, History) else load_history(history, cluster=cluster)
-    beside = Annotator(BatchNamer(known, options), clock, Tally())
+    beside = Annotator(BatchNamer(known, options), clock, Tally(), texts=False)
     found = Columns(kind.names(), choice, beside, lambda _line: None)
     named = found.named(lambda name: kind.values(name, clock), kind.size())
     added = dict(zip(found.added, _arrays(named, choice), strict=True))

@@ -65,6 +65,8 @@ KINDS: tuple[Kind, ...] = (
         ("id.orig_h", "id.resp_h", "tx_hosts", "rx_hosts"),
         (Span("ts", length="duration"), Span("ts")),
     ),
+    # As shippers write it that take no dots.
+    Kind("Zeek", ("id_orig_h", "id_resp_h"), (Span("ts", length="duration"), Span("ts")), need=2),
     Kind("Hubble", ("flow.IP.source", "flow.IP.destination"), (Span("flow.time"), Span("time")), nested=True),
     Kind(
         "Suricata",

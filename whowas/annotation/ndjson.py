@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from whowas.annotation.addresses import packed
+from whowas.annotation.addresses import listed, packed
 from whowas.annotation.annotator import Annotator, Choice, Named, Texts
 from whowas.annotation.json_fields import UNSET, Block, FieldDecoder
 from whowas.annotation.known_logs import KINDS, WORTH, Kind, Span, spellings, value_in, words_of
@@ -81,7 +81,8 @@ class Fields:
 
 def _holds_address(record: Any, name: str) -> bool:
     value = value_in(record, name)
-    return any(packed(one) is not None for one in (value if isinstance(value, list) else [value]))
+    members = value if isinstance(value, list) else listed(value) or [value]
+    return any(packed(one) is not None for one in members)
 
 
 class Ndjson:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ingest.files import Input
+from ingest.wrappings import is_object
 from whowas.annotation.annotator import Annotator, Choice, Tally
 from whowas.annotation.delimited import Delimited
 from whowas.annotation.namer import BatchNamer
-from whowas.annotation.ndjson import Ndjson
+from whowas.annotation.ndjson import Fields, Ndjson
 from whowas.annotation.times import UNIT_WORDS, Clock
+from whowas.annotation.wrapped import TOO_LONG, Format, Wrapped, wrappings_of
 from whowas.annotation.zeek import Zeek
 from whowas.errors import BrokenInput, InputError
 from whowas.schema import CONFIDENCES
@@ -23,16 +25,8 @@ BATCH = 1 << 20
 HEAD = 1 << 16
 LOOKED_AT = 1 << 10
 FORMATS = ("ndjson", "csv", "tsv", "zeek")
-TOO_LONG = "record too long"
-
-
-class Format(Protocol):
-    """Annotates the records of one format. longest: bytes of a record that is read; longer ones are handed through."""
-
-    longest: int
-
-    def take(self, data: bytes, last: bool) -> tuple[bytes, int]:
-        """Return whole records, annotated, and how many bytes they were. last: nothing more will come."""
+# Of these lines it is told whether they are wrapped.
+LINES = 64
 
 
 @dataclass
@@ -107,6 +101,9 @@ class Run:
                 self.done.unreadable.append(Unreadable(broken.offset, broken.reason))
                 data = b""
             last = not data
+            if source.is_utf16 and "utf-16" not in self._units:
+                self._units.add("utf-16")
+                self._say("the log is UTF-16: it comes out as UTF-8")
             self._take(data, last)
         return self.done
 
@@ -139,6 +136,25 @@ class Run:
         self.done.tally.refuse(TOO_LONG)
 
     def _told(self, data: bytes) -> Format:
+        head = data[:HEAD]
+        # The last line may go on.
+        lines = head[: head.rfind(b"\n") + 1 or len(head)].removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        found = None if self._is_plain(lines) else wrappings_of(lines)
+        if found is None:
+            return self._format_of(data)
+        chain, inner = found
+        # Programs say this and that before they log: one object is enough.
+        first = next((one for one in inner if is_object(one)), b"\n".join(inner))
+        inside = self._format_of(first)
+        self._say(f"each line is wrapped: {chain.name}")
+        return Wrapped(chain, inside, isinstance(inside, Ndjson), self.done.tally, self._choice.suffix)
+
+    def _is_plain(self, lines: list[bytes]) -> bool:
+        """Say whether JSON lines have addresses of their own: what lies in them is part of their message."""
+        fields = Fields(self._choice, lambda _: None)
+        return any(one.lstrip()[:1] == b"{" and fields.look(one) for one in lines[:LINES])
+
+    def _format_of(self, data: bytes) -> Format:
         form = self._form
         self.done.format = form.format or ("csv" if form.header or form.delimiter else recognised(data))
         if self.done.format == "ndjson":
@@ -159,10 +175,6 @@ class Run:
 def recognised(data: bytes) -> str:
     """Say which format an input has by its beginning. Raises: InputError for what has no lines of records."""
     head = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(
-            "cannot annotate UTF-16 text: its bytes are no lines; turn it into UTF-8: iconv -f UTF-16 -t UTF-8"
-        )
     if head.startswith(b"PAR1") or head.startswith(b"ARROW1"):
         raise InputError(
             "cannot annotate a file of columns: it has no lines; read it in Python and use whowas.annotate"

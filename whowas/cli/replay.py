@@ -177,6 +177,6 @@ def say_unreadable(files: list[FileReport]) -> None:
     """Name each place that could not be read, on standard error."""
     for one in files:
         for bad in one.unreadable[:5]:
-            click.echo(f"whowas: {clean(one.path)} at byte {bad.offset:,}: {clean(bad.reason)}", err=True)
+            click.echo(f"whowas: {clean(bad.of(one.path))}", err=True)
         if len(one.unreadable) > 5:
             click.echo(f"whowas: {clean(one.path)}: {len(one.unreadable) - 5:,} more; --json lists all", err=True)

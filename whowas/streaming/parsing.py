@@ -82,7 +82,12 @@ class RecordParser:
         low, high = np.searchsorted(parsed.rows, (start, end))  # a reader keeps the order of values
         flows = parsed.flows.slice(low, high - low)
         letters = [
-            Letter(piece.partition, piece.offsets[one.index - start], one.reason, piece.values[one.index - start])
+            Letter(
+                piece.partition,
+                piece.offsets[one.index - start],
+                one.reason,
+                piece.values[one.index - start] if one.record is None else one.record,
+            )
             for one in parsed.refused
             if start <= one.index < end
         ]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ingest.cluster.audit.coverage import LogCoverage
-from ingest.cluster.audit.envelopes import AuditEvent, Reference
+from ingest.cluster.audit.events import AuditEvent, Reference
 from ingest.cluster.audit.external_sort import Runs
 from ingest.cluster.audit.object_state import BRIEF, Key, Write, version_of
 from ingest.cluster.audit.patches import reduced

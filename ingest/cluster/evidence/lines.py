@@ -28,6 +28,9 @@ SPANS = ("GAP", "WATCHED", "LATE")
 MEMBERS = ("JOINED", "LEFT")
 
 
+TYPES = VERBS | {*SPANS, *MEMBERS, "OFFSET"}
+
+
 FIELDS_DROPPED = 20
 
 
@@ -88,6 +91,15 @@ def observations_in(raw: bytes, source: str) -> list[Observation]:
     Raises: msgspec.DecodeError, RecursionError, UnicodeDecodeError.
     """
     return list(observations_of(DECODE.decode(raw), source, None))
+
+
+def is_plain(raw: bytes) -> bool:
+    """Say whether a value is of the cluster itself, or of its audit log, and so no wrapping whatever lies in it."""
+    try:
+        line = DECODE.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return line.items is not None or line.type in TYPES or line.kind in KINDS or line.kind in ("Event", "EventList")
 
 
 def why_unread(line: Line) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ingest.cluster.audit.audit_log import AuditLog
-from ingest.cluster.audit.envelopes import audit_events, is_audit
+from ingest.cluster.audit.events import audit_events, is_audit
 from ingest.cluster.evidence.prometheus import ANSWER, MARK, PodMetrics
 from whowas.observation import KubeObject, Observation
 from whowas.stages import FileReport, Unreadable
@@ -47,7 +47,8 @@ class Imports:
 
     def _answer(self, raw: bytes, offset: int, told: FileReport) -> bool:
         answer = ANSWER.decode(raw)
-        if not answer.status:
+        if not answer.status or (answer.data is not None and answer.data.resultType == "streams"):
+            # Loki answers in the same words.
             return False
         problem = self._metrics.take(answer, told.path, offset)
         if problem is not None:

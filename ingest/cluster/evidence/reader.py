@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from ingest.cluster.evidence.json_stream import values
+from ingest.cluster.evidence.json_stream import Unwrapped, lines, values
 from ingest.cluster.evidence.lines import (
     DECODE,
     VERBS,
@@ -17,12 +17,14 @@ from ingest.cluster.evidence.lines import (
     Line,
     decode_line,
     event_observation,
+    is_plain,
     observations_of,
     why_unread,
 )
 from ingest.cluster.evidence.other_sources import Imports
 from ingest.cluster.evidence.slice import Seal
-from ingest.files import open_input
+from ingest.files import Input, open_input
+from ingest.wrappings import DEEPEST, objects, opened
 from whowas.errors import BrokenInput
 from whowas.kube_annotations import KEPT
 from whowas.observation import KubeObject, Observation, time_us
@@ -32,7 +34,11 @@ from whowas.stages import FileReport, Unreadable
 PARTS = (b"audit.k8s.io/v1", b'"resultType"')
 UNREADABLE_KEPT = 1000
 LOOKED_AHEAD = 1 << 20
-RECEIVED = re.compile(rb'"received"\s*:\s*"([^"]{10,40})"')
+# In a wrapping the quotes may be escaped.
+RECEIVED = re.compile(rb'"received\\?"\s*:\s*\\?"([^"\\]{10,40})\\?"')
+FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+YAML = "it is YAML; make JSON of it: kubectl get … -o json, or yq -o json for a file that was kept"
+RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True)
@@ -105,34 +111,9 @@ def read_observations(
         told = FileReport(path, format="evidence")
         report.files.append(told)
         yield Observation("START", KubeObject(), None, 0, None, path)
-        seal = Seal(path)
         with open_input(path) as source:
-            try:
-                for count, (offset, raw) in enumerate(values(source)):
-                    if progress is not None and count % 4096 == 0:
-                        progress(EvidenceProgress(path, source.consumed, source.size))
-                    if (border := seal.take(raw)) is not None:
-                        if border:
-                            _note(told, offset, border)
-                        told.records += 1
-                        # It tells itself when somebody was looking: what it says of pods is no proof of that.
-                        yield Observation("START", KubeObject(), None, 0, None, path, (0, 0))
-                        continue
-                    event = _event(raw)
-                    if event is None and imports.take(raw, offset, told):
-                        told.records += 1
-                        continue
-                    if event is None:
-                        yield from _observed(raw, offset, cluster, told, report)
-                        continue
-                    one = event_observation(event, f"{path}@{offset}", cluster)
-                    counts[one.object.kind] += 1
-                    told.records += 1
-                    yield one
-                if seal.open:
-                    _note(told, source.offset, "the slice was cut off: it has no end")
-            except BrokenInput as error:
-                _note(told, error.offset, error.reason)
+            for value in _File(told, report, imports, cluster).read(source, progress):
+                yield from value
             if progress is not None:
                 progress(EvidenceProgress(path, source.consumed, source.size))
     for one in imports.observations(cluster):
@@ -146,53 +127,127 @@ def wrong(path: str) -> FileReport | None:
 
     It stops at the first value that can be used. Raises: InputError.
     """
-    report, told, seal = EvidenceReport(), FileReport(path, format="evidence"), Seal(path)
-    imports = Imports(report.refused, KEPT)
+    report, told = EvidenceReport(), FileReport(path, format="evidence")
     with open_input(path) as source:
-        try:
-            for offset, raw in values(source):
-                known = seal.take(raw) is not None or _event(raw) is not None or imports.take(raw, offset, told)
-                if known or any(True for _ in _observed(raw, offset, None, told, report)) or told.records:
-                    return None
-                if len(told.unreadable) == UNREADABLE_KEPT:
-                    break
-        except BrokenInput as error:
-            _note(told, error.offset, error.reason)
+        for value in _File(told, report, Imports(report.refused, KEPT), None).read(source, None):
+            if any(True for _ in value) or told.records:
+                return None
+            if len(told.unreadable) == UNREADABLE_KEPT:
+                break
     return told if told.unreadable else None
 
 
-def _note(told: FileReport, offset: int, reason: str) -> None:
-    if len(told.unreadable) < UNREADABLE_KEPT:
-        told.unreadable.append(Unreadable(offset, reason))
+class _File:
+    """One file being read."""
+
+    def __init__(self, told: FileReport, report: EvidenceReport, imports: Imports, cluster: str | None) -> None:
+        self._told, self._report, self._imports, self._cluster = told, report, imports, cluster
+        self._others = self._values = 0
+
+    def read(
+        self, source: Input, progress: Callable[[EvidenceProgress], None] | None
+    ) -> Iterator[Iterable[Observation]]:
+        """Yield what each value of the file says; a file that breaks is read up to there."""
+        path, seal = self._told.path, Seal(self._told.path)
+        try:
+            told = Unwrapped(lines(source))
+            if told.is_yaml():
+                self._told.unreadable.append(Unreadable(0, YAML, whole=True))
+                return
+            for count, (offset, raw) in enumerate(values(told, path)):
+                if progress is not None and count % 4096 == 0:
+                    progress(EvidenceProgress(path, source.consumed, source.size))
+                if (border := seal.take(raw)) is not None:
+                    if border:
+                        self._note(offset, border)
+                    self._told.records += 1
+                    # It tells itself when somebody was looking: what it says of pods is no proof of that.
+                    yield [Observation("START", KubeObject(), None, 0, None, path, (0, 0))]
+                    continue
+                yield self._value(raw, offset, 1 if told.chain else 0)
+            if seal.open:
+                self._note(source.offset, "the slice was cut off: it has no end")
+        except BrokenInput as error:
+            self._note(error.offset, error.reason)
+        if self._others and not self._values:
+            self._note(0, f"no evidence in its {self._others:,} wrapped lines, which are text of something else")
+
+    def _note(self, offset: int, reason: str) -> None:
+        if len(self._told.unreadable) < UNREADABLE_KEPT:
+            self._told.unreadable.append(Unreadable(offset, reason))
+
+    def _value(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
+        """Yield what a value says. depth: how many wrappings it came out of."""
+        event = _event(raw)
+        if event is not None:
+            self._values += 1
+            self._told.records += 1
+            one = event_observation(event, f"{self._told.path}@{offset}", self._cluster)
+            self._report.observations[one.object.kind] += 1
+            yield one
+            return
+        several = _several(raw)
+        if several:
+            for part in several:
+                yield from self._value(part, offset, depth)
+        elif not self._imports.take(raw, offset, self._told):
+            yield from self._other(raw, offset, depth)
+        else:
+            self._values += 1
+            self._told.records += 1
+
+    def _other(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
+        """Yield what a value says that is no plain event: an object, a list, or something wrapped."""
+        found = None if is_plain(raw) or depth >= DEEPEST else opened(raw)
+        if found is not None:
+            for inner in found:
+                parts = ((offset, part) for part in inner.split(b"\n"))
+                for _, part in values(parts, self._told.path):
+                    yield from self._value(part, offset, depth + 1)
+        elif depth and raw[:1] != b"{":
+            self._report.refused["other_message"] += 1
+            self._others += 1
+        else:
+            self._values += 1
+            yield from self._observed(raw, offset)
+
+    def _observed(self, raw: bytes, offset: int) -> Iterator[Observation]:
+        report = self._report
+        try:
+            line = decode_line(raw, report)
+        except FAULTS as error:
+            report.refused["broken_json"] += 1
+            self._note(offset, f"no JSON value that could be read: {error}"[:300])
+            return
+        said = False
+        for one in observations_of(line, f"{self._told.path}@{offset}", self._cluster):
+            said = True
+            self._told.records += 1
+            report.observations[one.object.kind or one.verb] += 1
+            yield one
+        if not said and line.items is None:
+            report.refused["no_evidence"] += 1
+            self._note(offset, why_unread(line))
+        elif not said:
+            self._told.records += 1
 
 
 def _event(raw: bytes) -> Line | None:
     """Decode the usual value, an event with a whole object; None for anything else."""
     try:
         line = DECODE.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except FAULTS:
         return None
     usual = line.object is not None and line.type in VERBS and line.object.kind
     return line if usual else None
 
 
-def _observed(
-    raw: bytes, offset: int, cluster: str | None, told: FileReport, report: EvidenceReport
-) -> Iterator[Observation]:
+def _several(raw: bytes) -> list[bytes]:
+    """Objects one behind another in one line, as Firehose writes them; [] where there is one value."""
+    if b"}{" not in raw and b"} {" not in raw:
+        return []
     try:
-        line = decode_line(raw, report)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        report.refused["broken_json"] += 1
-        _note(told, offset, f"no JSON value that could be read: {error}"[:300])
-        return
-    said = False
-    for one in observations_of(line, f"{told.path}@{offset}", cluster):
-        said = True
-        told.records += 1
-        report.observations[one.object.kind or one.verb] += 1
-        yield one
-    if not said and line.items is None:
-        report.refused["no_evidence"] += 1
-        _note(told, offset, why_unread(line))
-    elif not said:
-        told.records += 1
+        RAW.decode(raw)
+    except FAULTS:
+        return objects(raw)
+    return []

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from ingest.records.formats.recognise import reader_for
+from ingest.records.formats.wrapped import WrappedReader
 from ingest.records.kernels.lines import BEGIN, DEPTH, frame_objects
 from ingest.records.kernels.protobuf import frames
 from ingest.records.reader import PADDING, RecordOptions, RecordReader, Values
+from ingest.wrappings import Joiner
 from whowas.errors import InputError
 
 LINES, OBJECTS, MESSAGES, WHOLE = "lines", "objects", "messages", "whole"
+
+# Documents with a list of records in them, whatever stands before it: Azure, CloudWatch, Firehose.
+DOCUMENT = re.compile(rb'\{[^{}]*?"(?:records|events|logEvents)"\s*:\s*\[\s*[{\]]')
+ARRAY = re.compile(rb"\[\s*(?:[{\]]|$)")
 
 
 def _trimmed(head: bytes, whole: bool) -> bytes:
@@ -38,12 +45,11 @@ def _is_json(line: bytes) -> bool:
 def depth_of_objects(head: bytes) -> int | None:
     """Depth at which records stand in a JSON document; None where lines are records."""
     start = head.lstrip()
-    if start.startswith(b"["):
+    if ARRAY.match(start):
         return 1
     if not start.startswith(b"{"):
         return None
-    after = start[1:].lstrip()
-    if after.startswith(b'"records"'):
+    if DOCUMENT.match(start):
         return 2
     line = start.split(b"\n", 1)[0].strip()
     return None if _is_json(line) or line.endswith(b"}") or b"\n" not in start else 0
@@ -56,6 +62,11 @@ class Layout:
     reader: RecordReader
     framing: str
     depth: int = 0
+
+    def framer(self) -> Framer:
+        """Return what cuts the file."""
+        joiner = self.reader.chain.joiner() if isinstance(self.reader, WrappedReader) else None
+        return Framer(self.framing, self.depth, joiner)
 
 
 def recognise(head: bytes, whole: bool, format: str | None, options: RecordOptions) -> Layout:
@@ -91,6 +102,7 @@ class Framer:
 
     framing: str
     depth: int = 0
+    joiner: Joiner | None = None
     waiting: bytes = b""
     state: np.ndarray = field(default_factory=lambda: np.array([0, 0, 0, -1], dtype=np.int64))
 
@@ -108,7 +120,27 @@ class Framer:
 
     def _lines(self, data: bytes, last: bool) -> tuple[Values, int]:
         used = len(data) if last else data.rfind(b"\n") + 1
-        return Values.of_lines(memoryview(data)[:used]), used
+        values = Values.of_lines(memoryview(data)[:used])
+        return (values, used) if self.joiner is None else self._joined(values, self.joiner, used, last)
+
+    def _joined(self, values: Values, joiner: Joiner, used: int, last: bool) -> tuple[Values, int]:
+        """Lines that belong together become one value; what has not ended waits from its first line on."""
+        joiner.forget()
+        firsts: list[int] = []
+        lasts: list[int] = []
+        first = 0
+        for row, line in enumerate(values):
+            if joiner.ends(line):
+                firsts.append(first)
+                lasts.append(row)
+                first = row + 1
+        if first < len(values):
+            if last:
+                firsts.append(first)
+                lasts.append(len(values) - 1)
+            else:
+                used = int(values.starts[first])
+        return Values(values.data, values.starts[firsts], values.ends[lasts]), used
 
     def _whole(self, data: bytes, last: bool) -> tuple[Values, int]:
         return Values.of([data] if last and data else []), len(data) if last else 0

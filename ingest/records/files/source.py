@@ -130,7 +130,9 @@ class RecordSource:
             if len(told.refused) < PLACES_KEPT:
                 told.refused.append(Refused(number, one.reason))
             if self._aside is not None:
-                self._aside.write(told.path, number, one.reason, values[one.index])
+                self._aside.write(
+                    told.path, number, one.reason, values[one.index] if one.record is None else one.record
+                )
 
     @property
     def files(self) -> RecordFiles:
@@ -165,7 +167,7 @@ class _Reading:
     def _blocks(self, layout: Layout, block: bytes, ended: bool, before: int) -> Iterator[tuple[Any, Position]]:
         """Yield the flows of a block, the file's first bytes, and of all behind it."""
         self._told.format = layout.reader.format
-        framer = Framer(layout.framing, layout.depth)
+        framer = layout.framer()
         while True:
             values, waiting = framer.take(block, last=ended)
             yield from self._values(layout, values)

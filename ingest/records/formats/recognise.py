@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn
 
 from ingest.records.formats.aws_gcp import AwsReader, GcpReader
 from ingest.records.formats.azure import AzureReader
@@ -15,22 +15,12 @@ from ingest.records.formats.pmacct import PmacctReader
 from ingest.records.formats.protobuf import Goflow2ProtobufReader, NetObservProtobufReader
 from ingest.records.formats.sample import Sample
 from ingest.records.formats.suricata import SuricataReader
+from ingest.records.formats.wrapped import Format, forced, unwrapping
 from ingest.records.formats.zeek import ZeekJsonReader, ZeekReader
 from ingest.records.reader import RecordOptions, RecordReader
 from whowas.errors import InputError
 
-
-class _Format(Protocol):
-    """A reader's class."""
-
-    format: str
-
-    def __call__(self, options: RecordOptions) -> RecordReader: ...
-
-    def knows(self, sample: Sample) -> bool: ...
-
-
-READERS: tuple[_Format, ...] = (
+READERS: tuple[Format, ...] = (
     Goflow2Reader,
     Goflow2ProtobufReader,
     Goflow1Reader,
@@ -52,7 +42,7 @@ FORMATS = tuple(one.format for one in READERS)
 
 
 def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptions | None = None) -> RecordReader:
-    """Return a reader of the format; with None, of the one that the values are recognised as.
+    """Return a reader of the format; with None, of the one that the values are recognised as, in wrappings or not.
 
     Args: values: the first ones of the input.
     Raises: InputError naming the known words.
@@ -62,10 +52,15 @@ def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptio
     if format is not None:
         for one in READERS:
             if one.format == format:
-                return one(told)
+                return forced(one, values, told)
         raise InputError(f"cannot read format '{format}': unknown word; say one of {words}")
+    return unwrapping(READERS, values, told) or _plain(values, told) or _unknown(words)
+
+
+def _plain(values: Sequence[bytes], options: RecordOptions) -> RecordReader | None:
     sample = Sample(values)
-    for one in READERS:
-        if one.knows(sample):
-            return one(told)
+    return next((one(options) for one in READERS if one.knows(sample)), None)
+
+
+def _unknown(words: str) -> NoReturn:
     raise InputError(f"cannot recognise the format of these records: no known one; say which: {words}")

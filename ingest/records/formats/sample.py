@@ -39,9 +39,11 @@ class Sample:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The values as text; what is no text is left out."""
+        """The values as lines of columns; what is no text, or JSON, is left out."""
         found = []
         for value in self.values:
+            if value[:1] == b"{":
+                continue
             try:
                 found.append(value[:LINE_KEPT].decode())
             except UnicodeDecodeError:

@@ -29,6 +29,9 @@ FIELDS = (
     "orig_l2_addr", "resp_l2_addr", "community_id", "id.ctx.vxlan_vni", "_system_name", "_write_ts",
 )  # fmt: skip
 ENDS = {"SF": "fin", "RSTO": "rst", "RSTR": "rst", "RSTOS0": "rst", "RSTRH": "rst"}
+# Zed nests what Zeek dots, and shippers to Elasticsearch write a line under it.
+DOTTED = tuple(name for name in FIELDS if "." in name)
+SPELLINGS = {name: (tuple(name.split(".")), (name.replace(".", "_"),)) for name in DOTTED}
 HASH = ord("#")
 
 
@@ -108,15 +111,21 @@ class ZeekJsonReader:
     @staticmethod
     def knows(sample: Sample) -> bool:
         """Say whether this is the format's own spelling; other Zeek logs have no conn_state."""
-        return sample.has("ts", "id.orig_h", "conn_state")
+        ends = ("id.orig_h", *("/".join(path) for path in SPELLINGS["id.orig_h"]))
+        return any(sample.has("ts", one, "conn_state") for one in ends)
 
     def __init__(self, options: RecordOptions) -> None:
         self._options = options
-        self._plan = Plan({name: (name,) for name in (*FIELDS, "_path")})
+        others = {"/".join(path): path for paths in SPELLINGS.values() for path in paths}
+        self._plan = Plan({name: (name,) for name in (*FIELDS, "_path")} | others)
 
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         fields = read_json(Values.of(values), self._plan)
+        if not fields.has("id.orig_h").all():
+            for name, paths in SPELLINGS.items():
+                for path in paths:
+                    fields.fill(name, "/".join(path))
         draft = filled(fields, ids, self._options)
         other = fields.texts("_path").mapped(lambda word: int(not word.startswith("conn")), absent=0) == 1
         draft.pass_over(other, "other_log")

@@ -145,7 +145,6 @@ def test_rows_of_other_columns_stay_and_are_counted(overlay: History) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("a,src_ip\n".encode("utf-16"), "UTF-16"),
         (b'[{"src_ip":"10.0.0.1"}]', "jq -c"),
         (b"PAR1....\n", "whowas.annotate"),
     ],

@@ -1,25 +1,19 @@
-"""Audit events in the wrappings clouds put around them: found, taken out, and brought into one shape.
+"""Audit events, whoever wrote them, brought into one shape.
 
-Read are audit.k8s.io/v1 events and lists of them; CloudWatch exports, subscriptions and answers of the AWS command
-line (`message` holds the event as text); Azure diagnostic records (`properties.log`, `log_s`); Google Cloud Audit
-Logs, which have another shape (`protoPayload`).
-Source: kube-apiserver Audit Configuration (v1); CloudWatch Logs subscription filters; Azure resource logs;
-google.cloud.audit.AuditLog.
+Read are audit.k8s.io/v1 events and lists of them; Google Cloud Audit Logs, which have another shape (`protoPayload`).
+What others put around events is taken off before (ingest/wrappings).
+Source: kube-apiserver Audit Configuration (v1); google.cloud.audit.AuditLog.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 MARKS = (b"audit.k8s.io/v1", b'"protoPayload"')
-# A CloudWatch export to S3 writes the time before each message.
-STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]+Z?\s+(?=\{)")
-DEEPEST = 4
 
 
 class User(Struct, gc=False):
@@ -65,30 +59,12 @@ class AuditEvent(Struct):
     annotations: dict[str, str] | None = None
 
 
-class Message(Struct):
-    """One entry of a CloudWatch log."""
-
-    message: str | None = None
-
-
-class Properties(Struct):
-    """properties of an Azure record."""
-
-    log: str | None = None
-
-
-class Wrapping(Struct):
-    """Whatever may stand around audit events."""
+class Top(Struct):
+    """What tells an event, a list of them and Google's shape apart."""
 
     kind: str | None = None
     apiVersion: str | None = None
     items: list[Raw] | None = None
-    message: str | None = None
-    logEvents: list[Message] | None = None
-    events: list[Message] | None = None
-    records: list[Raw] | None = None
-    properties: Properties | None = None
-    log_s: str | None = None
     protoPayload: Raw | UnsetType = UNSET
 
 
@@ -126,7 +102,7 @@ class GoogleEntry(Struct):
     operation: Operation | None = None
 
 
-WRAPPING = msgspec.json.Decoder(Wrapping)
+TOP = msgspec.json.Decoder(Top)
 EVENT = msgspec.json.Decoder(AuditEvent)
 GOOGLE = msgspec.json.Decoder(GoogleEntry)
 
@@ -136,35 +112,16 @@ def is_audit(raw: bytes) -> bool:
     return any(mark in raw for mark in MARKS)
 
 
-def audit_events(raw: bytes, depth: int = 0) -> Iterator[AuditEvent] | None:
+def audit_events(raw: bytes) -> Iterator[AuditEvent] | None:
     """Return the audit events in a JSON value, None when it is something else.
 
     Raises: msgspec.DecodeError, also while reading: an event that is none costs those behind it in one value.
     """
-    stamp = STAMPED.match(raw)
-    raw = raw[stamp.end() :] if stamp else raw
-    if depth > DEEPEST:
-        raise msgspec.DecodeError(f"audit events wrapped more than {DEEPEST} times")
-    found = WRAPPING.decode(raw)
+    found = TOP.decode(raw)
     if (found.apiVersion or "").startswith("audit.k8s.io/"):
-        return iter((EVENT.decode(raw),)) if found.kind == "Event" else _inner(found.items or [], depth)
-    if found.protoPayload is not UNSET:
-        return _google(raw)
-    texts = [one.message for one in found.logEvents or found.events or ()]
-    texts += [found.message, found.properties.log if found.properties else None, found.log_s]
-    inner: list[Any] = [one.encode() for one in texts if one and is_audit(one.encode())] + (found.records or [])
-    return _inner(inner, depth) if inner else None
-
-
-def _inner(values: list[Any], depth: int) -> Iterator[AuditEvent]:
-    """Yield what stands in each value; items of an EventList carry no kind of their own."""
-    for one in values:
-        raw = bytes(one)
-        within = audit_events(raw, depth + 1) if is_audit(raw) else None
-        if within is not None:
-            yield from within
-        elif b'"auditID"' in raw:
-            yield EVENT.decode(raw)
+        # Items of a list carry no kind of their own.
+        return map(EVENT.decode, [raw] if found.kind == "Event" else found.items or [])
+    return _google(raw) if found.protoPayload is not UNSET else None
 
 
 def _google(raw: bytes) -> Iterator[AuditEvent]:
