@@ -133,8 +133,8 @@ class Namer:
         low, high = windows.first_low, windows.last_high
         skew = int(self.options.sensor_skew_seconds * 1e6)
         encoded = flows["protocol"]
-        words = encoded.dictionary.to_pylist()
-        protocols = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        words = [*encoded.dictionary.to_pylist(), ""]
+        protocols = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
         for one, serves in zip(sides, _serving(flows["initiator_basis"], sides), strict=True):
             rows = np.flatnonzero(undecided(one.verdicts) & serves & (one.ports > 0) & ~outer)
             if len(rows):

@@ -132,12 +132,12 @@ def decide_by_port(
     """
     port, protocol, words = keys
     address = verdicts.found.counts[rows, 3].astype(np.int64)
-    packed = (address << 24) | (port << 8) | protocol
+    packed = (address << 32) | (port << 16) | protocol
     distinct, inverse = np.unique(packed, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     edges = np.append(0, np.cumsum(np.bincount(inverse, minlength=len(distinct))))
     for number, one in enumerate(distinct.tolist()):
-        found = openings.of(one >> 24, (one >> 8 & 0xFFFF, words[one & 0xFF]))
+        found = openings.of(one >> 32, (one >> 16 & 0xFFFF, words[one & 0xFFFF]))
         if found:
             mine = order[edges[number] : edges[number + 1]]
             _decide_rows(found, verdicts, rows[mine], low[mine], high[mine])
