@@ -57,7 +57,7 @@ def _on_one_address(holds: Words, bounds: Words, proven: Words, conflict: Flags)
 def _by_starts(holds: Words, bounds: Words, proven: Words, conflict: Flags) -> None:
     """Put in order what cannot have begun in another: of two whose starts do not overlap, one was over by the other's.
 
-    Neither needs a moment in which it is certain. A hold whose clocks contradict each other tells nothing of others.
+    Neither needs a moment in which it is certain. What contradicts another tells nothing of it.
     """
     sane = holds[~np.array([conflict[one] for one in holds])]
     if len(sane) < 2:
@@ -81,9 +81,11 @@ def _by_starts(holds: Words, bounds: Words, proven: Words, conflict: Flags) -> N
         low, high = bounds[one, 0], bounds[one, 1]
         if low < high:
             following = begun[np.searchsorted(lows, high, side="left")]
-            bounds[one, 3] = max(min(bounds[one, 3], following), ends[place], low)
+            if ends[place] <= following:
+                bounds[one, 3] = max(min(bounds[one, 3], following), low)
             before = lasted[np.searchsorted(starts, low, side="right")]
-            bounds[one, 0] = min(max(low, before), high)
+            if before <= high:
+                bounds[one, 0] = max(low, before)
 
 
 @kernel

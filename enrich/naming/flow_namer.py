@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
-from enrich.naming.speech import doubt, moments, silent
+from enrich.naming.speech import believe, doubt, moments, silent
 from enrich.naming.uncertain_times import Stretches, stretches
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -94,9 +94,12 @@ class Namer:
 
     def _end(self, flows: Any, side: str, starts: Words, ends: Words, loose: Stretches | None) -> _End:
         """Judge one end at its own first packet, then look again at the ends of those whose hold may be over."""
-        when, _ = moments(flows, side, starts)
-        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), when, ends, loose)
+        when, spoke = moments(flows, side, starts)
+        addresses = _addresses(flows[f"{side}_ip16"])
+        told = self._ends.judged(addresses, when, ends, loose)
         doubt(told.verdicts, silent(flows, side))
+        skew = int(self.options.sensor_skew_seconds * 1e6)
+        believe(self.history, told.verdicts, addresses, when, spoke, side, skew)
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return _End(side, ports, told.verdicts, told)
 
