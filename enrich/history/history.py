@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,9 @@ from enrich.holds.derive import (
     starts_of,
     thing_holds,
 )
-from enrich.holds.pod_tables import Batch, join
-from enrich.holds.time_bounds import BEFORE_ALL
+from enrich.holds.pod_tables import Batch, chunk, join
+from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
+from enrich.holds.untold import Untold, without_untold
 from enrich.holds.versions import Version
 from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
@@ -76,6 +77,7 @@ class ClusterHistory:
     opened: OpenPorts
     bounds: Words
     seen: Words
+    told: Words
     conflicts: npt.NDArray[np.bool_]
     kinds: Indices
     entity_of: Indices
@@ -85,6 +87,7 @@ class ClusterHistory:
     pairs: Words
     table: Indices
     known_until: int = BEFORE_ALL
+    untold: Untold = field(default_factory=Untold)
 
     def lookup(
         self, addresses: npt.NDArray[np.uint8], since: Words, until: Words | None = None, skew_us: int = 0
@@ -215,9 +218,10 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
         proven += [(node, BY_PODS, ahead, behind) for node, ahead, behind in zip(*off, strict=True)]
     clocks = node_clocks(proven)
     things = list(track.things.values())
-    held = _both(
-        pod_holds(batch, covered[POD], track.delayed("Pod"), clocks), thing_holds(things, batch.pods.num_rows, covered)
-    )
+    ranges_of = {one.name: one.ranges for one in things if one.kind == "Node"}
+    shown = pod_holds(batch, covered[POD], track.delayed("Pod"), clocks)
+    shown, untold = without_untold(shown, chunk(batch.pods, "node"), ranges_of)
+    held = _both(shown, thing_holds(things, batch.pods.num_rows, covered))
     ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
     entities = Entities(batch.pods, things, clocks)
     states = States(batch, things, *entities.nodes())
@@ -225,7 +229,7 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     made = arrange(track.name, entities, states, by_address(held), covered[POD], track.missed("Pod"), ranges, opened)
     # A kind that nobody watches (rights that were not given) keeps nothing waiting; pods always do.
     ends = [spans[-1][1] for spans in covered.values() if spans] if covered[POD] else [BEFORE_ALL]
-    return replace(made, known_until=min(ends))
+    return replace(made, known_until=min(ends), untold=untold)
 
 
 def _any_off(batch: Batch) -> bool:
@@ -238,7 +242,8 @@ def _both(pods: Table, things: Table) -> Table:
     columns: dict[str, Any] = {name: np.concatenate([getattr(pods, name), getattr(things, name)]) for name in names}
     nowhere = pa.array([""] * len(things.kind), pa.string())
     network = None if pods.network is None else np.append(pods.network, np.zeros(len(things.kind), dtype=np.int32))
-    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]), network=network)
+    told = None if pods.told is None else np.append(pods.told, np.full(len(things.kind), AFTER_ALL))
+    return Table(**columns, source=pa.concat_arrays([pods.source, nowhere]), network=network, told=told)
 
 
 def arrange(
@@ -274,6 +279,7 @@ def arrange(
         opened=opened,
         bounds=held.bounds,
         seen=held.seen,
+        told=np.full(len(held.kind), AFTER_ALL) if held.told is None else held.told,
         conflicts=held.conflict,
         kinds=held.kind,
         entity_of=held.entity,

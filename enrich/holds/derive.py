@@ -53,7 +53,8 @@ class Table:
     """Holds as columns. bounds: (n, 4) start_min, start_max, end_min, end_max. halves: (n, 2) of the address.
 
     proven: up to here the end is excluded by proof; up to end_min only by silence, which holds as long as
-    nobody else may have come (enrich.holds.exclusion). seen: last shown as holding. source: Arrow strings.
+    nobody else may have come (enrich.holds.exclusion). seen: last shown as holding. source: Arrow strings. told: when
+    the end, the deletion or the loss of the sandbox was shown, AFTER_ALL where nothing was; None where nobody asks.
     network: numbers of the networks of pods' addresses; None where all are in the cluster's own.
     """
 
@@ -66,6 +67,7 @@ class Table:
     entity: npt.NDArray[np.int32]
     source: Any = None
     network: Indices | None = None
+    told: Words | None = None
 
     def take(self, rows: Words) -> Table:
         """Return some rows, or all in another order."""
@@ -73,6 +75,7 @@ class Table:
         return Table(
             self.halves[rows], self.bounds[rows], self.proven[rows], self.seen[rows], self.conflict[rows],
             self.kind[rows], self.entity[rows], source, None if self.network is None else self.network[rows],
+            None if self.told is None else self.told[rows],
         )  # fmt: skip
 
 
@@ -171,7 +174,7 @@ def pod_holds(batch: Batch, covered: Spans, late: Spans, clocks: dict[str, Clock
     proven = np.where(odd, BEFORE_ALL, proven)
     return Table(
         _halves(chunk(segments, "ip")), bounds, proven, raw["seen"], odd, kind, pod.astype(np.int32),
-        chunk(segments, "source"), _networks(segments),
+        chunk(segments, "source"), _networks(segments), np.where(raw["told"] == NEVER, AFTER_ALL, raw["told"]),
     )  # fmt: skip
 
 

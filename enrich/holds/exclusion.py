@@ -31,6 +31,7 @@ def exclude(first: Words, rows: Words, bounds: Words, proven: Words, conflict: F
 
 @kernel
 def _on_one_address(holds: Words, bounds: Words, proven: Words, conflict: Flags) -> None:
+    _by_starts(holds, bounds, proven, conflict)
     ends = np.array([bounds[one, 2] for one in holds])
     holds = holds[np.argsort(ends, kind="mergesort")]
     starts = np.array([bounds[one, 1] for one in holds])
@@ -50,6 +51,41 @@ def _on_one_address(holds: Words, bounds: Words, proven: Words, conflict: Flags)
         for one in holds[~certain]:
             _fit(one, sure, starts, ends, bounds, proven, conflict)
     _give_way(holds, bounds, proven)
+
+
+@kernel
+def _by_starts(holds: Words, bounds: Words, proven: Words, conflict: Flags) -> None:
+    """Put in order what cannot have begun in another: of two whose starts do not overlap, one was over by the other's.
+
+    Neither needs a moment in which it is certain. What contradicts another tells nothing of it.
+    """
+    sane = holds[~np.array([conflict[one] for one in holds])]
+    if len(sane) < 2:
+        return
+    lows = np.array([bounds[one, 0] for one in sane])
+    highs = np.array([bounds[one, 1] for one in sane])
+    ends = np.array([proven[one] for one in sane])
+    rising = np.argsort(lows, kind="mergesort")
+    # Of the holds from each on: by when one of them had begun.
+    begun = np.append(highs[rising], LAST)
+    for place in range(len(sane) - 1, -1, -1):
+        begun[place] = min(begun[place], begun[place + 1])
+    started = np.argsort(highs, kind="mergesort")
+    # Of the holds up to each: until when one of them went on.
+    lasted = np.append(FIRST, ends[started])
+    for place in range(len(sane)):
+        lasted[place + 1] = max(lasted[place + 1], lasted[place])
+    lows, starts = lows[rising], highs[started]
+    for place in range(len(sane)):
+        one = sane[place]
+        low, high = bounds[one, 0], bounds[one, 1]
+        if low < high:
+            following = begun[np.searchsorted(lows, high, side="left")]
+            if ends[place] <= following:
+                bounds[one, 3] = max(min(bounds[one, 3], following), low)
+            before = lasted[np.searchsorted(starts, low, side="right")]
+            if before <= high:
+                bounds[one, 0] = max(low, before)
 
 
 @kernel

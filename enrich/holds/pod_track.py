@@ -12,7 +12,7 @@ from sys import intern
 
 from enrich.holds.pod_ports import port_words
 from enrich.holds.pod_status import PodStatus, read_status
-from enrich.holds.segment import Segment, has_new_run, is_of_another, is_old
+from enrich.holds.segment import UNTOLD, Segment, has_new_run, is_of_another, is_old
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 from enrich.holds.versions import Labels, Line, added
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
@@ -60,6 +60,7 @@ class PodTrack:
     deletion: int = AFTER_ALL
     ahead: int = 0
     behind: int = 0
+    untold: Segment | None = None
     floor: int = BEFORE_ALL
     old_sandbox: int = BEFORE_ALL
     over: int = AFTER_ALL
@@ -88,7 +89,10 @@ class PodTrack:
             # What ran in a sandbox before is told of once more, with its end, when the next sandbox runs.
             one.finished |= one.lasted(sight.runs)
         if sight.ips:
+            self.untold = None
             self._appear(sight, seen)
+        elif not (self.open or self.closed or self.host_network) and self.node:
+            self._no_address(sight, seen)
         if self.open:
             self._lost(sight)
             self._prove(sight, seen)
@@ -103,8 +107,8 @@ class PodTrack:
     def _vanished(self, seen: Observation) -> None:
         """It went while nobody looked. Whether its containers had ended by then, nobody saw."""
         self.gone = True
-        for one in self.open.values():
-            if not one.ended and one.told is None:
+        for one in self._all_open():
+            if one.told is None:
                 one.told = seen.received_us
 
     def _stale(self, thing: KubeObject, seen: Observation) -> bool:
@@ -184,6 +188,16 @@ class PodTrack:
             if not one.ended and not one.old:
                 one.begin(sight, fresh, self.floor, self.old_sandbox)
 
+    def _no_address(self, sight: PodStatus, seen: Observation) -> None:
+        """It may have an address that is not told yet, or never will be; `seen`: when nothing had run in it."""
+        one = self.untold = self.untold or Segment(UNTOLD, sight.floor, AFTER_ALL)
+        one.start_min = max(one.start_min, sight.floor)
+        if not sight.runs and not sight.terminal:
+            one.seen = max(one.seen, seen.received_us or seen.not_before_us)
+
+    def _all_open(self) -> list[Segment]:
+        return [one for one in (*self.open.values(), self.untold) if one is not None and not one.ended]
+
     def _open(self, ip: bytes, network: str, sight: PodStatus, seen: Observation) -> None:
         later = any(len(one.ip) == len(ip) for one in self.closed)
         one = Segment(ip, max(sight.floor, self.floor), AFTER_ALL, first=not later, source=seen.source)
@@ -209,9 +223,7 @@ class PodTrack:
         self.done = True
         if sight.upper is not None:
             self.over = min(self.over, sight.upper)
-        for one in self.open.values():
-            if one.ended:
-                continue
+        for one in self._all_open():
             bounds = [sight.upper, self.over]
             last = max(one.finishes(sight.runs), default=None)
             if sight.sandbox and not sight.sandbox[0] and last is not None and sight.sandbox[1] >= last:
@@ -226,12 +238,12 @@ class PodTrack:
         graceful = meta is not None and meta.deletionTimestamp is not None and bool(meta.deletionGracePeriodSeconds)
         # Containers that ended in a sandbox that stands: a new one of theirs may start in it, unseen.
         ended = self.done or graceful or (sight.sandbox is not None and not sight.sandbox[0] and not sight.running)
-        for one in self.open.values():
-            if not one.ended and ended:
+        for one in self._all_open():
+            if ended:
                 one.end_by([sight.upper])
-            elif not one.ended:
+            else:
                 one.told = sight.upper
 
     def segments(self) -> list[Segment]:
-        """Return all holds, oldest first."""
-        return [*self.closed, *self.open.values()]
+        """Return all holds, oldest first; of a pod that was never shown with an address one of no address (UNTOLD)."""
+        return [*self.closed, *self.open.values(), *([self.untold] if self.untold is not None else [])]

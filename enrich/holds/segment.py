@@ -9,6 +9,8 @@ from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNS
 
 # Before 1.36 the condition of a sandbox is written with the first status after a container's start: mostly not later.
 CONDITION_LATE = 10 * SECOND
+# No address: which one a pod had, no status has shown yet.
+UNTOLD = bytes(16)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.ports import Openings, decide_by_port, undecided
-from enrich.naming.speech import doubt, own_windows, silent
+from enrich.naming.speech import believe, doubt, own_windows, silent
 from enrich.naming.uncertain_times import Windows, told_before, windows_of
 from enrich.naming.verdicts import (
     AMBIGUOUS,
@@ -95,8 +95,12 @@ class Namer:
 
     def _end(self, flows: Any, side: str, windows: Windows) -> _End:
         """Judge one end at its own first packet, then look again at the ends of those whose hold may be over."""
-        told = self._ends.judged(_addresses(flows[f"{side}_ip16"]), own_windows(flows, side, windows))
+        own, spoke = own_windows(flows, side, windows)
+        addresses = _addresses(flows[f"{side}_ip16"])
+        told = self._ends.judged(addresses, own)
         doubt(told.verdicts, silent(flows, side))
+        skew = int(self.options.sensor_skew_seconds * 1e6)
+        believe(self.history, told.verdicts, addresses, own.first_low, spoke, side, skew)
         ports = pc.fill_null(flows[f"{side}_port"], 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return _End(side, ports, told.verdicts, told)
 

@@ -33,6 +33,7 @@ from enrich.naming.verdicts import (
     SEVERAL_VNIS,
     SILENT,
     SNAT,
+    SPOKE,
     TOO_FRESH,
     UNKNOWN,
     spans,
@@ -111,6 +112,11 @@ def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
         return f"one pod, in one of two sandboxes of its own: its address was given back and taken again{tail}"
     if why == EXPORTED:
         return f"one possible holder at the time of export; when the flow was, the record does not tell{tail}"
+    if why == SPOKE:
+        return (
+            f"one possible holder, and a packet came from the address: start {clock(low)} .. {clock(sure)}, "
+            f"end {clock(end, 'unknown')} .. {clock(high, 'open')} UTC{tail}"
+        )
     if code == EXACT:
         return f"one holder, certain {clock(sure)} .. {clock(end, 'on')} UTC{tail}"
     return (

@@ -8,26 +8,30 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from enrich.history.history import ClusterHistory
+from enrich.holds.derive import POD
+from enrich.holds.pod_track import PUBLISHED_WITHIN
+from enrich.holds.time_bounds import AFTER_ALL
 from enrich.naming.uncertain_times import Windows
-from enrich.naming.verdicts import AMBIGUOUS, LIKELY, SILENT, Verdicts
-from whowas.arrays import Flags
+from enrich.naming.verdicts import AMBIGUOUS, EXACT, LIKELY, PLAIN, SILENT, SPOKE, Verdicts, looked
+from whowas.arrays import Flags, Octets, Words
 
 OTHER = {"src": "in", "dst": "out"}
 OWN = {"src": "out", "dst": "in"}
 
 
-def own_windows(flows: Any, side: str, windows: Windows) -> Windows:
-    """Return the windows in which an end is judged: from its own first packet on, before which it need not be there.
+def own_windows(flows: Any, side: str, windows: Windows) -> tuple[Windows, Flags]:
+    """Return the windows in which an end is judged, and whether they begin with its own first packet.
 
-    Where an end sent nothing of its own, or nobody told, they are those of the flow.
+    Before that it need not be there. Where an end sent nothing of its own, or nobody told, they are those of the flow.
     """
     spoke = flows[f"{side}_spoke_time"]
     if spoke.null_count == len(spoke):
-        return windows
+        return windows, np.zeros(len(windows.starts), dtype=bool)
     when = pc.fill_null(spoke.cast("int64"), 0).to_numpy(zero_copy_only=False)
     told: Flags = pc.is_valid(spoke).to_numpy(zero_copy_only=False)
     low, high = np.where(told, when, windows.first_low), np.where(told, when, windows.first_high)
-    return replace(windows, first_low=low, first_high=high)
+    return replace(windows, first_low=low, first_high=high), told
 
 
 def silent(flows: Any, side: str) -> Flags:
@@ -43,6 +47,34 @@ def silent(flows: Any, side: str) -> Flags:
         found &= pc.fill_null(pc.equal(flows["directionality"], "bi"), False).to_numpy(zero_copy_only=False)
         found &= pc.fill_null(flows["sampling_rate"], 0).to_numpy(zero_copy_only=False) == 1
     return found
+
+
+def believe(
+    history: ClusterHistory, verdicts: Verdicts, addresses: Octets, when: Words, spoke: Flags, side: str, skew: int
+) -> None:
+    """Call a likely pod exact where a packet came from the address, and nobody else can have sent it.
+
+    Somebody looked then and PUBLISHED_WITHIN before and after, so that another holder would have been told of; no pod
+    of unknown address may have been there; and the pod stood still: after its end, its deletion or the loss of its
+    sandbox was told, proxies may go on in its name. Some answer for an address that is nobody's yet (Cilium's, before
+    they call it), so that an end that only answers must have begun for certain.
+
+    Args: addresses: (n, 16). when: at which they were judged. spoke: a packet of their own was seen then.
+    """
+    found = verdicts.found.counts
+    rows = np.flatnonzero(spoke & (verdicts.codes == LIKELY) & (verdicts.why == PLAIN) & (found[:, 0] == 1))
+    holds, times = verdicts.holds[rows], when[rows]
+    fine = ~history.conflicts[holds] & (times + skew < history.told[holds]) & (history.kinds[holds] == POD)
+    begun = history.bounds[holds, 1]
+    fine &= (begun < AFTER_ALL) if side == "src" else (begun <= times - skew)
+    for moment in (times - skew - PUBLISHED_WITHIN, times, times + skew + PUBLISHED_WITHIN):
+        fine &= looked(history, moment, moment) == PLAIN
+    rows = rows[fine]
+    for hold in np.unique(verdicts.holds[rows]):
+        mine = rows[verdicts.holds[rows] == hold]
+        node = history.entities[history.entity_of[hold]].node
+        sure = mine[~history.untold.possible(node, addresses[mine[0]].tobytes(), when[mine], skew)]
+        verdicts.codes[sure], verdicts.why[sure] = EXACT, SPOKE
 
 
 def doubt(verdicts: Verdicts, silent_ends: Flags) -> None:

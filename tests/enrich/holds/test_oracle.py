@@ -100,6 +100,19 @@ def test_exclusion_puts_an_end_where_a_certain_successor_begins(lives: list[tupl
         assert other.start_min >= one.end_min
 
 
+@settings(max_examples=400, deadline=None)
+@given(true_holds())
+def test_exclusion_orders_holds_whose_starts_do_not_overlap(lives: list[tuple[int, int, Hold]]) -> None:
+    holds = [one for _, _, one in lives]
+    starts = [(one.start_min, one.start_max, one) for one in holds]
+    exclude(holds)
+    for low, sure, one in starts:
+        for begins, by, other in starts:
+            if low < sure <= begins and one is not other:
+                assert one.end_max <= by
+                assert other.start_min >= min(one.proven_end, by)
+
+
 @st.composite
 def any_holds(draw: st.DrawFn) -> list[Hold]:
     found = []

@@ -61,6 +61,23 @@ def test_the_successor_is_visible_before_its_predecessor_is_deleted() -> None:
     assert len(at(known, IP, 105.5).candidate_reasons) == 2
 
 
+def test_a_forced_pod_is_over_when_another_began_that_never_ran() -> None:
+    """The other has no moment in which it is certain: its image is never there. Its start is known all the same."""
+    story = Story()
+    old = live(story, "old", IP)
+    old.deleted = (100, 0)
+    story.tell(100, "MODIFIED", old)
+    story.tell(100.01, "DELETED", old)
+    other = Pod("other", [IP], created=120, phase="Pending", sandbox=(True, 122))
+    story.tell(122.8, "MODIFIED", other)
+    other.deleted = (130, 0)
+    story.tell(130, "MODIFIED", other)
+    story.tell(130.01, "DELETED", other)
+    known = story.history()
+    assert said(known, IP, 50, 110) == ["exact old", "likely old"]
+    assert said(known, IP, 121, 125, 300) == ["ambiguous old|other", "likely other", "likely other"]
+
+
 def test_traffic_goes_on_after_the_deletion_was_asked_for() -> None:
     story = Story()
     pod = live(story, "web", IP)
