@@ -52,6 +52,13 @@ def tell(judge: Judge) -> list[tuple[str | None, int, int]]:
     return [(dict(one.group).get("src_workload"), one.count, one.revision) for one in found]
 
 
+def test_a_flow_without_a_time_is_in_no_window_and_counted() -> None:
+    judge = made()
+    judge.judge(batch([flow(1), flow(1) | {"start_time": None}]), "log", 2)
+    assert (judge.counts["flows"], judge.counts["untimed"], judge.judged("log")) == (1, 1, 2)
+    assert tell(judge) == [("web", 1, 0)]
+
+
 def test_a_finding_is_told_when_new_at_powers_of_two_and_when_its_window_closes() -> None:
     judge = made(clock=Clock())
     told = []
