@@ -36,6 +36,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--clocks", choices=("own", "right"), default="own",
                         help="own: half of the nodes up to 0.4 s off, or what the case says; right: none")  # fmt: skip
     parser.add_argument("--uniform", type=int, default=300, help="questions at random moments, a world (default 300)")
+    parser.add_argument("--counted", action="store_true",
+                        help="ask of captured flows, which show whether an end sent a packet of its own")  # fmt: skip
     parser.add_argument("--shrink", type=int, default=0, metavar="N",
                         help="show the least evidence of up to N wrong answers a world (slow)")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes (default: cores)")
@@ -50,7 +52,7 @@ def main() -> int:
     cases = tuple(one for one in ALL if not told.case or one.number in told.case)
     seeds = range(told.first, told.first + told.seeds)
     began, results = time.monotonic(), []
-    for case, ran in run_all(cases, seeds, Told(told.clocks, told.shrink, told.uniform), told.jobs):
+    for case, ran in run_all(cases, seeds, Told(told.clocks, told.shrink, told.uniform, told.counted), told.jobs):
         results.append((case, ran))
         if ran.wrong_seeds:
             print(f"case {case.number}, {case.name}: certain and wrong with seeds {ran.wrong_seeds}", file=sys.stderr)

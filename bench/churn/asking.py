@@ -48,8 +48,11 @@ def packed(ip: str) -> bytes:
     return one.packed if one.version == 6 else bytes(10) + b"\xff\xff" + one.packed
 
 
-def flows(ends: Sequence[tuple[str, int, str, int]]) -> Any:
-    """A batch of flows that last no time: (source, port, destination, us); port is the destination's, 0 = none."""
+def flows(ends: Sequence[tuple[str, int, str, int]], side: str = "dst", speech: Sequence[bool] | None = None) -> Any:
+    """A batch of flows that last no time: (source, port, destination, us); port is the destination's, 0 = none.
+
+    speech: whether the end at `side` sent a packet of its own, where packets were counted; None where they were not.
+    """
     size = len(ends)
     given: dict[str, Any] = {
         "src_ip": [one[0] for one in ends], "dst_ip": [one[2] for one in ends],
@@ -58,6 +61,11 @@ def flows(ends: Sequence[tuple[str, int, str, int]]) -> Any:
     }  # fmt: skip
     for name in ("start_time", "end_time"):
         given[name] = [one[3] for one in ends]
+    if speech is not None:
+        given |= {"directionality": ["bi"] * size, "sampling_rate": [1] * size, "time_basis": ["packet"] * size}
+        given[f"{side}_spoke_time"] = [one[3] if spoke else None for one, spoke in zip(ends, speech, strict=True)]
+        own, other = ("packets_in", "packets_out") if side == "dst" else ("packets_out", "packets_in")
+        given |= {own: [int(spoke) for spoke in speech], other: [1] * size}
     arrays = []
     for field in flow_schema():
         values = given.get(field.name, [None] * size)
@@ -67,8 +75,11 @@ def flows(ends: Sequence[tuple[str, int, str, int]]) -> Any:
     return pa.RecordBatch.from_arrays(arrays, schema=flow_schema())
 
 
-def ask(history: History, questions: Sequence[Question], skew_us: int = 0) -> list[Answer]:
-    """Name the asked ends, cluster by cluster; the answers stand in the order of the questions."""
+def ask(history: History, questions: Sequence[Question], skew_us: int = 0, *, counted: bool = False) -> list[Answer]:
+    """Name the asked ends, cluster by cluster; the answers stand in the order of the questions.
+
+    counted: the flows are of captures, which show who sent packets: pods in which a container ran.
+    """
     found: list[Answer | None] = [None] * len(questions)
     for cluster in sorted({one.cluster for one in questions}):
         rows = [row for row, one in enumerate(questions) if one.cluster == cluster]
@@ -76,15 +87,18 @@ def ask(history: History, questions: Sequence[Question], skew_us: int = 0) -> li
         for side in ("src", "dst"):
             mine = [row for row in rows if questions[row].side == side]
             if mine:
-                for row, answer in zip(mine, _named(namer, [questions[row] for row in mine], side), strict=True):
+                for row, answer in zip(
+                    mine, _named(namer, [questions[row] for row in mine], side, counted), strict=True
+                ):
                     found[row] = answer
     return [one for one in found if one is not None]
 
 
-def _named(namer: Namer, questions: list[Question], side: str) -> list[Answer]:
+def _named(namer: Namer, questions: list[Question], side: str, counted: bool) -> list[Answer]:
     ends = [(one.ip, one.port, one.other or ELSEWHERE, one.asked) if side == "src" else
             (one.other or ELSEWHERE, one.port, one.ip, one.asked) for one in questions]  # fmt: skip
-    named = namer.name(flows(ends))
+    speech = [one.holder is not None and one.holder.speaks(one.time) for one in questions] if counted else None
+    named = namer.name(flows(ends, side, speech))
     column = {name: named[f"{side}_{name}"].to_pylist() for name in
               ("confidence", "pod_uid", "pod", "node", "service", "workload", "labels", "candidates", "kind",
                "reason")}  # fmt: skip

@@ -99,7 +99,9 @@ class Cluster(World):
         self.after(self.dice.uniform(0.001, 0.005), self.kubelets.remove, pod)
 
     def interrupt(self, pod: Pod, steps: Process) -> None:
-        """Let something else happen to a pod than what it was about to do."""
+        """Let something else happen to a pod than what it was about to do; not while its sandbox is being made anew."""
+        if pod.renewed:
+            return
         if pod.task:
             pod.task.cancelled = True
         pod.task = self.start(steps)

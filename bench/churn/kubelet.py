@@ -81,6 +81,9 @@ class Kubelets:
         pod.sandboxes += 1
         yield self.world.dice.uniform(0.001, 0.2)
         pod.sandbox = (True, pod.node.time(self.world.now))
+        if pod.node.modern:
+            self.dirty(pod)
+            return
         if pod.plan.ready_first:
             self.dirty(pod)
             yield self.world.dice.uniform(0.1, 1.0)
@@ -117,7 +120,11 @@ class Kubelets:
         if pod.plan.pull > 3 or self.world.dice.random() < 0.3:
             self.dirty(pod)
         yield pod.plan.pull
+        self._admit(pod)
         now = self.world.now
+        pod.shown = [one.ip for one in pod.holds] or pod.shown
+        for one in pod.holds:
+            one.ran.append((now, NEVER))
         if pod.run is not None and pod.run_stamps is not None and pod.run_stamps[1] is not None:
             pod.before, pod.restarts = (pod.run_stamps[0], pod.run_stamps[1]), pod.restarts + 1
         pod.run, pod.run_stamps = (now, None), (pod.node.time(now), None)
@@ -133,6 +140,8 @@ class Kubelets:
 
     def containers_end(self, pod: Pod) -> None:
         """The last container ends."""
+        self._admit(pod)
+        self._hush(pod)
         if pod.run is not None and pod.run[1] is None and pod.run_stamps is not None:
             pod.run = (pod.run[0], self.world.now)
             pod.run_stamps = (pod.run_stamps[0], pod.node.time(self.world.now))
@@ -140,8 +149,20 @@ class Kubelets:
             if pod.plan.mumble:
                 self.dirty(pod)
 
+    def _hush(self, pod: Pod) -> None:
+        """No process of the pod sends any more."""
+        for one in (*pod.holds, *pod.past):
+            one.ran = [(start, min(end, self.world.now)) for start, end in one.ran]
+
+    def _admit(self, pod: Pod) -> None:
+        """Tell of a run that it is over, when that was so."""
+        if pod.died is not None and pod.run is not None and pod.run_stamps is not None:
+            pod.run, pod.run_stamps = (pod.run[0], pod.died[0]), (pod.run_stamps[0], pod.died[1])
+        pod.died = None
+
     def release(self, pod: Pod) -> None:
         """CNI DEL: here the truth of the holds ends."""
+        self._hush(pod)
         for one in pod.holds:
             one.end = self.world.now
             pool = pod.node.pool if pod.node.pool6 is None or ":" not in one.ip else pod.node.pool6
@@ -219,18 +240,36 @@ class Kubelets:
 
     def recreate(self, pod: Pod) -> Process:
         """The sandbox dies; the same pod gets another, with another address or the same."""
-        self.containers_end(pod)
-        yield from self._let_go(pod)
-        pod.shown = []
-        self.dirty(pod)
+        pod.renewed = True
+        if pod.node.modern and pod.run is not None and pod.run[1] is None:
+            yield from self._lose(pod)
+        else:
+            self.containers_end(pod)
+            yield from self._let_go(pod)
+            pod.shown = []
+            self.dirty(pod)
         yield pod.plan.between
         yield from self._sandbox(pod)
         yield from self._containers(pod)
+        pod.renewed = False
         if pod.plan.life is not None:
             yield pod.plan.life
             self.containers_end(pod)
             yield from self._let_go(pod)
             self._over(pod, "Succeeded")
+
+    def _lose(self, pod: Pod) -> Process:
+        """The loss is told with the address, and a container that runs; seconds later the address goes back.
+
+        When the next sandbox is ready, it is told with the same address and the same container once more.
+        """
+        pod.sandbox = (False, pod.node.time(self.world.now))
+        self.dirty(pod)
+        yield self.world.dice.uniform(1.5, 2.6)
+        pod.died = (self.world.now, pod.node.time(self.world.now))
+        self._hush(pod)
+        yield pod.plan.release
+        self.release(pod)
 
     def open_holds(self) -> list[Hold]:
         """Holds that last still."""

@@ -74,6 +74,10 @@ class Pod:
     spell: Callable[[str], str] = str
     odd: bool = False
     past: list[Hold] = field(default_factory=list)
+    # Its last run is over since (true time, stamp), and its status does not say so yet.
+    died: tuple[int, int] | None = None
+    # Its sandbox is being made anew: its kubelet does nothing else with it meanwhile.
+    renewed: bool = False
 
     def compose(self) -> tuple[Object, Sight]:
         """The status as the kubelet would write it now, and what it shows."""
@@ -118,9 +122,9 @@ class Pod:
     def _sight(self) -> Sight:
         """What this status proves to somebody who can read it."""
         alive = tuple(one for one in self.holds if one.ip in self.shown)
-        running = bool(self.run and self.run[1] is None and self.run_stamps and alive)
+        running = bool(self.run and self.run[1] is None and self.run_stamps and alive and not self.died)
         # Runs of earlier sandboxes are told of too: only in a first sandbox, or while it runs, is it plain whose it is.
-        plain = bool(self.run and (running or self.sandboxes == 1))
+        plain = bool(self.run and (running or self.sandboxes == 1) and not self.died)
         over = tuple(one for one in self.past if one not in alive)
         began, ended = self.run if plain and self.run else (None, None)
         ran_in = alive or (over if self.sandboxes == 1 else ())

@@ -29,11 +29,15 @@ ALL = tuple(sorted((*CASES, AUDIT), key=lambda one: one.number))
 
 @dataclass(frozen=True)
 class Told:
-    """How to run. clocks: `own` (as the case says), `right`. shrink: how many wrong answers of a run to explain."""
+    """How to run. clocks: `own` (as the case says), `right`. shrink: how many wrong answers of a run to explain.
+
+    counted: ask of captured flows, which show whether an end sent a packet of its own.
+    """
 
     clocks: str = "own"
     shrink: int = 0
     uniform: int = 300
+    counted: bool = False
 
 
 @dataclass
@@ -75,7 +79,7 @@ def run(case: Case, seed: int, told: Told) -> Ran:
         return _from_audit(played)
     history, report = history_of(played.lines)
     assert report.whole(), report.to_json()
-    answers = ask(history, played.questions, played.skew_us)
+    answers = ask(history, played.questions, played.skew_us, counted=told.counted)
     ran = Ran(score(played.questions, answers, played.worlds))
     _peers(played, ran)
     if ran.score.wrong:

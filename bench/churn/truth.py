@@ -34,6 +34,12 @@ class Hold:
     shown_running: bool = False
     silent_from: int = NEVER
     node: str = ""
+    # When containers ran in it: (start, end).
+    ran: list[tuple[int, int]] = field(default_factory=list)
+
+    def speaks(self, time: int) -> bool:
+        """Say whether a process sends packets from the address then."""
+        return any(start <= time < end for start, end in self.ran)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ class Node:
     lost: list[list[int]] = field(default_factory=list)
     pods: dict[str, Any] = field(default_factory=dict)
     number: int = 0
+    # As kubelets of 1.36 and later do: the sandbox's condition at once, the address with the first running container,
+    # and the address of a lost sandbox once more.
+    modern: bool = False
 
     def time(self, us: int) -> int:
         """What the node's clock shows."""
@@ -178,6 +181,7 @@ class World:
         number = len(self.nodes)
         node = Node(f"node-{number}", f"192.168.77.{number + 10}", Pool(addresses, way, self.dice))
         node.latest, node.offset, node.number = latest, int(offset * SECOND), number
+        node.modern = self.dice.random() < 0.6
         self.nodes.append(node)
         self.write("ADDED", self.node_object(node, f"{self.name}-node-{number}"), request="create")
         self.holds.append(Hold(node.ip, [f"{self.name}-node-{number}"], START, kind="node", name=node.name, told=True))

@@ -202,8 +202,8 @@ class PodTrack:
         later = any(len(one.ip) == len(ip) for one in self.closed)
         one = Segment(ip, max(sight.floor, self.floor), AFTER_ALL, first=not later, source=seen.source)
         one.network, one.old = intern(network), is_old(ip, sight, self.closed)
-        if not one.old and is_of_another(sight):
-            one.lose(sight.upper)
+        if not one.old and sight.sandbox and is_of_another(sight):
+            one.lose(sight.sandbox[1], sight.upper)
         self.open[ip] = one
 
     def _prove(self, sight: PodStatus, seen: Observation) -> None:
@@ -216,7 +216,7 @@ class PodTrack:
         if sight.sandbox and not sight.sandbox[0] and sight.runs and not sight.terminal:
             for one in self.open.values():
                 if not one.ended:
-                    one.lose(sight.upper)
+                    one.lose(sight.sandbox[1], sight.upper)
 
     def _terminal(self, sight: PodStatus) -> None:
         """The kubelet gives the address back before it writes the terminal phase."""

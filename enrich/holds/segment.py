@@ -18,8 +18,8 @@ class Segment:
     """A hold: start in [start_min, start_max), end in [end_min, end_max).
 
     `seen` is when it was last shown as holding, `told` when its end, its deletion or the loss of its sandbox was shown.
-    lost: its sandbox was shown not to be ready any more. old: the address may be that of the sandbox before, which a
-    kubelet tells once more when it has made another; then nothing in it is certain. network: "" is the cluster's own.
+    lost: since when its sandbox is shown not to be ready any more. old: the address may be that of the sandbox before,
+    which a kubelet tells once more when it has made another: nothing in it is certain. network: "" is the cluster.
     """
 
     ip: bytes
@@ -36,7 +36,7 @@ class Segment:
     source: str = ""
     runs: tuple[tuple[int, int], ...] = ()
     network: str = ""
-    lost: bool = False
+    lost: int | None = None
     old: bool = False
     twice: bool = False
 
@@ -51,9 +51,10 @@ class Segment:
             self.told = bounds[0]
         self.end_max = min([self.end_max, *(one for one in bounds if one is not None)])
 
-    def lose(self, told: int | None) -> None:
+    def lose(self, since: int, told: int | None) -> None:
         """Its sandbox is not ready any more: the address goes back some seconds later, and nobody tells when."""
-        self.lost = True
+        if self.lost is None:
+            self.lost = since
         if self.told is None:
             self.told = told
 
@@ -65,9 +66,13 @@ class Segment:
 
     def is_before(self, sight: PodStatus) -> bool:
         """Say whether the sandbox of a status is another, made after this one."""
-        if sight.sandbox is None or not sight.sandbox[0]:
+        if sight.sandbox is None:
             return False
-        return self.lost or (self.sandbox_at is not None and sight.sandbox[1] > self.sandbox_at)
+        ready, at = sight.sandbox
+        if not ready:
+            # Lost since another time: one stood in between.
+            return self.lost is not None and at > self.lost
+        return self.lost is not None or (self.sandbox_at is not None and at > self.sandbox_at)
 
     def begin(self, sight: PodStatus, fresh: bool, floor: int, old_sandbox: int) -> None:
         """Bound the start from above: ready sandbox, running container, the first write with the address.
@@ -83,7 +88,7 @@ class Segment:
         # Of a later sandbox only what cannot be the earlier one's: times are cut to the second.
         least = BEFORE_ALL if self.first and floor == BEFORE_ALL else self.start_min + STAMPED
         bounds += [one.started + STAMPED for one in self._runs_of(sight, fresh) if one.started >= least]
-        if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > old_sandbox and not self.lost:
+        if sight.sandbox and sight.sandbox[0] and sight.sandbox[1] > old_sandbox and self.lost is None:
             if self.sandbox_at is None:
                 self.sandbox_at = sight.sandbox[1]
             if sight.sandbox[1] + UNSEEN >= self.start_min:
@@ -109,7 +114,7 @@ class Segment:
 
     def prove(self, sight: PodStatus, when: int) -> None:
         """It goes on. when: this was shown."""
-        if not sight.terminal and not self.lost and not self.old:
+        if not sight.terminal and self.lost is None and not self.old:
             self.seen = max(self.seen, when)
         for run in sight.runs:
             if run.key() in self.runs:
@@ -126,7 +131,9 @@ def is_old(ip: bytes, sight: PodStatus, closed: list[Segment]) -> bool:
     if sight.sandbox is None:
         return False
     at = sight.sandbox[1]
-    known = any(one.ip == ip and (one.lost or one.sandbox_at is None or at > one.sandbox_at) for one in closed)
+    known = any(
+        one.ip == ip and (one.lost is not None or one.sandbox_at is None or at > one.sandbox_at) for one in closed
+    )
     return known and not has_new_run(sight, closed)
 
 

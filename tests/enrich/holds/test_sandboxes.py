@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.cluster_story import Pod, Story, held, history, live, said
 
 OLD, NEW = "10.244.1.5", "10.244.1.6"
@@ -164,3 +165,15 @@ def test_the_story_is_what_it_says() -> None:
     pod.before, pod.restarts, pod.started = (2, 90), 1, 92
     story.tell(93, "MODIFIED", pod)
     assert said(history(story.lines()), OLD, 50, 91, 100) == ["exact web", "exact web", "exact web"]
+
+
+@pytest.mark.parametrize(("finished", "before"), [(102, "exact web"), (106, "likely web")])
+def test_a_sandbox_lost_since_another_time_is_another(finished: float, before: str) -> None:
+    """The second was ready for a moment, and that was never told. A run that ended in neither contradicts all."""
+    story = Story()
+    pod = live(story, "web", OLD)
+    lost(story, pod)
+    lost(story, pod, since=104)
+    made_anew(story, pod, OLD, ready=108, finished=finished)
+    known = story.history()
+    assert said(known, OLD, 50, 103.5, 107, 109.5) == [before, "likely web", "likely web", "exact web"]
