@@ -23,7 +23,6 @@ from whowas.stages import Unreadable
 BATCH = 1 << 20
 # So much is looked at to tell what an input is.
 HEAD = 1 << 16
-LOOKED_AT = 1 << 10
 FORMATS = ("ndjson", "csv", "tsv", "zeek")
 # Of these lines it is told whether they are wrapped.
 LINES = 64
@@ -179,10 +178,6 @@ def recognised(data: bytes) -> str:
         raise InputError(
             "cannot annotate a file of columns: it has no lines; read it in Python and use whowas.annotate"
         )
-    if b"\0" in head[:LOOKED_AT]:
-        raise InputError(
-            "cannot annotate a file that is no text: it has no lines; captures are read by 'whowas replay'"
-        )
     if head.startswith(b"[{") or head.startswith(b"[\n") or head == b"[":
         raise InputError("cannot annotate a JSON array: an object a line is wanted; make them with: jq -c '.[]'")
     lines = head.split(b"\n")
@@ -190,6 +185,10 @@ def recognised(data: bytes) -> str:
         return "ndjson"
     if head.startswith(b"#") and any(line.startswith((b"#separator", b"#fields")) for line in lines):
         return "zeek"
+    if b"\0" in lines[0]:
+        raise InputError(
+            "cannot annotate a file that is no text: it has no lines; captures are read by 'whowas replay'"
+        )
     return "csv"
 
 
