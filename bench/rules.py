@@ -106,7 +106,7 @@ def speed(folder: Path, ruleset: RuleSet, flows: list[Any]) -> dict[str, Any]:
         judge.commit()
         marks.append(time.process_time())
         found = judge.pending()
-        judge.told(found)
+        judge.acknowledge(found)
         marks.append(time.process_time())
         for step, seconds in zip(spent, np.diff(marks), strict=True):
             spent[step] += float(seconds)
@@ -170,7 +170,7 @@ def latency(folder: Path, ruleset: RuleSet, flows: list[Any], rate: int, seconds
         judge.judge(part, "flows", number + 1)
         judge.advance(last_us(part))
         judge.commit()
-        judge.told(judge.pending())
+        judge.acknowledge(judge.pending())
         took.append((time.perf_counter() - due) * 1e3)
     judge.close()
     shares = {f"p{share}_ms": float(np.percentile(took, share)) for share in (50, 99, 100)}
@@ -191,7 +191,7 @@ def week(folder: Path, ruleset: RuleSet, flows: list[Any], a_day: int) -> list[d
             judge.judge(batch, "flows", made)
             judge.advance(last_us(batch))
             judge.commit()
-            judge.told(judge.pending())
+            judge.acknowledge(judge.pending())
         gc.collect()
         days.append(
             {

@@ -215,7 +215,7 @@ class Findings:
             tuple(self._rows.flows([entry[3] for entry in one.evidence])) if evidence else (),
         )
 
-    def told(self, findings: Iterable[Finding], now: float) -> None:
+    def acknowledge(self, findings: Iterable[Finding], now: float) -> None:
         """These have arrived."""
         for finding in findings:
             one = self._by_uid.get(finding.uid)

@@ -7,7 +7,7 @@ they come within the lateness; exactly once over any end of the process.
         judge.advance(watermark_us)
         judge.commit()                                 # then commit the offsets elsewhere
         found = judge.pending()
-        ...deliver...; judge.told(found)               # durable with the next commit; else it is told again
+        ...deliver...; judge.acknowledge(found)               # durable with the next commit; else it is told again
 
 One thread calls it. docs/decisions/0012-findings.md says why it is so.
 """
@@ -262,9 +262,9 @@ class Judge:
         """Return how many findings `pending` would tell, silences and rates apart."""
         return self.findings.waiting(self._clock())
 
-    def told(self, findings: Iterable[Finding]) -> None:
+    def acknowledge(self, findings: Iterable[Finding]) -> None:
         """These have arrived. Durable with the next commit; after an end before it they are told again."""
-        self.findings.told(findings, self._clock())
+        self.findings.acknowledge(findings, self._clock())
 
     # Remembering.
 

@@ -127,7 +127,7 @@ class EvidenceStore:
         taking.remember()
         return Written(taking.events, self._memory.standing(), refused)
 
-    def reread(self) -> None:
+    def invalidate(self) -> None:
         """Drop the cache: the file was changed other than by write()."""
         self._memory.forget()
 

@@ -102,7 +102,7 @@ class Outbox:
             self._bytes = None
             self.put(list(spans_within(self._database, names, -EVER, EVER)))
 
-    def goes_on(self) -> bool:
+    def is_open(self) -> bool:
         """Say whether an epoch is open."""
         with HISTORY.translate_errors(self._path, "read"):
             return open_epoch(self._database) is not None
@@ -211,7 +211,7 @@ class Outbox:
         for _, members in groupby(sorted(rows, key=lambda one: (one[1] or 0, one[0])), key=lambda one: one[1]):
             blocks: dict[int, list[Stored]] = {}
             for row, _ in members:
-                facts, events = reading.dossier(row, blocks)
+                facts, events = reading.object_events(row, blocks)
                 found.append(observed(facts, (one for one in events if one.id <= last), reading.sources))
                 if not events:
                     found.append(self._only_named(row, facts.cluster))

@@ -80,7 +80,7 @@ def forget(store: EvidenceStore, before_us: int) -> int:
         rewritten(store.database)
         # A topic forgets it too: by a snapshot of what is left.
         end_epoch(store.database)
-    store.reread()
+    store.invalidate()
     return count
 
 

@@ -188,12 +188,12 @@ class StoreReader:
         for uid in uids:
             rows = self._database.execute("SELECT id FROM object WHERE uid = ?", (uid,)).fetchall()
             for (row,) in rows:
-                facts, events = self.dossier(row, blocks)
+                facts, events = self.object_events(row, blocks)
                 if cluster in (None, facts.cluster):
                     found += observed(facts, events, self.sources)
         return found
 
-    def dossier(self, row: int, blocks: dict[int, list[Stored]]) -> tuple[Facts, list[Stored]]:
+    def object_events(self, row: int, blocks: dict[int, list[Stored]]) -> tuple[Facts, list[Stored]]:
         """Return all there is about one object, packed away or not. blocks: those that are open already."""
         uid, kind, cluster, block = self._database.execute(
             "SELECT uid, kind, cluster, block FROM object WHERE id = ?", (row,)
@@ -213,7 +213,7 @@ class StoreReader:
         blocks: dict[int, list[Stored]] = {}
         numbers = {name: row for row, name in self.clusters.items()}
         for row in dict.fromkeys([*rows, *(row for (row,) in nodes)]):
-            facts, events = self.dossier(row, blocks)
+            facts, events = self.object_events(row, blocks)
             tracks[numbers[facts.cluster]].take_all(observed(facts, events, self.sources))
         for cluster, track in tracks.items():
             self.owners(cluster, track)

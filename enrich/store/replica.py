@@ -141,7 +141,7 @@ class ReplicaStore:
             self._come_to(0, b"")
             rewritten(self._store.database)
         self.next, self.key = 0, b""
-        self._store.reread()
+        self._store.invalidate()
 
 
 def _origins(database: sqlite3.Connection) -> list[Origin]:

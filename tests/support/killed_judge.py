@@ -104,7 +104,7 @@ def tell(judge: Any, out: Any) -> None:
         fields = [one.uid, one.revision, one.count, one.first_us, one.last_us, evidence, one.values]
         out.write(json.dumps(fields) + "\n")
     out.flush()
-    judge.told(found)
+    judge.acknowledge(found)
 
 
 if __name__ == "__main__":

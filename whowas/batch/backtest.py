@@ -166,7 +166,7 @@ def _findings(judge: Judge, batches: Iterator[tuple[Any, int]]) -> Iterator[Find
 def _over(judge: Judge) -> Iterator[Finding]:
     while found := judge.pending(AT_ONCE, over=True):
         yield from found
-        judge.told(found)
+        judge.acknowledge(found)
     judge.commit()
 
 

@@ -85,7 +85,7 @@ class Publisher:
         while self._erased:
             outbox.erased(self._erased[0])
             self._erased.popleft()
-        if self._anew is not None or (self._connected and not outbox.goes_on()):
+        if self._anew is not None or (self._connected and not outbox.is_open()):
             outbox.begin(self._anew or 0)
             self._anew = None
             self._epochs += 1

@@ -3,8 +3,8 @@
     outlets = [Outlet("topic", AlertTopics(...), ocsf.view), Outlet("hook", Webhook(...), ecs.view, least="high")]
     alerts = Alerts(outlets)
     alerts.check()                                          # before the first flow
-    judge.told(alerts.send(judge.pending()))                # as often as you like; never waits
-    judge.told(alerts.flush(10.0)); judge.commit(); alerts.close()   # at the end
+    judge.acknowledge(alerts.send(judge.pending()))                # as often as you like; never waits
+    judge.acknowledge(alerts.flush(10.0)); judge.commit(); alerts.close()   # at the end
 
 The judge is the queue that lasts: it offers a finding again and again until it is told that the finding was delivered.
 Here is only known, in memory, which place has which revision. After a crash a place may get a finding twice (its uid

@@ -72,9 +72,9 @@ class Assignment:
     def claim(self, consumer: Consumer) -> None:
         """Take hold of the output of each new partition; its last owner may still be busy with it."""
         wanted = [lane for lane in self._held.lanes.values() if not lane.claimed]
-        if not wanted or not self._troubles.may("claim"):
+        if not wanted or not self._troubles.allowed("claim"):
             return
-        with self._troubles.trying("claim"):
+        with self._troubles.attempt("claim"):
             self._claims.claim(wanted, consumer)
 
     def _topic_id(self, topic: str) -> str:

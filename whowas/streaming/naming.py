@@ -49,16 +49,16 @@ class ChunkNamer:
             return
         batches = self.knowledge.name([chunk.flows for _, chunk in chunks])
         for (lane, chunk), named in zip(chunks, batches, strict=True):
-            with self._troubles.trying("send"):
+            with self._troubles.attempt("send"):
                 self._outputs.send(named, revision=0)
                 # What was not sent has no answer that could be revised: it is sent when it is final.
                 lane.provisional[id(chunk)] = named
 
     def name_all(self) -> None:
         """Name what need not wait, some tens of thousands of flows at a time, each lane in its order."""
-        while self._troubles.may("send") and (several := self._nameable()):
+        while self._troubles.allowed("send") and (several := self._nameable()):
             batches = self.knowledge.name([chunk.flows for _, chunk in several])
-            with self._troubles.trying("send"):
+            with self._troubles.attempt("send"):
                 for (lane, chunk), named in zip(several, batches, strict=True):
                     self._named(lane, chunk, named)
 

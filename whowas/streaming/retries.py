@@ -23,7 +23,7 @@ class Retries:
         self._not_before: dict[str, float] = {}
 
     @contextmanager
-    def trying(self, step: str) -> Iterator[None]:
+    def attempt(self, step: str) -> Iterator[None]:
         """Keep a failure that may pass; what cannot pass is raised. Success ends the step's trouble."""
         try:
             yield
@@ -38,7 +38,7 @@ class Retries:
             self._now.pop(step, None)
             self._forget(step)
 
-    def may(self, step: str) -> bool:
+    def allowed(self, step: str) -> bool:
         """Return whether a step may be tried now."""
         return time.monotonic() >= self._not_before.get(step, 0.0)
 

@@ -137,7 +137,7 @@ class Judging:
 
     def _tell(self, arrived: Sequence[Finding]) -> None:
         if arrived:
-            self._judge.told(arrived)
+            self._judge.acknowledge(arrived)
             self._untold = True
 
     def finish(self) -> None:

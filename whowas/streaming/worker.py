@@ -134,10 +134,10 @@ class Worker:
             self._outputs.judging.check()
         while self._consumer is None and not self._stopping.is_set():
             self._alive_at = time.monotonic()
-            if not self._troubles.may("broker"):
+            if not self._troubles.allowed("broker"):
                 self._stopping.wait(0.1)
                 continue
-            with self._troubles.trying("broker"):
+            with self._troubles.attempt("broker"):
                 if self._outputs.transactions:
                     # Ends what a worker of this name left open, which would keep the offsets back.
                     self._outputs.producer(transactional=True)
@@ -165,7 +165,7 @@ class Worker:
     def _round(self, consumer: Consumer, naming: ChunkNamer) -> None:
         self._alive_at = time.monotonic()
         pieces: list[Piece] = []
-        with self._troubles.trying("poll"):
+        with self._troubles.attempt("poll"):
             pieces = consumer.poll(POLL_SECONDS, self._held.room())
         self._assignment.rebalance()
         self._assignment.claim(consumer)
@@ -178,7 +178,7 @@ class Worker:
             self._outputs.judging.look()
         self._held.pace(consumer, self._unread.stuck)
         self._ask_lag(consumer)
-        if not self._troubles.may("poll"):
+        if not self._troubles.allowed("poll"):
             self._stopping.wait(POLL_SECONDS)
 
     # Records come.
@@ -217,12 +217,12 @@ class Worker:
     def _push(self, consumer: Consumer) -> None:
         """Go on with the delivery, where it is not to wait after a failure."""
         delivery, written = self._held.delivery, False
-        if delivery is None or not self._troubles.may("output"):
+        if delivery is None or not self._troubles.allowed("output"):
             return
-        with self._troubles.trying("output"):
+        with self._troubles.attempt("output"):
             written = delivery.write(self._behind())
-        if written and self._troubles.may("commit"):
-            with self._troubles.trying("commit"):
+        if written and self._troubles.allowed("commit"):
+            with self._troubles.attempt("commit"):
                 if delivery.commit(consumer):
                     self._done(delivery)
 
@@ -250,8 +250,8 @@ class Worker:
     def _ask_lag(self, consumer: Consumer) -> None:
         """Ask what waits, which also tells whether the broker answers: a client alone would try in silence."""
         kafka = self._config.input.folder is None
-        if kafka and self._troubles.may("broker") and self._held.lag_is_due():
-            with self._troubles.trying("broker"):
+        if kafka and self._troubles.allowed("broker") and self._held.lag_is_due():
+            with self._troubles.attempt("broker"):
                 # Without partitions the broker is asked too: it may be why there are none.
                 self._held.ask_lags(consumer, self._probed)
 
@@ -273,16 +273,16 @@ class Worker:
                 until, pushed = max(until, time.monotonic() + COMMIT_SECONDS), True
             if self._held.delivery is not None:
                 # Nothing is taken of what this brings; answers to commits come with it.
-                with self._troubles.trying("poll"):
+                with self._troubles.attempt("poll"):
                     self._consumer.poll(POLL_SECONDS, 1)
                 self._assignment.rebalance()
         if self._outputs.judging is not None:
-            with self._troubles.trying("output"):
+            with self._troubles.attempt("output"):
                 self._outputs.judging.finish()
 
     def _let_go(self) -> None:
         if self._consumer is not None:
-            with self._troubles.trying("broker"):
+            with self._troubles.attempt("broker"):
                 self._consumer.close()
         self._outputs.close()
         if self._knowledge is not None:

@@ -48,7 +48,7 @@ def made(state: State | None = None, rules: RuleSet = RULES, **told: Any) -> Jud
 def tell(judge: Judge) -> list[tuple[str | None, int, int]]:
     """Deliver what is pending. Returns: (workload, count, revision)."""
     found = judge.pending()
-    judge.told(found)
+    judge.acknowledge(found)
     return [(dict(one.group).get("src_workload"), one.count, one.revision) for one in found]
 
 
@@ -98,7 +98,7 @@ def test_pending_is_the_same_until_it_is_told_and_survives_a_restart() -> None:
     again = made(state)
     assert again.judged("log") == 1
     assert again.pending() == first
-    again.told(first)
+    again.acknowledge(first)
     again.commit()
     assert made(state).pending() == []
 
@@ -162,7 +162,7 @@ def test_late_flows_are_counted_and_still_found_but_not_correlated() -> None:
         ("db", 1, 2 * HOUR),
     ]
     assert [one["start_time"].microsecond for one in found[0].flows] == [5, 10]
-    judge.told(found)
+    judge.acknowledge(found)
     judge.commit()
     assert len(judge.findings) == 0
 

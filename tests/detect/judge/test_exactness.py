@@ -117,7 +117,7 @@ class Feed:
             assert one.count > self.counted.get(one.uid, 0)
             self.counted[one.uid] = one.count
             self.told[one.uid] = as_plain(one)
-        self.judge.told(found)
+        self.judge.acknowledge(found)
 
     def run(self) -> dict[str, Any]:
         kills = self.dice.randrange(4)

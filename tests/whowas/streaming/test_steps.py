@@ -147,16 +147,16 @@ def test_a_lost_partition_is_neither_sent_nor_committed(tmp_path: Path) -> None:
 
 def test_what_cannot_pass_is_no_trouble_to_wait_for() -> None:
     troubles = Retries()
-    with troubles.trying("output"):
+    with troubles.attempt("output"):
         raise BrokerError("away")
     assert troubles.first() == ("output", "away")
-    assert not troubles.may("output")
-    with pytest.raises(BrokerError, match="refused"), troubles.trying("output"):
+    assert not troubles.allowed("output")
+    with pytest.raises(BrokerError, match="refused"), troubles.attempt("output"):
         raise BrokerError("refused", passing=False)
-    with troubles.trying("output"):
+    with troubles.attempt("output"):
         pass
     assert troubles.first() is None
-    assert troubles.may("output")
+    assert troubles.allowed("output")
 
 
 def test_a_large_batch_becomes_several_messages() -> None:
