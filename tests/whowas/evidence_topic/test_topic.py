@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
 import uuid
 from pathlib import Path
 
@@ -158,7 +157,7 @@ def test_a_topic_made_anew_is_filled_anew_and_the_replica_begins_again(
     caught_up(copy, settings)
     admin = broker.admin()  # which must outlive its answers
     admin.delete_topics([settings.topic])[settings.topic].result(20)
-    time.sleep(1)
+    wait_for(lambda: settings.topic not in admin.list_topics(timeout=10).topics, admin.list_topics)
     with Teller(path, settings) as teller:
         teller.tell(made.told[half:])
         wait_for(lambda: teller.now().epochs, teller.now)

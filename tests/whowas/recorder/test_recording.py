@@ -324,7 +324,7 @@ def test_sigterm_ends_it_with_everything_durable(
         for line in running.stdout:
             if json.loads(line)["ready"]:
                 break
-        time.sleep(1)
+        wait_until(lambda: len(stored(path)) > 50)
         began = time.monotonic()
         running.terminate()
         out, err = running.communicate(timeout=15)
@@ -359,14 +359,14 @@ def test_log_lines_for_people_and_pages_for_probes(
 
     wait_until(ready)
     assert get("healthz") == "ok\n"
-    with churn(cluster.api()):
-        time.sleep(1)
 
     def totals() -> dict[str, float]:
         families = {one.name: one for one in text_string_to_metric_families(get("metrics"))}
         names = ("whowas_received", "whowas_written", "whowas_dropped", "whowas_queue_observations")
         return {name: sum(sample.value for sample in families[name].samples) for name in names}
 
+    with churn(cluster.api()):
+        wait_until(lambda: totals()["whowas_received"] > 30)
     settled = wait_until(lambda: 30 < (now := totals())["whowas_received"] == now["whowas_written"] and now)
     assert settled["whowas_dropped"] == settled["whowas_queue_observations"] == 0
     assert "10.201." not in get("metrics"), "no metric carries an address"
