@@ -34,7 +34,7 @@ REFERENCE = Path(__file__).parent / "reference"
 SCHEMA_HEAD = """# Columns of a named flow
 
 Made by `make docs` from `whowas/schema.py`; `whowas schema` prints the same. In Parquet, `cluster` is a
-folder name (Hive partition), with `event_day` and `event_hour` (of `start_time`, UTC) beside it.
+folder name (Hive partition), with `event_day` and `event_hour` (of `start_time`, UTC; numbers) beside it.
 
 """
 CLI_HEAD = """# Commands

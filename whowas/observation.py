@@ -48,6 +48,7 @@ class Port(Struct, gc=False, omit_defaults=True):
     nodePort: int | None = None
     containerPort: int | None = None
     hostPort: int | None = None
+    hostIP: str | None = None
 
 
 class Container(Struct, omit_defaults=True):

@@ -32,6 +32,9 @@ CANDIDATE = pa.struct(
 CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "external", "none", "unknown")
 """The words of src_/dst_confidence, in the order in which they are always shown."""
 
+# Columns of which folders tell the values (Hive partitions), in this order. Readers that guess take a cluster 42 for a
+# number, and an hour for one thing or another as it begins with a zero or not.
+PARTITIONS = {"cluster": pa.string(), "event_day": pa.int64(), "event_hour": pa.int64()}
 KINDS = ("pod", "service", "node", "external")
 END_REASONS = ("fin", "rst", "idle_timeout", "active_timeout", "end_of_capture", "table_full")
 INITIATOR_BASES = ("syn", "first_packet", "record", "sender")

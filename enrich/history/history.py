@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from enrich.history.entities import Entities, Holds
 from enrich.history.lookup import CANDIDATES, fill_table, holders
+from enrich.history.open_ports import OpenPorts, open_ports
 from enrich.history.states import States
 from enrich.history.time_index import Index, index_of
 from enrich.holds.clock_skew import BY_PODS
@@ -33,7 +34,7 @@ from enrich.holds.derive import (
 )
 from enrich.holds.pod_tables import Batch, join
 from enrich.holds.time_bounds import BEFORE_ALL
-from enrich.holds.versions import Bounds, Version, node_port_spans
+from enrich.holds.versions import Version
 from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
@@ -41,7 +42,6 @@ from whowas.observation import Observation
 from whowas.timestamps import rfc3339
 
 DEFAULT = "default"
-NodePorts = dict[tuple[int, str], list[tuple[int, Bounds]]]
 KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}
 
 
@@ -60,7 +60,7 @@ class Found:
 class ClusterHistory:
     """One cluster. Arrays are aligned: holds sorted by address, then start_min.
 
-    states: what entities were told to be, as of any time. node_ports: entities of Services that had one, and when.
+    states: what entities were told to be, as of any time.
 
     known_until: us; up to here, as far as it was watched, everything that happened to any kind that names has been
     told. Nobody knows yet what came after.
@@ -73,7 +73,7 @@ class ClusterHistory:
     covered: Spans
     gaps: Spans
     ranges: tuple[str, ...]
-    node_ports: NodePorts
+    opened: OpenPorts
     bounds: Words
     seen: Words
     conflicts: npt.NDArray[np.bool_]
@@ -213,15 +213,11 @@ def _laid_out(track: ClusterTrack, batch: Batch) -> ClusterHistory:
     held = _both(
         pod_holds(batch, covered[POD], track.delayed("Pod"), clocks), thing_holds(things, batch.pods.num_rows, covered)
     )
-    node_ports: NodePorts = {}
-    for entity, thing in enumerate(things, batch.pods.num_rows):
-        for port, bounds in node_port_spans(thing.versions):
-            node_ports.setdefault(port, []).append((entity, bounds))
+    opened = open_ports(batch, things)
     ranges = tuple(sorted({cidr for one in things for cidr in one.ranges}))
     entities = Entities(batch.pods, things, clocks)
     states = States(batch, things, *entities.nodes())
-    gaps = track.missed("Pod")
-    made = arrange(track.name, entities, states, by_address(held), covered[POD], gaps, ranges, node_ports)
+    made = arrange(track.name, entities, states, by_address(held), covered[POD], track.missed("Pod"), ranges, opened)
     # A kind that nobody watches (rights that were not given) keeps nothing waiting; pods always do.
     ends = [spans[-1][1] for spans in covered.values() if spans] if covered[POD] else [BEFORE_ALL]
     return replace(made, known_until=min(ends))
@@ -248,7 +244,7 @@ def arrange(
     covered: Spans,
     gaps: Spans,
     ranges: tuple[str, ...],
-    node_ports: NodePorts,
+    opened: OpenPorts,
 ) -> ClusterHistory:
     """Index holds by address."""
     first = starts_of(held.halves)
@@ -270,7 +266,7 @@ def arrange(
         covered=covered,
         gaps=gaps,
         ranges=ranges,
-        node_ports=node_ports,
+        opened=opened,
         bounds=held.bounds,
         seen=held.seen,
         conflicts=held.conflict,

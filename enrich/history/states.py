@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.history.lookup import states_at
-from enrich.holds.pod_tables import chunk, codes, read_labels, read_ports
+from enrich.holds.pod_tables import chunk, codes, read_labels
 from enrich.holds.service_node_track import ThingTrack
 from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.versions import Version
@@ -75,11 +75,11 @@ class Versions:
         if row >= self._size:
             version: Version = self._things[row - self._size]
             return version
-        images = self._image_words[self._images[row]]
+        images, since = self._image_words[self._images[row]], int(self.since[row])
         return Version(
-            int(self.since[row]), read_labels(self._label_words[self._labels[row]]),
-            self._service_words[self._services[row]], tuple(images.split("\n")) if images else (),
-            read_ports(self._port_words[self._ports[row]]),
+            since, read_labels(self._label_words[self._labels[row]]), self._service_words[self._services[row]],
+            tuple(images.split("\n")) if images else (), tuple(self._port_words[self._ports[row]].split()),
+            possible=since,
         )  # fmt: skip
 
 
@@ -124,6 +124,10 @@ class States:
             return 0, 0
         time = np.sort(np.concatenate([own, zones]))[state - 1]
         return int(np.searchsorted(own, time, side="right")), int(np.searchsorted(zones, time, side="right"))
+
+    def line(self, holder: int) -> list[Version]:
+        """Return the versions of a holder, oldest first, without zones."""
+        return [self.versions[row] for row in range(*self.own.first[holder : holder + 2].tolist())]
 
     def then(self, holder: int, time: int) -> Version:
         """Return what one holder was told to be at one time."""

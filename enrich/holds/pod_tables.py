@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.time_bounds import BEFORE_ALL
-from enrich.holds.versions import Labels, Ports, Version
+from enrich.holds.versions import Labels, Version
 from whowas.arrays import Indices
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
@@ -149,7 +149,7 @@ class Rows:
         for version in versions:
             words = (
                 version.since, spelled(version.labels), version.services, "\n".join(version.images),
-                " ".join(f"{port}/{protocol}" for port, protocol in version.ports),
+                " ".join(version.ports),
             )  # fmt: skip
             for column, value in zip(self.versions, words, strict=True):
                 column.append(value)
@@ -183,12 +183,6 @@ def spelled(labels: Labels) -> str:
 def read_labels(text: str) -> Labels:
     """Return labels that `spelled` wrote."""
     return tuple(msgspec.json.decode(text, type=dict[str, str]).items()) if text else ()
-
-
-@lru_cache(maxsize=1 << 12)
-def read_ports(text: str) -> Ports:
-    """Return ports as (number, protocol)."""
-    return tuple((int(port), protocol) for port, _, protocol in (one.partition("/") for one in text.split()))
 
 
 def values(column: Any, rows: Any) -> list[Any]:

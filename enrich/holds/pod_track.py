@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 
+from enrich.holds.pod_ports import port_words
 from enrich.holds.pod_status import PodStatus, Run, read_status
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
-from enrich.holds.versions import Labels, Line, Ports, added
-from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
+from enrich.holds.versions import Labels, Line, added
+from whowas.observation import KubeObject, Observation, Owner, Status, time_us, version_number
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.
 PUBLISHED_WITHIN = 30 * SECOND
-Boxes = tuple[tuple[str, ...], Ports]
-"""Images and ports of a pod's containers."""
+Boxes = tuple[tuple[str, ...], tuple[str, ...]]
+"""Images of a pod's containers, and the words of their ports."""
 
 
 @dataclass(slots=True)
@@ -65,13 +66,6 @@ def _shared(labels: Labels) -> Labels:
 @lru_cache(maxsize=1 << 16)
 def _shared_boxes(boxes: Boxes) -> Boxes:
     return boxes
-
-
-def _boxes(containers: list[Container]) -> Boxes:
-    images = tuple([one.image for one in containers if one.image])
-    ports = [port for one in containers for port in one.ports or ()]
-    numbers = [(port.hostPort or port.containerPort or 0, (port.protocol or "TCP").lower()) for port in ports]
-    return _shared_boxes((images, tuple(numbers)))
 
 
 @dataclass(slots=True)
@@ -171,7 +165,9 @@ class PodTrack:
             if spec.serviceAccountName and not self.service_account:
                 self.service_account = intern(spec.serviceAccountName)
             if spec.containers:
-                self.boxes = added(self.boxes, _boxes(spec.containers), when)
+                images = tuple([one.image for one in spec.containers if one.image])
+                boxes = _shared_boxes((images, port_words(spec.containers, self.host_network)))
+                self.boxes = added(self.boxes, boxes, when)
 
     def _replaced(self, sight: PodStatus) -> None:
         """End what this sight shows to be over: another sandbox, another address, or none."""

@@ -65,7 +65,7 @@ def version_of(thing: KubeObject) -> Version:
     ports = [(one, (one.protocol or "TCP").lower()) for one in (thing.spec or Spec()).ports or ()]
     return Version(
         BEFORE_ALL,
-        ports=tuple((port.port or 0, protocol) for port, protocol in ports),
+        ports=tuple(f"{port.port or 0}/{protocol}" for port, protocol in ports),
         node_ports=tuple((port.nodePort, protocol) for port, protocol in ports if port.nodePort),
     )
 

@@ -12,16 +12,14 @@ import pyarrow.compute as pc
 
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
+from enrich.naming.ports import Openings, decide_by_port, undecided
 from enrich.naming.uncertain_times import Stretches, stretches
 from enrich.naming.verdicts import (
     AMBIGUOUS,
     AT_NODE,
-    AT_SERVICE,
-    BY_PORT,
     EXACT,
     EXTERNAL,
     LIKELY,
-    NODE_PORT,
     OTHER_VNI,
     OUTER,
     SEVERAL_VNIS,
@@ -29,13 +27,13 @@ from enrich.naming.verdicts import (
     UNKNOWN,
     NamingOptions,
     Verdicts,
-    by_port,
 )
 from whowas.arrays import Flags, Words
 from whowas.schema import check, flow_schema, named_schema
 
 TUNNEL_PORTS = (4789, 8472, 6081)
-Services = tuple[tuple[int, bool], ...]
+# From here on Linux takes the ports of clients.
+EPHEMERAL = 32_768
 
 
 @dataclass
@@ -73,6 +71,7 @@ class Namer:
         self.history: ClusterHistory = history.cluster(self.options.cluster)
         self._ends: AddressNamer = AddressNamer(self.history, self.options, None if before is None else before._ends)
         self._names = self._ends.names
+        self._openings = Openings(self.history, self._names)
         self._vnis: set[int] = set() if before is None else before._vnis
         self._again = again
 
@@ -83,8 +82,7 @@ class Namer:
         loose = stretches(flows["time_basis"], starts, ends, int(self.options.export_seconds * 1e6))
         sides = [self._end(flows, side, starts, ends, loose) for side in ("src", "dst")]
         self._networks(flows, sides)
-        outer = _outer(flows["encapsulated"], sides)
-        self._accepting(sides[1], flows["protocol"], starts, outer)
+        outer = self._ports(flows, sides, starts, ends, loose)
         self._masqueraded(sides[0], sides[1], outer)
         columns = {"cluster": _constant(self.history.name, flows.num_rows), "direction": _direction(sides)}
         for one in sides:
@@ -125,39 +123,22 @@ class Namer:
             odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
             one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
 
-    def _accepting(self, end: _End, protocol: Any, starts: Words, outer: Flags) -> None:
-        """A node's port can be a Service's node port, or the port of one host-network pod."""
-        verdicts = end.verdicts
-        rows = np.flatnonzero((verdicts.codes == AT_NODE) & (end.ports > 0) & ~outer)
-        states = self.history.states_of(verdicts.found.holds[rows], starts[rows])
-        cache: dict[tuple[bytes, bytes, int, str, Services], tuple[int, int, int]] = {}
-        protocols = dict(zip(rows.tolist(), protocol.take(pa.array(rows)).to_pylist(), strict=True))
-        for row, then in zip(rows, states, strict=True):
-            port, word = int(end.ports[row]), protocols[int(row)]
-            services = self._node_ports(port, word, int(starts[row]))
-            key = (verdicts.found.holds[row].tobytes(), then.tobytes(), port, word, services)
-            if key not in cache:
-                members = dict(zip(verdicts.found.holds[row].tolist(), then.tolist(), strict=True))
-                cache[key] = self._by_port(members, port, word, int(verdicts.holds[row]), services)
-            verdicts.codes[row], verdicts.holds[row], verdicts.why[row] = cache[key]
-
-    def _node_ports(self, port: int, protocol: str, time: int) -> Services:
-        """Return the Services whose node port it may have been then, each with whether it certainly was."""
-        found: dict[int, bool] = {}
-        for one, (low, sure, end, high) in self.history.node_ports.get((port, protocol), ()):
-            if low <= time < high and self._names.holding(one, time):
-                found[one] = found.get(one, False) or sure <= time < end
-        return tuple(found.items())
-
-    def _by_port(
-        self, members: dict[int, int], port: int, protocol: str, node: int, services: Services
-    ) -> tuple[int, int, int]:
-        if len(services) == 1 and services[0][1]:
-            return AT_SERVICE, self._names.holds_of(services[0][0])[0], NODE_PORT
-        if services:
-            return AT_NODE, node, 0
-        fits = by_port(self.history, members, port, protocol)
-        return (LIKELY, fits, BY_PORT) if fits >= 0 else (AT_NODE, node, 0)
+    def _ports(self, flows: Any, sides: list[_End], starts: Words, ends: Words, loose: Stretches | None) -> Flags:
+        """Where an address is not one holder's alone, protocol and port decide for the end that serves."""
+        outer = _outer(flows["encapsulated"], sides)
+        low, high = starts.copy(), ends.copy()
+        if loose is not None:
+            low[loose.rows], high[loose.rows] = loose.low, loose.high
+        skew = int(self.options.sensor_skew_seconds * 1e6)
+        encoded = flows["protocol"]
+        words = encoded.dictionary.to_pylist()
+        protocols = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        for one, serves in zip(sides, _serving(flows["initiator_basis"], sides), strict=True):
+            rows = np.flatnonzero(undecided(one.verdicts) & serves & (one.ports > 0) & ~outer)
+            if len(rows):
+                keys = one.ports[rows], protocols[rows], words
+                decide_by_port(self._openings, one.verdicts, rows, keys, low[rows] - skew, high[rows] + skew)
+        return outer
 
     def _masqueraded(self, src: _End, dst: _End, outer: Flags) -> None:
         """A node that opens a connection to anything beyond itself may speak for a pod."""
@@ -188,6 +169,19 @@ def _outer(encapsulated: Any, sides: list[_End]) -> Flags:
         for one in sides:
             one.verdicts.why[outer & (one.verdicts.codes == AT_NODE)] = OUTER
     return outer
+
+
+def _serving(basis: Any, sides: list[_End]) -> list[Flags]:
+    """Say for both ends where the port is one that the end serves.
+
+    The destination serves where it is known who opened the connection. Where it is not, a record may be of the answer:
+    then it is the source, if only the destination's port is one that clients take.
+    """
+    told = [word in ("syn", "record") for word in basis.dictionary.to_pylist()]
+    known = np.array([*told, False])[basis.indices.fill_null(len(told)).to_numpy(zero_copy_only=False)]
+    src, dst = (one.ports >= EPHEMERAL for one in sides)
+    answer = ~known & dst & ~src
+    return [answer, ~answer]
 
 
 def _constant(word: str, size: int) -> Any:

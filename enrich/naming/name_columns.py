@@ -73,11 +73,6 @@ class NameTable:
             self._holds_of[entity] = [int(row) for row in np.flatnonzero(self._history.entity_of == entity)]
         return self._holds_of[entity]
 
-    def holding(self, entity: int, time: int) -> bool:
-        """Say whether an entity may have held any address then."""
-        bounds = self._history.bounds
-        return any(bounds[row, 0] <= time < bounds[row, 3] for row in self.holds_of(entity))
-
     def nodes_of(self, holds: Indices) -> Indices:
         """Return a number for the node of each hold; -1 for none."""
         if not len(self._history.holds):

@@ -19,6 +19,7 @@ from enrich.naming.verdicts import (
     EXPORTED,
     EXTERNAL,
     GATEWAY,
+    HOST_PORT,
     IN_GAP,
     LIKELY,
     NODE_PORT,
@@ -27,6 +28,7 @@ from enrich.naming.verdicts import (
     OTHER_VNI,
     OUTER,
     RENEWED,
+    SERVICE_PORT,
     SEVERAL_VNIS,
     SNAT,
     TOO_FRESH,
@@ -81,6 +83,8 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
     if code == AT_SERVICE:
         if why == NODE_PORT:
             return "a node port of the service"
+        if why == SERVICE_PORT:
+            return "others have the address too: the port is the service's"
         return "the service's address, near its creation or deletion" if why == EDGE else "the service's address"
     if code == EXTERNAL:
         return "outside the cluster"
@@ -94,6 +98,8 @@ def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
     low, sure, end, high = spans(history, row)
     if why == BY_PORT:
         return "a node's address, and the only host-network pod that declares this port"
+    if why == HOST_PORT:
+        return "a node's address, and the only pod on that node with this host port"
     note = history.entities[history.entity_of[row]].note
     tail = f"; {note}" if note else ""
     if why == RENEWED:

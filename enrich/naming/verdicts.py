@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory, Found
 from enrich.history.lookup import CANDIDATES
-from enrich.holds.derive import HOST_POD, NODE, POD, SERVICE
+from enrich.holds.derive import NODE, POD, SERVICE
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 from enrich.naming.distinct import distinct_rows
@@ -25,7 +25,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
- NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY) = range(17)  # fmt: skip
+ NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT) = range(19)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,16 +193,6 @@ def _judge_others(
             codes[mine], why[mine] = AMBIGUOUS, PLAIN
         else:
             codes[mine], why[mine] = AMBIGUOUS, CONFLICT if inner else PLAIN
-
-
-def by_port(history: ClusterHistory, members: dict[int, int], port: int, protocol: str) -> int:
-    """Return the hold of the one host-network pod that declares a port; -1 when none or several do.
-
-    Args: members: holds, each with the state of its holder then.
-    """
-    pods = [row for row in members if row >= 0 and history.kinds[row] == HOST_POD]
-    fits = [row for row in pods if (port, protocol) in history.version_in(row, members[row]).ports]
-    return fits[0] if len(fits) == 1 and len(pods) < CANDIDATES - 1 else -1
 
 
 def spans(history: ClusterHistory, row: int) -> tuple[int | None, int | None, int | None, int | None]:

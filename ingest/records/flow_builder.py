@@ -29,7 +29,7 @@ NEVER = -(1 << 62)
 DAY_US = 86_400_000_000
 WITH_PORTS = (6, 17, 33, 132, 136)
 UDP = 17
-ICMPS = (1, 58)
+ICMP, ICMPV6 = ICMPS = (1, 58)
 
 
 class FlowBuilder:
@@ -257,7 +257,9 @@ class _Batch:
         ports = [np.maximum(self.number(f"{side}_port"), 0) for side in ("src", "dst")]
         has_ports = np.isin(self.protocol, WITH_PORTS)
         icmp = np.full(self.size, NONE, dtype=np.int64) if draft.icmp is None else self.of(draft.icmp)
-        icmp = np.where(np.isin(self.protocol, ICMPS), icmp, NONE)
+        # ICMPv6 has no type 0: that is a field which nobody filled.
+        told = (self.protocol == ICMP) | ((self.protocol == ICMPV6) & (icmp >= 256))
+        icmp = np.where(told, icmp, NONE)
         same = families == self.of(draft.addresses["dst"].families)
         found = community_ids(src, dst, families, self.protocol, (ports[0], ports[1], has_ports), icmp)
         untold = np.isin(self.protocol, ICMPS) & (icmp < 0)

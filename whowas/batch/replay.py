@@ -26,6 +26,7 @@ from whowas.batch.inputs import MixedSource
 from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.queries import Paths, listed, load_history
+from whowas.schema import PARTITIONS
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -244,7 +245,9 @@ def replay(
 
 
 def open_flows(folder: str | os.PathLike[str]) -> Any:
-    """Open Parquet files written by a replay as a pyarrow Dataset, partitions as columns."""
+    """Open Parquet files written by a replay as a pyarrow Dataset, partitions as columns (whowas.schema.PARTITIONS)."""
+    import pyarrow as pa
     import pyarrow.dataset as ds
 
-    return ds.dataset(Path(folder), format="parquet", partitioning="hive", exclude_invalid_files=False)
+    folders = ds.partitioning(pa.schema(list(PARTITIONS.items())), flavor="hive")
+    return ds.dataset(Path(folder), format="parquet", partitioning=folders, exclude_invalid_files=False)

@@ -13,7 +13,7 @@ from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import DAY_US, NEVER, FlowBuilder
 from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_words, observers
+from ingest.records.formats.shared import at_point, counted_at, icmp_of_either, icmp_words, observers
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -22,8 +22,9 @@ from whowas.schema import COUNTER_LAYERS, TIME_BASES
 
 V2_FIELDS = (
     "type", "time_received_ns", "sampling_rate", "sampler_address", "time_flow_start_ns", "time_flow_end_ns", "bytes",
-    "packets", "src_addr", "dst_addr", "proto", "src_port", "dst_port", "in_if", "src_mac", "dst_mac", "vlan_id",
-    "tcp_flags", "icmp_type", "icmp_code",
+    "packets", "src_addr", "dst_addr", "proto", "src_port", "dst_port", "in_if", "out_if", "src_mac", "dst_mac",
+    "vlan_id", "tcp_flags", "icmp_type", "icmp_code", "flow_direction", "observation_domain_id",
+    "observation_point_id",
 )  # fmt: skip
 V1_FIELDS = {
     "type": "Type", "time_received": "TimeReceived", "sampling_rate": "SamplingRate",
@@ -32,7 +33,8 @@ V1_FIELDS = {
     "time_flow_end_ms": "TimeFlowEndMs", "bytes": "Bytes", "packets": "Packets", "src_addr": "SrcAddr",
     "dst_addr": "DstAddr", "proto": "Proto", "src_port": "SrcPort", "dst_port": "DstPort", "in_if": "InIf",
     "src_mac": "SrcMac", "dst_mac": "DstMac", "vlan_id": "VlanId", "tcp_flags": "TCPFlags",
-    "icmp_type": "IcmpType", "icmp_code": "IcmpCode",
+    "icmp_type": "IcmpType", "icmp_code": "IcmpCode", "out_if": "OutIf", "flow_direction": "FlowDirection",
+    "observation_domain_id": "ObservationDomainID", "observation_point_id": "ObservationPointID",
 }  # fmt: skip
 SFLOW, NETFLOW, IPFIX = 0, 1, 2
 
@@ -83,8 +85,13 @@ def _common(draft: FlowBuilder, fields: Fields) -> Words:
     draft.take_count("vlan", fields.numbers("vlan_id"), 0xFFFF)
     draft.numbers["vlan"] = np.where(draft.numbers["vlan"] > 0, draft.numbers["vlan"] & 0xFFF, NONE)
     draft.macs = {"src": _macs(fields.macs("src_mac")), "dst": _macs(fields.macs("dst_mac"))}
-    draft.icmp = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
-    draft.texts["observer"] = observers(fields.texts("sampler_address"), fields.texts("in_if"), draft.options)
+    told = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+    old = fields.texts("type").mapped(lambda word: int(word == "NETFLOW_V5"), absent=0) == 1
+    draft.icmp = icmp_of_either(told, fields.numbers("src_port"), fields.numbers("dst_port"), old)
+    point = (fields.numbers(f"observation_{part}_id").values for part in ("domain", "point"))
+    egress = fields.numbers("flow_direction").values == 1
+    interface = counted_at(fields.texts("in_if"), fields.texts("out_if"), egress)
+    draft.texts["observer"] = observers(at_point(fields.texts("sampler_address"), *point), interface, draft.options)
     kinds = fields.texts("type").mapped(kind_of)
     fill_kind(draft, kinds)
     return kinds

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.records.fields import Fields, Numbers, Plan, Texts, read_json
+from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import FLAGS, flag_bits, icmp_words, named_by
+from ingest.records.formats.shared import FLAGS, first_told, flag_bits, icmp_words, observers
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -54,7 +53,8 @@ def interface_names(text: str) -> str | None:
         names = json.loads(text) if text.startswith("[") else [text]
     except (ValueError, RecursionError):
         return None
-    return ",".join(dict.fromkeys(str(name) for name in names)) or None
+    # The agent lists them as it meets them: one place has one name.
+    return ",".join(sorted({str(name) for name in names})) or None
 
 
 class NetObservReader:
@@ -107,12 +107,8 @@ class NetObservReader:
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
         fill_netobserv(draft)
         interfaces = fields.texts("Interfaces").spelt(interface_names)
-        if (interfaces.indices < 0).any():
-            single = fields.texts("Interface")
-            places = np.where(interfaces.indices < 0, single.indices + len(interfaces.words), interfaces.indices)
-            places = np.where((interfaces.indices < 0) & (single.indices < 0), NONE, places)
-            interfaces = Texts(places, [*interfaces.words, *single.words])
-        draft.texts["observer"] = named_by(joined(fields.texts("AgentIP"), interfaces), draft.options)
+        place = first_told(interfaces, fields.texts("Interface"))
+        draft.texts["observer"] = observers(fields.texts("AgentIP"), place, draft.options)
         draft.texts["dns_name"] = fields.texts("DnsName").spelt(lambda word: word or None)
 
 

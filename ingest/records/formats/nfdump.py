@@ -11,10 +11,10 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, Texts, read_json
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.pmacct import _chosen, _told, moment
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import icmp_words, named_by
+from ingest.records.formats.shared import counted_at, first_told, icmp_of_ports, icmp_words, observers
 from ingest.records.kernels.spots import GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
@@ -26,13 +26,15 @@ JSON_NAMES = (
     "type", "first", "last", "received", "t_first", "t_last", "t_received", "in_packets", "in_bytes", "out_packets",
     "out_bytes", "proto", "tcp_flags", "src_port", "dst_port", "icmp_type", "icmp_code", "src4_addr", "src6_addr",
     "dst4_addr", "dst6_addr", "src4_xlt_ip", "src6_xlt_ip", "dst4_xlt_ip", "dst6_xlt_ip", "src_xlt_port",
-    "dst_xlt_port", "input_snmp", "ip4_router", "ip6_router", "src_vlan", "in_src_mac", "out_dst_mac",
+    "dst_xlt_port", "input_snmp", "output_snmp", "direction", "ip4_router", "ip6_router", "src_vlan",
+    "in_src_mac", "out_dst_mac",
 )  # fmt: skip
 # Columns of `-o csv` before and after 1.7.3, by the name they have here.
 CSV_NAMES = {
     "ts": "first", "te": "last", "td": "duration", "sa": "src", "da": "dst", "sp": "src_port", "dp": "dst_port",
     "pr": "proto", "flg": "tcp_flags", "ipkt": "in_packets", "ibyt": "in_bytes", "opkt": "out_packets",
-    "obyt": "out_bytes", "in": "input_snmp", "ra": "router", "tr": "received", "firstSeen": "first",
+    "obyt": "out_bytes", "in": "input_snmp", "out": "output_snmp", "dir": "direction",
+    "ra": "router", "tr": "received", "firstSeen": "first",
     "lastSeen": "last", "duration": "duration", "srcAddr": "src", "dstAddr": "dst", "srcPort": "src_port",
     "dstPort": "dst_port", "packets": "in_packets", "bytes": "in_bytes", "flags": "tcp_flags", "input": "input_snmp",
     "svln": "src_vlan",
@@ -105,13 +107,15 @@ class NfdumpJsonReader:
         nat = [fields.numbers(f"{side}_xlt_port") for side in ("src", "dst")]
         nat = [one._replace(state=np.where(one.values == 0, NOTHING, one.state)) for one in nat]
         draft.take_ports(nat[0], nat[1], names=("src_nat_port", "dst_nat_port"))
-        draft.icmp = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+        told = icmp_words(fields.numbers("icmp_type"), fields.numbers("icmp_code"))
+        ports = icmp_of_ports(fields.numbers("src_port"), fields.numbers("dst_port"))
+        draft.icmp = np.where(fields.has("icmp_type"), told, ports)
         _common(draft, fields, self._options.timezone)
         _received(draft, fields, self._options.timezone)
         kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
         draft.pass_over((kinds == 1) & ~broken, "other_record")
-        router = _either_text(fields.texts("ip4_router"), fields.texts("ip6_router"))
-        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        router = first_told(fields.texts("ip4_router"), fields.texts("ip6_router"))
+        draft.texts["observer"] = observers(router, _interface(fields), self._options)
         return draft.finish(self.format, ids, received_us)
 
 
@@ -125,13 +129,9 @@ def _either(fields: Fields, form: str) -> Addresses:
     return _chosen(four.state == GOOD, four, fields.addresses(form.format(6)))
 
 
-def _either_text(first: Texts, second: Texts) -> Texts:
-    other = np.where(second.indices >= 0, second.indices + len(first.words), NONE)
-    return Texts(np.where(first.indices >= 0, first.indices, other), [*first.words, *second.words])
-
-
 def _interface(fields: Fields) -> Texts:
-    return fields.texts("input_snmp").spelt(lambda word: None if word in ("0", "") else word)
+    egress = fields.texts("direction").mapped(lambda word: int(word == "1"), absent=0) == 1
+    return counted_at(fields.texts("input_snmp"), fields.texts("output_snmp"), egress)
 
 
 class NfdumpCsvReader:
@@ -183,7 +183,7 @@ class NfdumpCsvReader:
         draft.take_reasons(fields)
         for side in ("src", "dst"):
             draft.take_addresses(side, fields.addresses(side), needed=True)
-        # For ICMP the destination's port is `type.code`.
+        # For ICMP the destination's port is `type.code`, or one number of both before 1.7.5.
         told = fields.texts("proto").mapped(protocol_number)
         ports = [fields.numbers(f"{side}_port") for side in ("src", "dst")]
         calm = [one._replace(state=np.where(np.isin(told, (1, 58)), NOTHING, one.state)) for one in ports]
@@ -192,12 +192,14 @@ class NfdumpCsvReader:
         _common(draft, fields, self._options.timezone)
         _received(draft, fields, self._options.timezone)
         router = fields.texts("router").spelt(lambda word: None if word.strip("0.") == "" else word)
-        draft.texts["observer"] = named_by(joined(router, _interface(fields)), self._options)
+        draft.texts["observer"] = observers(router, _interface(fields), self._options)
         return draft.finish(self.format, ids, received_us)
 
 
 def _type_and_code(word: str) -> int:
-    kind, _, code = word.partition(".")
-    if kind.isdecimal() and (code or "0").isdecimal() and len(word) < 8 and word.isascii():
-        return ((int(kind) & 255) << 8) | (int(code or 0) & 255)
-    return NONE
+    kind, dot, code = word.partition(".")
+    if not (word.isascii() and len(word) < 8 and kind.isdecimal() and (code.isdecimal() or not dot)):
+        return NONE
+    if dot:
+        return int(kind) << 8 | int(code) if int(kind) < 256 and int(code) < 256 else NONE
+    return int(kind) if kind == "0" or 256 <= int(kind) <= 0xFFFF else NONE

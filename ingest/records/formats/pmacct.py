@@ -11,9 +11,9 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import either, flag_bits, named_by
+from ingest.records.formats.shared import counted_at, either, flag_bits, icmp_of_ports, observers
 from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -23,7 +23,8 @@ from whowas.schema import TIME_BASES
 NAMES = (
     "event_type", "ip_src", "ip_dst", "port_src", "port_dst", "ip_proto", "packets", "bytes", "timestamp_start",
     "timestamp_end", "timestamp_arrival", "timestamp_export", "timestamp_min", "timestamp_max", "stamp_inserted",
-    "stamp_updated", "peer_ip_src", "iface_in", "tcp_flags", "mac_src", "mac_dst", "vlan", "post_nat_ip_src",
+    "stamp_updated", "peer_ip_src", "iface_in", "iface_out", "tcp_flags", "mac_src", "mac_dst", "vlan",
+    "post_nat_ip_src",
     "post_nat_ip_dst", "post_nat_port_src", "post_nat_port_dst", "sampling_rate", "vxlan", "tunnel_ip_src",
     "tunnel_ip_dst", "tunnel_ip_proto", "tunnel_port_src", "tunnel_port_dst",
 )  # fmt: skip
@@ -89,10 +90,9 @@ class PmacctReader:
         self._times(draft, fields)
         marks = fields.texts("event_type").mapped(lambda word: int(word in ("purge_init", "purge_close")), absent=0)
         draft.pass_over((marks == 1) & ~broken, "purge_marker")
-        observer = joined(
-            fields.texts("peer_ip_src"), fields.texts("iface_in").spelt(lambda w: None if w == "0" else w)
-        )
-        draft.texts["observer"] = named_by(observer, self._options)
+        unsaid = np.zeros(draft.size, dtype=np.bool_)
+        interface = counted_at(fields.texts("iface_in"), fields.texts("iface_out"), unsaid)
+        draft.texts["observer"] = observers(fields.texts("peer_ip_src"), interface, self._options)
         return draft.finish(self.format, ids, received_us)
 
     def _ends(self, draft: FlowBuilder, fields: Fields) -> None:
@@ -109,6 +109,9 @@ class PmacctReader:
         inside = [fields.numbers(f"tunnel_port_{side}") for side in ("src", "dst")]
         chosen = [either(opened, one, other) for one, other in zip(inside, ports, strict=True)]
         draft.take_ports(chosen[0], chosen[1])
+        # Zero is no echo reply: of NetFlow v5 and sFlow pmacct writes no port where there is ICMP.
+        icmp = icmp_of_ports(chosen[0], chosen[1])
+        draft.icmp = np.where(icmp > 0, icmp, NONE)
         translated = [fields.numbers(f"post_nat_port_{side}") for side in ("src", "dst")]
         named = [one._replace(state=np.where(one.values == 0, NOTHING, one.state)) for one in translated]
         draft.take_ports(named[0], named[1], names=("src_nat_port", "dst_nat_port"))

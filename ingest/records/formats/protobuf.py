@@ -12,11 +12,11 @@ import numpy as np
 
 from ingest.records.fields import Addresses, Numbers, Texts
 from ingest.records.flow_builder import FlowBuilder
-from ingest.records.flow_columns import NONE, joined
+from ingest.records.flow_columns import NONE
 from ingest.records.formats.goflow2 import IPFIX, NETFLOW, SFLOW, fill_kind, fill_times
 from ingest.records.formats.netobserv import fill_netobserv, plain_flags
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import named_by
+from ingest.records.formats.shared import at_point, counted_at, first_told, icmp_of_either, icmp_words, observers
 from ingest.records.kernels.spots import BAD, GOOD, NOTHING
 from ingest.records.protobuf_fields import MessagePlan, Messages, read_messages, unframe
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values
@@ -26,8 +26,10 @@ GOFLOW2 = {
     "type": (1,), "sampling_rate": (3,), "src_addr": (6,), "dst_addr": (7,), "bytes": (9,), "packets": (10,),
     "sampler_address": (11,), "in_if": (18,), "proto": (20,), "src_port": (21,), "dst_port": (22,),
     "tcp_flags": (26,), "src_mac": (27,), "dst_mac": (28,), "vlan_id": (29,), "icmp_type": (31,),
-    "icmp_code": (32,), "time_received_ns": (110,), "time_flow_start_ns": (111,), "time_flow_end_ns": (112,),
+    "icmp_code": (32,), "out_if": (19,), "flow_direction": (42,), "observation_domain_id": (70,),
+    "observation_point_id": (71,), "time_received_ns": (110,), "time_flow_start_ns": (111,), "time_flow_end_ns": (112,),
 }  # fmt: skip
+NETFLOW_V5 = 2
 KINDS = np.array([NONE, SFLOW, NETFLOW, NETFLOW, IPFIX, NONE])
 PBFLOW = {
     "eth_protocol": (1,), "start_seconds": (3, 1), "start_nanos": (3, 2), "end_seconds": (4, 1), "end_nanos": (4, 2),
@@ -59,6 +61,15 @@ def address_texts(found: Addresses) -> Texts:
     return Texts(np.where(found.families > 0, indices.reshape(-1), NONE).astype(np.int64), told)
 
 
+def _number_texts(numbers: Words) -> Texts:
+    distinct, indices = np.unique(numbers, return_inverse=True)
+    return Texts(indices.reshape(-1).astype(np.int64), [str(one) for one in distinct.tolist()])
+
+
+def _icmp(told: Messages) -> Words:
+    return icmp_words(told.numbers("icmp_type"), told.numbers("icmp_code"))
+
+
 def _macs(found: Numbers) -> Words:
     return np.where((found.values > 0) & (found.values < 1 << 48), found.values, NONE)
 
@@ -79,8 +90,6 @@ class _ProtobufReader:
         draft.take_count("bytes_out", told.numbers("bytes"))
         draft.take_count("packets_out", told.numbers("packets"))
         draft.macs = {side: _macs(told.numbers(f"{side}_mac")) for side in ("src", "dst")}
-        kind, code = (told.numbers(f"icmp_{word}").values for word in ("type", "code"))
-        draft.icmp = ((kind & 255) << 8) | (code & 255)
         return draft
 
 
@@ -115,16 +124,19 @@ class Goflow2ProtobufReader(_ProtobufReader):
         for side in ("src", "dst"):
             draft.take_addresses(side, told.addresses(f"{side}_addr"), needed=True)
         draft.protocol = told.numbers("proto").values
+        ports = told.numbers("src_port"), told.numbers("dst_port")
+        draft.icmp = icmp_of_either(_icmp(told), *ports, told.numbers("type").values == NETFLOW_V5)
         draft.take_count("sampling_rate", told.numbers("sampling_rate"))
         draft.take_count("tcp_flags", told.numbers("tcp_flags"), 0xFFFF)
         draft.numbers["tcp_flags_out"] = draft.numbers["tcp_flags"]
         vlan = told.numbers("vlan_id").values & 0xFFF
         draft.numbers["vlan"] = np.where(vlan > 0, vlan, NONE)
         self._times(draft, told)
-        interfaces, indices = np.unique(told.numbers("in_if").values, return_inverse=True)
-        words = [str(one) if one else "" for one in interfaces.tolist()]
-        sampler = address_texts(told.addresses("sampler_address"))
-        draft.texts["observer"] = named_by(joined(sampler, Texts(indices.reshape(-1), words)), self._options)
+        point = (told.numbers(f"observation_{part}_id").values for part in ("domain", "point"))
+        sampler = at_point(address_texts(told.addresses("sampler_address")), *point)
+        inward, outward = (_number_texts(told.numbers(name).values) for name in ("in_if", "out_if"))
+        interface = counted_at(inward, outward, told.numbers("flow_direction").values == 1)
+        draft.texts["observer"] = observers(sampler, interface, self._options)
         found = draft.finish(self.format, ids, received_us)
         broken = [Refusal(row, "empty" if not len(packed[row]) else "cut_short") for row in framed.broken]
         return replace(found, refused=[*found.refused, *broken])
@@ -168,6 +180,7 @@ class NetObservProtobufReader(_ProtobufReader):
         for side in ("src", "dst"):
             draft.take_addresses(side, _either(told, side), needed=True)
         draft.protocol = told.numbers("protocol").values
+        draft.icmp = _icmp(told)
         draft.take_count("sampling_rate", told.numbers("sampling"))
         flags = told.numbers("flags")
         draft.take_count("tcp_flags", Numbers(plain_flags(flags.values), flags.state))
@@ -176,10 +189,8 @@ class NetObservProtobufReader(_ProtobufReader):
             draft.take_time(name, _moment(told, name))
         fill_netobserv(draft)
         interface, other = told.texts("interface"), told.texts("other_interface")
-        indices = np.where(interface.indices < 0, np.where(other.indices < 0, NONE, other.indices), interface.indices)
-        indices = np.where((interface.indices < 0) & (indices >= 0), indices + len(interface.words), indices)
-        names = Texts(indices, [*interface.words, *other.words])
-        draft.texts["observer"] = named_by(joined(address_texts(_either(told, "agent")), names), self._options)
+        agent = address_texts(_either(told, "agent"))
+        draft.texts["observer"] = observers(agent, first_told(interface, other), self._options)
         return draft.finish(self.format, ids, received_us)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from support import rows as made_up
 
 from sinks.flows.parquet import ParquetSink
+from whowas.batch.replay import open_flows
 from whowas.cli import group
 from whowas.cli.terminal import clean, plural, rate, size
 
@@ -110,3 +112,41 @@ def test_numbers_for_people() -> None:
     assert [rate(12), rate(4200), rate(6.1e6)] == ["12", "4.2 k", "6.1 M"]
     assert [plural(1, "file"), plural(1200, "file")] == ["1 file", "1,200 files"]
     assert clean("a\x1b[31mb\n") == "a\\x1b[31mb\\n"
+
+
+def hours(tmp_path: Path, *names: str, cluster: str = "2026-11-20") -> Path:
+    """A folder of one flow an hour."""
+    sink = ParquetSink(tmp_path, "aa")
+    sink.check()
+    sink.write(made_up.batch(1, 1, (cluster,)))
+    sink.close()
+    (file,) = tmp_path.rglob("*.parquet")
+    for name in names:
+        (file.parent.parent / f"event_hour={name}").mkdir(exist_ok=True)
+        shutil.copy(file, file.parent.parent / f"event_hour={name}")
+    shutil.rmtree(file.parent)
+    return tmp_path
+
+
+@pytest.mark.parametrize("cluster", ["2026-11-20", "42", "true", "prod"])
+@pytest.mark.parametrize("names", [["07"], ["17"], ["00", "17"]], ids="-".join)
+def test_folders_names_have_one_type_whatever_they_are(tmp_path: Path, names: list[str], cluster: str) -> None:
+    out = hours(tmp_path, *names, cluster=cluster)
+    sql = "SELECT typeof(cluster) AS c, typeof(event_day) AS d, typeof(event_hour) AS h FROM flows LIMIT 1"
+    assert json.loads(ask(out, sql, "--json")) == {"c": "VARCHAR", "d": "BIGINT", "h": "BIGINT"}
+    sql = f"SELECT DISTINCT event_hour AS h FROM flows WHERE event_hour BETWEEN 0 AND 23 AND cluster LIKE '{cluster}%'"
+    assert [json.loads(one)["h"] for one in sorted(ask(out, sql, "--json").splitlines())] == [int(one) for one in names]
+    opened = open_flows(out).to_table(columns=["cluster", "event_hour"]).to_pylist()
+    assert sorted((row["cluster"], row["event_hour"]) for row in opened) == [(cluster, int(one)) for one in names]
+
+
+def test_files_outside_of_folders_with_values_are_read(tmp_path: Path) -> None:
+    out = hours(tmp_path / "a", "07")
+    (file,) = out.rglob("*.parquet")
+    assert json.loads(ask(file, "SELECT event_hour AS h FROM flows", "--json")) == {"h": 7}
+    bare = shutil.copy(file, tmp_path / "bare.parquet")
+    assert json.loads(ask(Path(bare), "SELECT count(*) AS n FROM flows", "--json")) == {"n": 1}
+    partly = tmp_path / "b" / "cluster=7"
+    partly.mkdir(parents=True)
+    shutil.copy(file, partly)
+    assert json.loads(ask(partly.parent, "SELECT cluster AS c FROM flows", "--json")) == {"c": "7"}
