@@ -75,11 +75,11 @@ class Versions:
         if row >= self._size:
             version: Version = self._things[row - self._size]
             return version
-        images = self._image_words[self._images[row]]
+        images, since = self._image_words[self._images[row]], int(self.since[row])
         return Version(
-            int(self.since[row]), read_labels(self._label_words[self._labels[row]]),
-            self._service_words[self._services[row]], tuple(images.split("\n")) if images else (),
-            tuple(self._port_words[self._ports[row]].split()),
+            since, read_labels(self._label_words[self._labels[row]]), self._service_words[self._services[row]],
+            tuple(images.split("\n")) if images else (), tuple(self._port_words[self._ports[row]].split()),
+            possible=since,
         )  # fmt: skip
 
 
@@ -125,8 +125,8 @@ class States:
         time = np.sort(np.concatenate([own, zones]))[state - 1]
         return int(np.searchsorted(own, time, side="right")), int(np.searchsorted(zones, time, side="right"))
 
-    def of(self, holder: int) -> list[Version]:
-        """Return what a holder was told to be, oldest first, but for its zone."""
+    def line(self, holder: int) -> list[Version]:
+        """Return the versions of a holder, oldest first, without zones."""
         return [self.versions[row] for row in range(*self.own.first[holder : holder + 2].tolist())]
 
     def then(self, holder: int, time: int) -> Version:

@@ -1,7 +1,7 @@
 """Ports that a pod opens on its node, as words: all of a host-network pod, host ports of any other.
 
 `53/udp` is a port of a host-network pod; `8444/tcp@` a host port on every address of the node, `8444/tcp@192.0.2.11` on
-that one alone. Unmarked ports of pods with an address of their own are from older blocks, and open nothing on a node.
+that one alone. A Service's own ports are spelled as those of a host-network pod.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def port_words(boxes: Iterable[Container], host_network: bool) -> tuple[str, ...
 
 @lru_cache(maxsize=1 << 12)
 def read_ports(words: tuple[str, ...]) -> tuple[PortKey, ...]:
-    """Return the ports of a Service, or of a host-network pod."""
+    """Return the ports of a host-network pod or a Service."""
     parts = (one.partition("/") for one in words if "@" not in one)
     return tuple((int(port), protocol) for port, _, protocol in parts)
 

@@ -5,27 +5,26 @@ One that was never seen before is in force for as long as the object was there b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from enrich.holds.pod_ports import PortKey
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 
 T = TypeVar("T")
 Line = tuple[tuple[int, T], ...]
 """Values of one kind, each with the time (us) since when it was told, oldest first."""
 Labels = tuple[tuple[str, str], ...]
-Ports = tuple[tuple[int, str], ...]
-"""Numbers, each with its protocol in small letters."""
 Bounds = tuple[int, int, int, int]
 
 
 class Version(NamedTuple):
     """What a holder was from a time on.
 
-    services: of pods, those they stand behind, joined by commas. ports: words of enrich.holds.pod_ports, of a Service
-    at its addresses, of a pod on its node. zone: of the node it is on. virtual: a node that a virtual kubelet stands
-    for. possible: since when it may have been so; where that decides who is meant, nothing is certain between
-    `possible` and `since`.
+    services: of pods, those they stand behind, joined by commas. ports: words (enrich.holds.pod_ports) of a Service's
+    own, or of those that a pod opens on its node. node_ports: of a Service. zone: of the node it is on. virtual: a node
+    that a virtual kubelet stands for. possible: since when it may have been so; where that decides who is meant,
+    nothing is certain between `possible` and `since`.
     """
 
     since: int
@@ -33,7 +32,7 @@ class Version(NamedTuple):
     services: str = ""
     images: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
-    node_ports: Ports = ()
+    node_ports: tuple[PortKey, ...] = ()
     zone: str = ""
     virtual: bool = False
     possible: int = BEFORE_ALL
@@ -63,20 +62,22 @@ def merged(lines: Sequence[Sequence[tuple[int, Any]]], nothing: Sequence[Any]) -
     return list(found.items())
 
 
-def port_spans(versions: Sequence[Version], ports: Callable[[Version], Ports]) -> list[tuple[tuple[int, str], Bounds]]:
-    """Return when somebody had each of its ports, bounded as a hold is: each time it had one is one of them.
+def port_spans(versions: Sequence[Version], ports: Callable[[Version], Iterable[T]]) -> list[tuple[T, Bounds]]:
+    """Return when one had each of its ports, bounded as a hold is: each time it had one is one of them.
 
-    Args: versions: oldest first. ports: which of a version's are meant.
+    Args: versions: of a pod or Service, oldest first. ports: which of its ports a version has.
     """
-    spans: dict[tuple[int, str], list[list[int]]] = {}
-    told = [ports(one) for one in versions]
+    spans: dict[T, list[list[int]]] = {}
+    before: set[T] = set()
     for place, one in enumerate(versions):
         following = versions[place + 1] if place + 1 < len(versions) else None
         end, high = (following.possible, following.since) if following else (AFTER_ALL, AFTER_ALL)
-        for port in dict.fromkeys(told[place]):
+        now = dict.fromkeys(ports(one))
+        for port in now:
             mine = spans.setdefault(port, [])
-            if place and port in told[place - 1]:
+            if port in before:
                 mine[-1][2:] = end, high
             else:
                 mine.append([one.possible if place else BEFORE_ALL, one.since if place else BEFORE_ALL, end, high])
+        before = set(now)
     return [(port, (low, sure, end, high)) for port, several in spans.items() for low, sure, end, high in several]

@@ -70,14 +70,15 @@ class Openings:
         opened = self._history.opened
         if nodes and port in opened.node_ports:
             found = found + [
-                one._replace(bounds=_both(one.bounds, had))
-                for entity, had in opened.node_ports[port] for one in self._by(entity, NODE_PORT)
-            ]  # fmt: skip
+                one._replace(bounds=_while(one.bounds, within))
+                for entity, within in opened.node_ports[port]
+                for one in self._by(entity, NODE_PORT)
+            ]
         for node in nodes:
             name = self._history.entities[self._history.entity_of[node]].name
-            for entity, on in opened.host_ports.get((port, name), ()):
+            for entity, on, span in opened.host_ports.get((port, name), ()):
                 if on in (None, self._history.holds[node].ip):
-                    within = self._bounds(node)
+                    within = _both(self._bounds(node), span)
                     found = found + [
                         one._replace(bounds=_both(one.bounds, within)) for one in self._by(entity, HOST_PORT)
                     ]
@@ -92,14 +93,10 @@ class Openings:
             if kinds[row] in (SERVICE, HOST_POD):
                 entity = int(self._history.entity_of[row])
                 why = SERVICE_PORT if kinds[row] == SERVICE else BY_PORT
-                held = self._bounds(row)
-                for port, had in self._spans(entity):
-                    found.setdefault(port, []).append(Opening(row, entity, why, _both(held, had)))
+                line = self._history.states.line(entity)
+                for port, within in port_spans(line, lambda version: read_ports(version.ports)):
+                    found.setdefault(port, []).append(Opening(row, entity, why, _both(self._bounds(row), within)))
         return found, [row for row in rows if kinds[row] == NODE]
-
-    def _spans(self, entity: int) -> list[tuple[PortKey, Bounds]]:
-        """Return when somebody had each of its own ports."""
-        return port_spans(self._history.states.of(entity), lambda version: read_ports(version.ports))
 
     def _by(self, entity: int, why: int) -> list[Opening]:
         """Return the port of one who holds other addresses: open while it holds any."""
@@ -112,6 +109,11 @@ class Openings:
 
 def _both(one: Bounds, other: Bounds) -> Bounds:
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
+def _while(hold: Bounds, port: Bounds) -> Bounds:
+    """Return the bounds of a port of one who may hold an address: what is doubtful of the hold is not of the port."""
+    return max(hold[0], port[0]), port[1], port[2], min(hold[3], port[3])
 
 
 def undecided(verdicts: Verdicts) -> Flags:
@@ -132,12 +134,12 @@ def decide_by_port(
     """
     port, protocol, words = keys
     address = verdicts.found.counts[rows, 3].astype(np.int64)
-    packed = (address << 32) | (port << 16) | protocol
+    packed = (address << 24) | (port << 8) | protocol
     distinct, inverse = np.unique(packed, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     edges = np.append(0, np.cumsum(np.bincount(inverse, minlength=len(distinct))))
     for number, one in enumerate(distinct.tolist()):
-        found = openings.of(one >> 32, (one >> 16 & 0xFFFF, words[one & 0xFFFF]))
+        found = openings.of(one >> 24, (one >> 8 & 0xFFFF, words[one & 0xFF]))
         if found:
             mine = order[edges[number] : edges[number + 1]]
             _decide_rows(found, verdicts, rows[mine], low[mine], high[mine])
@@ -193,9 +195,9 @@ def _service(services: list[tuple[Opening, bool]], at_node: bool) -> Decision:
         # Two node ports cannot be one: it changed hands, and nobody knows when.
         return Decision(AMBIGUOUS, among=holds) if own else AS_IT_WAS
     if not own:
-        # While it may not have the port yet, or any more, the node's address is the node's.
-        certain = any(is_certain for _, is_certain in services)
-        return Decision(AT_SERVICE, services[0][0].hold, NODE_PORT) if certain else AS_IT_WAS
+        certain = [one.hold for one, is_sure in services if is_sure]
+        # Whether the Service had given it up by then, or had it already, nobody saw.
+        return Decision(AT_SERVICE, certain[0], NODE_PORT) if certain else AS_IT_WAS
     unsure, best = own[0]
     if unsure and at_node:
         return Decision(AMBIGUOUS, among=holds)

@@ -179,6 +179,34 @@ def test_ports_of_containers_are_those_of_then() -> None:
     assert [(row["dst_confidence"], row["dst_pod"]) for row in rows] == [("node", None), ("likely", "other")]
 
 
+def test_a_services_own_port_is_its_while_it_has_it() -> None:
+    """Two Services share the address of a load balancer: the port of then decides."""
+    shared = "203.0.113.44"
+
+    def having(name: str, vip: str, port: int) -> Thing:
+        return service(name, vip, balancer=[shared], ports=[{"port": port, "protocol": "TCP"}])
+
+    story = Story().tell(-50, "ADDED", having("smtp", VIP, 25)).tell(-50, "ADDED", having("web", "10.96.0.31", 80))
+    known = story.tell(100, "MODIFIED", having("smtp", VIP, 26)).tell(200, "MODIFIED", having("web", "10.96.0.31", 25))
+    asked = [(port, when) for when in (50, 150, 250) for port in (25, 26, 80)]
+    rows = named(known.history(), *(flow(OUTSIDE, shared, when, dst_port=port) for port, when in asked))
+    assert [row["dst_service"] for row in rows] == [
+        "smtp", None, "web", None, "smtp", "web", "web", "smtp", None,
+    ]  # fmt: skip
+    assert {row["dst_confidence"] for row in rows if not row["dst_service"]} == {"ambiguous"}
+
+
+def test_a_host_port_is_the_pods_while_it_declares_it() -> None:
+    story = Story().tell(-50, "ADDED", node("node-1", NODE))
+    pod = Pod("proxy", [IP], created=-40, sandbox=(True, -39), started=-38).json()
+    for when, verb, port in ((-37, "ADDED", 8444), (100, "MODIFIED", 8445)):
+        pod["spec"]["containers"][0]["ports"] = [{"containerPort": 9443, "hostPort": port}]
+        story.tell(when, verb, pod)
+    known = story.history()
+    rows = named(known, *(flow(OUTSIDE, NODE, when, dst_port=port) for port in (8444, 8445) for when in (50, 150)))
+    assert [row["dst_pod"] for row in rows] == ["proxy", None, None, "proxy"]
+
+
 def test_an_address_in_an_annotation_is_held_while_it_stands_there() -> None:
     tunnel, network = "projectcalico.org/IPv4VXLANTunnelAddr", "k8s.v1.cni.cncf.io/network-status"
     story = Story().tell(-50, "ADDED", node("node-1", NODE, **{tunnel: "10.244.1.70"}))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from enrich.history.entities import Entities
 from enrich.history.history import ClusterHistory, arrange
 from enrich.history.lookup import CANDIDATES
+from enrich.history.open_ports import OpenPorts
 from enrich.history.states import States
 from enrich.holds.derive import HOST_POD, POD, SERVICE, Table, by_address
 from enrich.holds.pod_tables import Rows, join
@@ -129,7 +130,7 @@ def arranged(holds: list[Hold]) -> ClusterHistory:
     nobody = join([Rows().batch()])
     entities = Entities(nobody.pods, [], {})
     states = States(nobody, [], *entities.nodes())
-    return arrange("test", entities, states, table([holds[n] for n in ordered]), [(0, 60)], [], (), {})
+    return arrange("test", entities, states, table([holds[n] for n in ordered]), [(0, 60)], [], (), OpenPorts({}, {}))
 
 
 @settings(max_examples=400, deadline=None)
