@@ -107,11 +107,12 @@ def _both(one: Bounds, other: Bounds) -> Bounds:
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
-def undecided(verdicts: Verdicts) -> Flags:
-    """Say where a node or several Services have an address, and no pod of the pod network."""
-    others = verdicts.found.counts[:, 2] > 0
+def undecided(verdicts: Verdicts) -> Words:
+    """Return the rows in which a node or several Services have an address, and no pod of the pod network."""
     shared = (verdicts.codes == AMBIGUOUS) & (verdicts.why == PLAIN)
-    found: Flags = others & (verdicts.found.counts[:, 0] == 0) & (shared | (verdicts.codes == AT_NODE))
+    rows = np.flatnonzero(shared | (verdicts.codes == AT_NODE))
+    pods, others = verdicts.found.counts[rows, 0], verdicts.found.counts[rows, 2]
+    found: Words = rows[(others > 0) & (pods == 0)]
     return found
 
 
