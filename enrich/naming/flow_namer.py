@@ -132,18 +132,23 @@ class Namer:
             one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
 
     def _ports(self, flows: Any, sides: list[_End], windows: Windows) -> Flags:
-        """Where an address is not one holder's alone, protocol and port decide for the end that serves."""
+        """Where an address is not one holder's alone, protocol and port decide for the end that serves.
+
+        Returns: flows whose ends are tunnel ends.
+        """
         outer = _outer(flows["encapsulated"], sides)
+        asked = [undecided(one.verdicts) for one in sides]
+        if not any(len(rows) for rows in asked):
+            return outer
         low, high = windows.first_low, windows.last_high
         skew = int(self.options.sensor_skew_seconds * 1e6)
         encoded = flows["protocol"]
         words = [*encoded.dictionary.to_pylist(), ""]
         protocols = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-        for one, serves in zip(sides, _serving(flows["initiator_basis"], sides), strict=True):
-            rows = np.flatnonzero(undecided(one.verdicts) & serves & (one.ports > 0) & ~outer)
-            if len(rows):
-                keys = one.ports[rows], protocols[rows], words
-                decide_by_port(self._openings, one.verdicts, rows, keys, low[rows] - skew, high[rows] + skew)
+        for one, several, serves in zip(sides, asked, _serving(flows["initiator_basis"], sides), strict=True):
+            rows = several[(serves & (one.ports > 0) & ~outer)[several]]
+            keys = one.ports[rows], protocols[rows], words
+            decide_by_port(self._openings, one.verdicts, rows, keys, low[rows] - skew, high[rows] + skew)
         return outer
 
     def _masqueraded(self, src: _End, dst: _End, outer: Flags) -> None:

@@ -116,11 +116,12 @@ def _while(hold: Bounds, port: Bounds) -> Bounds:
     return max(hold[0], port[0]), port[1], port[2], min(hold[3], port[3])
 
 
-def undecided(verdicts: Verdicts) -> Flags:
-    """Say where a node or several Services have an address, and no pod of the pod network."""
-    others = verdicts.found.counts[:, 2] > 0
+def undecided(verdicts: Verdicts) -> Words:
+    """Return the rows in which a node or several Services have an address, and no pod of the pod network."""
     shared = (verdicts.codes == AMBIGUOUS) & (verdicts.why == PLAIN)
-    found: Flags = others & (verdicts.found.counts[:, 0] == 0) & (shared | (verdicts.codes == AT_NODE))
+    rows = np.flatnonzero(shared | (verdicts.codes == AT_NODE))
+    pods, others = verdicts.found.counts[rows, 0], verdicts.found.counts[rows, 2]
+    found: Words = rows[(others > 0) & (pods == 0)]
     return found
 
 
