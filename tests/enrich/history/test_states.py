@@ -165,10 +165,7 @@ def test_an_address_from_outside_is_the_services_while_it_has_it(where: str) -> 
 
 
 def test_ports_of_containers_are_those_of_then() -> None:
-    """Two pods of a node's network: the one that declares the port then is meant.
-
-    No API lets a pod's ports change; where a story does, nobody told when, and before it was shown nobody is named.
-    """
+    """Two pods of a node's network: the one that declares the port then is meant."""
     story = Story().tell(-50, "ADDED", node("node-1", NODE))
     one, other = (Pod(name, [NODE], created=-40, started=-38, host=True) for name in ("one", "other"))
     one.ports = ((9100, "TCP"),)
@@ -176,7 +173,7 @@ def test_ports_of_containers_are_those_of_then() -> None:
     one.ports, other.ports = (), ((9100, "TCP"),)
     story.tell(100, "MODIFIED", one).tell(101, "MODIFIED", other)
     rows = named(story.history(), *(flow(OUTSIDE, NODE, when, dst_port=9100) for when in (50, 150)))
-    assert [(row["dst_confidence"], row["dst_pod"]) for row in rows] == [("node", None), ("likely", "other")]
+    assert [(row["dst_confidence"], row["dst_pod"]) for row in rows] == [("likely", "one"), ("likely", "other")]
 
 
 def test_a_services_own_port_is_its_while_it_has_it() -> None:
