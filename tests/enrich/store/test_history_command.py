@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 EVIDENCE = "samples/overlay/history.jsonl.gz"
 CAPTURE = "samples/overlay/node1-bridge.pcap"
@@ -170,7 +171,11 @@ def test_an_export_overwrites_nothing_unasked(root: Path, store: str, tmp_path: 
 def test_a_broken_slice_is_imported_as_far_as_it_can_be_read(root: Path, store: str, tmp_path: Path) -> None:
     out = tmp_path / "slice.zst"
     run(root, "history", "export", store, str(out))
-    out.write_bytes(out.read_bytes()[:-40])
+    packed = out.read_bytes()
+    out.write_bytes(packed[:-40])
+    assert "the zstd stream is cut short" in run(root, "history", "import", str(tmp_path / "none"), str(out), code=2)
+    assert not (tmp_path / "none").exists()
+    out.write_bytes(zstandard.ZstdDecompressor().decompressobj().decompress(packed)[:-40])
     report = told(root, "history", "import", str(tmp_path / "copy"), str(out), code=1)
     assert report["files"][0]["unreadable"]
     assert told(root, "history", "verify", str(tmp_path / "copy"))["sound"]
