@@ -16,16 +16,18 @@ WHOWAS = str(Path(sys.executable).with_name("whowas"))
 CAPTURES = ["samples/overlay/node1-underlay.pcap.zst", "samples/overlay/node1-bridge.pcap"]
 HISTORY = "samples/overlay/history.jsonl.gz"
 OUT = "out/demo"
-REUSED = """
-    SELECT src_ip AS ip, count(DISTINCT src_pod) AS pods
-    FROM flows WHERE src_confidence = 'exact' AND src_kind = 'pod' AND src_ip NOT LIKE '%:%'
-    GROUP BY ALL HAVING pods >= 2 ORDER BY pods DESC, ip LIMIT 1
-"""
+# One question, so that one process answers it: the address with the most holders, and its flows by holder.
 HOLDERS = """
-    SELECT coalesce(src_namespace || '/' || src_pod, 'either holder: it changed hands under them') AS pod,
+    WITH reused AS (
+        SELECT src_ip AS ip, count(DISTINCT src_pod) AS pods
+        FROM flows WHERE src_confidence = 'exact' AND src_kind = 'pod' AND src_ip NOT LIKE '%:%'
+        GROUP BY ALL HAVING pods >= 2 ORDER BY pods DESC, ip LIMIT 1
+    )
+    SELECT ip, coalesce(src_namespace || '/' || src_pod, 'either holder: it changed hands under them') AS pod,
            src_confidence AS sure, count(*) AS conversations,
-           strftime(min(start_time), '%H:%M:%S.%g') AS first_flow, strftime(max(end_time), '%H:%M:%S.%g') AS last_flow
-    FROM flows WHERE src_ip = '{ip}' GROUP BY ALL ORDER BY first_flow
+           strftime(min(start_time), '%H:%M:%S.%g') AS first_flow, strftime(max(end_time), '%H:%M:%S.%g') AS last_flow,
+           max(max(start_time)) OVER () AS moment
+    FROM flows JOIN reused ON src_ip = ip GROUP BY ip, pod, sure ORDER BY first_flow
 """
 
 
@@ -73,14 +75,13 @@ def main() -> None:
     compile_kernels()
     show("replay", *CAPTURES, "--history", HISTORY, "--networks", "samples/overlay/networks.toml",
          "--out", OUT, "--existing", "replace")  # fmt: skip
-    found = rows(REUSED)
-    if not found:
+    named = rows(HOLDERS)
+    if not named:
         sys.exit("the samples show no reused address: that is a bug")
-    ip = found[0]["ip"]
+    ip = named[0]["ip"]
     print(f"\nOne address, several holders: who was {ip}?")
     show("who", ip, "--history", HISTORY)
     print("\nAnd its flows, each named by who held the address then:")
-    named = rows(HOLDERS.format(ip=ip))
     for row in named:
         print(
             f"  {row['first_flow']} .. {row['last_flow']}  {row['pod']}  ({row['sure']}, {row['conversations']} conv.)"
@@ -95,14 +96,9 @@ Next, try:
   source .venv/bin/activate
   whowas query "FROM flows LIMIT 3" --flows {OUT}
   whowas query "SELECT src_workload, dst_workload, sum(bytes_out) FROM flows GROUP BY ALL" --flows {OUT}
-  whowas who {ip} --history {HISTORY} --at {moment(ip)}
+  whowas who {ip} --history {HISTORY} --at {named[0]["moment"]}
   whowas replay YOUR.pcap --history YOUR-watch-dump.json --out named     # docs/how-to/replay.md
 """)
-
-
-def moment(ip: str) -> str:
-    """A moment at which the address was held."""
-    return str(rows(f"SELECT max(start_time) AS t FROM flows WHERE src_ip = '{ip}'")[0]["t"])
 
 
 if __name__ == "__main__":
