@@ -25,6 +25,7 @@ LOGS: dict[str, tuple[Any, list[str]]] = {
          "flow": {"start": "2026-11-21T08:39:35.000000+0000"}}, ["src_ip", "dest_ip"]),
     "zeek": ({"ts": AT_S + 0.25, "id.orig_h": IP, "id.resp_h": SERVICE, "duration": 0.5}, ["id.orig_h", "id.resp_h"]),
     "zeek, nested": ({"ts": AT, "id": {"orig_h": IP, "resp_h": SERVICE}}, ["id.orig_h", "id.resp_h"]),
+    "zeek, no dots": ({"ts": AT_S, "id_orig_h": IP, "id_resp_h": SERVICE, "duration": 0.5}, ["id_orig_h", "id_resp_h"]),
     "zeek dhcp": ({"ts": AT_S, "client_addr": IP, "server_addr": SERVICE}, ["client_addr", "server_addr"]),
     "zeek software": ({"ts": AT_S, "host": IP, "name": "curl"}, ["host"]),
     "falco": (

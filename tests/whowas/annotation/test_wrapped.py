@@ -129,8 +129,8 @@ def test_bytes_changed_lose_no_byte(overlay: History, data: st.DataObject) -> No
     form = data.draw(st.sampled_from(sorted(FORMS)))
     raw = bytearray(FORMS[form]([LINE] * 8).encode())
     for _ in range(data.draw(st.integers(1, 3))):
-        # More than half of the lines tell that they are wrapped; the first one does.
-        at = data.draw(st.integers(len(raw) // 8 + 1, len(raw) - 1))
+        # More than half of the first lines tell that they are wrapped.
+        at = data.draw(st.integers(len(raw) // 4 + 1, len(raw) - 1))
         raw[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
     found = annotate(bytes(raw), overlay, SHORT, pieces=data.draw(st.sampled_from([50, 1 << 20])))
     assert ADDED.sub(b"", found.data) == bytes(raw)
