@@ -89,7 +89,7 @@ def recognise(head: bytes, whole: bool, format: str | None, options: RecordOptio
 
 def _reader(format: str | None, sample: list[bytes], head: bytes, options: RecordOptions) -> RecordReader:
     try:
-        return reader_for(format, sample, options)
+        return reader_for(format, sample, options, as_told=True)
     except InputError:
         if format is not None:
             raise

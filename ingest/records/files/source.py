@@ -17,6 +17,7 @@ from ingest.files import Input, open_input
 from ingest.progress import Progress
 from ingest.records.files.dead_letters import DeadLetters
 from ingest.records.files.framing import MESSAGES, Framer, Layout, recognise
+from ingest.records.formats.wrapped import WrappedReader
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.errors import BrokenInput, InputError
 from whowas.stages import FileReport, Position, Refused, Report, Unreadable
@@ -47,12 +48,16 @@ def holds_records(path: str, files: RecordFiles) -> bool:
     return True
 
 
-def _is(format: str, head: bytes, whole: bool, options: RecordOptions) -> bool:
-    """Say whether a head looks like the format that was asked for."""
+def _misfit(format: str, head: bytes, whole: bool, options: RecordOptions) -> str:
+    """Say why a head does not look like the format that was asked for; "" where it does."""
+    why = f"not one of its records is of the format '{format}'"
     try:
-        return recognise(head, whole, None, options).reader.format == format
+        reader = recognise(head, whole, None, options).reader
     except InputError:
-        return False
+        return why
+    if isinstance(reader, WrappedReader):
+        return f"{why}: its lines are wrapped, which is read where no format is told"
+    return "" if reader.format == format else why
 
 
 def first_bytes(path: str) -> bytes:
@@ -161,8 +166,9 @@ class _Reading:
         layout = recognise(head, ended, files.format, files.options)
         yield from self._blocks(layout, head, ended, before)
         told = self._told
-        if files.format and told.records and not self._flows and not _is(files.format, head, ended, files.options):
-            told.unreadable.append(Unreadable(0, f"not one of its records is of the format '{files.format}'"))
+        if files.format and told.records and not self._flows:
+            why = _misfit(files.format, head, ended, files.options)
+            told.unreadable += [Unreadable(0, why)] if why else []
 
     def _blocks(self, layout: Layout, block: bytes, ended: bool, before: int) -> Iterator[tuple[Any, Position]]:
         """Yield the flows of a block, the file's first bytes, and of all behind it."""

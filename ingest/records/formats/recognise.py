@@ -41,10 +41,13 @@ FORMATS = tuple(one.format for one in READERS)
 """The words by which formats can be asked for."""
 
 
-def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptions | None = None) -> RecordReader:
+def reader_for(
+    format: str | None, values: Sequence[bytes], options: RecordOptions | None = None, *, as_told: bool = False
+) -> RecordReader:
     """Return a reader of the format; with None, of the one that the values are recognised as, in wrappings or not.
 
-    Args: values: the first ones of the input.
+    Args: values: the first ones of the input. as_told: a format that is told is that of the values themselves, and no
+        wrapping is taken off.
     Raises: InputError naming the known words.
     """
     told = options or RecordOptions()
@@ -52,7 +55,7 @@ def reader_for(format: str | None, values: Sequence[bytes], options: RecordOptio
     if format is not None:
         for one in READERS:
             if one.format == format:
-                return forced(one, values, told)
+                return one(told) if as_told else forced(one, values, told)
         raise InputError(f"cannot read format '{format}': unknown word; say one of {words}")
     return unwrapping(READERS, values, told) or _plain(values, told) or _unknown(words)
 

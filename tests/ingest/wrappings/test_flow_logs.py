@@ -109,9 +109,13 @@ def test_a_known_record_with_another_one_in_it_is_itself() -> None:
     assert read([evil] * 3, "suricata").flows["src_ip"].to_pylist() == ["10.1.0.5"] * 3
 
 
-def test_a_format_that_is_told_is_read_in_its_wrapping(tmp_path: Path) -> None:
-    rows, _ = flows(tmp_path / "log", wrapped.BY_LINE["export to S3"](TEXTS["aws"]), format="aws")
-    assert len(rows) == 3
+def test_a_format_that_is_told_is_that_of_the_lines(tmp_path: Path) -> None:
+    rows, source = flows(tmp_path / "log", wrapped.BY_LINE["export to S3"](TEXTS["aws"]), format="aws")
+    assert not rows
+    (told,) = source.report.files[0].unreadable
+    assert told.reason == (
+        "not one of its records is of the format 'aws': its lines are wrapped, which is read where no format is told"
+    )
 
 
 def test_streams_read_envelopes_as_well() -> None:
