@@ -30,3 +30,15 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def sixteen(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
+    """Return an address in 16 bytes, IPv4 mapped."""
+    return MAPPED + address.packed if isinstance(address, ipaddress.IPv4Address) else address.packed
+
+
+def spelled(octets: bytes) -> str:
+    """Return the text of an address of 16 bytes; one that is mapped is IPv4."""
+    if octets.startswith(MAPPED):
+        return socket.inet_ntop(socket.AF_INET, octets[12:])
+    return socket.inet_ntop(socket.AF_INET6, octets)

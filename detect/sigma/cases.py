@@ -24,6 +24,7 @@ from detect.sigma.metadata import text, words
 from detect.sigma.refusals import Refused
 from detect.sigma.timespans import duration_us
 from detect.sigma.yaml_documents import Node
+from whowas.addresses import sixteen
 from whowas.schema import table_schema
 
 _TIMES = ("start_time", "end_time", "received_time")
@@ -153,7 +154,6 @@ def _sixteen(text: str | None, line: int) -> bytes | None:
     if text is None:
         return None
     try:
-        address = ip_address(text)
+        return sixteen(ip_address(text))
     except ValueError:
         raise Refused(f"'{text}' is no address", "write one of IPv4 or IPv6", line) from None
-    return bytes(10) + b"\xff\xff" + address.packed if address.version == 4 else address.packed

@@ -29,6 +29,7 @@ from detect.conditions.fields import ADDRESS, FLAG, NUMBER, NUMBERS, RANGED, TEX
 from detect.conditions.sql_literals import bytes_literal, text_literal
 from detect.conditions.tree import Atom
 from detect.sigma.refusals import Refused
+from whowas.addresses import MAPPED, sixteen
 
 _OPERATORS = {
     CompareOperators.LT: "<",
@@ -218,17 +219,13 @@ def _range(one: Field, network: IPv4Network | IPv6Network) -> Atom:
     if one.name not in RANGED:
         raise Refused(f"{one.name} cannot be held against a range", f"use {' or '.join(RANGED)}")
     twin = Field(one.name, RANGED[one.name], ADDRESS)
-    first, last = (_sixteen(network[place]) for place in (0, -1))
+    first, last = (sixteen(network[place]) for place in (0, -1))
     sql = f"{twin.sql} BETWEEN {bytes_literal(first)} AND {bytes_literal(last)}"
-    mapped = [bytes(10) + b"\xff\xff" + bytes([byte] * 4) for byte in (0, 255)]
+    mapped = [MAPPED + bytes([byte] * 4) for byte in (0, 255)]
     if network.version == 6 and network.prefixlen < 96 and first <= mapped[0] and mapped[1] <= last:
         # IPv4 lies in ::ffff:0:0/96, and is in no range of IPv6
         sql = f"({sql} AND NOT {twin.sql} BETWEEN {bytes_literal(mapped[0])} AND {bytes_literal(mapped[1])})"
     return Atom(f"coalesce({sql} /* {network} */, false)", (twin,))
-
-
-def _sixteen(address: Any) -> bytes:
-    return bytes(10) + b"\xff\xff" + address.packed if address.version == 4 else bytes(address.packed)
 
 
 def _reference(one: Field, value: SigmaFieldReference) -> Atom:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from enrich.history.entities import KIND_WORDS
 from enrich.history.history import ClusterHistory
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
-from whowas.addresses import MAPPED
+from whowas.addresses import spelled
 
 TIME = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
@@ -61,7 +60,7 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
         found.append(
             {
                 "cluster": history.name,
-                "address": _spelled(hold.ip),
+                "address": spelled(hold.ip),
                 "kind": KIND_WORDS[one.kind],
                 "namespace": one.namespace or None,
                 "name": one.name,
@@ -84,9 +83,3 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
 
 def _moment(us: int) -> int | None:
     return us if BEFORE_ALL < us < AFTER_ALL - 1 else None
-
-
-def _spelled(ip: bytes) -> str:
-    if ip.startswith(MAPPED):
-        return socket.inet_ntop(socket.AF_INET, ip[12:])
-    return socket.inet_ntop(socket.AF_INET6, ip)

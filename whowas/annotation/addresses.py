@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from whowas.addresses import MAPPED, address16
+from whowas.addresses import MAPPED, address16, sixteen
 
 Indices = npt.NDArray[np.int64]
 # What stands in for an address in a batch: nothing was there, or nothing that can be read.
@@ -28,10 +28,8 @@ def packed(value: Any) -> bytes | None:
     """Return the 16 bytes of an address (text, with a port behind it or not; an ipaddress object; 4 or 16 bytes)."""
     if isinstance(value, str):
         return _of_text(value.strip())
-    if isinstance(value, ipaddress.IPv4Address):
-        return MAPPED + value.packed
-    if isinstance(value, ipaddress.IPv6Address):
-        return value.packed
+    if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
+        return sixteen(value)
     if isinstance(value, bytes) and len(value) in (4, 16):
         return value if len(value) == 16 else MAPPED + value
     return None
