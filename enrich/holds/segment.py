@@ -8,7 +8,7 @@ from enrich.holds.pod_status import PodStatus, Run
 from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
 
 # Before 1.36 the condition of a sandbox is written with the first status after a container's start: mostly not later.
-CONDITION_LATE = 10 * SECOND
+CONDITION_LATE = 5 * SECOND
 # No address: which one a pod had, no status has shown yet.
 UNTOLD = bytes(16)
 
@@ -70,9 +70,12 @@ class Segment:
             return False
         ready, at = sight.sandbox
         if not ready:
-            # Lost since another time: one stood in between.
-            return self.lost is not None and at > self.lost
-        return self.lost is not None or (self.sandbox_at is not None and at > self.sandbox_at)
+            # Lost since another time: one stood in between. A run nobody was told of may have been in another.
+            unseen = bool(self.runs) and any(one.restarts > 0 and one.key() not in self.runs for one in sight.runs)
+            return unseen or (self.lost is not None and at > self.lost)
+        # What ran in this sandbox did not end before it was ready.
+        over = any(end < at for end in self.finishes(sight.runs))
+        return over or self.lost is not None or (self.sandbox_at is not None and at > self.sandbox_at)
 
     def begin(self, sight: PodStatus, fresh: bool, floor: int, old_sandbox: int) -> None:
         """Bound the start from above: ready sandbox, running container, the first write with the address.

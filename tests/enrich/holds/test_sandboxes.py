@@ -177,3 +177,27 @@ def test_a_sandbox_lost_since_another_time_is_another(finished: float, before: s
     made_anew(story, pod, OLD, ready=108, finished=finished)
     known = story.history()
     assert said(known, OLD, 50, 103.5, 107, 109.5) == [before, "likely web", "likely web", "exact web"]
+
+
+def test_another_sandbox_that_is_first_told_of_by_its_end() -> None:
+    """No status came from the first sandbox's loss to the pod's end; another pod had the address in between."""
+    story = Story()
+    pod = live(story, "web", OLD)
+    other = live(story, "other", OLD, born=43)
+    other.phase, other.finished, other.sandbox = "Succeeded", 45, (False, 46)
+    story.tell(46.4, "MODIFIED", other)
+    pod.before, pod.restarts, pod.started, pod.finished = (2, 42), 1, 48, 60
+    pod.phase, pod.sandbox = "Succeeded", (False, 61)
+    story.tell(65, "MODIFIED", pod)
+    known = story.history()
+    assert said(known, OLD, 30, 50, 59) == ["exact web", "likely web", "likely web"]
+
+
+def test_a_run_older_than_its_sandbox_tells_of_another() -> None:
+    """First seen after a gap, as the old address is told once more; the container had run for some seconds only."""
+    story = Story().gap(-50, 63)
+    pod = Pod("web", [OLD], created=57, sandbox=(True, 64), started=60)
+    story.tell(64.9, "LISTED", pod)
+    made_anew(story, pod, OLD, ready=64, finished=62)
+    known = story.history()
+    assert said(known, OLD, 63.5, 65.6, 500) == ["likely web", "exact web", "exact web"]

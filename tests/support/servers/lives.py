@@ -49,6 +49,7 @@ class Life:
     rests: float
     blanked: bool
     tells_end: bool
+    modern: bool  # a kubelet of 1.36: the address is told with the first run, that of a lost sandbox once more
 
 
 def draw(seed: int, number: int, nodes: int, workloads: int, mean_seconds: float, shapes: Sequence[str] = ()) -> Life:
@@ -75,6 +76,7 @@ def draw(seed: int, number: int, nodes: int, workloads: int, mean_seconds: float
         rests=random.uniform(0.5, 12),
         blanked=random.random() < 0.03,
         tells_end=random.random() < 0.5,
+        modern=random.random() < 0.6,
     )
 
 
@@ -123,6 +125,8 @@ class Pod:
     deletion_noticed: bool = False
     ending: bool = False  # the kubelet has begun to end it
     stopping: bool = False
+    renewed: bool = False  # its sandbox is lost, or made anew
+    stale: bool = False  # the last run is over, and the status does not say so yet
     lags: Random = field(default_factory=Random)
     status: dict[str, Any] = field(default_factory=dict)  # the newest version, written or not
 
@@ -141,6 +145,7 @@ class Pod:
     def begin(self, now: float) -> None:
         """The container starts."""
         self.runs.append(Run(now))
+        self.renewed = self.stale = False
         self.phase = "Running"
         self._ready(True, now)
 
@@ -180,7 +185,9 @@ class Pod:
     def _container(self) -> dict[str, Any]:
         state: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
         told = {"name": "c", "image": "example/c:1", "imageID": "", "restartCount": max(0, len(self.runs) - 1)}
-        if self.runs:
+        if self.runs and self.stale:
+            state = Run(self.runs[-1].started).state()
+        elif self.runs:
             state = self.runs[-1].state()
         elif self.terminal:  # deleted before it started: nobody knows when it ended
             state = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}}

@@ -22,6 +22,7 @@ from support.servers.workloads import Workloads
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 LEASE_SECONDS = 10.0
 AGAIN_SECONDS = 0.5
+LOST_SECONDS = (1.0, 2.4)  # from the loss of a sandbox to its CNI DEL
 NOTICED_SECONDS = 0.2  # until a kubelet knows of a deletion
 After = Callable[..., None]  # (seconds, act, *arguments)
 
@@ -104,7 +105,7 @@ class Node:
             return
         pod.held_since_us = time.time_ns() // 1000
         pod.network(True, time.time())
-        if self._random.random() < 0.5:
+        if not pod.life.modern and self._random.random() < 0.5:
             pod.shown = pod.address
         self._tell(pod)
         self.after(pod.life.start, self._begin, pod)
@@ -112,6 +113,8 @@ class Node:
     def _begin(self, pod: Pod) -> None:
         """The container starts."""
         if pod.ending or pod.address is None or (pod.runs and pod.runs[-1].finished is None):
+            return
+        if pod.renewed and not pod.stale:
             return
         first = not pod.runs
         pod.shown = pod.address
@@ -133,14 +136,21 @@ class Node:
                 self.after(life.runs * part / 4, self._crash, pod)
 
     def _crash(self, pod: Pod) -> None:
-        if not pod.ending and pod.address is not None:
+        if not pod.ending and pod.address is not None and not pod.renewed:
             pod.finish(time.time(), 1)
             self._tell(pod)
             self.after(_pause(pod.lags), self._begin, pod)
 
     def renew(self, pod: Pod) -> None:
         """The sandbox dies and is made anew, with the same address or another."""
-        if pod.ending or pod.address is None:
+        if pod.ending or pod.address is None or pod.renewed:
+            return
+        if pod.life.modern and pod.runs and pod.runs[-1].finished is None:
+            # The loss is told with the address, and a run that goes on; seconds later the address goes back.
+            pod.renewed = True
+            pod.network(False, time.time())
+            self._tell(pod)
+            self.after(pod.lags.uniform(*LOST_SECONDS), self._lose, pod)
             return
         pod.finish(time.time(), 137)
         old = self._release(pod)
@@ -148,6 +158,15 @@ class Node:
         if pod.life.tells_end:
             pod.shown = None
         self._tell(pod)
+        self.after(_pause(pod.lags), self._connect, pod, old if pod.life.shape == "renewed" else None)
+
+    def _lose(self, pod: Pod) -> None:
+        """The lost sandbox goes. When the next is ready, it is told with the old address and the old run once more."""
+        if pod.ending or pod.address is None:
+            return
+        pod.stale = True
+        pod.finish(time.time(), 137)
+        old = self._release(pod)
         self.after(_pause(pod.lags), self._connect, pod, old if pod.life.shape == "renewed" else None)
 
     def _delete(self, pod: Pod, force: bool) -> None:
@@ -201,6 +220,7 @@ class Node:
                 self.after(AGAIN_SECONDS, self._stop, pod)
             return
         pod.ending = pod.stopping = True
+        pod.stale = False
         pod.finish(time.time(), 1 if pod.life.shape == "failed" else 0)
         if pod.life.tells_end:
             self._tell(pod)
