@@ -25,11 +25,11 @@ def observations(pods: int) -> list[Any]:
     """A made-up day of pods, decoded as the recorder decodes it."""
     from fill_store import lines_of
 
-    from ingest.cluster.evidence.lines import _one
+    from ingest.cluster.evidence.lines import event_observation
     from ingest.cluster.evidence.reader import _event
 
     lines = lines_of(pods, 2_000, ("made", "runs", "ends", "gone"), True)
-    return [_one(line, "", None) for line in map(_event, lines) if line is not None]
+    return [event_observation(line, "", None) for line in map(_event, lines) if line is not None]
 
 
 def groups(told: list[Any]) -> Iterator[list[Any]]:

@@ -49,7 +49,7 @@ def fill(path: Path, every: Iterator[bytes]) -> dict[str, object]:
     """Decode, write, pack: only these are on the clock."""
     from enrich.store.evidence_store import EvidenceStore
     from enrich.store.prune import compact
-    from ingest.cluster.evidence.lines import _one
+    from ingest.cluster.evidence.lines import event_observation
     from ingest.cluster.evidence.reader import _event
 
     took = dict.fromkeys(("decode", "write", "pack", "compact"), 0.0)
@@ -57,7 +57,7 @@ def fill(path: Path, every: Iterator[bytes]) -> dict[str, object]:
     with EvidenceStore(path, write=True) as store:
         while piece := list(islice(every, PIECE)):
             start = time.process_time()
-            seen = [_one(line, "", None) for line in map(_event, piece) if line is not None]
+            seen = [event_observation(line, "", None) for line in map(_event, piece) if line is not None]
             decoded = time.process_time()
             for low in range(0, len(seen), AT_ONCE):
                 began = time.perf_counter()

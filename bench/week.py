@@ -73,14 +73,18 @@ def ask(store: Path) -> dict[str, float]:
 def feed(path: Path, week: Day) -> Iterator[dict[str, Any]]:
     """Write hour by hour; yield a row a day."""
     from enrich.store.evidence_store import EvidenceStore
-    from ingest.cluster.evidence.lines import _one
+    from ingest.cluster.evidence.lines import event_observation
     from ingest.cluster.evidence.reader import _event
 
     events, began, cpu = 0, time.perf_counter(), time.process_time()
     with EvidenceStore(path, write=True) as store:
         for hour, lines in enumerate(hours(week), 1):
             for low in range(0, len(lines), 2000):
-                seen = [_one(line, "", None) for line in map(_event, lines[low : low + 2000]) if line is not None]
+                seen = [
+                    event_observation(line, "", None)
+                    for line in map(_event, lines[low : low + 2000])
+                    if line is not None
+                ]
                 store.write(seen)
                 store.maintain(0.2)
             events += len(lines)
