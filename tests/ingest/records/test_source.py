@@ -28,6 +28,7 @@ from support.flow_logs import (
 
 import whowas
 from ingest.records import FORMATS, RecordFiles, RecordOptions, RecordSource, holds_records
+from sinks.flows.dead_letters import DeadLetterFile
 from whowas.batch.inputs import sorted_out
 from whowas.batch.replay import Choices, UnreadableWarning, replay_captures
 from whowas.errors import ConfigError, OutputError
@@ -106,8 +107,10 @@ def test_refused_records_are_counted_placed_and_kept(tmp_path: Path) -> None:
     good, bad = line(goflow2()), [line(goflow2(src_addr="x")), b"{broken", b'{"a":"\xff"}', b""]
     path, aside = tmp_path / "flows.json", tmp_path / "refused.ndjson"
     path.write_bytes(b"\n".join([good, *bad, good]))
-    source = RecordSource([str(path)], RecordFiles(dead_letter=str(aside)))
+    letters = DeadLetterFile(str(aside))
+    source = RecordSource([str(path)], aside=letters.write)
     assert len(rows_of(source)) == 2
+    letters.close()
     report = source.report
     assert report.refused_records == {"bad_src_address": 1, "not_json": 2, "empty": 1}
     assert sorted((one.number, one.reason) for one in report.files[0].refused) == [
