@@ -210,7 +210,7 @@ def test_the_command_line_reads_logs(root: Path, tmp_path: Path) -> None:
     done = subprocess.run([*words, "-o", str(tmp_path / "a")], cwd=root, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)["records"]
-    assert told == {"read": 3, "flows": 0, "skipped": {"header": 1},
+    assert told == {"read": 3, "flows": 0, "skipped": {"header": 1}, "noted": {},
                     "refused": {"local_time_without_timezone": 1, "wrong_number_of_columns": 1}}  # fmt: skip
     more = ["--timezone", "Europe/Paris", "--dead-letter", str(tmp_path / "dead"), "-o", str(tmp_path / "b")]
     done = subprocess.run([*words[:-1], *more], cwd=root, capture_output=True, text=True)
