@@ -34,6 +34,7 @@ SOURCES = (
     "detect/judge/group_kernels.py",
     "detect/judge/window_kernels.py",
     "whowas/arrays.py",
+    "whowas/timestamps.py",
 )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from whowas.errors import ConfigError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Microseconds before and after all time; what is added to them still fits into 63 bits. Kernels are compiled with them.
+BEFORE_ALL, AFTER_ALL = -(1 << 62), 1 << 62
 FORM = "write it like 2026-11-20T10:15:02Z"
 
 

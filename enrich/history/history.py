@@ -33,14 +33,13 @@ from enrich.holds.derive import (
     thing_holds,
 )
 from enrich.holds.pod_tables import Batch, chunk, join
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 from enrich.holds.untold import Untold, without_untold
 from enrich.holds.versions import Version
 from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.observation import Observation
-from whowas.timestamps import rfc3339
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
 
 DEFAULT = "default"
 KIND_OF = {POD: "Pod", SERVICE: "Service", NODE: "Node"}

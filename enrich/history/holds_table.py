@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from enrich.history.entities import KIND_WORDS
 from enrich.history.history import ClusterHistory
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 from whowas.addresses import spelled
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 TIME = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())

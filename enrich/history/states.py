@@ -15,9 +15,9 @@ import numpy.typing as npt
 from enrich.history.lookup import states_at
 from enrich.holds.pod_tables import chunk, codes, read_labels
 from enrich.holds.service_node_track import ThingTrack
-from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.versions import Version
 from whowas.arrays import Indices, Words
+from whowas.timestamps import BEFORE_ALL
 
 NOTHING = Version(BEFORE_ALL)
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from enrich.history.lookup import LASTS, OTHER
 from enrich.holds.pod_tables import POD
-from enrich.holds.time_bounds import BEFORE_ALL
 from whowas.arrays import Indices, Words
+from whowas.timestamps import BEFORE_ALL
 
 BITS = 31
 

@@ -20,8 +20,9 @@ from enrich.holds.service_node_track import (
     update_bounds,
     version_of,
 )
-from enrich.holds.time_bounds import BEFORE_ALL, SECOND, long_silence
+from enrich.holds.time_bounds import SECOND, long_silence
 from whowas.observation import Observation, Owner, Spec, Status, time_us, version_number
+from whowas.timestamps import BEFORE_ALL
 
 LOOKING = frozenset(("BOOKMARK", "RELISTED", "CLOCK", "GAP", "WATCHED", "START"))
 # For so long after a silence what comes may still be what was written during it.

@@ -20,8 +20,9 @@ from enrich.holds.plugin_addresses import gateways
 from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk, codes
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.holds.service_node_track import SHOWN_WITHIN, ThingTrack
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, UNSEEN
+from enrich.holds.time_bounds import SECOND, UNSEEN
 from whowas.arrays import Flags, Indices, Words
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 Spans = list[tuple[int, int]]
 # Statuses have been seen to come 20 s late.

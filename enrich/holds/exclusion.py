@@ -10,10 +10,7 @@ import numpy as np
 
 from whowas.arrays import Flags, Words
 from whowas.kernels import kernel
-
-# As in enrich.holds.pod_status; kernels take numbers of their own module.
-LAST = 1 << 62
-FIRST = -(1 << 62)
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 
 @kernel
@@ -67,12 +64,12 @@ def _by_starts(holds: Words, bounds: Words, proven: Words, conflict: Flags) -> N
     ends = np.array([proven[one] for one in sane])
     rising = np.argsort(lows, kind="mergesort")
     # Of the holds from each on: by when one of them had begun.
-    begun = np.append(highs[rising], LAST)
+    begun = np.append(highs[rising], AFTER_ALL)
     for place in range(len(sane) - 1, -1, -1):
         begun[place] = min(begun[place], begun[place + 1])
     started = np.argsort(highs, kind="mergesort")
     # Of the holds up to each: until when one of them went on.
-    lasted = np.append(FIRST, ends[started])
+    lasted = np.append(BEFORE_ALL, ends[started])
     for place in range(len(sane)):
         lasted[place + 1] = max(lasted[place + 1], lasted[place])
     lows, starts = lows[rising], highs[started]
@@ -101,7 +98,7 @@ def _fit(one: int, sure: Words, starts: Words, ends: Words, bounds: Words, prove
         bounds[one, 0] = ends[earlier]
     # Whoever is certain still when this one has ended at the latest came after it.
     after = np.searchsorted(ends, bounds[one, 3], side="left")
-    if after < len(sure) and bounds[sure[after], 1] < bounds[one, 3] and bounds[one, 3] != LAST:
+    if after < len(sure) and bounds[sure[after], 1] < bounds[one, 3] and bounds[one, 3] != AFTER_ALL:
         bounds[one, 3] = max(bounds[sure[after], 1], bounds[one, 0])
     # Whoever is certain when this one had begun at the latest, or after, came after it too.
     later = np.searchsorted(starts, bounds[one, 1], side="left")
@@ -119,9 +116,9 @@ def _give_way(holds: Words, bounds: Words, proven: Words) -> None:
     holds = holds[np.argsort(starts, kind="mergesort")]
     starts = np.sort(starts)
     # Of the holds up to each: the latest end, the second latest, and whose the latest is.
-    far, near = np.full(len(holds), FIRST), np.full(len(holds), FIRST)
+    far, near = np.full(len(holds), BEFORE_ALL), np.full(len(holds), BEFORE_ALL)
     owner = np.full(len(holds), -1)
-    latest, second, whose = FIRST, FIRST, -1
+    latest, second, whose = BEFORE_ALL, BEFORE_ALL, -1
     for row in range(len(holds)):
         end = bounds[holds[row], 3]
         if end > latest:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from enrich.holds.plugin_addresses import pod_addresses
-from enrich.holds.time_bounds import BEFORE_ALL, SECOND, UNSEEN
+from enrich.holds.time_bounds import SECOND, UNSEEN
 from whowas.addresses import address16
 from whowas.kube_annotations import CALICO, MIRROR
 from whowas.observation import ContainerStatus, KubeObject, Observation, Status, time_us
+from whowas.timestamps import BEFORE_ALL
 
 # Kubernetes is no older, and nobody's clock has come so far: a runtime that never set a time tells of 1, 1754 or 1970,
 # or of the ends of 64 bits in nanoseconds (1677, 2262). Such a time is none, and proves nothing of a clock.

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from enrich.holds.pod_track import PodTrack
-from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.versions import Labels, Version
 from whowas.arrays import Indices
+from whowas.timestamps import BEFORE_ALL
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
 SEGMENTS = pa.schema(

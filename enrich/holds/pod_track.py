@@ -13,9 +13,10 @@ from sys import intern
 from enrich.holds.pod_ports import port_words
 from enrich.holds.pod_status import PodStatus, read_status
 from enrich.holds.segment import UNTOLD, Segment, has_new_run, is_of_another, is_old
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
+from enrich.holds.time_bounds import SECOND, STAMPED, UNSEEN
 from enrich.holds.versions import Labels, Line, added
 from whowas.observation import Container, KubeObject, Observation, Owner, Status, time_us, version_number
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 # Longest time for which a kubelet's status may stay unpublished: what nobody reported ended this long
 # before we last looked had not ended then.

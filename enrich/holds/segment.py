@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from enrich.holds.pod_status import PodStatus, Run
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND, STAMPED, UNSEEN
+from enrich.holds.time_bounds import SECOND, STAMPED, UNSEEN
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 # Before 1.36 the condition of a sandbox is written with the first status after a container's start: mostly not later.
 CONDITION_LATE = 5 * SECOND

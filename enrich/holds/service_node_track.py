@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from enrich.holds import plugin_addresses
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
+from enrich.holds.time_bounds import SECOND
 from enrich.holds.versions import Version
 from whowas.addresses import address16
 from whowas.observation import KubeObject, Observation, Spec, Status
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 ZONE = "topology.kubernetes.io/zone"
 

@@ -12,12 +12,6 @@ UNSEEN = SECOND // 2
 # A node's stamp is cut to the second, so that what it dates came before this much later.
 STAMPED = SECOND + UNSEEN
 
-
-BEFORE_ALL = -(1 << 62)
-
-
-AFTER_ALL = 1 << 62
-
 # A watch has a bookmark about every minute. After a longer silence nobody knows when what comes then was written.
 SILENT_MOST = 75 * SECOND
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from enrich.holds.derive import Table
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL, SECOND
+from enrich.holds.time_bounds import SECOND
 from whowas.arrays import Flags, Words
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 # A kubelet ends what was deleted by force within seconds. One that is cut off for longer than this is not waited for.
 FORCED_WITHIN = 600 * SECOND

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from enrich.holds.pod_ports import PortKey
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 T = TypeVar("T")
 Line = tuple[tuple[int, T], ...]

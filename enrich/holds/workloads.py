@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from enrich.holds.cluster_track import ClusterTrack
 from enrich.holds.pod_tables import Batch, Rows
 from enrich.holds.pod_track import Boxes, PodTrack
-from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.versions import Version, merged
+from whowas.timestamps import BEFORE_ALL
 
 HASHED = ("pod-template-hash", "rollouts-pod-template-hash")
 NO_BOXES: Boxes = ((), ())

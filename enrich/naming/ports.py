@@ -14,7 +14,6 @@ from enrich.history.history import ClusterHistory
 from enrich.history.lookup import CANDIDATES
 from enrich.holds.derive import HOST_POD, NODE, SERVICE
 from enrich.holds.pod_ports import PortKey, read_ports
-from enrich.holds.time_bounds import AFTER_ALL
 from enrich.holds.versions import Bounds, port_spans
 from enrich.naming.name_columns import NameTable
 from enrich.naming.verdicts import (
@@ -31,6 +30,7 @@ from enrich.naming.verdicts import (
     Verdicts,
 )
 from whowas.arrays import Flags, Words
+from whowas.timestamps import AFTER_ALL
 
 
 class Opening(NamedTuple):

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from enrich.history.history import ClusterHistory
 from enrich.holds.derive import POD
 from enrich.holds.pod_track import PUBLISHED_WITHIN
-from enrich.holds.time_bounds import AFTER_ALL
 from enrich.naming.uncertain_times import Windows
 from enrich.naming.verdicts import AMBIGUOUS, EXACT, LIKELY, PLAIN, SILENT, SPOKE, Verdicts, looked
 from whowas.arrays import Flags, Octets, Words
+from whowas.timestamps import AFTER_ALL
 
 OTHER = {"src": "in", "dst": "out"}
 OWN = {"src": "out", "dst": "in"}

@@ -15,11 +15,11 @@ from enrich.history.history import ClusterHistory, Found
 from enrich.history.lookup import CANDIDATES
 from enrich.holds.derive import NODE, POD, SERVICE
 from enrich.holds.pod_track import PUBLISHED_WITHIN
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
 from enrich.naming.distinct import distinct_rows
 from enrich.naming.networks import Network
 from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = range(len(CONFIDENCES))
 

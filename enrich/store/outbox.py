@@ -22,13 +22,15 @@ from enrich.store.encoding import KINDS
 from enrich.store.writer_state import read_owner
 from whowas.observation import KubeObject, Meta, Observation
 from whowas.sqlite_file import snapshot, transaction
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 # In outbox.id: below it lies the snapshot, from here on what is live.
 LIVE = 1 << 48
 SNAPSHOT_OBJECTS = 500
 # So much of the snapshot waits at most: the store has the rest.
 SNAPSHOT_BYTES = 8 << 20
-EVER = 1 << 62
+# In outbox.id: above all of it.
+LAST_ID = 1 << 62
 Pack = Callable[[Sequence[Observation]], list[bytes]]
 
 
@@ -100,7 +102,7 @@ class Outbox:
             # When somebody looked is told after the snapshot, and as of its moment: half of it claims nothing.
             names = dict(run("SELECT id, name FROM cluster"))
             self._bytes = None
-            self.put(list(spans_within(self._database, names, -EVER, EVER)))
+            self.put(list(spans_within(self._database, names, BEFORE_ALL, AFTER_ALL)))
 
     def is_open(self) -> bool:
         """Say whether an epoch is open."""
@@ -263,7 +265,7 @@ class OutboxReader:
             if now is None:
                 return Waiting(store, None, [], ended)
             row = after[1] if after[0] == now.epoch else 0
-            limit = EVER if now.whole else LIVE
+            limit = LAST_ID if now.whole else LIVE
             found = run("SELECT id, value FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (row, limit, most))
             return Waiting(store, now, found.fetchall(), ended)
 

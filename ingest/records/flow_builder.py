@@ -65,7 +65,7 @@ class FlowBuilder:
         if rows.any():
             self.reasons[rows & (self.reasons == 0)] = 1 + self._word(reason)
 
-    def pass_over(self, rows: Flags, reason: str) -> None:
+    def skip(self, rows: Flags, reason: str) -> None:
         """Leave out rows that are well-formed and carry no flow, whatever was said of their fields."""
         self.skips.add(reason)
         if rows.any():

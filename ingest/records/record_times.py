@@ -10,8 +10,9 @@ from ingest.records.flow_columns import LAST_US, NONE
 from whowas.arrays import Flags, Words
 from whowas.flow_times import EXCHANGED, FIRST_US, NO_START, NO_TIME, SECOND_US, TimeBounds
 from whowas.schema import TIME_BASES
+from whowas.timestamps import BEFORE_ALL
 
-NEVER = -(1 << 62)
+NEVER = BEFORE_ALL
 DAY_US = 86_400_000_000
 
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from whowas.arrays import Words
 from whowas.flow_times import FIRST_US, NO_MOMENT, SECOND_US
-from whowas.timestamps import EPOCH
+from whowas.timestamps import AFTER_ALL, EPOCH
 
 Codes = npt.NDArray[np.uint8]
 
@@ -38,7 +38,6 @@ UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": 
 LIMITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (math.inf, "ns"))
 # A date alone is no moment: shortest is 2026-11-20T10:15.
 SHORTEST = 16
-FARTHEST = 1 << 62
 MINUTE_US = 59_999_999
 WITHOUT_SECONDS = re.compile(r"[\d/-]{8,10}[T ]\d\d:?\d\d([Zz+-]|$)")
 NUMBER = r"^\d+(\.\d*)?$"
@@ -168,7 +167,7 @@ class Clock:
             us = np.rint(values[mine] * UNITS[unit]) if unit != "ns" or whole is None else None
             if us is None:
                 us = np.array([one // 1000 for one, is_mine in zip(whole or (), mine, strict=True) if is_mine], float)
-            far = np.abs(us) >= FARTHEST
+            far = np.abs(us) >= AFTER_ALL
             rows = np.flatnonzero(mine)
             codes[rows[far]] = UNREADABLE
             told[rows] = np.where(far, 0, us).astype(np.int64)

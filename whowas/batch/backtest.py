@@ -22,9 +22,9 @@ from detect.views import ocsf
 from detect.views.remediation import DataLocations
 from sinks.files.append_only import line
 from sinks.files.durable import durable
-from whowas.batch.flow_files import EARLIEST, FlowFiles, Seen
+from whowas.batch.flow_files import FlowFiles, Seen
 from whowas.errors import OutputError
-from whowas.timestamps import rfc3339
+from whowas.timestamps import BEFORE_ALL, rfc3339
 
 COST_ROWS = 65_536
 AT_ONCE = 1000
@@ -151,7 +151,7 @@ def _sampled(batches: Iterator[tuple[Any, int]], sample: list[Any], result: Resu
 
 def _findings(judge: Judge, batches: Iterator[tuple[Any, int]]) -> Iterator[Finding]:
     """Yield each finding once, when no more flows can come to it, and let it go then."""
-    passed = EARLIEST
+    passed = BEFORE_ALL
     for batch, before in batches:
         if before > passed:
             # No flow is late, whatever the order of the files: nothing that is to come begins before this.

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from whowas.errors import InputError
 from whowas.schema import is_nested, table_schema
+from whowas.timestamps import BEFORE_ALL
 
 BATCH_ROWS = 65_536
-EARLIEST = -(1 << 62)
 NEEDED = ("flow_id", "start_time")
 
 
@@ -102,7 +102,7 @@ def _first_line(error: Exception) -> str:
 def _low_us(column: Any) -> int:
     told = column.statistics
     if told is None or not told.has_min_max:
-        return EARLIEST
+        return BEFORE_ALL
     return int(pa.scalar(told.min, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())
 
 

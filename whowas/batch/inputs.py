@@ -10,12 +10,16 @@ from ingest.packets.capture import is_capture
 from ingest.progress import Progress
 from ingest.records import FORMATS, RecordFiles, RecordSource, holds_records
 from ingest.records.files.source import first_bytes
+from sinks.flows.dead_letters import DeadLetterFile
 from whowas.errors import BrokenInput, ConfigError, InputError
 from whowas.stages import Position
 
 
 class MixedSource:
-    """A whowas.stages.Source: the captures first, then the flow logs, each kind in the order given."""
+    """A whowas.stages.Source: the captures first, then the flow logs, each kind in the order given.
+
+    Records that are refused go to the file records.dead_letter, where one is named.
+    """
 
     def __init__(
         self,
@@ -24,15 +28,23 @@ class MixedSource:
         records: RecordFiles,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        """Raises: ConfigError, OutputError where refused records could not be kept."""
         captures, logs = sorted_out(paths, records)
         self._captures = CaptureSource(captures, packets, progress)
         self.report = self._captures.report
-        self._logs = RecordSource(logs, records, progress, self.report)
+        self._letters = DeadLetterFile(records.dead_letter) if records.dead_letter else None
+        aside = self._letters.write if self._letters else None
+        self._logs = RecordSource(logs, records, progress, self.report, aside)
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position)."""
-        yield from self._captures.batches()
-        yield from self._logs.batches()
+        try:
+            yield from self._captures.batches()
+            yield from self._logs.batches()
+        finally:
+            # Here, before the sink is closed: flows are not called written while what was refused may be lost.
+            if self._letters is not None:
+                self._letters.close()
 
     def commit(self, position: Position) -> None:
         """Nothing to remember: files can be read again."""

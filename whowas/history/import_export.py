@@ -25,12 +25,11 @@ from whowas.errors import InputError, OutputError
 from whowas.history.queries import WHAT_IS_ONE, why_none
 from whowas.observation import KubeObject, Observation
 from whowas.sqlite_file import is_database
-from whowas.timestamps import rfc3339
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
 from whowas.version import __version__
 
 AT_ONCE = 2000
 DEFAULT = "default"
-FOR_EVER = 1 << 62
 # Longer than a kubelet's status may stay unpublished, or an event be on its way.
 MARGIN = 60_000_000
 
@@ -57,8 +56,8 @@ def export_slice(
     from enrich.store.database import opened
     from enrich.store.reader import StoreReader
 
-    low = -FOR_EVER if low_us is None else low_us - MARGIN
-    high = FOR_EVER if high_us is None else high_us + MARGIN
+    low = BEFORE_ALL if low_us is None else low_us - MARGIN
+    high = AFTER_ALL if high_us is None else high_us + MARGIN
     told: dict[str, Any] = {"whowas": __version__}
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}

@@ -21,6 +21,7 @@ from ingest.cluster.audit.object_state import BRIEF, Key, Write, version_of
 from ingest.cluster.audit.patches import reduced
 from ingest.cluster.audit.replay import Replay
 from whowas.observation import KubeObject, Observation, time_us
+from whowas.timestamps import AFTER_ALL
 
 # By API group and resource. Of metrics.k8s.io, serving.knative.dev and the like nothing is read.
 KINDS = {
@@ -154,7 +155,7 @@ def in_version_order(writes: Iterator[Write]) -> Iterator[Write]:
         waiting.append(write)
         if write.version >= 0:
             versioned.setdefault(write.key(), []).append(write)
-    yield from release(1 << 62)
+    yield from release(AFTER_ALL)
 
 
 def _write(event: AuditEvent, at: int, source: str, file: int, annotations: frozenset[str]) -> Write | None:

@@ -29,6 +29,7 @@ from whowas.errors import BrokenInput
 from whowas.kube_annotations import KEPT
 from whowas.observation import KubeObject, Observation, time_us
 from whowas.stages import FileReport, Unreadable
+from whowas.timestamps import AFTER_ALL
 
 # Audit logs of several apiservers, answers of Prometheus to several questions.
 PARTS = (b"audit.k8s.io/v1", b'"resultType"')
@@ -56,7 +57,7 @@ def in_order(paths: Sequence[str]) -> list[str]:
     A later state of an object must not be read before an earlier one: the earlier would then count as stale.
     """
     # What can be read once only (standard input, a pipe) is not looked into, and comes last.
-    return sorted(paths, key=lambda path: _first_receipt(path) if os.path.isfile(path) else 1 << 62)
+    return sorted(paths, key=lambda path: _first_receipt(path) if os.path.isfile(path) else AFTER_ALL)
 
 
 def together(paths: Sequence[str]) -> list[list[str]]:

@@ -15,7 +15,6 @@ import numpy as np
 
 from ingest.files import Input, open_input
 from ingest.progress import Progress
-from ingest.records.files.dead_letters import DeadLetters
 from ingest.records.files.framing import MESSAGES, Framer, Layout, recognise
 from ingest.records.formats.wrapped import WrappedReader
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -31,7 +30,10 @@ PLACES_KEPT = 20
 
 @dataclass(frozen=True)
 class RecordFiles:
-    """How files of records are read. format: None = each is recognised. dead_letter: file for what is refused."""
+    """How files of records are read. format: None = each is recognised.
+
+    dead_letter: file for what is refused. A replay writes it (whowas.batch.inputs); a RecordSource alone does not.
+    """
 
     format: str | None = None
     options: RecordOptions = field(default_factory=RecordOptions)
@@ -81,23 +83,23 @@ class RecordSource:
         files: RecordFiles | None = None,
         progress: Callable[[Progress], None] | None = None,
         report: Report | None = None,
+        aside: Callable[[str, int, str, bytes], None] | None = None,
     ) -> None:
-        """Args: paths: files, `-` for standard input. report: one to go on with, beside another source."""
+        """Args: paths: files, `-` for standard input. report: one to go on with, beside another source.
+
+        aside: is given each refused record: file, number in it from 1, reason, the record as it came.
+        """
         self.report = report or Report()
         self._paths = list(paths)
         self._files = files or RecordFiles()
         self._progress = progress
         self._told = 0.0
-        self._aside = DeadLetters(self._files.dead_letter) if self._files.dead_letter else None
+        self._aside = aside
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
-        try:
-            for path in self._paths:
-                yield from self._file(path)
-        finally:
-            if self._aside is not None:
-                self._aside.close()
+        for path in self._paths:
+            yield from self._file(path)
 
     def commit(self, position: Position) -> None:
         """Nothing to remember: a file can be read again."""
@@ -135,9 +137,7 @@ class RecordSource:
             if len(told.refused) < PLACES_KEPT:
                 told.refused.append(Refused(number, one.reason))
             if self._aside is not None:
-                self._aside.write(
-                    told.path, number, one.reason, values[one.index] if one.record is None else one.record
-                )
+                self._aside(told.path, number, one.reason, values[one.index] if one.record is None else one.record)
 
     @property
     def files(self) -> RecordFiles:

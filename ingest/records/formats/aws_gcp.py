@@ -104,7 +104,7 @@ class AwsReader:
         status = fields.texts("log-status")
         for number, word in enumerate(("NODATA", "SKIPDATA"), start=1):
             rows = status.mapped(lambda told, word=word, number=number: number * (told == word), absent=0)  # type: ignore[misc]
-            draft.pass_over((rows == number) & ~broken, word.lower())
+            draft.skip((rows == number) & ~broken, word.lower())
         draft.times.bound([FLOW_TIMES["aws"][""]])
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")
@@ -166,7 +166,7 @@ class GcpReader:
         draft.same("initiator_basis", "sender")
         draft.texts["observer"] = named_by(_reporter(fields), self._options)
         other = fields.texts("log").mapped(lambda word: int("vpc_flows" not in word), absent=0)
-        draft.pass_over((other == 1) & ~broken, "other_log")
+        draft.skip((other == 1) & ~broken, "other_log")
         return draft.finish(self.format, ids, received_us)
 
 

@@ -73,7 +73,7 @@ class HubbleReader:
         self._ports(draft, fields)
         self._packet(draft, fields)
         told = fields.has("src") | fields.has("dst")
-        draft.pass_over(~told & ~broken, "no_packet")
+        draft.skip(~told & ~broken, "no_packet")
         nodes = joined(fields.texts("node"), fields.texts("interface"))
         draft.texts["observer"] = named_by(nodes, self._options)
         return draft.finish(self.format, ids, received_us)

@@ -82,7 +82,7 @@ class NetObservReader:
         self._counts(draft, fields)
         # Conversation tracking sums up flows that are there one by one as well.
         kinds = fields.texts("_RecordType").mapped(lambda word: int(word != "flowLog"), absent=0)
-        draft.pass_over(kinds == 1, "conversation_record")
+        draft.skip(kinds == 1, "conversation_record")
         return draft.finish(self.format, ids, received_us)
 
     def _ends(self, draft: FlowBuilder, fields: Fields) -> None:

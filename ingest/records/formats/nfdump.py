@@ -116,7 +116,7 @@ class NfdumpJsonReader:
         draft.times.bound([FLOW_TIMES[self.format][""]])
         _received(draft, fields, self._options.timezone)
         kinds = fields.texts("type").mapped(lambda word: int(word not in ("FLOW", "EVENT")), absent=0)
-        draft.pass_over((kinds == 1) & ~broken, "other_record")
+        draft.skip((kinds == 1) & ~broken, "other_record")
         router = first_told(fields.texts("ip4_router"), fields.texts("ip6_router"))
         draft.texts["observer"] = observers(router, _interface(fields), self._options)
         return draft.finish(self.format, ids, received_us)
@@ -180,7 +180,7 @@ class NfdumpCsvReader:
         fields = read_columns(values, ",", self._names or [""])
         draft = FlowBuilder(len(values), self._options)
         if self._summing:
-            draft.pass_over(np.ones(len(values), dtype=np.bool_), "summary")
+            draft.skip(np.ones(len(values), dtype=np.bool_), "summary")
         elif not self._names:
             draft.refuse(np.ones(len(values), dtype=np.bool_), "no_header")
         draft.take_reasons(fields)

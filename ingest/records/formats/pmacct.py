@@ -89,7 +89,7 @@ class PmacctReader:
         self._counts(draft, fields)
         self._times(draft, fields)
         marks = fields.texts("event_type").mapped(lambda word: int(word in ("purge_init", "purge_close")), absent=0)
-        draft.pass_over((marks == 1) & ~broken, "purge_marker")
+        draft.skip((marks == 1) & ~broken, "purge_marker")
         unsaid = np.zeros(draft.size, dtype=np.bool_)
         interface = counted_at(fields.texts("iface_in"), fields.texts("iface_out"), unsaid)
         draft.texts["observer"] = observers(fields.texts("peer_ip_src"), interface, self._options)

@@ -79,7 +79,7 @@ class SuricataReader:
         kinds = fields.texts("event_type").mapped(lambda word: {"flow": 1, "netflow": 2}.get(word, 0), absent=0)
         self._ends(draft, fields)
         self._counts(draft, fields, kinds == 1)
-        draft.pass_over((kinds == 0) & fields.has("event_type") & ~broken, "other_event")
+        draft.skip((kinds == 0) & fields.has("event_type") & ~broken, "other_event")
         observer = joined(fields.texts("host"), fields.texts("in_iface"))
         draft.texts["observer"] = named_by(observer, self._options)
         return draft.finish(self.format, ids, received_us)

@@ -128,7 +128,7 @@ class ZeekJsonReader:
                     fields.fill(name, "/".join(path))
         draft = filled(fields, ids, self._options)
         other = fields.texts("_path").mapped(lambda word: int(not word.startswith("conn")), absent=0) == 1
-        draft.pass_over(other, "other_log")
+        draft.skip(other, "other_log")
         return draft.finish(self.format, ids, received_us)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from enrich.history.lookup import CANDIDATES, fill_table, holders
 from enrich.history.time_index import index_of
 from enrich.holds.derive import starts_of
-from enrich.holds.time_bounds import AFTER_ALL, BEFORE_ALL
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 MOMENTS = st.one_of(st.integers(-20, 60), st.sampled_from([BEFORE_ALL, AFTER_ALL, 1 << 50, (1 << 50) + 1]))
 HOLDS = st.tuples(st.integers(0, 3), st.lists(MOMENTS, min_size=4, max_size=4), st.integers(0, 2))

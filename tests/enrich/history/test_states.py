@@ -18,7 +18,6 @@ from enrich.history.stored import StoredHistory, history_of_address, history_of_
 from enrich.holds.pod_tables import Rows
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.service_node_track import ThingTrack
-from enrich.holds.time_bounds import BEFORE_ALL
 from enrich.holds.versions import Version
 from enrich.naming.who import holds_of
 from enrich.store.evidence_store import EvidenceStore
@@ -26,6 +25,7 @@ from enrich.store.packing import pack
 from whowas.history.import_export import export_slice, import_files
 from whowas.history.queries import load_history
 from whowas.observation import KubeObject, Meta, Observation
+from whowas.timestamps import BEFORE_ALL
 
 IP, NODE, VIP, OUTSIDE = "10.244.1.5", "192.168.7.10", "10.96.0.30", "8.8.8.8"
 

@@ -28,6 +28,7 @@ from support.flow_logs import (
 
 import whowas
 from ingest.records import FORMATS, RecordFiles, RecordOptions, RecordSource, holds_records
+from sinks.flows.dead_letters import DeadLetterFile
 from whowas.batch.inputs import sorted_out
 from whowas.batch.replay import Choices, UnreadableWarning, replay_captures
 from whowas.errors import ConfigError, OutputError
@@ -106,8 +107,10 @@ def test_refused_records_are_counted_placed_and_kept(tmp_path: Path) -> None:
     good, bad = line(goflow2()), [line(goflow2(src_addr="x")), b"{broken", b'{"a":"\xff"}', b""]
     path, aside = tmp_path / "flows.json", tmp_path / "refused.ndjson"
     path.write_bytes(b"\n".join([good, *bad, good]))
-    source = RecordSource([str(path)], RecordFiles(dead_letter=str(aside)))
+    letters = DeadLetterFile(str(aside))
+    source = RecordSource([str(path)], aside=letters.write)
     assert len(rows_of(source)) == 2
+    letters.close()
     report = source.report
     assert report.refused_records == {"bad_src_address": 1, "not_json": 2, "empty": 1}
     assert sorted((one.number, one.reason) for one in report.files[0].refused) == [
@@ -207,7 +210,7 @@ def test_the_command_line_reads_logs(root: Path, tmp_path: Path) -> None:
     done = subprocess.run([*words, "-o", str(tmp_path / "a")], cwd=root, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)["records"]
-    assert told == {"read": 3, "flows": 0, "skipped": {"header": 1},
+    assert told == {"read": 3, "flows": 0, "skipped": {"header": 1}, "noted": {},
                     "refused": {"local_time_without_timezone": 1, "wrong_number_of_columns": 1}}  # fmt: skip
     more = ["--timezone", "Europe/Paris", "--dead-letter", str(tmp_path / "dead"), "-o", str(tmp_path / "b")]
     done = subprocess.run([*words[:-1], *more], cwd=root, capture_output=True, text=True)

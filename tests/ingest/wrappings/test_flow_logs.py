@@ -13,16 +13,23 @@ from support import wrapped
 from support.flow_logs import EXAMPLES, ZEEK_HEADER, accounted, line, read, suricata, zeek, zeek_line
 
 from ingest.records import FORMATS, RecordFiles, RecordSource, holds_records
+from sinks.flows.dead_letters import DeadLetterFile
 
 AWS = "2 123456789010 eni-0a 10.1.0.5 10.2.0.9 {port} 443 6 12 4200 1760000000 1760000059 ACCEPT OK"
 EVE = [line(suricata(flow_id=n)).decode() for n in range(3)]
 TEXTS = {"aws": [AWS.format(port=n) for n in range(3)], "suricata": EVE}
 
 
-def flows(path: Path, data: str | bytes, **told: Any) -> tuple[list[dict[str, Any]], RecordSource]:
+def flows(
+    path: Path, data: str | bytes, kept: Path | None = None, **told: Any
+) -> tuple[list[dict[str, Any]], RecordSource]:
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    source = RecordSource([str(path)], RecordFiles(**told))
-    return [row for batch, _ in source.batches() for row in batch.to_pylist()], source
+    letters = DeadLetterFile(str(kept)) if kept else None
+    source = RecordSource([str(path)], RecordFiles(**told), aside=letters.write if letters else None)
+    rows = [row for batch, _ in source.batches() for row in batch.to_pylist()]
+    if letters:
+        letters.close()
+    return rows, source
 
 
 @pytest.mark.parametrize("format", TEXTS)
@@ -66,7 +73,7 @@ def test_what_cannot_be_read_is_kept_as_it_came(form: str, tmp_path: Path) -> No
     kept = tmp_path / "refused"
     outer = wrapped.BY_LINE[form](["{no record"])
     data = wrapped.BY_LINE[form](EVE) + outer + "no wrapping\n" + EVE[0] + "\n" + wrapped.BY_LINE[form](EVE)
-    rows, source = flows(tmp_path / "log", data, dead_letter=str(kept))
+    rows, source = flows(tmp_path / "log", data, kept)
     # A line that is not wrapped is read as it is.
     assert len(rows) == 7
     assert source.report.refused_records == {"not_json": 2}
@@ -77,7 +84,7 @@ def test_what_cannot_be_read_is_kept_as_it_came(form: str, tmp_path: Path) -> No
 def test_of_many_in_one_the_one_that_is_refused_is_kept(tmp_path: Path) -> None:
     kept = tmp_path / "refused"
     data = wrapped.WHOLE["lambda"]([*EVE, "{cut", EVE[0]])
-    rows, source = flows(tmp_path / "log", data, dead_letter=str(kept))
+    rows, source = flows(tmp_path / "log", data, kept)
     assert (len(rows), source.report.refused_records["not_json"]) == (4, 1)
     assert json.loads(kept.read_text())["record"] == "{cut"
 
