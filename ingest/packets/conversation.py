@@ -197,13 +197,13 @@ def direct_row(facts: Words, sender: int, row: Words) -> None:
 
 @lean_kernel
 def is_own(facts: Words) -> bool:
-    """Say whether a process behind the sender's address must have sent a packet: no kernel, router or filter for it.
+    """Say whether a process behind the sender's address must have sent a packet: TCP without RST, or UDP.
 
     A RST and an ICMP error are sent by others in its stead; an echo is answered by a sandbox in which nothing runs.
     """
-    if facts[PROTOCOL] == PROTOCOL_TCP:
-        return bool(facts[TCP_FLAGS] != 0 and facts[TCP_FLAGS] & RST == 0)
-    return bool(facts[PROTOCOL] == PROTOCOL_UDP)
+    tcp: bool = facts[PROTOCOL] == PROTOCOL_TCP and facts[TCP_FLAGS] != 0 and facts[TCP_FLAGS] & RST == 0
+    udp: bool = facts[PROTOCOL] == PROTOCOL_UDP
+    return tcp or udp
 
 
 @rare_kernel
