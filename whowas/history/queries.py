@@ -88,6 +88,8 @@ def _refuse_nothing(files: list[FileReport]) -> None:
     if any(one.records for one in files):
         return
     for one in files:
+        if one.unreadable and one.unreadable[0].whole:
+            raise InputError(f"cannot read '{one.path}': {one.unreadable[0].reason}")
         if one.unreadable:
             raise InputError(f"cannot use '{one.path}' as a history: {why_none(one)}; {WHAT_IS_ONE}")
     for one in files:

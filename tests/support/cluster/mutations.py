@@ -15,6 +15,7 @@ from support.cluster.written import AT
 from enrich import History
 from enrich.naming.who import timeline, who_at
 from ingest.cluster import EvidenceReport, read_observations
+from whowas.errors import InputError
 from whowas.history.queries import load_history
 from whowas.observation import Observation, time_us
 
@@ -52,10 +53,13 @@ def read(data: bytes) -> tuple[list[Observation], EvidenceReport]:
     return [one for one in found if one.verb != "START"], report
 
 
-def load(data: bytes) -> History:
-    """Read, derive and ask: every step must bear what the step before let through."""
+def load(data: bytes) -> History | None:
+    """Read, derive and ask: every step must bear what the step before let through. None: nothing in it is evidence."""
     with written(data) as path:
-        known = load_history(path)
+        try:
+            known = load_history(path)
+        except InputError:
+            return None
     for name in known.clusters:
         timeline(known, IP, name)
     if len(known.clusters) == 1:
