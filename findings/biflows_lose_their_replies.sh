@@ -7,6 +7,8 @@
 # second host sent is gone, without an error. And softflowd's "forward" is not who spoke first but the lower address: traffic
 # from 10.0.0.2 to 10.0.0.1 alone arrives as a flow from 10.0.0.1 to 10.0.0.2 with 0 bytes and 0 packets.
 set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 . "$(dirname "$0")/lib/goflow2.sh" softflowd
 python3 - <<'PY'
 import sys

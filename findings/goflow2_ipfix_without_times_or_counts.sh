@@ -9,6 +9,8 @@
 # given, so every flow of it begins and ends at once, when it was exported. A start with flowDurationMilliseconds
 # ends at the export. octetTotalCount and initiatorOctets (firewalls' way to count both directions) become 0 bytes.
 set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 . "$(dirname "$0")/lib/goflow2.sh" softflowd
 python3 - <<'PY'
 import struct

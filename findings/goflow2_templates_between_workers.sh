@@ -7,6 +7,8 @@
 # the next has the data, which is then dropped with a "template not found", and there is no second try. How many are lost hangs
 # on the machine, but of two hundred exporters that start up some do lose their flow. With workers=1 none is lost.
 set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 . "$(dirname "$0")/lib/goflow2.sh"
 python3 - <<'PY'
 import struct

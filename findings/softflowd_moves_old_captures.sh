@@ -9,6 +9,8 @@
 # nothing looks wrong; joined with a history of who held an address, it names whoever held it this month. The option -a takes
 # the header from the capture, too. With -v 10 -A milli times are absolute, and right without -a.
 set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 . "$(dirname "$0")/lib/goflow2.sh" softflowd
 python3 - <<'PY'
 import struct

@@ -7,6 +7,8 @@
 # its first datagram has six sets before them: templates, and options. goflow2 reads as many sets as the count says. So with up
 # to six flows it stops before it reaches them, without an error or a metric; with seven or more it reads them all.
 set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 . "$(dirname "$0")/lib/goflow2.sh" softflowd
 python3 - <<'PY'
 import struct
