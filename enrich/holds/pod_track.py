@@ -62,6 +62,7 @@ class PodTrack:
     ahead: int = 0
     behind: int = 0
     untold: Segment | None = None
+    passed: list[Segment] = field(default_factory=list)
     floor: int = BEFORE_ALL
     old_sandbox: int = BEFORE_ALL
     over: int = AFTER_ALL
@@ -90,13 +91,11 @@ class PodTrack:
             # What ran in a sandbox before is told of once more, with its end, when the next sandbox runs.
             one.finished |= one.lasted(sight.runs)
         if sight.ips:
-            self.untold = None
             self._appear(sight, seen)
-        elif not (self.open or self.closed or self.host_network) and self.node:
-            self._no_address(sight, seen)
         if self.open:
             self._lost(sight)
             self._prove(sight, seen)
+        self._no_address(sight, seen)
         # In a pod that is over no other sandbox follows.
         if sight.sandbox and not sight.sandbox[0] and not sight.terminal:
             self.floor = max(self.floor, sight.sandbox[1] - UNSEEN)
@@ -163,9 +162,17 @@ class PodTrack:
             if one.old and moved and not anew:
                 del self.open[ip]  # this sandbox never had it: it was the address of the one before
                 continue
+            if anew and sight.sandbox and not sight.sandbox[0]:
+                self._passed(one, sight)
             later = at is not None and one.sandbox_at is not None and at > one.sandbox_at
             one.end_by([sight.upper, at + STAMPED if later and at is not None else None])
             self._close(ip, sight)
+
+    def _passed(self, one: Segment, sight: PodStatus) -> None:
+        """Another sandbox came and went after this one, and nobody was told of its address."""
+        between = Segment(UNTOLD, max(one.start_min, one.end_min), AFTER_ALL)
+        between.end_by([sight.upper])
+        self.passed.append(between)
 
     def _close(self, ip: bytes, sight: PodStatus) -> None:
         """Put a hold away."""
@@ -190,8 +197,19 @@ class PodTrack:
                 one.begin(sight, fresh, self.floor, self.old_sandbox)
 
     def _no_address(self, sight: PodStatus, seen: Observation) -> None:
-        """It may have an address that is not told yet, or never will be; `seen`: when nothing had run in it."""
-        one = self.untold = self.untold or Segment(UNTOLD, sight.floor, AFTER_ALL)
+        """It may have an address that is not told yet, or never will be; `seen`: when nothing had run in it.
+
+        So has one whose sandbox was lost, until the address of the next is told for certain.
+        """
+        told = any(not one.ended and not one.old and one.lost is None for one in self.open.values())
+        if told or self.host_network or not self.node:
+            self.untold = None
+            return
+        if self.untold is None:
+            again = sight.sandbox is not None and bool(self.open or self.closed)
+            since = sight.sandbox[1] - UNSEEN if again and sight.sandbox else self.floor
+            self.untold = Segment(UNTOLD, max(sight.floor, since), AFTER_ALL)
+        one = self.untold
         one.start_min = max(one.start_min, sight.floor)
         if not sight.runs and not sight.terminal:
             one.seen = max(one.seen, seen.received_us or seen.not_before_us)
@@ -246,5 +264,6 @@ class PodTrack:
                 one.told = sight.upper
 
     def segments(self) -> list[Segment]:
-        """Return all holds, oldest first; of a pod that was never shown with an address one of no address (UNTOLD)."""
-        return [*self.closed, *self.open.values(), *([self.untold] if self.untold is not None else [])]
+        """Return all holds, oldest first, then those whose address was never told (UNTOLD)."""
+        untold = [] if self.untold is None else [self.untold]
+        return [*self.closed, *self.open.values(), *self.passed, *untold]

@@ -162,3 +162,35 @@ def test_what_two_may_have_sent_is_nobodys_for_certain() -> None:
     live(made, "next", IP, born=160)
     assert spoken(made, 161)[0] == "ambiguous"
     assert spoken(made, 170) == ("exact", "next")
+
+
+def test_a_pod_whose_sandbox_is_made_anew_may_have_spoken() -> None:
+    """It was deleted by force before the address of its next sandbox was told: that may be any."""
+    made = story()
+    forced(made)
+    moved = live(made, "moved", "10.244.1.8", born=60)
+    moved.sandbox = (False, 120)
+    made.tell(120.9, "MODIFIED", moved)
+    moved.sandbox = (True, 123)
+    made.tell(123.6, "MODIFIED", moved)
+    assert [spoken(made, when)[0] for when in (110, 140)] == ["exact", "likely"]
+    moved.deleted = (145, 0)
+    made.tell(145, "DELETED", moved)
+    assert [spoken(made, when)[0] for when in (110, 140)] == ["exact", "likely"]
+
+
+def test_once_its_next_address_is_told_it_did_not() -> None:
+    made = story()
+    forced(made)
+    moved = live(made, "moved", "10.244.1.8", born=60)
+    moved.sandbox = (False, 120)
+    made.tell(120.9, "MODIFIED", moved)
+    moved.sandbox, moved.ips, moved.before, moved.restarts, moved.started = (
+        (True, 123),
+        ("10.244.1.9",),
+        (62, 122),
+        1,
+        124,
+    )
+    made.tell(124.6, "MODIFIED", moved)
+    assert [spoken(made, when)[0] for when in (110, 122, 140)] == ["exact", "exact", "exact"]
