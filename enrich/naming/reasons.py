@@ -73,7 +73,7 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
     if why == CHANGED:
         return "one held it at the start of the flow, another by its end"
     if why == SILENT:
-        return "nothing came from the address: it may have been held by one pod, or by nobody"
+        return "no packet of its own came from the address: it may have been held by one pod, or by nobody"
     if code == AMBIGUOUS:
         return "holders contradict each other" if why == CONFLICT else "several may have held it then"
     if code == UNKNOWN:

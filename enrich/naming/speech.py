@@ -18,6 +18,7 @@ from whowas.timestamps import AFTER_ALL
 
 OTHER = {"src": "in", "dst": "out"}
 OWN = {"src": "out", "dst": "in"}
+RST, ACK = 0x04, 0x10
 
 
 def own_windows(flows: Any, side: str, windows: Windows) -> tuple[Windows, Flags]:
@@ -35,14 +36,21 @@ def own_windows(flows: Any, side: str, windows: Windows) -> tuple[Windows, Flags
 
 
 def silent(flows: Any, side: str) -> Flags:
-    """Return which ends sent no packet, as somebody says who counted all of both directions.
+    """Return which ends sent no packet, as somebody says who counted all of both directions; or resets alone.
 
-    Where nothing was counted in either direction nothing is known; of a sample, and of one direction, neither.
+    A reset is no sign of life: a router or the node sends it too, or whoever got the address while the SYN was sent
+    again. Where nothing was counted in either direction nothing is known; of a sample, and of one direction, neither.
     """
     own, other = (
         pc.fill_null(flows[f"packets_{way[side]}"], -1).to_numpy(zero_copy_only=False) for way in (OWN, OTHER)
     )
-    found: Flags = (own == 0) & (other > 0)
+    flags = pc.fill_null(flows[f"tcp_flags_{OWN[side]}"], 0).to_numpy(zero_copy_only=False)
+    reset = (
+        (flags & RST != 0)
+        & (flags & ~np.uint16(RST | ACK) == 0)
+        & flows[f"{side}_spoke_time"].is_null().to_numpy(zero_copy_only=False)
+    )
+    found: Flags = ((own == 0) | reset) & (other > 0)
     if found.any():
         found &= pc.fill_null(pc.equal(flows["directionality"], "bi"), False).to_numpy(zero_copy_only=False)
         found &= pc.fill_null(flows["sampling_rate"], 0).to_numpy(zero_copy_only=False) == 1

@@ -38,9 +38,32 @@ def test_a_silent_end_is_not_likely() -> None:
     assert end(made, 300, packets_in=2) == ("likely", "old")
     assert end(made, 300, packets_in=0) == ("ambiguous", None)
     row = named(made.history(), flow(CLIENT, IP, 300, **COUNTED, packets_in=0))[0]
-    assert row["dst_reason"] == "nothing came from the address: it may have been held by one pod, or by nobody"
+    assert (
+        row["dst_reason"]
+        == "no packet of its own came from the address: it may have been held by one pod, or by nobody"
+    )
     assert [one["name"] for one in row["dst_candidates"]] == ["old"]
     assert (row["src_confidence"], row["src_pod"]) == ("exact", "client")
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        (
+            {"tcp_flags_in": 0x14},
+            "ambiguous",
+        ),  # RST, ACK: who got the address while the SYN was sent again, or a router
+        ({"tcp_flags_in": 0x04}, "ambiguous"),
+        ({"tcp_flags_in": 0x14, "directionality": "uni"}, "likely"),
+        ({"tcp_flags_in": 0x16}, "likely"),  # it had answered before
+        ({"tcp_flags_in": 0x10}, "likely"),
+        ({"protocol": "icmp", "protocol_number": 1}, "likely"),
+    ],
+)
+def test_a_reset_alone_is_no_sign_of_life(told: dict[str, Any], word: str) -> None:
+    made = story()
+    forced(made)
+    assert end(made, 300, packets_in=1, **told)[0] == word
 
 
 def test_a_silent_end_that_is_certain_stays_so() -> None:
