@@ -19,6 +19,8 @@ from whowas.timestamps import AFTER_ALL
 OTHER = {"src": "in", "dst": "out"}
 OWN = {"src": "out", "dst": "in"}
 RST, ACK = 0x04, 0x10
+# No TCP waits less before it sends once more (Linux: TCP_RTO_MIN), us.
+ASKED_AGAIN = 200_000
 
 
 def own_windows(flows: Any, side: str, windows: Windows) -> tuple[Windows, Flags]:
@@ -36,24 +38,28 @@ def own_windows(flows: Any, side: str, windows: Windows) -> tuple[Windows, Flags
 
 
 def silent(flows: Any, side: str) -> Flags:
-    """Return which ends sent no packet, as somebody says who counted all of both directions; or resets alone.
+    """Return which ends sent no packet of their own, as somebody says who counted all of both directions.
 
-    A reset is no sign of life: a router or the node sends it too, or whoever got the address while the SYN was sent
-    again. Where nothing was counted in either direction nothing is known; of a sample, and of one direction, neither.
+    Where nothing was counted in either direction nothing is known; of a sample, and of one direction, neither.
     """
     own, other = (
         pc.fill_null(flows[f"packets_{way[side]}"], -1).to_numpy(zero_copy_only=False) for way in (OWN, OTHER)
     )
-    flags = pc.fill_null(flows[f"tcp_flags_{OWN[side]}"], 0).to_numpy(zero_copy_only=False)
-    reset = (
-        (flags & RST != 0)
-        & (flags & ~np.uint16(RST | ACK) == 0)
-        & flows[f"{side}_spoke_time"].is_null().to_numpy(zero_copy_only=False)
-    )
-    found: Flags = ((own == 0) | reset) & (other > 0)
+    found: Flags = ((own == 0) | _refused(flows, side, other)) & (other > 0)
     if found.any():
         found &= pc.fill_null(pc.equal(flows["directionality"], "bi"), False).to_numpy(zero_copy_only=False)
         found &= pc.fill_null(flows["sampling_rate"], 0).to_numpy(zero_copy_only=False) == 1
+    return found
+
+
+def _refused(flows: Any, side: str, other: Words) -> Flags:
+    """Return which ends only refused, after they had been asked again: by then it may have been their next holder."""
+    flags = pc.fill_null(flows[f"tcp_flags_{OWN[side]}"], 0).to_numpy(zero_copy_only=False)
+    found: Flags = (flags & RST != 0) & (flags & ~np.uint16(RST | ACK) == 0) & (other > 1)
+    if found.any():
+        found &= flows[f"{side}_spoke_time"].is_null().to_numpy(zero_copy_only=False)
+        lasted = pc.subtract(flows["end_time"].cast("int64"), flows["start_time"].cast("int64"))
+        found &= pc.fill_null(lasted, 0).to_numpy(zero_copy_only=False) >= ASKED_AGAIN
     return found
 
 

@@ -54,13 +54,15 @@ def test_a_silent_end_is_not_likely() -> None:
             "ambiguous",
         ),  # RST, ACK: who got the address while the SYN was sent again, or a router
         ({"tcp_flags_in": 0x04}, "ambiguous"),
+        ({"tcp_flags_in": 0x14, "packets_out": 1}, "likely"),  # at once: whoever refused was there then
+        ({"tcp_flags_in": 0x14, "end_time": us(300.1)}, "likely"),
         ({"tcp_flags_in": 0x14, "directionality": "uni"}, "likely"),
         ({"tcp_flags_in": 0x16}, "likely"),  # it had answered before
         ({"tcp_flags_in": 0x10}, "likely"),
         ({"protocol": "icmp", "protocol_number": 1}, "likely"),
     ],
 )
-def test_a_reset_alone_is_no_sign_of_life(told: dict[str, Any], word: str) -> None:
+def test_a_reset_to_what_was_sent_again_is_no_sign_of_life(told: dict[str, Any], word: str) -> None:
     made = story()
     forced(made)
     assert end(made, 300, packets_in=1, **told)[0] == word
