@@ -61,7 +61,7 @@ def test_the_same_seed_draws_the_same_lives() -> None:
 def played(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any]]:
     """The truth of some seconds of churn, and the events that a watcher saw of it."""
     folder = tmp_path_factory.mktemp("churn")
-    churn = Churn(seed=3, seconds=8, rate=14, mean_seconds=1.5, nodes=8, addresses=12, settle_seconds=4, policy="last")
+    churn = Churn(seed=3, seconds=10, rate=14, mean_seconds=2.5, nodes=8, addresses=12, settle_seconds=4, policy="last")
     with (
         dumb_watcher(control_plane.kubeconfig(), folder / "dumb.jsonl") as out,
         kubelet(control_plane.kubeconfig(), folder / "truth.jsonl", churn) as player,

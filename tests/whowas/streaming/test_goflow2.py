@@ -86,6 +86,15 @@ def named(table: Any) -> dict[Talk, dict[str, Any]]:
     return found
 
 
+def no_surer(record: dict[str, Any], capture: dict[str, Any]) -> bool:
+    """Say whether a record names as the capture does, or nobody where only a packet's own time decides."""
+    for end in ("src", "dst"):
+        told, seen = ([row[f"{end}_{name}"] for name in NAMES] for row in (record, capture))
+        if told != seen and any(told):
+            return False
+    return True
+
+
 def test_what_an_exporter_tells_is_named_as_its_capture_is(chain: Chain, root: Path) -> None:
     """NetFlow 5 carries the flows' times through. Of the other two, goflow2 keeps none that the capture had."""
     flows = chain.flows
@@ -101,5 +110,6 @@ def test_what_an_exporter_tells_is_named_as_its_capture_is(chain: Chain, root: P
     streamed = named(flows)
     # NetFlow 5 knows no IPv6.
     assert {key for key in replayed if ":" not in key[0]} <= set(streamed) <= set(replayed)
-    assert [key for key in streamed if streamed[key] != replayed[key]] == []
+    assert [key for key in streamed if not no_surer(streamed[key], replayed[key])] == []
+    assert sum(streamed[key] != replayed[key] for key in streamed) < len(streamed) / 20
     assert sum(one["src_workload"] is not None for one in streamed.values()) > 50
