@@ -117,7 +117,8 @@ class FileKind:
                 raise StoreBusyError(f"{say}another program holds it locked; it is tried again") from error
             if name.startswith("SQLITE_IOERR"):
                 raise StoreBusyError(f"{say}the disk does not do what it should ({text}); it is tried again") from error
-            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            # A file of ours without its tables was cut down by somebody else.
+            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or text.startswith("no such table"):
                 raise StoreError(f"{say}the file is damaged ({text}); {self.damaged.format(path=path)}") from error
             if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
                 raise StoreError(f"{say}{text}; {CHECK_RIGHTS}") from error

@@ -270,7 +270,3 @@ class Kubelets:
         self._hush(pod)
         yield pod.plan.release
         self.release(pod)
-
-    def open_holds(self) -> list[Hold]:
-        """Holds that last still."""
-        return [one for one in self.world.holds if one.end == NEVER]

@@ -97,3 +97,15 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         FIRST.translate_errors("p", "open"),
     ):
         FIRST.connect(str(tmp_path / "text.db"))
+
+
+def test_a_file_that_lost_a_table_is_damaged() -> None:
+    database = FIRST.connect(None)
+    database.execute("DROP TABLE note")
+    with (
+        pytest.raises(
+            StoreError, match=r"cannot read notebook 'p': the file is damaged \(no such table: note\); take 'p'"
+        ),
+        FIRST.translate_errors("p", "read"),
+    ):
+        database.execute("SELECT * FROM note")
