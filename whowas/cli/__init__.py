@@ -23,6 +23,10 @@ COMMANDS = {
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
     "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
     "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
+    "flows": (
+        "whowas.cli.flows",
+        "Show named flows by words, without SQL: ends, ports, labels, times; or the top of them.",
+    ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
     "backtest": ("whowas.cli.backtest", "Judge named flows of the past by rules, and say what each rule costs."),

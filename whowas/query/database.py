@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from whowas.query.parquet_files import Files, Where, sql_text
 from whowas.timestamps import zone_of
 
 # As options of the connection: later is too late for some of them.
-CLOSED = {
+CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -30,6 +30,13 @@ MEMORY_MOST = 4 << 30
 SPILL_MOST = "32GB"
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """A statement and its parameters, in the order of its question marks."""
+
+    sql: str
+    parameters: list[Any]
 
 
 class Database:
@@ -105,6 +112,14 @@ class Database:
         self.link.sql(f"SET allowed_paths = [{', '.join(map(sql_text, files))}]")
         self.link.sql("SET enable_external_access = false")
         self.link.sql("SET lock_configuration = true")
+
+    def rows(self, asked: Asked) -> list[tuple[Any, ...]]:
+        """Run a statement of our own making. Returns: plain rows."""
+        return self.patiently(lambda: list(self.link.sql(asked.sql, params=asked.parameters).fetchall()))
+
+    def table(self, asked: Asked) -> Any:
+        """Run a statement of our own making. Returns: a pyarrow Table."""
+        return self.patiently(lambda: self.link.sql(asked.sql, params=asked.parameters).to_arrow_table())
 
     def patiently(self, work: Callable[[], T]) -> T:
         """Run something that takes long so that Ctrl-C ends it: DuckDB itself does not look up while it works."""
