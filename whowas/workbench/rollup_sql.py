@@ -67,10 +67,11 @@ def bucket(size: int, column: str = START) -> str:
     return f"(({column} // {size}) - CASE WHEN {column} % {size} < 0 THEN 1 ELSE 0 END) * {size}"
 
 
-def edges(flows: str, size: int = TEN_MINUTES) -> str:
-    """Edges of a relation of flows, by buckets of `size` us."""
+def edges(flows: str, size: int = TEN_MINUTES, more: tuple[str, ...] = ()) -> str:
+    """Edges of a relation of flows, by buckets of `size` us and by more of its columns."""
     ends = ", ".join(f"{_group(side)}, {_candidates(side)}" for side in SIDES)
-    return f"SELECT {bucket(size)} AS bucket, cluster, {ends}, {', '.join(LINK)}, {COUNTED} FROM ({flows}) GROUP BY ALL"  # noqa: S608
+    grouped = f"{bucket(size)} AS bucket, cluster, {ends}, {', '.join([*LINK, *more])}"
+    return f"SELECT {grouped}, {COUNTED} FROM ({flows}) GROUP BY ALL"  # noqa: S608
 
 
 def coarser(edges_of: str, size: int = AN_HOUR) -> str:

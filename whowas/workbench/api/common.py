@@ -38,14 +38,13 @@ class About(Told):
 
     source: rollups (fast), flows (slow, said to the user), history, findings. hours: that the range touches; ready: of
     these, in the answer. partial: why the answer is not whole ("" = it is): an hour that is not built yet, a limit.
-    untimed: flows that match and have no start_time; they are in no range. milliseconds: it took.
+    milliseconds: it took.
     """
 
     source: Literal["rollups", "flows", "history", "findings", "none"]
     hours: int = 0
     ready: int = 0
     partial: str = ""
-    untimed: int = 0
     milliseconds: float = 0
 
 

@@ -10,7 +10,10 @@ from whowas.workbench.api.common import About, Edge, Measure, Name, Question, Ti
 
 
 class HistogramAsk(Question):
-    """bucket: us; null chooses one (10 min to 2 days, 1 h to 30 days, else 1 day). Roll-ups know 10 min and more."""
+    """bucket: us; null chooses one (1 min to 2 h, 10 min to 2 days, 1 h to 30 days, else 1 day).
+
+    Roll-ups know 10 min and more: below that flows are read.
+    """
 
     bucket: Annotated[int, Meta(ge=1_000_000)] | None = None
 
@@ -19,6 +22,7 @@ class Histogram(Told):
     """Flows over time. Row i: bucket that starts at time[i], of flows whose weaker end has confidence[i].
 
     The weaker end is the one whose word stands later in Status.confidences. Buckets without flows have no row.
+    untimed: flows without a start; they are in no range and in no bucket.
     """
 
     about: About
@@ -27,6 +31,7 @@ class Histogram(Told):
     confidence: list[str]
     flows: list[int]
     bytes: list[int]
+    untimed: int
 
 
 class Ends(Told):
