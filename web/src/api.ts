@@ -5,14 +5,13 @@
  *
  * source: rollups (fast), flows (slow, said to the user), history, findings. hours: that the range touches; ready: of
  * these, in the answer. partial: why the answer is not whole ("" = it is): an hour that is not built yet, a limit.
- * untimed: flows that match and have no start_time; they are in no range. milliseconds: it took.
+ * milliseconds: it took.
  */
 export interface About {
   source: "findings" | "flows" | "history" | "none" | "rollups";
   hours: number;
   ready: number;
   partial: string;
-  untimed: number;
   milliseconds: number;
 }
 
@@ -291,6 +290,7 @@ export interface Gaps {
  * Flows over time. Row i: bucket that starts at time[i], of flows whose weaker end has confidence[i].
  *
  * The weaker end is the one whose word stands later in Status.confidences. Buckets without flows have no row.
+ * untimed: flows without a start; they are in no range and in no bucket.
  */
 export interface Histogram {
   about: About;
@@ -299,10 +299,13 @@ export interface Histogram {
   confidence: string[];
   flows: number[];
   bytes: number[];
+  untimed: number;
 }
 
 /**
- * bucket: us; null chooses one (10 min to 2 days, 1 h to 30 days, else 1 day). Roll-ups know 10 min and more.
+ * bucket: us; null chooses one (1 min to 2 h, 10 min to 2 days, 1 h to 30 days, else 1 day).
+ *
+ * Roll-ups know 10 min and more: below that flows are read.
  */
 export interface HistogramAsk {
   filter?: string;
@@ -412,8 +415,11 @@ export interface MapNode {
 
 /**
  * Who a group of ends is. Empty text: none, or not told. A label's or node's group has its text in `name`.
+ *
+ * Two clusters may have one name: they stay apart, as ends of two confidences do.
  */
 export interface Name {
+  cluster: string;
   kind: string;
   namespace: string;
   name: string;

@@ -32,6 +32,7 @@ COMMANDS = {
     "backtest": ("whowas.cli.backtest", "Judge named flows of the past by rules, and say what each rule costs."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
+    "serve": ("whowas.cli.serve", "Open a page over named flows, their history and their findings."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),

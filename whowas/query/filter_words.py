@@ -2,7 +2,8 @@
 
 Values of one word are alternatives; different words must all hold; labels of different keys too. A word that names no
 end asks for either end. A name is NAMESPACE/NAME, KIND/NAMESPACE/NAME or NAME, each with * for any text, and stands
-for what certainly held the address and for what may have held it (candidates of an ambiguous end).
+for what certainly held the address and for what may have held it (candidates of an ambiguous end). What is left out is
+left out for certain only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from whowas.query.filters import (
     Test,
     between,
     candidate,
+    certain,
     either,
     equals,
     every,
@@ -56,7 +58,7 @@ def parse(words: Iterable[Word]) -> Filter:
     for one in words:
         made = _made(one)
         if one.negated:
-            refused.append(Not(made))
+            refused.append(Not(certain(made)))
         else:
             wanted.setdefault(_alternative_to(one), []).append(made)
     return every([*(some(parts) for parts in wanted.values()), *refused])

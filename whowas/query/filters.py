@@ -14,10 +14,14 @@ SIDES = ("src", "dst")
 
 @dataclass(frozen=True)
 class Test:
-    """One test. sql: with a ? for each of the parameters, in order. Null means that it does not hold."""
+    """One test. sql: with a ? for each of the parameters, in order. Null means that it does not hold.
+
+    possible: it holds of what may be so, and not of what is.
+    """
 
     sql: str
     parameters: tuple[Any, ...] = ()
+    possible: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Not:
 
 Filter = Test | All | Some | Not
 EVERY = All()
+NEVER = Some()
 
 
 def sql_of(one: Filter, exact: bool = False) -> tuple[str, list[Any]]:
@@ -80,6 +85,16 @@ def either(make: Any) -> Filter:
     return some(make(side) for side in SIDES)
 
 
+def certain(one: Filter) -> Filter:
+    """Return the filter without what is only possible: nothing is left out because it might be something."""
+    if isinstance(one, Test):
+        return NEVER if one.possible else one
+    if isinstance(one, Not):
+        return Not(certain(one.part))
+    parts = tuple(map(certain, one.parts))
+    return All(parts) if isinstance(one, All) else Some(parts)
+
+
 def equals(sql: str, value: Any) -> Test:
     """Return the test of an expression against one value."""
     return Test(f"{sql} = ?", (value,))
@@ -111,4 +126,4 @@ def like_pattern(glob: str) -> str:
 def candidate(side: str, tests: dict[str, str]) -> Test:
     """Return the test whether some candidate of an end has texts that match patterns, by field of a candidate."""
     inner, parameters = sql_of(All(tuple(like(f"c.{field}", glob) for field, glob in tests.items())))
-    return Test(f"(len(list_filter({side}_candidates, lambda c: {inner})) > 0)", tuple(parameters))
+    return Test(f"(len(list_filter({side}_candidates, lambda c: {inner})) > 0)", tuple(parameters), True)

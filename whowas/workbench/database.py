@@ -12,21 +12,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from whowas.errors import WhowasError
 from whowas.query.database import CLOSED, FAST
 from whowas.query.parquet_files import sql_text
+from whowas.workbench.problems import BusyError, CancelledError
 
 MEMORY = "1GB"
-HEAVY = 2
+HEAVY, EXPORTS = 2, 2
 EXTENSIONS = ("parquet", "icu", "json")
-
-
-class Cancelled(WhowasError):
-    """The one who asked has left, or the time is over."""
-
-
-class Busy(WhowasError):
-    """Too many questions wait already."""
 
 
 class Call:
@@ -45,9 +37,9 @@ class Call:
                 self._cursor.interrupt()
 
     def check(self) -> None:
-        """Raises: Cancelled when the question was ended."""
+        """Raises: CancelledError when the question was ended."""
         if self.ended:
-            raise Cancelled("the question was cancelled")
+            raise CancelledError("the question was cancelled")
 
     @contextlib.contextmanager
     def using(self, cursor: Any) -> Iterator[Any]:
@@ -72,13 +64,24 @@ class Database:
             self.link.execute(f"SET {setting}")
         self.link.execute("SET lock_configuration = true")
         self._heavy = threading.Semaphore(HEAVY)
+        self._exports = threading.Semaphore(EXPORTS)
         self._waiting = threading.Semaphore(waiting)
 
     @contextlib.contextmanager
+    def export_cursor(self, call: Call) -> Iterator[Any]:
+        """Lend a cursor for as long as somebody takes to read a file. Raises: BusyError, CancelledError."""
+        if not self._exports.acquire(blocking=False):
+            raise BusyError(f"{EXPORTS} exports are under way; wait for one to end")
+        try:
+            yield from self._lent(call)
+        finally:
+            self._exports.release()
+
+    @contextlib.contextmanager
     def cursor(self, call: Call) -> Iterator[Any]:
-        """Lend a cursor for one question; two run at a time. Raises: Busy, Cancelled."""
+        """Lend a cursor for one question; two run at a time. Raises: BusyError, CancelledError."""
         if not self._waiting.acquire(blocking=False):
-            raise Busy("too many questions wait; ask again in a moment")
+            raise BusyError("too many questions wait; ask again in a moment")
         try:
             while not self._heavy.acquire(timeout=0.05):
                 call.check()
@@ -97,7 +100,7 @@ class Database:
             with call.using(cursor):
                 yield cursor
         except duckdb.InterruptException as error:
-            raise Cancelled("the question was cancelled") from error
+            raise CancelledError("the question was cancelled") from error
         finally:
             cursor.close()
 

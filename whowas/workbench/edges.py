@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from whowas.query.filters import EVERY, Filter, sql_of
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import on_rollups, rollup_sql
 from whowas.workbench.api.common import About, TimeRange
+from whowas.workbench.commands import Places
 from whowas.workbench.database import Call
 from whowas.workbench.hours import Hour, touched
 from whowas.workbench.rollup_sql import AN_HOUR, TEN_MINUTES
 from whowas.workbench.rollups import Ready, State, relation
-from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
 FLOW_SECONDS = 10.0
 """So long hours of flows are read for one question; then it is answered from what was read."""
@@ -29,9 +30,10 @@ class Asking:
     began: float = field(default_factory=time.perf_counter)
     flow_seconds: float = FLOW_SECONDS
     tables: int = 0
+    places: Places = field(default_factory=lambda: Places("DIR"))
 
     def rows(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        """Run a statement. Raises: Cancelled."""
+        """Run a statement. Raises: CancelledError."""
         self.call.check()
         found: list[tuple[Any, ...]] = self.link.execute(sql, values).fetchall()
         return found
@@ -97,7 +99,8 @@ def _from_rollups(
 ) -> Relation:
     since, until = bounds(asked)
     about = About("rollups", len(hours), len(ready), _unready(len(hours), len(ready)))
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[Any] = []
     inside = [one for one in ready if size >= AN_HOUR and since <= one.hour.since and one.hour.until <= until]
     edge = [one for one in ready if one not in inside]
     if asked is None:
@@ -108,7 +111,7 @@ def _from_rollups(
     if edge:
         low, high = -(-since // TEN_MINUTES) * TEN_MINUTES, until // TEN_MINUTES * TEN_MINUTES
         within = "" if asked is None else " WHERE bucket >= ? AND bucket < ?"
-        parts.append(f"SELECT * FROM read_parquet(?){within}")  # noqa: S608
+        parts.append(f"SELECT * FROM read_parquet(?){within}")
         values += [[one.path("edges_10m") for one in edge], *([] if asked is None else [low, max(low, high)])]
         if asked is not None:
             for fringe in _fringes(since, until, low, high):
@@ -119,7 +122,7 @@ def _from_rollups(
         return Relation(f"({_nothing(asking)})", [], about)
     where, told = sql_of(wanted)
     every = " UNION ALL BY NAME ".join(parts)
-    return Relation(f"(SELECT * FROM ({every}) WHERE {where})", [*values, *told], about)  # noqa: S608
+    return Relation(f"(SELECT * FROM ({every}) WHERE {where})", [*values, *told], about)
 
 
 def _fringes(since: int, until: int, low: int, high: int) -> list[tuple[int, int]]:
@@ -142,11 +145,11 @@ def _flows(asking: Asking, hours: list[Hour], span: tuple[int, int] | None) -> t
     """Flows of hours that start within a span, as SQL."""
     every = " UNION ALL BY NAME ".join(f"({relation(asking.link, one)})" for one in hours)
     if span is None:
-        return f"SELECT * FROM ({every})", []  # noqa: S608
+        return f"SELECT * FROM ({every})", []
     # As times, so that statistics of row groups are of use.
     return f"SELECT * FROM ({every}) WHERE start_time >= make_timestamptz(?) AND start_time < make_timestamptz(?)", [
         *map(_clamped, span)
-    ]  # noqa: S608
+    ]
 
 
 def _clamped(us: int) -> int:
@@ -167,7 +170,7 @@ def _from_flows(
             break
         flows, values = _flows(asking, [hour], span)
         added = "".join(f", {sql} AS {name}" for name, sql in more.columns.items())
-        made = rollup_sql.edges(f"SELECT *{added} FROM ({flows}) WHERE {where}", size, tuple(more.columns))  # noqa: S608
+        made = rollup_sql.edges(f"SELECT *{added} FROM ({flows}) WHERE {where}", size, tuple(more.columns))
         begin = f"INSERT INTO {table}" if number else f"CREATE TEMP TABLE {table} AS"
         asking.rows(f"{begin} {made}", [*more.values, *values, *told])
         about.ready = number + 1
@@ -188,7 +191,7 @@ def _nothing(asking: Asking, more: tuple[str, ...] = ()) -> str:
     name = asking.table()
     asking.link.register(name, table_schema().empty_table())
     added = "".join(f", NULL::VARCHAR AS {one}" for one in more)
-    return rollup_sql.edges(f"SELECT *{added} FROM {name}", more=more)  # noqa: S608
+    return rollup_sql.edges(f"SELECT *{added} FROM {name}", more=more)
 
 
 def _unready(hours: int, ready: int) -> str:

@@ -1,18 +1,19 @@
 """The filter as it is typed on the page: the words of `whowas flows`, quoted as in a shell.
 
-    src=shop/web dst=data/db:5432 not label=app=web where="tls_sni=*.example.com"
+src=shop/web dst=data/db:5432 not label=app=web where="tls_sni=*.example.com"
 """
 
 from __future__ import annotations
 
 import difflib
+import io
 import re
 import shlex
 from typing import NamedTuple
 
 from whowas.errors import ConfigError
 from whowas.query.filter_words import WORDS, Word, parse
-from whowas.query.filters import EVERY, All, Filter, Some, Test, Not
+from whowas.query.filters import EVERY, All, Filter, Not, Some, Test
 from whowas.schema import COLUMNS, PARTITIONS
 
 MOST_WORDS = 64
@@ -65,13 +66,14 @@ def _check(word: Word, at: int) -> None:
 
 def _tokens(text: str) -> list[tuple[str, int]]:
     """Words with the place where each begins. Raises: FilterError for a quote that is not closed."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    source = io.StringIO(text)
+    lexer = shlex.shlex(source, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     found: list[tuple[str, int]] = []
     place = 0
     try:
         while (token := lexer.get_token()) is not None:
-            behind = lexer.instream.tell()
+            behind = source.tell()
             begin = place + len(text[place:behind]) - len(text[place:behind].lstrip())
             found.append((token, begin))
             place = behind
@@ -113,8 +115,9 @@ def _values(word: str) -> tuple[str, ...]:
 
     if word == "where":
         return tuple(f"{one}=" for one in fields())
-    return {"confidence": CONFIDENCES, "kind": KINDS, "external": ("true", "false"),
-            "direction": fields()["direction"].words, "protocol": ("tcp", "udp", "icmp", "sctp")}.get(word, ())  # fmt: skip
+    lists = {"confidence": CONFIDENCES, "kind": KINDS, "direction": fields()["direction"].words}
+    lists |= {"external": ("true", "false"), "protocol": ("tcp", "udp", "icmp", "sctp")}
+    return lists.get(word, ())
 
 
 __all__ = ["All", "FilterError", "Some", "Typed", "columns_of", "complete", "read", "written"]

@@ -14,7 +14,7 @@ from whowas.workbench.rollup_sql import AN_HOUR, SIDES, TEN_MINUTES
 
 MINUTE, DAY = 60_000_000, 24 * AN_HOUR
 WORDS = f"[{', '.join(repr(one) for one in CONFIDENCES)}]"
-NAMED = ("kind", "namespace", "name", "name_kind", "confidence")
+NAMED = ("cluster", "kind", "namespace", "name", "name_kind", "confidence")
 ENDS = tuple(f"{side}_{what}" for side in SIDES for what in NAMED)
 LINK = ("dst_port", "protocol", "direction")
 
@@ -29,7 +29,8 @@ def weaker() -> str:
 def names() -> str:
     """SQL of the names of both ends, as far as workloads."""
     return ", ".join(
-        f"{side}_kind, {side}_namespace, coalesce({side}_workload, {side}_name) AS {side}_name, "
+        f"cluster AS {side}_cluster, {side}_kind, {side}_namespace, "
+        f"coalesce({side}_workload, {side}_name) AS {side}_name, "
         f"{side}_workload_kind AS {side}_name_kind, {side}_confidence"
         for side in SIDES
     )
@@ -43,25 +44,41 @@ class Names:
         self._places: dict[tuple[str, ...], int] = {}
 
     def place(self, values: tuple[Any, ...]) -> int:
-        """Where a name stands in the list. values: as NAMED."""
-        key = tuple(str(one) if one is not None else "" for one in values[:4]) + (values[4] or "unknown",)
+        """Where a name stands in the list, if need be from now on. values: as NAMED."""
+        key = _text(values)
         if key not in self._places:
             self._places[key] = len(self.listed)
             self.listed.append(Name(*key))
         return self._places[key]
 
+    def known(self, values: tuple[Any, ...]) -> int | None:
+        """Where a name stands in the list, if it does."""
+        return self._places.get(_text(values))
+
     def edge(self, row: tuple[Any, ...]) -> Edge:
         """Make an edge of a row: both names, LINK, MEASURES."""
-        src, dst = self.place(row[:5]), self.place(row[5:10])
-        port, protocol, direction, flows, size, packets, first, last = row[10:18]
+        src, dst = self.place(row[:6]), self.place(row[6:12])
+        port, protocol, direction, flows, size, packets, first, last = row[12:20]
         return Edge(src, dst, port, protocol or "", direction or "", flows, size, packets, first, last)
+
+
+def _text(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(str(one) if one is not None else "" for one in values[:5]) + (values[5] or "unknown",)
 
 
 def bucket_of(span: TimeRange | None, state: Any) -> int:
     """How long a bucket is that shows a range well, us."""
     since, until = _shown(span, state)
     length = until - since
-    return MINUTE if length <= 2 * AN_HOUR else TEN_MINUTES if length <= 2 * DAY else AN_HOUR if length <= 30 * DAY else DAY
+    return (
+        MINUTE
+        if length <= 2 * AN_HOUR
+        else TEN_MINUTES
+        if length <= 2 * DAY
+        else AN_HOUR
+        if length <= 30 * DAY
+        else DAY
+    )
 
 
 def _shown(span: TimeRange | None, state: Any) -> tuple[int, int]:
@@ -77,24 +94,25 @@ def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
     made = edges(asking, asked.range, read(asked.filter).filter, size)
     start = rollup_sql.bucket(size, "bucket")
     rows = asking.rows(
-        f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "  # noqa: S608
+        f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
         f"FROM {made.sql} GROUP BY ALL ORDER BY time, sure",
         made.values,
     )
     timed = [row for row in rows if row[0] is not None]
     untimed = sum(row[2] for row in rows if row[0] is None)
-    columns = [list(one) for one in zip(*timed, strict=True)] or [[], [], [], []]
-    return Histogram(asking.done(made.about), size, *columns, untimed=untimed)
+    times, sure, flows, sizes = [list(one) for one in zip(*timed, strict=True)] or [[], [], [], []]
+    return Histogram(asking.done(made.about), size, times, sure, flows, sizes, untimed)
 
 
 def ends(asking: Asking, asked: Question) -> Ends:
     """How sure the ends are."""
     made = edges(asking, asked.range, read(asked.filter).filter)
     both = " UNION ALL ".join(
-        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e" for side in SIDES
+        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e"
+        for side in SIDES
     )
     rows = asking.rows(
-        f"WITH e AS (SELECT * FROM {made.sql}) SELECT side, sure, sum(flows)::BIGINT, "  # noqa: S608
+        f"WITH e AS (SELECT * FROM {made.sql}) SELECT side, sure, sum(flows)::BIGINT, "
         f"least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) GROUP BY ALL",
         made.values,
     )
@@ -105,7 +123,7 @@ def ends(asking: Asking, asked: Question) -> Ends:
 
 def grouped(made: Relation) -> str:
     """SQL of edges by names and link."""
-    return f"SELECT {names()}, {', '.join(LINK)}, {rollup_sql.ADDED} FROM {made.sql} GROUP BY ALL"  # noqa: S608
+    return f"SELECT {names()}, {', '.join(LINK)}, {rollup_sql.ADDED} FROM {made.sql} GROUP BY ALL"
 
 
 def talkers(asking: Asking, asked: TopAsk) -> Talkers:
@@ -114,7 +132,7 @@ def talkers(asking: Asking, asked: TopAsk) -> Talkers:
     rows = asking.rows(_heaviest(f"SELECT * FROM ({grouped(made)})", asked.by, asked.limit), made.values)
     listed = Names()
     found = [listed.edge(row) for row in rows]
-    count, total = rows[0][18:20] if rows else (0, 0)
+    count, total = rows[0][20:22] if rows else (0, 0)
     shown = sum(getattr(one, asked.by) for one in found)
     return Talkers(asking.done(made.about), listed.listed, found, count - len(found), int(total) - shown)
 
@@ -122,7 +140,7 @@ def talkers(asking: Asking, asked: TopAsk) -> Talkers:
 def _heaviest(rows: str, by: str, limit: int) -> str:
     """The first rows by a measure; behind them how many there are, and their sum. Ties stand in the order of names."""
     return (
-        f"SELECT *, count(*) OVER () AS rows_all, sum({by}) OVER () AS sum_all FROM ({rows}) AS r "  # noqa: S608
+        f"SELECT *, count(*) OVER () AS rows_all, sum({by}) OVER () AS sum_all FROM ({rows}) AS r "
         f"ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}"
     )
 
@@ -145,11 +163,15 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     tables = [_kept(asking, one) for one in (now, then)]
     sides = []
     for mine, other in (tables, tables[::-1]):
-        rows = asking.rows(_heaviest(f"FROM {mine} WHERE {_key()} NOT IN (SELECT {_key()} FROM {other})", asked.by, asked.limit), [])  # noqa: S608
-        sides.append(([listed.edge(row) for row in rows], rows[0][18] - len(rows) if rows else 0))
+        rows = asking.rows(
+            _heaviest(f"FROM {mine} WHERE {_key()} NOT IN (SELECT {_key()} FROM {other})", asked.by, asked.limit), []
+        )
+        sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
     (new, new_more), (gone, gone_more) = sides
     now.about.partial = now.about.partial or then.about.partial
-    return Changes(asking.done(now.about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more)
+    return Changes(
+        asking.done(now.about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more
+    )
 
 
 def _kept(asking: Asking, made: Relation) -> str:

@@ -71,13 +71,13 @@ def edges(flows: str, size: int = TEN_MINUTES, more: tuple[str, ...] = ()) -> st
     """Edges of a relation of flows, by buckets of `size` us and by more of its columns."""
     ends = ", ".join(f"{_group(side)}, {_candidates(side)}" for side in SIDES)
     grouped = f"{bucket(size)} AS bucket, cluster, {ends}, {', '.join([*LINK, *more])}"
-    return f"SELECT {grouped}, {COUNTED} FROM ({flows}) GROUP BY ALL"  # noqa: S608
+    return f"SELECT {grouped}, {COUNTED} FROM ({flows}) GROUP BY ALL"
 
 
 def coarser(edges_of: str, size: int = AN_HOUR) -> str:
     """Edges by larger buckets."""
     return (
-        f"SELECT {bucket(size, 'bucket')} AS bucket, * EXCLUDE (bucket, {', '.join(MEASURES)}), {ADDED} "  # noqa: S608
+        f"SELECT {bucket(size, 'bucket')} AS bucket, * EXCLUDE (bucket, {', '.join(MEASURES)}), {ADDED} "
         f"FROM ({edges_of}) GROUP BY ALL"
     )
 
@@ -88,7 +88,7 @@ def ends(flows: str) -> str:
     for side in SIDES:
         named = ", ".join(f"{side}_{what} AS {what}" for what in (*GROUP, "pod", "pod_uid") if what != "name")
         parts.append(
-            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {side}_ip AS address, '{side}' AS side, {named}, "  # noqa: S608
+            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {side}_ip AS address, '{side}' AS side, {named}, "
             f"{_name(side)} AS name, {COUNTED} FROM ({flows}) GROUP BY ALL"
         )
     return f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY address, bucket"
@@ -100,7 +100,7 @@ def identities(flows: str) -> str:
     for side in SIDES:
         named = ", ".join(f"{side}_{what} AS {what}" for what in (*GROUP, *DETAILS) if what != "name")
         parts.append(
-            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {named}, {_name(side)} AS name, {COUNTED} "  # noqa: S608
+            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {named}, {_name(side)} AS name, {COUNTED} "
             f"FROM ({flows}) GROUP BY ALL"
         )
     rest = f"* EXCLUDE ({', '.join(MEASURES)})"

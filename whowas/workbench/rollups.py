@@ -143,7 +143,9 @@ class Rollups:
 
     def _missing(self) -> Hour | None:
         state = self.state
-        return next((one for one in state.found.hours if one.id not in state.ready and one.key not in state.broken), None)
+        return next(
+            (one for one in state.found.hours if one.id not in state.ready and one.key not in state.broken), None
+        )
 
     def _build(self, hour: Hour) -> None:
         import duckdb

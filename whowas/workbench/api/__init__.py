@@ -73,3 +73,5 @@ ENDPOINTS: dict[str, tuple[str, type[Asked] | None, type[Told] | None]] = {
     "/api/note": ("POST", NoteAsk, Noted),
 }
 """Path: method, what is asked, what is told (None: a file)."""
+
+__all__ = ["ENDPOINTS", "Asked", "Check", "Checked", "Problem", "Status", "Told"]

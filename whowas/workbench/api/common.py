@@ -49,8 +49,12 @@ class About(Told):
 
 
 class Name(Told):
-    """Who a group of ends is. Empty text: none, or not told. A label's or node's group has its text in `name`."""
+    """Who a group of ends is. Empty text: none, or not told. A label's or node's group has its text in `name`.
 
+    Two clusters may have one name: they stay apart, as ends of two confidences do.
+    """
+
+    cluster: str
     kind: str
     namespace: str
     name: str
