@@ -1,10 +1,10 @@
 #!/bin/sh
 # Types are checked, then the page is bundled into whowas/workbench/static: the same input makes the same bytes.
-# Wants node and npm: `make web` finds or fetches them.
+# Wants node and npm: `make web` finds or fetches them. `again` leaves what was fetched as it is.
 set -eu
 cd "$(dirname "$0")"
 out=../whowas/workbench/static
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+[ "${1:-}" = again ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 node_modules/.bin/tsc -p .
 for part in main.tsx:app layout.worker.ts:layout; do
   node_modules/.bin/esbuild "src/${part%%:*}" --bundle --minify --format=esm --target=es2022 --charset=utf8 \

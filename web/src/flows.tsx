@@ -10,7 +10,10 @@ import { condition, number, plain, short, size } from "./text";
 import { moment, rfc3339 } from "./times";
 
 const ROW = 26;
-const USUAL = ["start_time", "src_ip", "src_workload", "src_confidence", "dst_ip", "dst_workload", "dst_confidence", "dst_port", "protocol", "bytes_out", "bytes_in"];
+/** One end in one cell: made of these columns. */
+const ENDS = ["src", "dst"];
+const OF_END = ["namespace", "workload", "pod", "service", "node", "network", "ip", "port", "confidence"];
+const USUAL = ["start_time", "src", "dst", "protocol", "bytes_out", "bytes_in"];
 const FACETS = ["src_namespace", "src_workload", "src_confidence", "dst_namespace", "dst_workload", "dst_confidence", "dst_port", "protocol"];
 const KEPT = "whowas-columns";
 
@@ -37,6 +40,13 @@ function chosenColumns(): string[] {
   return USUAL;
 }
 
+/** The columns to ask for: those of an end where the end is one cell. */
+export function wanted(columns: string[]): string[] {
+  const known = new Set((status.value?.columns ?? []).map((one) => one.name));
+  const all = columns.flatMap((one) => (ENDS.includes(one) ? OF_END.map((part) => `${one}_${part}`) : [one]));
+  return [...new Set(all)].filter((one) => !known.size || known.has(one));
+}
+
 /** Put a page behind those that are there. */
 export function added(before: Pages, page: Flows): Pages {
   const count = page.flow_id.length;
@@ -61,7 +71,7 @@ function usePages(columns: string[]): [Pages, () => void] {
     const mine = new AbortController();
     control.current = mine;
     setPages({ ...before, waiting: true });
-    ask("/api/flows", { ...question.value, columns, cursor: before.cursor, limit: 200 }, mine.signal).then(
+    ask("/api/flows", { ...question.value, columns: wanted(columns), cursor: before.cursor, limit: 200 }, mine.signal).then(
       (page) => mine.signal.aborted || setPages(added(before, page)),
       (error: Error) => mine.signal.aborted || setPages({ ...before, waiting: false, error: error instanceof Refused ? error.message : String(error) }),
     );
@@ -104,7 +114,7 @@ export function FlowsScreen() {
           </p>
         )}
         {pages.searched !== null && pages.cursor && <p class="warn">Looked back to {moment(pages.searched)}; the rest takes longer: scroll on, or press More.</p>}
-        <Grid pages={pages} more={more} />
+        <Grid pages={pages} columns={columns} more={more} />
         <p>
           <button type="button" disabled={pages.waiting || !pages.cursor} onClick={more}>
             More
@@ -121,7 +131,7 @@ function ColumnChoice({ columns, keep }: { columns: string[]; keep: (next: strin
   return (
     <fieldset class="columns">
       <legend>Columns</legend>
-      {(status.value?.columns ?? []).map((one) => (
+      {[...ENDS.map((name) => ({ name, meaning: "name, address and how sure, in one" })), ...(status.value?.columns ?? [])].map((one) => (
         <label key={one.name} title={plain(one.meaning)}>
           <input
             type="checkbox"
@@ -175,7 +185,22 @@ function place(node: HTMLDivElement | null, what: "height" | "transform", value:
   if (node) node.style[what] = value;
 }
 
-function Grid({ pages, more }: { pages: Pages; more: () => void }) {
+/** One end: its name, its address, how sure. */
+function End({ side, row }: { side: string; row: Record<string, unknown> }) {
+  const of = (part: string) => row[`${side}_${part}`];
+  const name = of("workload") || of("service") || of("pod") || of("node") || of("network");
+  const whole = name ? (of("namespace") ? `${of("namespace")}/${name}` : String(name)) : "";
+  const ip = String(of("ip") ?? "");
+  const address = of("port") === null || of("port") === undefined ? ip : `${ip.includes(":") ? `[${ip}]` : ip}:${of("port")}`;
+  return (
+    <>
+      {whole && <strong title={plain(whole)}>{short(whole, 34)} </strong>}
+      {plain(address)} {typeof of("confidence") === "string" && <Confidence word={of("confidence") as string} />}
+    </>
+  );
+}
+
+function Grid({ pages, columns, more }: { pages: Pages; columns: string[]; more: () => void }) {
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtual(pages.rows.length, box);
   const seen = virtual.getVirtualItems();
@@ -183,6 +208,7 @@ function Grid({ pages, more }: { pages: Pages; more: () => void }) {
   useEffect(() => {
     if (pages.rows.length && last >= pages.rows.length - 20) more();
   }, [last, pages.rows.length]);
+  const rowAt = (row: number) => Object.fromEntries(pages.columns.map((name, column) => [name, pages.rows[row]?.[column]]));
   const open = (row: number) => {
     const [hour, id] = pages.ids[row] ?? ["", ""];
     own.value = { flow: `${hour} ${id}` };
@@ -190,7 +216,7 @@ function Grid({ pages, more }: { pages: Pages; more: () => void }) {
   return (
     <div ref={box} class="grid" role="grid" aria-rowcount={pages.cursor ? -1 : pages.rows.length} aria-label="Flows" tabIndex={0}>
       <div class="grid-row head" role="row">
-        {pages.columns.map((name) => (
+        {columns.map((name) => (
           <span key={name} role="columnheader" class={`cell cell-${name.split("_").at(-1)}`}>
             {name}
           </span>
@@ -209,9 +235,9 @@ function Grid({ pages, more }: { pages: Pages; more: () => void }) {
             onClick={() => open(one.index)}
             onKeyDown={(event) => event.key === "Enter" && open(one.index)}
           >
-            {pages.columns.map((name, column) => (
+            {columns.map((name) => (
               <span key={name} role="gridcell" class={`cell cell-${name.split("_").at(-1)}`}>
-                {cell(name, pages.rows[one.index]?.[column])}
+                {ENDS.includes(name) ? <End side={name} row={rowAt(one.index)} /> : cell(name, rowAt(one.index)[name])}
               </span>
             ))}
           </div>

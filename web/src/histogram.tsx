@@ -106,7 +106,7 @@ export function TimeChart(told: {
           </rect>
         ))}
         <line class="axis" x1={0} x2={width} y1={HEIGHT - BELOW} y2={HEIGHT - BELOW} />
-        {x.ticks(Math.max(2, Math.floor(width / 110))).map((tick) => (
+        {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) < width - 18).map((tick) => (
           <g key={tick.getTime()} transform={`translate(${x(tick)},${HEIGHT - BELOW})`}>
             <line class="axis" y2={5} />
             <text class="tick" y={17} text-anchor="middle">

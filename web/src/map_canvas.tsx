@@ -22,11 +22,22 @@ export function drawn(edges: MapEdge[], chosen: number | null): MapEdge[] {
   return [...rest.slice(0, Math.max(0, DRAWN - 1)), ...edges.filter(must)];
 }
 
+interface Policies {
+  createPolicy(name: string, rules: { createScriptURL: () => string }): { createScriptURL(url: string): unknown };
+}
+
+/** The worker's address: a constant. Where Trusted Types are enforced, the page's one policy gives it and nothing else. */
+const LAYOUT = (() => {
+  const address = new URL("./layout.js", document.baseURI).href;
+  const types = (globalThis as { trustedTypes?: Policies }).trustedTypes;
+  return (types?.createPolicy("whowas-layout", { createScriptURL: () => address }).createScriptURL("") ?? address) as string;
+})();
+
 function usePlaces(told: ServiceMap): Float32Array | null {
   const [places, setPlaces] = useState<Float32Array | null>(null);
   const worker = useRef<Worker | null>(null);
   useEffect(() => {
-    worker.current = new Worker(new URL("./layout.js", document.baseURI), { type: "module" });
+    worker.current = new Worker(LAYOUT, { type: "module" });
     return () => worker.current?.terminate();
   }, []);
   useEffect(() => {

@@ -68,21 +68,21 @@ function Asking({ what, at }: { what: string; at: number | null }) {
   );
 }
 
-/** The range of the picture: what is looked at, or all that the lanes cover when they lie outside it. */
-export function spanOf(lanes: Lane[], chosen: TimeRange | null): TimeRange {
+/** The range of the picture: what is looked at; closer where all that happened fills but a small part of it. */
+export function spanOf(lanes: Lane[], chosen: TimeRange | null, at: number | null): TimeRange {
   const known = lanes.flatMap((one) => [one.start_min, one.start_max, one.end_min, one.end_max]).filter((one): one is number => one !== null);
+  if (at !== null) known.push(at);
+  if (!known.length) return chosen ?? { since: 0, until: 1 };
   const [first, last] = [Math.min(...known), Math.max(...known)];
-  if (chosen && (!known.length || (first < chosen.until && last > chosen.since))) {
-    return { since: Math.min(chosen.since, Number.isFinite(first) ? Math.max(first, chosen.since - (chosen.until - chosen.since)) : chosen.since), until: Math.max(chosen.until, Number.isFinite(last) ? Math.min(last, chosen.until + (chosen.until - chosen.since)) : chosen.until) };
-  }
-  if (!known.length) return { since: 0, until: 1 };
-  const room = Math.max(1_000_000, (last - first) * 0.1);
-  return { since: first - room, until: last + room };
+  const room = Math.max(1_000_000, (last - first) * 0.15);
+  const close = { since: Math.floor(first - room), until: Math.ceil(last + room) };
+  if (!chosen || first >= chosen.until || last <= chosen.since) return close;
+  return close.until - close.since < (chosen.until - chosen.since) / 3 ? close : chosen;
 }
 
 function Lanes({ told, at }: { told: Told; at: number | null }) {
   if (!told.lanes.length) return <p class="quiet">Nobody of this name held an address here, as far as the history knows.</p>;
-  const span = spanOf(told.lanes, shown.value);
+  const span = spanOf(told.lanes, shown.value, at);
   const x = scaleUtc([span.since / 1000, span.until / 1000], [LEFT, WIDE - 10]).clamp(true);
   const place = (us: number | null, open: number) => x((us ?? open) / 1000);
   const high = told.lanes.length * LANE + 70;
@@ -96,14 +96,14 @@ function Lanes({ told, at }: { told: Told; at: number | null }) {
           </pattern>
         </defs>
         <GapBands gaps={told.gaps} place={place} span={span} high={high - 44} />
-        <FlowMarks told={told} place={place} />
+        <FlowMarks told={told} place={place} span={span} />
         {told.lanes.map((lane, row) => (
           <LaneBar key={`${lane.uid}${row}`} lane={lane} y={40 + row * LANE} place={place} span={span} events={told.events.filter((one) => one.lane === row)} />
         ))}
         {at !== null && <line class="at" x1={place(at, at)} x2={place(at, at)} y1={0} y2={high - 24} />}
-        {x.ticks(6).map((tick) => (
+        {x.ticks(6).filter((tick) => x(tick) < WIDE - 24).map((tick) => (
           <text key={tick.getTime()} class="tick" x={x(tick)} y={high - 8} text-anchor="middle">
-            {clock(tick.getTime() * 1000, days)}
+            {span.until - span.since < 600_000_000 ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
           </text>
         ))}
       </svg>
@@ -133,16 +133,17 @@ function GapBands({ gaps, place, span, high }: { gaps: Gap[]; place: Place; span
   );
 }
 
-function FlowMarks({ told, place }: { told: Told; place: Place }) {
+function FlowMarks({ told, place, span }: { told: Told; place: Place; span: TimeRange }) {
   const most = Math.max(1, ...told.flows_count);
   return (
     <>
       {told.flows_time.map((time, row) => {
+        if (time + told.bucket < span.since || time > span.until) return null;
         const word = told.flows_confidence[row] ?? "unknown";
         const count = told.flows_count[row] ?? 0;
         const high = 4 + (20 * Math.log1p(count)) / Math.log1p(most);
         return (
-          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={4} y={28 - high} height={high}>
+          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={28 - high} height={high}>
             <title>{`${moment(time)}: ${number(count)} flows, ${word}`}</title>
           </rect>
         );
