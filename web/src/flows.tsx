@@ -12,7 +12,7 @@ import { moment, rfc3339 } from "./times";
 const ROW = 26;
 /** One end in one cell: made of these columns. */
 const ENDS = ["src", "dst"];
-const OF_END = ["namespace", "workload", "pod", "service", "node", "network", "ip", "port", "confidence"];
+const OF_END = ["namespace", "workload", "pod", "service", "node", "ip", "port", "confidence"];
 const USUAL = ["start_time", "src", "dst", "protocol", "bytes_out", "bytes_in"];
 const FACETS = ["src_namespace", "src_workload", "src_confidence", "dst_namespace", "dst_workload", "dst_confidence", "dst_port", "protocol"];
 const KEPT = "whowas-columns";
@@ -188,7 +188,7 @@ function place(node: HTMLDivElement | null, what: "height" | "transform", value:
 /** One end: its name, its address, how sure. */
 function End({ side, row }: { side: string; row: Record<string, unknown> }) {
   const of = (part: string) => row[`${side}_${part}`];
-  const name = of("workload") || of("service") || of("pod") || of("node") || of("network");
+  const name = of("workload") || of("service") || of("pod") || of("node");
   const whole = name ? (of("namespace") ? `${of("namespace")}/${name}` : String(name)) : "";
   const ip = String(of("ip") ?? "");
   const address = of("port") === null || of("port") === undefined ? ip : `${ip.includes(":") ? `[${ip}]` : ip}:${of("port")}`;

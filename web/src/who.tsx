@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Gap, Judged, Lane, LaneEvent, TimeRange, Who as Told } from "./api";
 import { useAnswer } from "./ask";
 import { Confidence, Copy, Pane } from "./parts";
-import { go, narrow, own, question, shown, status } from "./state";
+import { filter, go, narrow, own, question, range, shown, status } from "./state";
 import { condition, number, plain, short } from "./text";
 import { clock, moment, read, rfc3339, zone } from "./times";
 
@@ -17,6 +17,9 @@ export function Who() {
   const what = own.value.what ?? "";
   const at = own.value.at ? Number(own.value.at) : null;
   const told = useAnswer("/api/who", what ? { ...question.value, what, at } : null);
+  // Lanes may fill but a moment of the range: their flows are then asked for in that moment.
+  const span = told.answer?.lanes.length ? spanOf(told.answer.lanes, shown.value, at) : null;
+  const close = useAnswer("/api/who", what && span && !range.value ? { filter: filter.value, range: span, what, at } : null);
   return (
     <div class="panes">
       <section class="pane wide">
@@ -31,12 +34,17 @@ export function Who() {
       </section>
       {what && (
         <Pane title={plain(what)} asked={told} wide>
-          {(answer) => <Lanes told={answer} at={at} />}
+          {(answer) => <Lanes told={close.answer ? { ...answer, ...flowsOfAnswer(close.answer) } : answer} at={at} />}
         </Pane>
       )}
       {told.answer?.judged && <JudgedPane told={told.answer.judged} what={what} />}
     </div>
   );
+}
+
+function flowsOfAnswer(told: Told): Pick<Told, "bucket" | "flows_time" | "flows_confidence" | "flows_count" | "flows_bytes"> {
+  const { bucket, flows_time, flows_confidence, flows_count, flows_bytes } = told;
+  return { bucket, flows_time, flows_confidence, flows_count, flows_bytes };
 }
 
 function Asking({ what, at }: { what: string; at: number | null }) {
@@ -219,7 +227,7 @@ function LaneTable({ told }: { told: Told }) {
               <span class="quiet">{plain([lane.workload_kind, lane.workload].filter(Boolean).join(" "))}</span>
             </td>
             <td>{plain(lane.kind)}</td>
-            <td>
+            <td class="whole">
               <button type="button" class="link" onClick={() => go("who", { what: lane.address })}>
                 {plain(lane.address)}
               </button>
