@@ -106,7 +106,9 @@ def _from_rollups(
     if asked is None:
         inside, edge = (ready, []) if size >= AN_HOUR else ([], ready)
     if inside:
-        parts.append("SELECT * FROM read_parquet(?)")
+        # What tells no start is in no range.
+        timed = "" if asked is None else " WHERE bucket IS NOT NULL"
+        parts.append(f"SELECT * FROM read_parquet(?){timed}")
         values.append([one.path("edges_1h") for one in inside])
     if edge:
         low, high = -(-since // TEN_MINUTES) * TEN_MINUTES, until // TEN_MINUTES * TEN_MINUTES
