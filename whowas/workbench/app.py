@@ -227,6 +227,8 @@ async def _streamed(first: bytes, pieces: Iterator[bytes], call: Call) -> AsyncI
 async def static(request: Request) -> Response:
     """A file of the page, by its exact name among those that are there."""
     name = request.path_params.get("name") or "index.html"
+    if f"/{name}" in ENDPOINTS:
+        return problem(405, f"{ENDPOINTS['/' + name][0]} it")
     files = {str(one.relative_to(STATIC)): one for one in STATIC.rglob("*") if one.is_file() and one.suffix in TYPES}
     if name not in files:
         return problem(404, "there is nothing here")
@@ -261,6 +263,8 @@ def listen(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(("127.0.0.1", port))
+        # From here on who comes waits: the URL may be opened before the server runs.
+        made.listen(128)
     except OSError as error:
         made.close()
         raise ConfigError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}; say --port with another") from error

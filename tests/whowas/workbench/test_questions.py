@@ -24,8 +24,17 @@ FILTERS = (
     "direction=outbound dst=db", "not src=web", "where=src_pod=web-1", "where=src_images=registry.example/a:1",
     "where=dst_service=web",
 )  # fmt: skip
-RANGES = (None, (DAY, DAY + 3 * HOUR), (DAY + HOUR, DAY + 2 * HOUR), (DAY + 1234, DAY + 2 * HOUR + 99), (DAY + 7, DAY + 8_000_007),
-          (DAY - HOUR, DAY), (DAY + 600_000_000, DAY + 1_200_000_000), (DAY + 5, DAY + 5), (0, 1 << 62))  # fmt: skip
+RANGES = (
+    None,
+    (DAY, DAY + 3 * HOUR),
+    (DAY + HOUR, DAY + 2 * HOUR),
+    (DAY + 1234, DAY + 2 * HOUR + 99),
+    (DAY + 7, DAY + 8_000_007),
+    (DAY - HOUR, DAY),
+    (DAY + 600_000_000, DAY + 1_200_000_000),
+    (DAY + 5, DAY + 5),
+    (0, 1 << 62),
+)
 
 
 class Matching(dict[str, set[str]]):
@@ -135,8 +144,12 @@ def test_talkers_keep_confidences_apart(
 
 
 @settings(max_examples=40, deadline=None)
-@given(text=st.sampled_from(FILTERS), span=st.sampled_from(RANGES), by=st.sampled_from(["namespace", "workload", "node", "pod", "label"]),
-       limit=st.sampled_from([3, 1500]))  # fmt: skip
+@given(
+    text=st.sampled_from(FILTERS),
+    span=st.sampled_from(RANGES),
+    by=st.sampled_from(["namespace", "workload", "node", "pod", "label"]),
+    limit=st.sampled_from([3, 1500]),
+)
 def test_a_map_says_what_it_leaves_out(
     page: Served, flows: list[Row], matching: Any, text: str, span: Any, by: str, limit: int
 ) -> None:
