@@ -247,12 +247,15 @@ def make_app(bench: Workbench, guard: Guard, seconds: float = SECONDS) -> ASGIAp
         answer.headers.update(error.headers or {})
         return answer
 
+    async def broken(_request: Request, error: Exception) -> Response:
+        return refused(error)
+
     routes = [Route("/api/status", status, methods=["GET"])]
     for path, (method, kind, _) in ENDPOINTS.items():
         if kind is not None:
             routes.append(Route(path, endpoint(bench, path, kind, seconds), methods=[method]))
     routes += [Route("/", static, methods=["GET"]), Route("/{name:path}", static, methods=["GET"])]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: failed})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: failed, Exception: broken})
     app.router.redirect_slashes = False
     return Guarded(app, guard)
 
