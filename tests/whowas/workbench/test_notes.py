@@ -1,4 +1,4 @@
-"""States and notes of findings: never lost by two people at once, never written over, never in the findings themselves."""
+"""States and notes of findings: never lost by two people at once, never written over."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ def finding(uid: str, level: str = "High", sequence: int = 1, **more: Any) -> di
     told = {
         "finding_info": {"uid": uid, "title": f"title of {uid}", "attacks": [
             {"tactic": {"uid": "TA0009", "name": "Collection"}, "technique": {"uid": "T1213", "name": "Data"}}]},
-        "metadata": {"correlation_uid": uid, "uid": f"{uid}-{sequence}", "sequence": sequence, "event_code": "rule_a"},
-        "severity": level, "confidence_score": 90, "start_time": DAY // 1000, "end_time": DAY // 1000 + 5000, "count": 3,
+        "metadata": {"correlation_uid": uid, "uid": f"{uid}-{sequence}", "sequence": sequence, "event_code": "rule"},
+        "severity": level, "confidence_score": 90, "start_time": DAY // 1000,
+        "end_time": DAY // 1000 + 5000,
+        "count": 3,
         "message": "shop/web talks to data/db", "evidences": [{"uid": "a" * 32}],
-        "remediation": {"desc": "Look closer:\nwhowas who 10.0.0.1\nwhowas query \"SELECT 1\nFROM flows\"\nNote: be careful."},
+        "remediation": {"desc": 'Look closer:\nwhowas who 10.0.0.1\nwhowas query "SELECT 1\nFROM flows"\nNote: care.'},
         "unmapped": {"rule": {"false_positives": ["backups"]}},
     }  # fmt: skip
     return told | more

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.workbench import Served, served
 
 import whowas
+from whowas.cli import group
 from whowas.timestamps import moment_us
 
 HISTORY = "samples/overlay/history.jsonl.gz"
@@ -19,9 +21,9 @@ REUSED = "10.244.1.20"
 def page(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The sample's flows and history."""
     folder = tmp_path_factory.mktemp("who")
-    whowas.replay(str(root / "samples/overlay/node1-bridge.pcap"), history=str(root / HISTORY)).to_parquet(
-        str(folder / "named")
-    )
+    capture = str(root / "samples/overlay/node1-bridge.pcap")
+    words = ["replay", capture, "--history", str(root / HISTORY), "--out", str(folder / "named"), "--json"]
+    assert CliRunner().invoke(group, words).exit_code == 0
     with served(folder / "named", folder / "cache", history=[str(root / HISTORY)]) as running:
         yield running
 
