@@ -563,7 +563,7 @@ export interface Who {
 }
 
 /**
- * what: an address, namespace/pod, kind/namespace/name, node/name, or a label key=value. limit: lanes.
+ * what: an address, namespace/name, kind/namespace/name, node/name, or a label key=value. limit: lanes.
  *
  * at: a moment to judge, for an address alone. The filter narrows the flows beside the lanes, not the lanes.
  */

@@ -227,6 +227,8 @@ async def _streamed(first: bytes, pieces: Iterator[bytes], call: Call) -> AsyncI
 async def static(request: Request) -> Response:
     """A file of the page, by its exact name among those that are there."""
     name = request.path_params.get("name") or "index.html"
+    if f"/{name}" in ENDPOINTS:
+        return problem(405, f"{ENDPOINTS['/' + name][0]} it")
     files = {str(one.relative_to(STATIC)): one for one in STATIC.rglob("*") if one.is_file() and one.suffix in TYPES}
     if name not in files:
         return problem(404, "there is nothing here")
@@ -245,12 +247,15 @@ def make_app(bench: Workbench, guard: Guard, seconds: float = SECONDS) -> ASGIAp
         answer.headers.update(error.headers or {})
         return answer
 
+    async def broken(_request: Request, error: Exception) -> Response:
+        return refused(error)
+
     routes = [Route("/api/status", status, methods=["GET"])]
     for path, (method, kind, _) in ENDPOINTS.items():
         if kind is not None:
             routes.append(Route(path, endpoint(bench, path, kind, seconds), methods=[method]))
     routes += [Route("/", static, methods=["GET"]), Route("/{name:path}", static, methods=["GET"])]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: failed})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: failed, Exception: broken})
     app.router.redirect_slashes = False
     return Guarded(app, guard)
 
@@ -261,6 +266,8 @@ def listen(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(("127.0.0.1", port))
+        # From here on who comes waits: the URL may be opened before the server runs.
+        made.listen(128)
     except OSError as error:
         made.close()
         raise ConfigError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}; say --port with another") from error

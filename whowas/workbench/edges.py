@@ -12,10 +12,12 @@ from whowas.workbench import on_rollups, rollup_sql
 from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.commands import Places
 from whowas.workbench.database import Call
+from whowas.workbench.filter_text import columns_of
 from whowas.workbench.hours import Hour, touched
-from whowas.workbench.rollup_sql import AN_HOUR, TEN_MINUTES
+from whowas.workbench.rollup_sql import AN_HOUR, SPACE_COLUMNS, TEN_MINUTES
 from whowas.workbench.rollups import Ready, State, relation
 
+EDGES = ("edges_1h", "edges_10m")
 FLOW_SECONDS = 10.0
 """So long hours of flows are read for one question; then it is answered from what was read."""
 
@@ -71,22 +73,30 @@ class More(NamedTuple):
 
 
 def edges(
-    asking: Asking, asked: TimeRange | None, wanted: Filter, size: int = AN_HOUR, more: More | None = None
+    asking: Asking,
+    asked: TimeRange | None,
+    wanted: Filter,
+    size: int = AN_HOUR,
+    more: More | None = None,
+    spaces: bool = False,
 ) -> Relation:
     """Edges of the flows of a range that a filter leaves.
 
     size: us, of their buckets; they may be smaller. more: is grouped by too; then flows are read.
+    spaces: no workload and no port is asked for.
     """
     hours = touched(asking.state.found.hours, *bounds(asked))
     ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
     if more is None and size >= TEN_MINUTES:
-        kept = _translated(asking, wanted, ready)
+        kept = translated(asking, wanted, ready)
         if kept is not None:
-            return _from_rollups(asking, asked, kept, hours, ready, size)
+            kinds = ("spaces_10m", "spaces_10m") if spaces and columns_of(kept) <= SPACE_COLUMNS else EDGES
+            return _from_rollups(asking, asked, kept, hours, ready, size, kinds)
     return _from_flows(asking, asked, wanted, hours, min(size, TEN_MINUTES), more or More({}))
 
 
-def _translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | None:
+def translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | None:
+    """The filter as it is one of the roll-ups of some hours, None where it is none."""
     if wanted == EVERY:
         return EVERY
     if not ready:
@@ -95,8 +105,15 @@ def _translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | 
 
 
 def _from_rollups(
-    asking: Asking, asked: TimeRange | None, wanted: Filter, hours: list[Hour], ready: list[Ready], size: int
+    asking: Asking,
+    asked: TimeRange | None,
+    wanted: Filter,
+    hours: list[Hour],
+    ready: list[Ready],
+    size: int,
+    kinds: tuple[str, str],
 ) -> Relation:
+    """kinds: of roll-ups for whole hours, and for parts of hours."""
     since, until = bounds(asked)
     about = About("rollups", len(hours), len(ready), _unready(len(hours), len(ready)))
     parts: list[str] = []
@@ -106,13 +123,15 @@ def _from_rollups(
     if asked is None:
         inside, edge = (ready, []) if size >= AN_HOUR else ([], ready)
     if inside:
-        parts.append("SELECT * FROM read_parquet(?)")
-        values.append([one.path("edges_1h") for one in inside])
+        # What tells no start is in no range.
+        timed = "" if asked is None else " WHERE bucket IS NOT NULL"
+        parts.append(f"SELECT * FROM read_parquet(?){timed}")
+        values.append([one.path(kinds[0]) for one in inside])
     if edge:
         low, high = -(-since // TEN_MINUTES) * TEN_MINUTES, until // TEN_MINUTES * TEN_MINUTES
         within = "" if asked is None else " WHERE bucket >= ? AND bucket < ?"
         parts.append(f"SELECT * FROM read_parquet(?){within}")
-        values += [[one.path("edges_10m") for one in edge], *([] if asked is None else [low, max(low, high)])]
+        values += [[one.path(kinds[1]) for one in edge], *([] if asked is None else [low, max(low, high)])]
         if asked is not None:
             for fringe in _fringes(since, until, low, high):
                 made = _fringe(asking, edge, fringe)

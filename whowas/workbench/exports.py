@@ -43,10 +43,10 @@ def _batches(asking: Asking, asked: ExportAsk, names: list[str]) -> Iterator[Any
             return
         asking.call.check()
         every = " UNION ALL BY NAME ".join(f"({relation(asking.link, one)})" for one in hours)
-        result = asking.link.execute(
+        result = asking.link.sql(
             f"SELECT {', '.join(names)} FROM ({every}) WHERE {sql} "
             f"ORDER BY start_time {order}, flow_id LIMIT {int(left)}",
-            values,
+            params=values,
         )
         reader = result.to_arrow_reader(BATCH_ROWS)
         for batch in reader:

@@ -96,6 +96,8 @@ class Notes:
         except FileNotFoundError:
             self._known, self._read_to = {}, (0, 0, 0)
             return
+        except OSError as error:
+            raise OutputError(f"cannot read the notes '{self.path}': {error.strerror}; give them back") from error
         whole = data.rfind(b"\n") + 1
         for line in data[:whole].splitlines():
             self._take(line)

@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from detect.conditions.fields import NUMBER, TEXT, fields
 from whowas.errors import ConfigError
-from whowas.query.filters import Filter, sql_of
+from whowas.query.filters import EVERY, Filter, sql_of
 from whowas.schema import COLUMNS, PARTITIONS
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import About
 from whowas.workbench.api.flows import Facet, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk
 from whowas.workbench.commands import of_flow
-from whowas.workbench.edges import Asking, More, bounds, edges
+from whowas.workbench.edges import Asking, More, bounds, edges, translated
 from whowas.workbench.filter_text import read
 from whowas.workbench.hours import Hour, touched
 from whowas.workbench.problems import NotFoundError
@@ -81,13 +81,13 @@ def page(asking: Asking, asked: FlowsAsk) -> Flows:
     """A page of flows."""
     names, wanted = columns_of(asked.columns), read(asked.filter).filter
     since, until = bounds(asked.range)
-    every = steps(touched(asking.state.found.hours, since, until), asked.oldest_first)
+    hours = _with_flows(asking, wanted, touched(asking.state.found.hours, since, until))
+    every = steps(hours, asked.oldest_first)
     cursor = Cursor.read(asked.cursor)
     about, reached = About("flows", sum(map(len, every))), None
     rows: list[tuple[Any, ...]] = []
-    hour = 0
-    for hours in every:
-        hour = hours[0].since
+    for group in every:
+        hour = group[0].since
         if cursor is not None and _passed(hour, cursor.hour, asked.oldest_first):
             continue
         if rows and len(rows) > asked.limit:
@@ -95,9 +95,25 @@ def page(asking: Asking, asked: FlowsAsk) -> Flows:
         if about.ready and time.perf_counter() - asking.began > PAGE_SECONDS:
             reached = hour
             break
-        rows += _rows(asking, asked, hours, names, wanted, cursor, asked.limit + 1 - len(rows))
-        about.ready += len(hours)
+        rows += _rows(asking, asked, group, names, wanted, cursor, asked.limit + 1 - len(rows))
+        about.ready += len(group)
     return _page(asking, asked, names, rows, about, reached)
+
+
+def _with_flows(asking: Asking, wanted: Filter, hours: list[Hour]) -> list[Hour]:
+    """Leave out hours of which roll-ups say that nothing in them is left by the filter."""
+    ready = {one.id for one in hours if one.id in asking.state.ready}
+    if wanted == EVERY or not ready or any(not one.timed for one in hours):
+        return hours
+    kept = translated(asking, wanted, [asking.state.ready[one] for one in ready])
+    if kept is None:
+        return hours
+    sql, values = sql_of(kept)
+    files = [asking.state.ready[one].path("edges_1h") for one in ready]
+    start = f"coalesce({rollup_sql.bucket(rollup_sql.AN_HOUR, 'bucket')}, 0)"
+    found = asking.rows(f"SELECT DISTINCT {start} FROM read_parquet(?) WHERE {sql}", [files, *values])
+    there = {row[0] for row in found}
+    return [one for one in hours if one.id not in ready or one.since in there]
 
 
 def _passed(hour: int, of_cursor: int, oldest_first: bool) -> bool:
@@ -197,8 +213,8 @@ def whole(asking: Asking, asked: FlowAsk) -> Flow:
         raise NotFoundError("there is no such hour any more; ask for the page again")
     asking.call.check()
     names = ", ".join(one.name for one in COLUMNS)
-    found = asking.link.execute(
-        f"SELECT {names} FROM ({relation(asking.link, hour)}) WHERE flow_id = ? LIMIT 1", [asked.flow_id]
+    found = asking.link.sql(
+        f"SELECT {names} FROM ({relation(asking.link, hour)}) WHERE flow_id = ? LIMIT 1", params=[asked.flow_id]
     ).to_arrow_table()
     if not found.num_rows:
         raise NotFoundError("there is no such flow in that hour")
@@ -231,17 +247,30 @@ def _counted(
     asking: Asking, asked: FacetsAsk, sql: str, values: list[Any], names: list[str], prefix: str
 ) -> Iterator[tuple[str, Facet]]:
     """Count all columns in one pass."""
-    table = asking.table()
-    asking.rows(f"CREATE TEMP TABLE {table} AS FROM {sql}", values)
-    for name in names:
-        sure = f"{name[:3]}_confidence" if name[4:] in NAMES else "NULL"
-        rows = asking.rows(
-            f"SELECT {prefix}{name} AS value, {sure} AS sure, sum(flows)::BIGINT AS flows, "
-            f"least(sum(bytes), {rollup_sql.MOST})::BIGINT AS bytes, "
-            f"least(sum(packets), {rollup_sql.MOST})::BIGINT AS packets, "
-            f"count(*) OVER () AS values_all FROM {table} GROUP BY value, sure "
-            f"ORDER BY {asked.by} DESC, value NULLS LAST, sure LIMIT {int(asked.limit)}",
-            [],
-        )
-        columns = [list(one) for one in zip(*rows, strict=True)] or [[], [], [], [], [], [0]]
-        yield name, Facet(name, columns[0], columns[1], columns[2], columns[3], columns[5][0] - len(rows))
+    sures = {name: f"{name[:3]}_confidence" for name in names if name[4:] in NAMES}
+    plain = list(dict.fromkeys([f"{prefix}{name}" for name in names] + list(sures.values())))
+    sets = [[f"{prefix}{name}", *([sures[name]] if name in sures else [])] for name in names]
+    counted = (
+        f"SELECT grouping_id({', '.join(plain)}) AS which, {', '.join(plain)}, sum(flows)::BIGINT AS flows, "
+        f"least(sum(bytes), {rollup_sql.MOST})::BIGINT AS bytes, "
+        f"least(sum(packets), {rollup_sql.MOST})::BIGINT AS packets FROM {sql} "
+        f"GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(one) + ')' for one in sets)})"
+    )
+    order = f"PARTITION BY which ORDER BY {asked.by} DESC, {', '.join(plain)}"
+    rows = asking.rows(
+        f"SELECT *, count(*) OVER (PARTITION BY which) AS values_all, row_number() OVER ({order}) AS place "
+        f"FROM ({counted}) QUALIFY place <= {int(asked.limit)} ORDER BY place",
+        values,
+    )
+    for name, one in zip(names, sets, strict=True):
+        # The bit of a column is set where it is not grouped by.
+        which = sum(1 << (len(plain) - 1 - place) for place, column in enumerate(plain) if column not in one)
+        mine = [row for row in rows if row[0] == which]
+        at, sure = 1 + plain.index(one[0]), 1 + plain.index(sures[name]) if name in sures else None
+        yield (
+            name,
+            Facet(
+                name, [row[at] for row in mine], [None if sure is None else row[sure] for row in mine],
+                [row[-5] for row in mine], [row[-4] for row in mine], (mine[0][-2] if mine else 0) - len(mine),
+            ),
+        )  # fmt: skip

@@ -2,7 +2,8 @@
 
 | kind | one row | for |
 |---|---|---|
-| `edges_10m`, `edges_1h` | both ends' names, port, protocol, direction, and a bucket of time | overview, map, facets |
+| `edges_10m`, `edges_1h` | both ends' names, port, protocol, direction, a bucket of time | overview, map, facets |
+| `spaces_10m` | the same without workloads and ports | traffic over time, how sure ends are |
 | `ends_1h` | an address, its side and name; sorted by address, so that statistics skip | who was, pages |
 | `identities` | a group of ends as edges have it, and what it has no column for: pod, labels, node, images | filters |
 
@@ -22,6 +23,10 @@ MEASURES = ("flows", "bytes", "packets", "first", "last")
 # As src_workload stands in an edge, so that a filter of flows reads edges as it is.
 EDGE_COLUMNS = frozenset(
     ["cluster", *LINK, *(f"{side}_{what}" for side in SIDES for what in (*GROUP, "candidates") if what != "name")]
+)
+SPACE_COLUMNS = frozenset(
+    ["cluster", "protocol", "protocol_number", "direction"]
+    + [f"{side}_{what}" for side in SIDES for what in ("kind", "namespace", "confidence")]
 )
 MOST = 9_223_372_036_854_775_807
 
@@ -80,6 +85,11 @@ def coarser(edges_of: str, size: int = AN_HOUR) -> str:
         f"SELECT {bucket(size, 'bucket')} AS bucket, * EXCLUDE (bucket, {', '.join(MEASURES)}), {ADDED} "
         f"FROM ({edges_of}) GROUP BY ALL"
     )
+
+
+def spaces(edges_of: str) -> str:
+    """Edges between namespaces, by the buckets that they have."""
+    return f"SELECT bucket, {', '.join(sorted(SPACE_COLUMNS))}, {ADDED} FROM ({edges_of}) GROUP BY ALL"
 
 
 def ends(flows: str) -> str:

@@ -21,11 +21,10 @@ from whowas.workbench import hours, rollup_sql
 from whowas.workbench.database import connect
 from whowas.workbench.hours import Found, Hour
 
-VERSION = "1"
+VERSION = "2"
 """Of what is in a cache: another one is made anew."""
 BUILD_MEMORY = "768MB"
 LOOK_SECONDS = 5.0
-KINDS = ("edges_10m", "edges_1h", "ends_1h", "identities")
 SORTED_ROWS = 8192
 _BEGUN = ".begun-"
 
@@ -130,7 +129,7 @@ class Rollups:
         ready = {}
         for hour in found.hours:
             kept = self.state.ready.get(hour.id)
-            if kept is not None and kept.hour.key == hour.key:
+            if kept is not None and kept.hour.key == hour.key and os.path.isdir(kept.folder):
                 ready[hour.id] = kept
             elif (folder := self._place(hour)).is_dir():
                 ready[hour.id] = _measured(hour, str(folder))
@@ -177,6 +176,8 @@ class Rollups:
     def _sweep(self) -> None:
         """Remove what is of hours as they no longer are, and what a killed process left."""
         wanted = {one.id: one.key for one in self.state.found.hours}
+        # A cache may be deleted while it is used.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in self.folder.iterdir():
             for kept in folder.iterdir() if folder.is_dir() else ():
                 if kept.name != wanted.get(folder.name):
@@ -202,7 +203,9 @@ def write(link: Any, flows: str, place: Path) -> None:
     """Make the roll-ups of a relation of flows in a folder."""
     fine = place / "edges_10m.parquet"
     _copy(link, rollup_sql.edges(flows), fine)
-    _copy(link, rollup_sql.coarser(f"FROM read_parquet({sql_text(str(fine))})"), place / "edges_1h.parquet")
+    made = f"FROM read_parquet({sql_text(str(fine))})"
+    _copy(link, rollup_sql.coarser(made), place / "edges_1h.parquet")
+    _copy(link, rollup_sql.spaces(made), place / "spaces_10m.parquet")
     _copy(link, rollup_sql.ends(flows), place / "ends_1h.parquet")
     _copy(link, rollup_sql.identities(flows), place / "identities.parquet")
 

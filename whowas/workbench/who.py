@@ -88,12 +88,12 @@ def _named(one: ClusterHistory, what: str) -> Iterator[int]:
 
 
 def _is(entity: Entity, parts: list[str]) -> bool:
-    """namespace/pod, kind/namespace/name, or node/name."""
+    """namespace/name of a pod, Service or workload, kind/namespace/name, or node/name."""
     kind = KIND_WORDS[entity.kind]
     if len(parts) == 2:
         if parts[0].lower() == "node":
             return kind == "node" and entity.name == parts[1]
-        return kind != "node" and [entity.namespace, entity.name] == parts
+        return bool(entity.namespace) and entity.namespace == parts[0] and parts[1] in (entity.name, entity.workload)
     if len(parts) != 3:
         return False
     if parts[0].lower() == kind and [entity.namespace, entity.name] == parts[1:]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Us = Annotated[int, Meta(description="microseconds since 1970, UTC")]
+Us = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62, description="microseconds since 1970, UTC")]
 Measure = Literal["flows", "bytes", "packets"]
 Text = Annotated[str, Meta(max_length=4096)]
 
