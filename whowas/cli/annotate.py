@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import echo, error, plural, print_json, write_bytes
+from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     need_history(history)
     quiet = told["quiet"] or told["as_json"]
     choice, clock = _choice(told), _clock(told)
-    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]))
+    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]), is_terminal())
     say_compiling(quiet)
     report = EvidenceReport()
     with open_input(file) as source:

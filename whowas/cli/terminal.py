@@ -226,6 +226,11 @@ def _screen() -> type[Console]:
     return Screen
 
 
+def is_terminal() -> bool:
+    """Say whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
 def wants_progress(quiet: bool, json: bool) -> bool:
     """Progress is for a person at a terminal."""
     return not quiet and not json and sys.stderr.isatty()
