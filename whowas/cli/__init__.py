@@ -107,9 +107,9 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
 
 def _leave(code: int) -> None:
     """End the process without taking a history of a million objects apart first. All that lasts is closed by now."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, WhowasError):
-            stream.flush()
+    for error in (False, True):
+        with contextlib.suppress(ValueError, WhowasError, terminal.ReaderLeft):
+            terminal.flush(error)
     os._exit(code)
 
 
@@ -129,7 +129,7 @@ def _ran() -> int:
     """Run the command, say what went wrong, return the exit code. Raises: ReaderLeft, what --debug wants to see."""
     try:
         code = group(standalone_mode=False)
-        sys.stdout.flush()
+        terminal.flush()
     except click.ClickException as error:
         terminal.usage_error(error)
         return 2

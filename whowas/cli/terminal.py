@@ -113,6 +113,11 @@ def _stream(err: bool) -> Any:
     return sys.stderr if err else sys.stdout
 
 
+def flush(err: bool = False) -> None:
+    """See to it that all was taken. Raises: OutputError, ReaderLeft."""
+    _stream(err).flush()
+
+
 def echo(text: object = "", err: bool = False) -> None:
     """Print one line for people; a line break in it is somebody else's and shows as an escape."""
     _put(clean(text), err)
