@@ -25,7 +25,7 @@ COMMANDS = {
     "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
-    "backtest": ("whowas.cli.backtest", "Judge named flows of the past by rules, and say what each rule costs."),
+    "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),

@@ -55,7 +55,9 @@ def info(store: str, as_json: bool) -> None:
     screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
     for one in told.clusters:
         objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
-        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stood last")
+        screen.print(
+            f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects exist at its end"
+        )
         screen.print(f"  objects    {objects}")
         for kind, low, high in sorted(one.watched):
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
@@ -72,7 +74,7 @@ def _topics(told: Facts) -> Iterator[str]:
     out, into = told.telling, told.replica
     if out is not None:
         since = (
-            "nothing goes on; the next --to-kafka sends all anew"
+            "sending has stopped; the next --to-kafka sends everything again"
             if out.begun_us is None
             else (
                 f"{plural(out.messages, 'message')} since {_spelled(out.begun_us)}"

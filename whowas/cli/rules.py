@@ -183,7 +183,7 @@ def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list
         for line in one.why:
             echo(f"    {line}")
     rules = len({one.case.rule for one in tried})
-    right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
+    right = "all pass" if not wrong else f"{len(wrong):,} fail"
     echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
     if untried:
         echo(f"without cases: {', '.join(untried)}")

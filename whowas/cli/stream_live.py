@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from whowas.cli.terminal import plural
+
 if TYPE_CHECKING:
     from whowas.streaming import StreamVitals
 
@@ -30,7 +32,7 @@ class Streaming:
             f"{vitals.held:,} held  lag {'-' if lag is None else f'{lag:,}'}  "
             f"history {'-' if behind is None else f'{behind:,.0f} s behind'}"
             + (f"  {refused:,} refused" if refused else "")
-            + (f"  {len(vitals.unread):,} files not read" if vitals.unread else "")
+            + (f"  {plural(len(vitals.unread), 'file')} not read" if vitals.unread else "")
         )
 
     def news(self, vitals: StreamVitals) -> list[str] | None:

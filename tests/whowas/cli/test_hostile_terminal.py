@@ -222,7 +222,7 @@ CASES: dict[str, list[tuple[str, ...]]] = {
 # Commands that run until they are stopped, and the word after which they are.
 RUNNING = [
     (("watch", "--history", "live.db", "--kubeconfig", "kubeconfig", "--listen", "none"), "pwned"),
-    (("stream", "--files", "logs", "-H", "store.db", "-o", "s3", "--settled", "0"), "1 files not read"),
+    (("stream", "--files", "logs", "-H", "store.db", "-o", "s3", "--settled", "0"), "1 file not read"),
     (("stream", "--files", EVIL + "none", "-H", "store.db", "-o", "s4"), "no such folder"),
 ]
 
