@@ -35,7 +35,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     type=click.Choice(LEVELS),
     default=LEVELS[0],
     show_default=True,
-    help="Leave out findings below this level.",
+    help="Findings below it are left out.",
 )
 @click.option(
     "--show",
@@ -43,7 +43,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     default=1,
     show_default=True,
     metavar="N",
-    help="How many findings to show in full.",
+    help="Findings shown in full.",
 )
 @click.option("-H", "--history", metavar="HISTORY", help="The history that the proposed commands name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
