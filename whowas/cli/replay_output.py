@@ -34,6 +34,8 @@ def print_summary(result: Result, out: str) -> None:
     if result.summary.rows:
         _print_answers(told["answers"], screen)
         _print_times(result, told["answers"], screen)
+    for one in result.hints():
+        screen.print(f"{'hint':<12} {one.text}")
     _print_top(told["top"], screen)
     _print_end(result, out, screen)
 
