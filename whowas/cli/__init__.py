@@ -46,6 +46,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        _add_quiet(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -60,6 +61,27 @@ class Commands(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _add_quiet(command: click.Command) -> None:
+    """Give -q to a command, and to those below it, where they have none of their own."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _add_quiet(one)
+    elif not any("--quiet" in one.opts for one in command.params):
+        command.params.append(
+            click.Option(
+                ["-q", "--quiet"],
+                is_flag=True,
+                expose_value=False,
+                callback=_quiet,
+                help="Print the answer and errors alone.",
+            )
+        )
+
+
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[terminal.QUIET] = value
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -119,7 +119,7 @@ class _Bar:
 
 
 def _print(result: Result, history: str | None, flows: str) -> None:
-    screen = console()
+    screen = console(summary=True)
     found = [one for one in result.rules if one.findings]
     screen.print(
         f"{plural(result.flows, 'flow')} in {plural(result.files, 'file')}   {plural(len(result.rules), 'rule')}   "

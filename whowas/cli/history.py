@@ -177,7 +177,7 @@ def export(store: str, out: str, start: str | None, end: str | None, existing: s
     if as_json:
         print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
     else:
-        console().print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
+        console(summary=True).print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
 
 
 @command.command(name="import")
@@ -203,7 +203,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
         told = [{"path": one.path, "events": one.events, "known": one.events is None} for one in done]
         print_json({"imported": told} | report.to_json())
     else:
-        screen = console()
+        screen = console(summary=True)
         for one in done:
             what = "was imported before" if one.events is None else plural(one.events, "event")
             screen.print(f"{clean(one.path)}: {what}")
@@ -224,7 +224,7 @@ def compact(store: str, as_json: bool) -> None:
     if as_json:
         print_json({"packed": packed, "bytes": told.bytes, "events": told.events})
     else:
-        console().print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
+        console(summary=True).print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
 
 
 @command.command()
@@ -241,7 +241,7 @@ def prune(store: str, keep: str, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        console().print(f"{store}: {plural(forgotten, 'object')} forgotten")
+        console(summary=True).print(f"{store}: {plural(forgotten, 'object')} forgotten")
 
 
 def _length(word: str) -> int:

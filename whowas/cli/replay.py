@@ -9,7 +9,7 @@ import click
 
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
-from whowas.cli.terminal import error, print_json, wants_progress
+from whowas.cli.terminal import error, note, print_json, wants_progress
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -157,7 +157,7 @@ def say_compiling(quiet: bool) -> None:
 
     if needs_compiling() and not quiet:
         again = "only this once" if cached() else "at every run: no cache folder can be written"
-        error(f"compiling kernels, some seconds, {again}")
+        note(f"compiling kernels, some seconds, {again}")
 
 
 def _use_system_allocator() -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import click
     from rich.console import Console
 
+# Where a context of click keeps that -q was given.
+QUIET = "whowas.quiet"
 COLOURS = {
     "exact": "green",
     "likely": "green",
@@ -128,6 +130,20 @@ def error(text: object) -> None:
     echo(f"whowas: {text}", err=True)
 
 
+def is_quiet() -> bool:
+    """Say whether -q was given: then the answer and errors are all that is printed."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def note(text: object) -> None:
+    """Print a line of ours on standard error that is no error: -q leaves it out."""
+    if not is_quiet():
+        error(text)
+
+
 def usage_error(told: click.ClickException) -> None:
     """Print what click says of a wrong command line: it quotes the words."""
     from click import MissingParameter, UsageError
@@ -205,12 +221,16 @@ def _write_all(number: int, data: bytes) -> None:
         raise unwritable(error) from error
 
 
-def console(err: bool = False) -> Console:
-    """A console that colours only on a terminal; NO_COLOR is honoured. What does not go to a terminal is never cut."""
+def console(err: bool = False, summary: bool = False) -> Console:
+    """A console that colours only on a terminal; NO_COLOR is honoured. What does not go to a terminal is never cut.
+
+    summary: what is printed tells what was done, and is not what was asked for: -q leaves it out.
+    """
     # While something is drawn, rich stands before the stream.
     stream = getattr(_stream(err), "rich_proxied_file", _stream(err))
     file = cast("Any", _Trusted(stream) if isinstance(stream, Standard) else stream)
-    return _screen()(file=file, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
+    hidden, whole = summary and is_quiet(), not stream.isatty()
+    return _screen()(file=file, highlight=False, markup=False, emoji=False, soft_wrap=whole, quiet=hidden)
 
 
 @functools.cache
@@ -238,7 +258,7 @@ def is_terminal() -> bool:
 
 def wants_progress(quiet: bool, json: bool) -> bool:
     """Progress is for a person at a terminal."""
-    return not quiet and not json and sys.stderr.isatty()
+    return not quiet and not json and not is_quiet() and sys.stderr.isatty()
 
 
 def bars() -> Any:

@@ -9,7 +9,7 @@ import click
 
 from whowas.cli import live
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, error, plural, print_json
+from whowas.cli.terminal import clean, console, note, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
 
@@ -108,7 +108,7 @@ def _record(
     if recorder.failure is not None:
         raise recorder.failure
     if not as_json:
-        error(_summary(history, recorder.vitals().written.total(), durable))
+        note(_summary(history, recorder.vitals().written.total(), durable))
     return 0 if durable else 1
 
 

@@ -201,3 +201,34 @@ def test_tables_are_not_cut_where_nobody_looks(root: Path) -> None:
         ]
         assert said[0] == said[1]
         assert max(map(len, said[0].splitlines())) > 80
+
+
+def test_every_command_can_be_quiet() -> None:
+    """And is asked so in the same words; a new command gets the option by itself."""
+    from click.testing import CliRunner
+    from support.cli_commands import every_command
+
+    from whowas.cli import group
+
+    for path, command in every_command(group):
+        (option,) = [one for one in command.params if "--quiet" in one.opts]
+        assert "-q" in option.opts, path
+        assert "-q, --quiet" in CliRunner().invoke(group, [*path.split(), "--help"]).output
+
+
+def test_quiet_leaves_out_what_was_done_and_not_what_was_asked_for(root: Path, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from whowas.cli import group
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(group, list(words))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    store, evidence = str(tmp_path / "a.db"), str(root / "samples/crafted/history.jsonl")
+    assert said("history", "import", "-q", store, evidence) == ""
+    assert "events" in said("history", "import", str(tmp_path / "b.db"), evidence)
+    assert said("history", "info", "-q", store) == said("history", "info", store)
+    assert said("history", "compact", "-q", store) == ""
+    assert said("schema", "-q") == said("schema")
