@@ -22,7 +22,10 @@ COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
     "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
-    "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
+    "history": (
+        "whowas.cli.history",
+        "Look after a recorded history: info, verify, export, import, compact, prune …",
+    ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
     "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),

@@ -27,16 +27,19 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 @click.option("--ip", "ips", multiple=True, metavar="FIELD", help="A field that holds an address; repeatable.")
 @click.option("--time", "time_field", metavar="FIELD", help="The field that tells when.")
 @click.option("--at", metavar="TIME", help="When, for a log without times: 2026-11-20T10:15:02Z.")
-@click.option("--timezone", metavar="ZONE", help="Zone of times that have no offset; without it they are not read.")
+@click.option("--timezone", metavar="ZONE", help="Zone in which times without an offset are read, like Europe/Paris.")
 @click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of times that are numbers.")
-@click.option("--columns", metavar="A,B,…", help="What is added: confidence, pod, workload, labels …")
-@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Ends the names of what is added.")
+@click.option("--columns", metavar="A,B,…", help="Fields to add: confidence, pod, workload, labels …")
+@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Suffix of added fields.")
 @click.option(
-    "--format", "form", type=click.Choice(["ndjson", "csv", "tsv", "zeek"]), help="Else told by its beginning."
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv", "tsv", "zeek"]),
+    help="Without it, recognised by the first lines.",
 )
-@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; else told by its header.")
+@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; without it, found in the header.")
 @click.option("--header", metavar="A,B,…", help="Names of the columns of a CSV without a header.")
-@click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
+@click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option(
     "--sensor-skew",
@@ -50,7 +53,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Hold lines up to so long until the history is sure to know their time.",
+    help="Wait up to this long for the history to cover the time of a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the log and errors.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Leave an hour for the next time in which a file is younger than this.",
+    help="Skip an hour that has a file younger than this.",
 )
 @click.option(
     "--small",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=500_000,
     show_default=True,
-    help="Rows of a merged file at most; bounds the memory.",
+    help="Most rows of a merged file; bounds the memory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(folder: str, settled: float, small: float, rows: int, as_json: bool) -> None:

@@ -232,3 +232,19 @@ def test_quiet_leaves_out_what_was_done_and_not_what_was_asked_for(root: Path, t
     assert said("history", "info", "-q", store) == said("history", "info", store)
     assert said("history", "compact", "-q", store) == ""
     assert said("schema", "-q") == said("schema")
+
+
+def test_tz_shows_and_timezone_reads() -> None:
+    from support.cli_commands import every_command
+
+    from whowas.cli import group
+
+    words = {"--tz": "shown", "--timezone": "read"}
+    found = [
+        (path, one.opts[0], words[one.opts[0]] in one.help)
+        for path, command in every_command(group)
+        for one in command.params
+        if one.opts[0] in words
+    ]
+    assert {name for _, name, _ in found} == set(words)
+    assert [one for one in found if not one[2]] == []
