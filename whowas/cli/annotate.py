@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whowas.annotation.namer import BatchNamer
     from whowas.annotation.run import Done
     from whowas.annotation.times import Clock
+    from whowas.batch.hints import Hint
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
 
@@ -142,7 +143,8 @@ def _sayer(quiet: bool) -> Callable[[str], None]:
 def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str) -> None:
     """Say what came of it."""
     if told["as_json"]:
-        print_json(done.to_json() | {"history": report.to_json()}, err=True, line=True)
+        hints = [one.to_json() for one in _hints(done)]
+        print_json(done.to_json() | {"hints": hints, "history": report.to_json()}, err=True, line=True)
         return
     for bad in done.unreadable:
         error(f"{file} at byte {bad.offset:,}: {bad.reason}")
@@ -169,6 +171,22 @@ def _say_answers(done: Done) -> None:
         echo(f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True)
     if done.nothing() and not done.tally.unread:
         error("no address in any field that is known; say --ip FIELD and --time FIELD")
+
+
+def _hints(done: Done) -> list[Hint]:
+    """Which options would name more."""
+    from whowas.annotation.times import MISSING, NO_ZONE, REASONS
+    from whowas.batch.hints import Hint
+
+    unread = done.tally.unread
+    without = done.tally.lines if done.nothing() and not unread else 0
+    found = [
+        Hint("--timezone", ("UTC",), unread[REASONS[NO_ZONE]], "lines", "say the zone that the times are in"),
+        Hint("--time", (), unread[REASONS[MISSING]], "lines", "say the field that tells when, or --at TIME"),
+        Hint("--history", (), done.tally.answers["unknown"], "addresses", "give evidence of the times not covered yet"),
+        Hint("--ip", (), without, "lines", "say the fields that hold addresses"),
+    ]
+    return [one for one in found if one.count]
 
 
 def _advice(done: Done) -> str:

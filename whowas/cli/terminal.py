@@ -198,27 +198,21 @@ def _cell(value: Any, shown: bool) -> Any:
 def write_bytes() -> Callable[[bytes], None]:
     """Return what writes lines of data to standard output at once. It raises OutputError, ReaderLeft."""
     sys.stdout.flush()
-    number = sys.stdout.fileno()
-    if not os.isatty(number):
-        return functools.partial(_write_all, number)
-    encoding = sys.stdout.encoding
+    below, shown, encoding = sys.stdout.buffer, sys.stdout.isatty(), sys.stdout.encoding
 
     def write(data: bytes) -> None:
-        lines = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-        _write_all(number, clean_lines(lines).encode(encoding, "backslashreplace"))
+        if shown:
+            lines = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+            data = clean_lines(lines).encode(encoding, "backslashreplace")
+        try:
+            below.write(data)
+            below.flush()
+        except BrokenPipeError as error:
+            raise ReaderLeft from error
+        except OSError as error:
+            raise unwritable(error) from error
 
     return write
-
-
-def _write_all(number: int, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(number, view) :]
-    except BrokenPipeError as error:
-        raise ReaderLeft from error
-    except OSError as error:
-        raise unwritable(error) from error
 
 
 def console(err: bool = False, summary: bool = False) -> Console:

@@ -98,3 +98,18 @@ def _us(second: float) -> int:
     from support.cluster_story import us
 
     return us(second)
+
+
+@pytest.mark.parametrize(
+    ("log", "option", "count"),
+    [
+        ("time,src_ip\n2026-11-20 10:00:00,10.244.1.5\n", "--timezone", 1),
+        ("time,src_ip\n2020-01-01T00:00:01Z,10.244.1.5\n2020-01-01T00:00:01Z,10.244.1.5\n", "--history", 2),
+    ],
+)
+def test_annotate_says_what_is_missing(log: str, option: str, count: int, history: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(log)
+    result = CliRunner().invoke(group, ["annotate", str(path), "-H", history, "--json"])
+    (hint,) = json.loads(result.stderr.splitlines()[-1])["hints"]
+    assert (hint["option"], hint["count"]) == (option, count)
