@@ -285,6 +285,14 @@ def rate(count: float) -> str:
     return f"{count:.0f}"
 
 
+def span(seconds: float) -> str:
+    """A length of time for people: `95 s`, `40 min`, `30 h`, `9 days`."""
+    for limit, unit, length in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if abs(seconds) < limit:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds / 86_400:,.0f} days"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 file`, `6 files`, `12,431 packets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -248,3 +248,10 @@ def test_tz_shows_and_timezone_reads() -> None:
     ]
     assert {name for _, name, _ in found} == set(words)
     assert [one for one in found if not one[2]] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0 s"), (95.2, "95 s"), (2400, "40 min"), (108_000, "30 h"), (793_990, "9 days")]
+)
+def test_lengths_of_time_for_people(seconds: float, told: str) -> None:
+    assert terminal.span(seconds) == told

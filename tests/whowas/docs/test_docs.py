@@ -115,3 +115,15 @@ def test_links_between_pages_lead_somewhere(root: Path) -> None:
 
 def test_readme_is_short(root: Path) -> None:
     assert len((root / "README.md").read_text().splitlines()) <= 120
+
+
+def test_stores_have_one_suffix(root: Path) -> None:
+    """A reader who meets two takes them for two things."""
+    places = [*pages(root), *root.glob("whowas/**/*.py"), *root.glob("detect/**/*.py"), *root.glob("deploy/**/*")]
+    found = {
+        f"{place.relative_to(root)}: {name}"
+        for place in places
+        if place.is_file() and "reference" not in place.parts
+        for name in re.findall(r"(?<![\w.])[a-z]+\.whowas\b(?!-)", place.read_text(errors="replace"))
+    }
+    assert found == set()
