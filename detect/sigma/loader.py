@@ -109,7 +109,7 @@ class _Loading:
 
     def _sorted(self, path: str, stem: str, node: Node) -> None:
         if "action" in node.value:
-            raise Refused("documents that build on each other are not honoured", "write each rule whole", node.line)
+            raise Refused("documents that build on each other are not honoured", "write each rule in full", node.line)
         if "filter" in node.value:
             self._filters.append(self._filter(path, node))
             return

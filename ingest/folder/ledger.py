@@ -43,7 +43,7 @@ LEDGER = FileKind(
     migrations={0: SCHEMA},
     synchronous="FULL",
     foreign="no ledger of files",
-    damaged="remove it to read all files anew",
+    damaged="remove it to read all files again",
     taken="another stream reads these files; stop it first",
 )
 

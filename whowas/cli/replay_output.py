@@ -21,7 +21,7 @@ REMARKS = {
     "tunnel_not_opened": "tunnel ends; of a kind that is not opened (IPIP, GRE, ESP, say)",
     "too_deep": "have more layers than are opened",
     "no_tunnel_on_its_port": "went to a tunnel's port and are no tunnel",
-    "ports_cut_short": "have no whole ports or flags: they were cut off",
+    "ports_cut_short": "have ports or flags that were cut off",
     "more_than_5_vlans": "have VLAN ids beyond the fifth, which are left out",
     "fragment_without_ports": "are later fragments without the first: their ports are not known",
     "no_time": "have no time of their own: that of the packet before is taken",
