@@ -14,7 +14,7 @@ from pathlib import Path
 from whowas.errors import StoreBusyError, StoreError, StoreTakenError
 
 MAGIC = b"SQLite format 3\0"
-FULL = "the disk is full; free some space, nothing is lost until then"
+FULL = "the disk is full; free space, nothing is lost until then"
 CHECK_RIGHTS = "check the rights on the file and its folder"
 
 

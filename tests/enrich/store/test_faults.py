@@ -73,9 +73,7 @@ def test_a_full_disk_loses_nothing_and_doubles_nothing(small: Path) -> None:
                 full = error
         assert full is not None
         assert full.passing
-        assert (
-            str(full) == f"cannot write history '{path}': the disk is full; free some space, nothing is lost until then"
-        )
+        assert str(full) == f"cannot write history '{path}': the disk is full; free space, nothing is lost until then"
         assert versions(path) == list(range(1, number + 1))
         with pytest.raises(StoreBusyError, match="the disk is full"):
             store.write(numbered(50, number))
