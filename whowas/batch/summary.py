@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ PAIRS_KEPT = 50_000
 TIES_LOOKED_AT = 200
 PAIR = ("src", "dst", "protocol", "dst_port")
 NAMED = ("confidence", "namespace", "workload", "service", "node")
+# Confidences that go with the name of a workload or Service, and with that of a node.
+OWNED, AT_NODE = ("exact", "likely", "service"), ("node", "snat")
 # Of an end: the numbers of its words, and the two halves of its address.
 END = len(NAMED) + 2
 
@@ -78,17 +81,8 @@ class Summary:
     def _end(self, named: Any, side: str) -> list[Any]:
         """The numbers of an end; an address only where it has no name, so that names are summed over addresses."""
         told = [self._numbers(named[f"{side}_{name}"]) for name in NAMED]
-        unnamed = self._unnamed(told)
         halves = np.frombuffer(_octets(named[f"{side}_ip16"]), dtype=">i8").reshape(-1, 2).astype(np.int64)
-        return [*told, *np.where(unnamed[:, None], halves, 0).T]
-
-    def _unnamed(self, told: list[Any]) -> Any:
-        """Say which ends have no name, once for each combination of words."""
-        words = [*self._words, None]
-        rows = np.stack(told, axis=1)
-        _, first, place = np.unique(_mixed(rows), return_index=True, return_inverse=True)
-        found = [_name([words[one] for one in row]) is None for row in rows[first].tolist()]
-        return np.array(found, dtype=bool)[place.reshape(-1)]
+        return [*told, *np.where(_unnamed(named, side), halves.T, 0)]
 
     def _numbers(self, column: Any) -> Any:
         """A dictionary column as numbers that mean the same word in every batch; -1 for null."""
@@ -112,6 +106,20 @@ class Summary:
             dict(zip(PAIR, key, strict=True)) | {"conversations": total[0], "bytes": total[1]}
             for key, total in order[:count]
         ]
+
+
+def _unnamed(named: Any, side: str) -> Any:
+    """Say of which ends `_name` is None, for a whole batch."""
+
+    def where(name: str, holds: Callable[[str], bool]) -> Any:
+        column = named[f"{side}_{name}"]
+        found = np.array([holds(word) for word in column.dictionary.to_pylist()] + [False])
+        return found[pc.fill_null(column.indices, -1).to_numpy()]
+
+    workload = where("workload", bool)
+    owned = where("confidence", lambda sure: sure in OWNED) & (workload | where("service", bool))
+    at_node = where("confidence", lambda sure: sure in AT_NODE) & where("node", bool)
+    return ~(owned | at_node | (where("confidence", lambda sure: sure == "external") & workload))
 
 
 def _octets(column: Any) -> Any:
@@ -138,11 +146,11 @@ def _name(told: list[str | None]) -> str | None:
     """The name of one end: namespace/workload, else service, node or range; None where it has none."""
     sure, namespace, workload, service, node = told
     owner = workload or service
-    if sure in ("exact", "likely", "service") and owner:
+    if sure in OWNED and owner:
         return f"{namespace}/{owner}" if namespace else owner
-    if sure in ("node", "snat") and node:
+    if sure in AT_NODE and node:
         return f"node/{node}"
-    return workload if sure == "external" else None
+    return (workload or None) if sure == "external" else None
 
 
 def as_json(summary: Summary, report: Report, seconds: dict[str, float], written: dict[str, Any]) -> dict[str, Any]:

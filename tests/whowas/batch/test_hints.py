@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from support.cluster_story import Story, live, stamp
 from support.flow_logs import line, zeek
 
+from whowas.batch import summary
 from whowas.cli import group
+from whowas.schema import CONFIDENCES
 
 IP, PEER = "10.244.1.5", "10.244.1.9"
 
@@ -113,3 +118,16 @@ def test_annotate_says_what_is_missing(log: str, option: str, count: int, histor
     result = CliRunner().invoke(group, ["annotate", str(path), "-H", history, "--json"])
     (hint,) = json.loads(result.stderr.splitlines()[-1])["hints"]
     assert (hint["option"], hint["count"]) == (option, count)
+
+
+WORDS = {name: st.sampled_from(["shop", "web", "", None]) for name in ("namespace", "workload", "service", "node")}
+END = st.fixed_dictionaries({"confidence": st.sampled_from([*CONFIDENCES, None]), **WORDS})
+
+
+@given(st.lists(END, min_size=1, max_size=30))
+def test_an_end_has_a_name_or_an_address(ends: list[dict[str, str | None]]) -> None:
+    """The quick word on a whole batch is that on each end."""
+    columns = {name: pa.array([one[name] for one in ends], pa.string()) for name in summary.NAMED}
+    named = {f"src_{name}": column.dictionary_encode() for name, column in columns.items()}
+    found = summary._unnamed(named, "src").tolist()
+    assert found == [summary._name([one[name] for name in summary.NAMED]) is None for one in ends]
