@@ -1,4 +1,4 @@
-"""What the findings about flow meters share: packets with right checksums, and what each meter counts. Standard library only."""
+"""What the findings about flow meters share: right packets, and what each meter counts. Standard library only."""
 
 from __future__ import annotations
 
