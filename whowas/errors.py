@@ -4,9 +4,19 @@ from __future__ import annotations
 
 
 class WhowasError(Exception):
-    """A mistake or a broken input that is explained in one line, without a stack trace."""
+    """A mistake or a broken input that is explained without a stack trace.
+
+    Args: lines: one, or several where several things are wrong. A line break inside of one is somebody else's.
+    """
 
     exit_code = 2
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines))
 
 
 class ConfigError(WhowasError):

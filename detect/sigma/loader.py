@@ -42,15 +42,15 @@ def load(
     loading.check_site(strict)
     found = loading.finish()
     if strict and found.refusals:
-        raise ConfigError(_all(found.refusals))
+        raise ConfigError(*_all(found.refusals))
     return found
 
 
-def _all(refusals: tuple[Refusal, ...]) -> str:
+def _all(refusals: tuple[Refusal, ...]) -> list[str]:
     lines = [str(one) for one in refusals[:SHOWN]]
     if len(refusals) > SHOWN:
         lines.append(f"… and {len(refusals) - SHOWN} more")
-    return "\n".join(lines)
+    return lines
 
 
 class _Loading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -190,14 +189,3 @@ def recognised(data: bytes) -> str:
             "cannot annotate a file that is no text: it has no lines; captures are read by 'whowas replay'"
         )
     return "csv"
-
-
-def write_all(number: int) -> Callable[[bytes], None]:
-    """Return what writes to a file descriptor at once. Raises (when called): OSError, BrokenPipeError."""
-
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(number, view) :]
-
-    return write

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from whowas.cli import terminal
 from whowas.errors import WhowasError
-from whowas.safe_text import clean
 from whowas.version import __version__
 
 # name: (module, one line). The line stands here so that `whowas --help` imports no command.
@@ -70,7 +70,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     from platform import machine, python_version, system
 
     built = ", ".join(f"{name} {version(name)}" for name in ("numba", "pyarrow", "duckdb"))
-    click.echo(f"whowas {__version__} (Python {python_version()}, {system()} {machine()}; {built})")
+    terminal.echo(f"whowas {__version__} (Python {python_version()}, {system()} {machine()}; {built})")
     ctx.exit()
 
 
@@ -108,7 +108,7 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
 def _leave(code: int) -> None:
     """End the process without taking a history of a million objects apart first. All that lasts is closed by now."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, WhowasError):
             stream.flush()
     os._exit(code)
 
@@ -117,30 +117,39 @@ def main() -> None:
     """Run the command line; turn a known error into one line and its exit code."""
     signal.signal(signal.SIGTERM, _stopped)
     sys.meta_path.insert(0, _WithoutPandas())
+    terminal.take_over()
+    try:
+        code = _ran()
+    except terminal.ReaderLeft:
+        code = 141
+    _leave(code)
+
+
+def _ran() -> int:
+    """Run the command, say what went wrong, return the exit code. Raises: ReaderLeft, what --debug wants to see."""
     try:
         code = group(standalone_mode=False)
         sys.stdout.flush()
-    except WhowasError as error:
-        if "--debug" in sys.argv:
-            raise
-        # It may quote a file's own words.
-        click.echo("whowas: " + "\n".join(map(clean, str(error).split("\n"))), err=True)
-        code = error.exit_code
     except click.ClickException as error:
-        error.show()
-        code = 2
+        terminal.usage_error(error)
+        return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("whowas: stopped; files that were finished stay valid, nothing half-written is left", err=True)
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has left: that is its right, and no error to talk about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except OSError as error:
-        # What no room expected of its files: a mistake or a broken disk, no fault of the program.
+        terminal.error("stopped; files that were finished stay valid, nothing half-written is left")
+        return 130
+    except (WhowasError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        why = error.strerror or error
-        click.echo(f"whowas: cannot use '{error.filename or 'a file'}': {why}; --debug shows where", err=True)
-        code = 2
-    _leave(code if isinstance(code, int) else 0)
+        return _told(error)
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: WhowasError | OSError) -> int:
+    """Say a known error; an OSError is what no room expected of its files: a mistake or a broken disk."""
+    if isinstance(error, WhowasError):
+        terminal.error(error.lines[0] if error.lines else "")
+        for line in error.lines[1:]:
+            terminal.echo(line, err=True)
+        return error.exit_code
+    what = f"'{error.filename}'" if error.filename is not None else "a file"
+    terminal.error(f"cannot use {what}: {error.strerror or error}; --debug shows where")
+    return 2

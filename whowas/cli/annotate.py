@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import clean, plural
+from whowas.cli.terminal import echo, error, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
@@ -71,7 +68,7 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     """
     from ingest.cluster import EvidenceReport
     from ingest.files import open_input
-    from whowas.annotation.run import Form, Run, write_all
+    from whowas.annotation.run import Form, Run
     from whowas.cli.replay import need_history, say_compiling, say_unreadable
 
     need_history(history)
@@ -82,19 +79,14 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     report = EvidenceReport()
     with open_input(file) as source:
         asker = _asker(history, told, report)
-        sys.stdout.flush()
         # The history is here to stay: without this the collector walks its objects between the lines.
         gc.freeze()
-        run = Run(asker, choice, form, clock, write_all(sys.stdout.fileno()), _sayer(quiet))
+        run = Run(asker, choice, form, clock, write_bytes(), _sayer(quiet))
         try:
             run.annotate(source)
         except KeyboardInterrupt:
             _finish(run.done, report, told, file)
             raise
-        except BrokenPipeError:
-            # click would make an error of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(141)
     _finish(run.done, report, told, file)
     say_unreadable(report.files)
     ctx.exit(0 if run.done.whole() and report.whole() else 1)
@@ -139,7 +131,7 @@ def _asker(history: Sequence[str], told: dict[str, Any], report: EvidenceReport)
 def _sayer(quiet: bool) -> Callable[[str], None]:
     def say(line: str) -> None:
         if not quiet:
-            click.echo(f"whowas: {clean(line)}", err=True)
+            error(line)
 
     return say
 
@@ -147,19 +139,19 @@ def _sayer(quiet: bool) -> Callable[[str], None]:
 def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str) -> None:
     """Say what came of it."""
     if told["as_json"]:
-        click.echo(json.dumps(done.to_json() | {"history": report.to_json()}, default=str), err=True)
+        print_json(done.to_json() | {"history": report.to_json()}, err=True, line=True)
         return
     for bad in done.unreadable:
-        click.echo(f"whowas: {clean(file)} at byte {bad.offset:,}: {clean(bad.reason)}", err=True)
+        error(f"{file} at byte {bad.offset:,}: {bad.reason}")
     if told["quiet"]:
         return
     tally = done.tally
     unread = sum(tally.unread.values())
     named = f"{tally.named:,} named   {tally.without:,} without an address   {unread:,} unread"
-    click.echo(f"{plural(tally.lines, 'line')}   {named}", err=True)
+    echo(f"{plural(tally.lines, 'line')}   {named}", err=True)
     if unread:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.unread.most_common())
-        click.echo(f"unread       {reasons}{_advice(done)}", err=True)
+        echo(f"unread       {reasons}{_advice(done)}", err=True)
     _say_answers(done)
 
 
@@ -169,13 +161,11 @@ def _say_answers(done: Done) -> None:
         f"{word} {count:,} ({100 * count / total:.1f} %)" for word in CONFIDENCES if (count := done.tally.answers[word])
     ]
     if shares:
-        click.echo(f"addresses    {'  '.join(shares)}", err=True)
+        echo(f"addresses    {'  '.join(shares)}", err=True)
     if done.tally.unread_addresses:
-        click.echo(
-            f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True
-        )
+        echo(f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True)
     if done.nothing() and not done.tally.unread:
-        click.echo("whowas: no address in any field that is known; say --ip FIELD and --time FIELD", err=True)
+        error("no address in any field that is known; say --ip FIELD and --time FIELD")
 
 
 def _advice(done: Done) -> str:

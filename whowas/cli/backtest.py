@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
-from whowas.cli.terminal import bars, between, clean, console, plural, print_json, rate, wants_progress
+from whowas.cli.terminal import bars, between, clean, console, error, plural, print_json, rate, wants_progress
 
 if TYPE_CHECKING:
     from detect.judge.silences import Silences
@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
     else:
         _print(result, wishes.history, flows)
     for path, why in result.unreadable[:5]:
-        click.echo(f"whowas: {clean(path)}: {clean(why)}", err=True)
+        error(f"{path}: {why}")
     ctx.exit(1 if result.unreadable else 0)
 
 
@@ -173,4 +173,5 @@ def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> No
     from detect.views.text import text
 
     screen.print()
-    screen.print(text(one, DataLocations(history or "HISTORY", flows)))
+    for line in text(one, DataLocations(history or "HISTORY", flows)).split("\n"):
+        screen.print(line)

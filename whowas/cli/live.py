@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import click
-
-from whowas.cli.terminal import clean, console
+from whowas.cli.terminal import clean, console, echo, print_json
 
 LINE_EVERY_SECONDS = 60.0
 RATE_OVER_SECONDS = 5.0
@@ -82,7 +79,7 @@ class Lines:
     def _print(self, vitals: Any, rate: float, why: str) -> None:
         if self._as_json:
             told = {"line": why, self._about.rate_name: round(rate, 1), **vitals.to_json()}
-            click.echo(json.dumps(told, ensure_ascii=False))
+            print_json(told, line=True)
         elif why != "end":
             reasons = "; ".join(vitals.unready())
             log(self._about.facts(vitals, rate) + (f"  {self._about.unready_word}{reasons}" if reasons else ""))
@@ -126,4 +123,4 @@ def shown(about: Description, as_json: bool) -> Lines | LiveLine:
 def log(text: str) -> None:
     """Say a line with its time on standard error."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    click.echo(f"{moment} {clean(text)}", err=True)
+    echo(f"{moment} {text}", err=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from typing import Any
 
 import click
 
-from whowas.cli.terminal import clean, console, plural
-from whowas.safe_text import harmless
+from whowas.cli.terminal import clean, console, plural, print_csv, print_json
 
 
 @click.command(short_help="Ask named flows in SQL.")
@@ -45,24 +43,18 @@ def _rows(table: Any) -> Any:
 
 
 def _print_json(table: Any) -> None:
-    import json
-
     for row in _rows(table):
-        click.echo(json.dumps(row, ensure_ascii=False, default=str))
+        print_json(row, line=True)
 
 
 def _cell(value: Any) -> Any:
-    text = value if isinstance(value, str) else _text(value)
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return text if numeric else harmless(text)
+    return value if numeric else _text(value)
 
 
 def _print_csv(table: Any) -> None:
-    # All cells are quoted: csv leaves a lone carriage return bare, and what follows it would start a row.
-    writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(_cell(name) for name in table.column_names)
-    for row in _rows(table):
-        writer.writerow(_cell(value) for value in row.values())
+    print_csv([table.column_names])
+    print_csv([_cell(value) for value in row.values()] for row in _rows(table))
 
 
 def _text(value: Any) -> str:

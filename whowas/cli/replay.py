@@ -9,7 +9,7 @@ import click
 
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
-from whowas.cli.terminal import clean, print_json, wants_progress
+from whowas.cli.terminal import error, print_json, wants_progress
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -157,7 +157,7 @@ def say_compiling(quiet: bool) -> None:
 
     if needs_compiling() and not quiet:
         again = "only this once" if cached() else "at every run: no cache folder can be written"
-        click.echo(f"whowas: compiling kernels, some seconds, {again}", err=True)
+        error(f"compiling kernels, some seconds, {again}")
 
 
 def _use_system_allocator() -> None:
@@ -177,6 +177,6 @@ def say_unreadable(files: list[FileReport]) -> None:
     """Name each place that could not be read, on standard error."""
     for one in files:
         for bad in one.unreadable[:5]:
-            click.echo(f"whowas: {clean(bad.of(one.path))}", err=True)
+            error(bad.of(one.path))
         if len(one.unreadable) > 5:
-            click.echo(f"whowas: {clean(one.path)}: {len(one.unreadable) - 5:,} more; --json lists all", err=True)
+            error(f"{one.path}: {len(one.unreadable) - 5:,} more; --json lists all")

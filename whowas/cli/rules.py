@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, echo, plural, print_json, print_text
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
         print_json({"rules": rules, "correlations": correlations, "cases": len(found.cases), "refused": refused})
     else:
         for refusal in found.refusals:
-            click.echo(clean(refusal))
+            echo(refusal)
         verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
         parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
-        click.echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
+        echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
     ctx.exit(1 if found.refusals else 0)
 
 
@@ -179,14 +179,14 @@ def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list
     for one in wrong:
         case = one.case
         wanted = "should have been found and was not" if case.matches else "should not have been found and was"
-        click.echo(f"{clean(case.path)}:{case.line}: {clean(case.rule)}: {clean(case.title)}: {wanted}")
+        echo(f"{case.path}:{case.line}: {case.rule}: {case.title}: {wanted}")
         for line in one.why:
-            click.echo(f"    {clean(line)}")
+            echo(f"    {line}")
     rules = len({one.case.rule for one in tried})
     right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
-    click.echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
+    echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
     if untried:
-        click.echo(f"without cases: {clean(', '.join(untried))}")
+        echo(f"without cases: {', '.join(untried)}")
 
 
 @command.command()
@@ -208,11 +208,11 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     every: tuple[FlowRule | Correlation, ...] = (*ruleset.rules, *ruleset.correlations)
     known = {key: one for one in every for key in (one.info.id, one.info.name)}
     if rule not in known:
-        raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
+        raise ConfigError(f"cannot explain rule '{rule}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
-    click.echo(sql_of(one, ruleset.rules))
+    print_text(sql_of(one, ruleset.rules))
     # At the end: as the first word of `whowas query` a comment would look like an option.
-    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
+    echo(f"-- {one.info.title} ({one.info.name}, {one.info.level})")
 
 
 def _near(rule: str, known: Iterable[str]) -> str:

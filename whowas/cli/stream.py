@@ -10,7 +10,7 @@ import click
 
 from whowas.cli import live
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, error, plural, print_json
 
 if TYPE_CHECKING:
     from whowas.settings import Alerts, Rules, StreamConfig
@@ -137,7 +137,7 @@ def _told(worker: Worker, hangs: bool, as_json: bool) -> int:
         rest = ""
         if hangs or vitals.undelivered:
             rest = "; what was named could not be delivered in time, the next start reads it again"
-        click.echo(f"whowas: stopped; {plural(vitals.counts.delivered.total(), 'record')} delivered{rest}", err=True)
+        error(f"stopped; {plural(vitals.counts.delivered.total(), 'record')} delivered{rest}")
     return 1 if hangs or vitals.undelivered else 0
 
 
@@ -164,7 +164,7 @@ def _check(config: StreamConfig, as_json: bool) -> int:
     for one in checks(config):
         well &= one.ok
         if as_json:
-            print_json({"check": one.what, "ok": one.ok, "detail": one.detail})
+            print_json({"check": one.what, "ok": one.ok, "detail": one.detail}, line=True)
         else:
             screen = console()
             screen.print("ok    " if one.ok else "failed", style="green" if one.ok else "red", end="")

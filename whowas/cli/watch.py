@@ -9,7 +9,7 @@ import click
 
 from whowas.cli import live
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, error, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
 
@@ -108,13 +108,13 @@ def _record(
     if recorder.failure is not None:
         raise recorder.failure
     if not as_json:
-        click.echo(_summary(history, recorder.vitals().written.total(), durable), err=True)
+        error(_summary(history, recorder.vitals().written.total(), durable))
     return 0 if durable else 1
 
 
 def _summary(history: str, written: int, durable: bool) -> str:
     rest = "" if durable else "; the store could not take the rest, the next start asks the apiserver for it again"
-    return f"whowas: stopped; {plural(written, 'observation')} written to {clean(history)}{rest}"
+    return f"stopped; {plural(written, 'observation')} written to {history}{rest}"
 
 
 def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: threading.Event) -> None:
@@ -139,7 +139,7 @@ def _check(choices: list[Choice], as_json: bool) -> int:
             told.append({"cluster": one.cluster or one.context or "", "ok": False, "error": str(error)})
     if as_json:
         for line in told:
-            print_json(line)
+            print_json(line, line=True)
     else:
         for line in told:
             _print_check(line)
