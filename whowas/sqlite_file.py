@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whowas.errors import StoreBusyError, StoreError, StoreTakenError
+from whowas.lock_file import LockTaken, NoLockFile, take_lock
 
 MAGIC = b"SQLite format 3\0"
 FULL = "the disk is full; make room, nothing is lost meanwhile"
@@ -52,6 +52,8 @@ class FileKind:
             return take_lock(f"{os.path.realpath(path)}.lock")
         except LockTaken as taken:
             raise StoreTakenError(f"cannot {what} {self.noun} '{path}': {self.taken.format(who=taken)}") from None
+        except NoLockFile as error:
+            raise StoreError(f"cannot {what} {self.noun} '{path}': {error.strerror}") from None
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StoreBusyError(f"cannot {what} {self.noun} '{path}': {FULL}") from None
@@ -123,30 +125,6 @@ class FileKind:
             if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
                 raise StoreError(f"{say}{text}; {CHECK_RIGHTS}") from error
             raise
-
-
-class LockTaken(Exception):
-    """Another process has the lock; its text is the number of that process, or "unknown"."""
-
-
-def take_lock(path: str | os.PathLike[str]) -> int:
-    """Lock a file that is made for it; the lock is lost when the process ends, however it ends.
-
-    Returns: a handle; closing it lets go. The file stays: removing it would let two hold it.
-    Raises: LockTaken; OSError where the file cannot be made.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        who = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise LockTaken(who or "unknown") from None
-    # On a full disk the lock is held without a name.
-    with contextlib.suppress(OSError):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-    return handle
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:

@@ -33,10 +33,10 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
 @click.option(
     "--existing",
-    type=click.Choice(["refuse", "append", "replace"]),
+    type=click.Choice(["refuse", "append", "replace", "replace-all"]),
     default="refuse",
     show_default=True,
-    help="What to do with flows that an earlier run left in DIR.",
+    help="With flows in DIR: refuse, add, write anew what these INPUTs wrote, or remove all of DIR's flows.",
 )
 @click.option(
     "--format-in", metavar="WORD", help="What flow logs are, where recognising fails: docs/formats.md has the words."
