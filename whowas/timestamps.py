@@ -18,7 +18,7 @@ FORM = "write it like 2026-11-20T10:15:02Z"
 # Nanoseconds in each unit. Numbers below a limit count its unit: seconds up to year 5138, the others likewise.
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-LIMITS = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (math.inf, "ns"))
+LIMITS: tuple[tuple[float, str], ...] = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (math.inf, "ns"))
 # Numbers of other moments (1971 to 2199 are taken) count something else: days, a clock from its start, a bad unit.
 FIRST_NUMBER_US, LAST_NUMBER_US = 31_536_000_000_000, 7_258_118_400_000_000
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -36,7 +36,7 @@ class Moment(NamedTuple):
         return f"{told} read as {UNIT_WORDS[self.unit]}: {spell(self.us)}" if self.unit else ""
 
 
-def unit_of(number: float | Decimal) -> str:
+def unit_of(number: Decimal) -> str:
     """Return the unit of a number since 1970 by its magnitude: s, ms, us or ns. It is the one rule for all times."""
     size = abs(number)
     return next(unit for limit, unit in LIMITS if size < limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_whatever_is_told_is_a_moment_or_refused(told: Any) -> None:
 def test_logs_and_options_read_the_same_number_alike(us: int, unit: str) -> None:
     number = us * 1000 // UNITS[unit]
     told, codes = Clock().read([number])
-    if unit_of(number) == unit:
+    if unit_of(Decimal(number)) == unit:
         assert (told.tolist(), codes.tolist()) == ([moment_us(number)], [0])
 
 
