@@ -26,7 +26,7 @@ EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = r
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
  NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT,
- NO_TIME, SILENT, SPOKE) = range(22)  # fmt: skip
+ NO_TIME, SILENT, SPOKE, PORT_EDGE) = range(23)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -201,11 +201,16 @@ def _judge_others(
 
 
 def spans(history: ClusterHistory, row: int) -> tuple[int | None, int | None, int | None, int | None]:
-    """Return the four bounds of a hold, None where it is open."""
+    """Return the four bounds of a hold, None where it is open.
+
+    It began before it ended: no start is told later than the last moment of its end, and no end before its start.
+    """
     low, sure, end, high = (int(one) for one in history.bounds[row])
+    if low < high:
+        sure, end = min(sure, high), max(end, low)
     return (
         None if low <= BEFORE_ALL else low,
-        None if sure >= AFTER_ALL else sure,
+        None if sure >= AFTER_ALL - 1 else sure,
         None if end <= BEFORE_ALL else end,
         None if high >= AFTER_ALL - 1 else high,
     )

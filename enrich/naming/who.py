@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,15 @@ from enrich.naming.verdicts import AMBIGUOUS, EXACT, EXTERNAL, LIKELY, NONE, UNK
 from whowas.addresses import address16
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
+from whowas.timestamps import EPOCH, rfc3339, utc
 
 Bounds = tuple[int | None, int | None, int | None, int | None]
+BOUNDS = ("start_min", "start_max", "end_min", "end_max")
 
 
 @dataclass(frozen=True)
 class HoldView:
-    """One hold in words. Bounds in us since 1970, None = open: start in [start_min, start_max), end alike."""
+    """One hold in words. Bounds are aware datetimes in UTC, None = open: start in [start_min, start_max), end alike."""
 
     cluster: str
     address: str
@@ -37,10 +40,10 @@ class HoldView:
     workload_kind: str
     node: str
     zone: str
-    start_min: int | None
-    start_max: int | None
-    end_min: int | None
-    end_max: int | None
+    start_min: datetime | None
+    start_max: datetime | None
+    end_min: datetime | None
+    end_max: datetime | None
     conflict: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     services: str = ""
@@ -55,10 +58,14 @@ class HoldView:
 
 @dataclass(frozen=True)
 class Answer:
-    """Who held an address at a moment, how sure that is and why. `holder` is None unless one is named."""
+    """Who held an address at a moment, how sure that is and why. `holder` is None unless one is named.
+
+    at, known_until: aware, UTC; what came after known_until nobody has told yet (None: nobody ever watched).
+    port: `8080/tcp` where that was asked of. network: the name of a range outside the cluster.
+    """
 
     address: str
-    at_us: int
+    at: datetime
     cluster: str
     confidence: str
     reason: str
@@ -68,6 +75,8 @@ class Answer:
     candidate_reasons: tuple[str, ...] = ()
     previous: HoldView | None = None
     following: HoldView | None = None
+    port: str = ""
+    known_until: datetime | None = None
 
 
 def _view(history: ClusterHistory, row: int, at_us: int | None = None) -> HoldView:
@@ -79,9 +88,10 @@ def _view(history: ClusterHistory, row: int, at_us: int | None = None) -> HoldVi
 
 
 def _fill(cluster: str, hold: Hold, one: Entity, version: Version, bounds: Bounds) -> HoldView:
+    times = [None if us is None else utc(us) for us in bounds]
     return HoldView(
         cluster, str(plain(hold.ip)), KIND_WORDS[one.kind], one.namespace, one.name, one.uid, one.workload,
-        one.workload_kind, one.node, version.zone, *bounds, hold.conflict, dict(version.labels), version.services,
+        one.workload_kind, one.node, version.zone, *times, hold.conflict, dict(version.labels), version.services,
         version.images, one.service_account, hold.source,
     )  # fmt: skip
 
@@ -102,7 +112,7 @@ def who_at(history: History, address: str, at_us: int, options: NamingOptions | 
     before, after = _neighbours(known, packed, at_us, {*rows})
     return Answer(
         address=str(plain(packed)),
-        at_us=at_us,
+        at=utc(at_us),
         cluster=known.name,
         confidence=CONFIDENCES[code],
         reason=reason(known, code, row, why, what),
@@ -158,7 +168,7 @@ def holds_of(history: History, what: str, cluster: str | None = None) -> list[Ho
         found += [_view(one, row) for row in range(len(one.holds)) if int(one.entity_of[row]) in entities]
     if not found:
         raise ConfigError(_nothing(several, what))
-    return sorted(found, key=lambda view: (view.start_min or 0, view.full_name(), view.address))
+    return sorted(found, key=lambda view: (view.start_min or EPOCH, view.full_name(), view.address))
 
 
 def _entities(history: ClusterHistory, what: str) -> set[int]:
@@ -202,14 +212,11 @@ def to_json(view: Any) -> Any:
     """Turn an Answer, a HoldView or a list of them into plain values with stable keys; times as RFC 3339."""
     if isinstance(view, (list, tuple)):
         return [to_json(one) for one in view]
+    if isinstance(view, datetime):
+        return rfc3339((view - EPOCH) // timedelta(microseconds=1))
     if not isinstance(view, (Answer, HoldView)):
         return view
-    plainly = {name: to_json(getattr(view, name)) for name in view.__dataclass_fields__}
-    for name in ("start_min", "start_max", "end_min", "end_max", "at_us"):
-        if name in plainly:
-            us = plainly.pop(name)
-            plainly[name.removesuffix("_us")] = None if us is None else f"{np.datetime64(us, 'us')}Z"
-    return plainly
+    return {name: to_json(getattr(view, name)) for name in view.__dataclass_fields__}
 
 
 __all__ = ["Answer", "HoldView", "holds_of", "timeline", "to_json", "who_at"]

@@ -12,12 +12,13 @@ from whowas.annotation.annotator import Annotator, Choice, Tally
 from whowas.annotation.delimited import Delimited
 from whowas.annotation.namer import BatchNamer
 from whowas.annotation.ndjson import Fields, Ndjson
-from whowas.annotation.times import UNIT_WORDS, Clock
+from whowas.annotation.times import Clock
 from whowas.annotation.wrapped import TOO_LONG, Format, Wrapped, wrappings_of
 from whowas.annotation.zeek import Zeek
 from whowas.errors import BrokenInput, InputError
 from whowas.schema import CONFIDENCES
 from whowas.stages import Unreadable
+from whowas.timestamps import UNIT_WORDS
 
 BATCH = 1 << 20
 # So much is looked at to tell what an input is.

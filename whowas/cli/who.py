@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -118,10 +118,10 @@ def _print_evidence(said: list[tuple[str, Line]], zone: tzinfo) -> None:
         screen.print(f"  {when}  {one.verb:<8} {clean(one.says)}  ({clean(one.source)})")
 
 
-def _moment(us: int | None, zone: tzinfo, otherwise: str) -> str:
-    from whowas.timestamps import spell
+def _moment(at: datetime | int | None, zone: tzinfo, otherwise: str) -> str:
+    from whowas.timestamps import moment_us, spell
 
-    return otherwise if us is None else spell(us, zone, 3)
+    return otherwise if at is None else spell(at if isinstance(at, int) else moment_us(at), zone, 3)
 
 
 def _span(one: HoldView, zone: tzinfo) -> tuple[str, str]:
@@ -130,7 +130,7 @@ def _span(one: HoldView, zone: tzinfo) -> tuple[str, str]:
     return start, _between(one.end_min, one.end_max, zone, "unknown", "open")
 
 
-def _between(low: int | None, high: int | None, zone: tzinfo, no_low: str, no_high: str) -> str:
+def _between(low: datetime | None, high: datetime | None, zone: tzinfo, no_low: str, no_high: str) -> str:
     first, last = _moment(low, zone, no_low), _moment(high, zone, no_high)
     if first == last:
         return first
@@ -152,7 +152,7 @@ def _print_answer(answer: Answer, zone: tzinfo) -> None:
     named = answer.holder is not None or answer.confidence == "external"
     nobody = "was nobody's" if answer.confidence == "none" else "is not known"
     verb = "was" if named else "may have been" if answer.candidates else nobody
-    screen.print(f"{answer.address} at {_moment(answer.at_us, zone, '')} {verb}")
+    screen.print(f"{answer.address} at {_moment(answer.at, zone, '')} {verb}")
     if answer.holder is not None:
         _print_holder(answer.holder, zone, screen)
     elif answer.confidence == "external":
