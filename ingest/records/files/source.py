@@ -17,7 +17,7 @@ from ingest.files import Input, open_input
 from ingest.progress import Progress
 from ingest.records.files.framing import LINES, MESSAGES, Framer, Layout, recognise
 from ingest.records.formats.wrapped import WrappedReader
-from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values, read_safely
 from whowas.errors import BrokenInput, InputError
 from whowas.stages import FileReport, Position, Refused, Report, Unreadable
 
@@ -213,7 +213,7 @@ class _Reading:
         if not self._origin:
             self._origin = _origin(self._source.path, values)
         ids = Ids(self._origin, np.arange(self._number, self._number + len(values)))
-        parsed = layout.reader.read(values, ids)
+        parsed = read_safely(layout.reader, values, ids)
         self._owner.keep(self._told, parsed, values, self._number)
         self._number += len(values)
         self._flows += parsed.flows.num_rows
