@@ -155,7 +155,7 @@ class _File:
             if told.is_yaml():
                 self._told.unreadable.append(Unreadable(0, YAML, whole=True))
                 return
-            for count, (offset, raw) in enumerate(values(told, path)):
+            for count, (offset, raw) in enumerate(values(told, path, source)):
                 if progress is not None and count % 4096 == 0:
                     progress(EvidenceProgress(path, source.consumed, source.size))
                 if (border := seal.take(raw)) is not None:
