@@ -11,7 +11,7 @@ import msgspec
 import zstandard
 
 from enrich.store.database import rewritten
-from whowas.errors import StoreError
+from whowas.errors import StoreDamagedError
 
 # Raise it when what is derived of pods by themselves, or its columns, change: older blocks are then derived anew.
 RULES = 2
@@ -82,8 +82,9 @@ def evidence_in(database: sqlite3.Connection, block: int) -> list[Stored]:
 def read_block(block: int, read: Callable[[bytes], T], blob: bytes, check: bytes) -> T:
     """Read a part of a block. Raises: StoreError when it is damaged: half-true evidence makes false names."""
     if check_of(blob) != check:
-        raise StoreError(
-            f"cannot read block {block} of the history: it is damaged; see 'whowas history verify', restore a copy"
+        raise StoreDamagedError(
+            f"cannot read block {block} of the history: it is damaged; 'whowas history export STORE OUT --salvage' "
+            "saves what can be read"
         )
     return read(blob)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
     from enrich.store.info import Facts
+    from enrich.store.salvage import Lost
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
@@ -147,8 +148,10 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
     show_default=True,
     help="What to do with an OUT that is there.",
 )
+@click.option("--salvage", is_flag=True, help="Of a damaged STORE: all that can still be read, and say what is lost.")
 @JSON
-def export(store: str, out: str, start: str | None, end: str | None, existing: str, as_json: bool) -> None:
+@click.pass_context
+def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: str | None, **told: Any) -> None:
     """Write a slice of a store into one file that travels beside a capture; `replay --history` reads it.
 
     \b
@@ -156,26 +159,63 @@ def export(store: str, out: str, start: str | None, end: str | None, existing: s
       whowas history export cluster.whowas case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
 
     OUT ending in .parquet gets a row for every hold instead, for DuckDB and Spark.
-    """
-    import os
 
-    from whowas.history.import_export import export_holds, export_slice
+    With --salvage the exit code is 1 when something is lost. What a lost row may have ended is not known: from the
+    earliest time on that it may speak of, nothing counts as watched, and names are less sure.
+    """
     from whowas.timestamps import moment_us
 
     low = None if start is None else moment_us(start)
     high = None if end is None else moment_us(end)
     if low is not None and high is not None and low > high:
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
+    if out.endswith(".parquet") and (low is not None or high is not None):
+        raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
+    replace = told["existing"] == "replace"
+    if not told["salvage"]:
+        _say_written(out, *_exported(store, out, low, high, replace), None, told["as_json"])
+        return
+    from whowas.history.import_export import salvaged
+
+    with salvaged(store, out, replace=replace) as (fresh, lost):
+        written = _exported(fresh, out, low, high, replace, bool(lost.rows))
+    _say_written(out, *written, lost, told["as_json"])
+    ctx.exit(1 if lost.rows else 0)
+
+
+def _exported(
+    store: str, out: str, low: int | None, high: int | None, replace: bool, salvaged: bool = False
+) -> tuple[int, str]:
+    """Write the file. Returns: how many of what it holds."""
+    from whowas.history.import_export import export_holds, export_slice
+
     if out.endswith(".parquet"):
-        if low is not None or high is not None:
-            raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
-        lines, what = export_holds(store, out, replace=existing == "replace"), "hold"
-    else:
-        lines, what = export_slice(store, out, low, high, replace=existing == "replace"), "line"
+        return export_holds(store, out, replace=replace), "hold"
+    return export_slice(store, out, low, high, replace=replace, salvaged=salvaged), "line"
+
+
+def _say_written(out: str, count: int, what: str, lost: Lost | None, as_json: bool) -> None:
+    import os
+
+    from whowas.timestamps import rfc3339, spell
+
     if as_json:
-        print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
-    else:
-        console().print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
+        written: dict[str, object] = {"file": out, f"{what}s": count, "bytes": os.path.getsize(out)}
+        if lost is not None:
+            since = None if lost.since_us is None else rfc3339(lost.since_us)
+            written["lost"] = {"rows": lost.rows, "places": lost.places, "watched_until": since}
+        print_json(written)
+        return
+    screen = console()
+    screen.print(f"wrote {clean(out)}  ({plural(count, what)}, {size(os.path.getsize(out))})")
+    if lost is None:
+        return
+    for place in lost.places:
+        screen.print(f"  lost: {clean(place)}")
+    counts = ", ".join(f"{name} {count:,}" for name, count in lost.rows.items())
+    screen.print(f"lost rows: {counts}" if counts else "nothing is lost")
+    if lost.since_us is not None:
+        screen.print(f"nothing counts as watched from {spell(lost.since_us, digits=0)} on")
 
 
 @command.command(name="import")
