@@ -121,7 +121,7 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
     Raises: StoreError.
     """
     _refuse(path, there=not write)
-    with HISTORY.translate_errors(path, "open"):
+    with HISTORY.make_sense(path, "open"):
         if write:
             return HISTORY.connect(path)
         try:
@@ -140,7 +140,7 @@ def connect_to_salvage(path: str) -> sqlite3.Connection:
         try:
             database.execute("BEGIN")
             database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if getattr(error, "sqlite_errorname", "") in CANNOT_SHARE and not _has_log(path):
                 database.close()
                 continue

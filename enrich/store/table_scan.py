@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 Row = tuple[Any, ...]
 LAST = (1 << 62) - 1
-# What SQLite says of a broken page; of a length that no memory holds; of text.
-BROKEN = (sqlite3.DatabaseError, MemoryError, OverflowError)
+# What SQLite says of a broken page; of a length that no memory holds; what its own words hold that is no text.
+BROKEN = (sqlite3.DatabaseError, MemoryError, OverflowError, UnicodeDecodeError)
 
 
 class Hole(NamedTuple):

@@ -237,7 +237,10 @@ def test_a_flipped_bit_in_a_block_is_named_and_never_read_as_true(packed: Path) 
         database.execute(f"UPDATE block SET {column} = ?", (bytes(blob),))
         database.commit()
         assert list(problems(str(packed))) == ["block 1: its checksum does not fit"]
-        with pytest.raises(StoreError, match="cannot read block 1 of the history: it is damaged; 'whowas history"):
+        with pytest.raises(
+            StoreError,
+            match=r"block 1 of the history: it is damaged \(its checksum does not fit\); 'whowas",
+        ):
             use(packed)
         database.execute(f"UPDATE block SET {column} = ?", (whole,))
         database.commit()
