@@ -22,6 +22,8 @@ from whowas.errors import StoreError
 from whowas.sqlite_file import transaction
 
 PLACES_KEPT = 20
+# An event speaks of what was before it came: longer than a status may stay unpublished, or an event be on its way.
+BEFORE_US = 60_000_000
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Lost:
 
     def from_then(self, us: int) -> None:
         """Something is lost that may speak of any time from then on."""
-        self.since_us = us if self.since_us is None else min(self.since_us, us)
+        self.since_us = max(EARLIEST, us if self.since_us is None else min(self.since_us, us))
 
 
 def salvage(path: str, fresh: str) -> Lost:
@@ -110,7 +112,7 @@ class _Salvage:
         self._holes += 1
         # The recorder writes in the order of time; what was imported is of any time.
         by_time = table == "event" and not self._imported()
-        self.lost.from_then(self._last_us if by_time else EARLIEST)
+        self.lost.from_then(self._last_us - BEFORE_US if by_time else EARLIEST)
 
     def _odd(self, table: str, row: Row, error: Exception) -> None:
         why = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
@@ -122,11 +124,11 @@ class _Salvage:
         """When the earliest of what a lost row says may have been."""
         if table == "event":
             told = [us for us in (row[3], row[4]) if isinstance(us, int) and EARLIEST <= us <= LATEST]
-            return EARLIEST if self._imported() else min([*told, self._last_us])
+            return EARLIEST if self._imported() else min([*told, self._last_us]) - BEFORE_US
         if table == "block":
             self._bad.add(row[0])
         if table == "block" and isinstance(row[4], int) and EARLIEST <= row[4] <= LATEST:
-            return row[4]
+            return row[4] - BEFORE_US
         return EARLIEST
 
     def _imported(self) -> bool:

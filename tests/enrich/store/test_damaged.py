@@ -34,6 +34,19 @@ def watched(first: int, last: int) -> list[Any]:
     return sorted(looking, key=lambda one: one.received_us or 0)
 
 
+def later(count: int) -> list[Any]:
+    """Pods two hours after the first, made as they come."""
+    found = []
+    for number in range(count):
+        uid, verb = f"later-{number // 3}", ("ADDED", "MODIFIED", "DELETED")[number % 3]
+        begun = {"startTime": "2026-11-20T12:00:01Z", "podIP": f"10.0.0.{100 + number // 3}", "phase": "Running"}
+        ran = {"restartCount": 0, "state": {"running": {"startedAt": "2026-11-20T12:00:01Z"}}}
+        status = begun | {"containerStatuses": [ran]}
+        meta = {"creationTimestamp": "2026-11-20T12:00:01Z", "labels": {"step": verb}}
+        found.append(seen(verb, thing(uid, version=500 + number, meta=meta, status=status), 7202 + number * 0.01))
+    return found
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours of a recorder: what is over is packed, the rest stands in rows, a Service and a Node among it."""
@@ -43,12 +56,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.write([seen("ADDED", thing("n1", "Node", spec={"podCIDR": "10.0.0.0/16"}), 0),
                      seen("ADDED", thing("web", "Service", spec=spec), 0)])  # fmt: skip
         store.write([*watched(0, 1), *numbered(300), *watched(6, 7)])
-        after = 7200 * SECOND
-        later = [
-            one._replace(received_us=(one.received_us or 0) + after, not_before_us=one.not_before_us + after)
-            for one in numbered(240, 300)
-        ]
-        store.write([*later, *watched(7206, 7210)])
+        store.write([*later(240), *watched(7206, 7210)])
         assert store.maintain(5.0) > 50
     assert list(problems(str(path))) == []
     return path
