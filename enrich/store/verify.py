@@ -52,7 +52,9 @@ def _unreadable(database: sqlite3.Connection) -> Iterator[str]:
         reading.batches(row)
     for _ in reading.observations(BEFORE_ALL, AFTER_ALL):
         pass
-    yield from ()
+    times = database.execute("SELECT times FROM rewritten").fetchall()
+    if [type(one) for (one,) in times] != [int]:
+        yield "how often it was rewritten is not known"
 
 
 def _odd_blocks(database: sqlite3.Connection) -> Iterator[str]:

@@ -13,7 +13,6 @@ from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
     from enrich.store.info import Facts
-    from enrich.store.salvage import Lost
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
@@ -36,6 +35,14 @@ def command() -> None:
 @JSON
 def info(store: str, as_json: bool) -> None:
     """Say what is in a store."""
+    from enrich.store.database import HISTORY
+
+    # What of it cannot be shown is not what was written.
+    with HISTORY.make_sense(store, "read"):
+        _show(store, as_json)
+
+
+def _show(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -100,6 +107,13 @@ def _spelled(us: int | None) -> str | None:
 @JSON
 def gaps(store: str, as_json: bool) -> None:
     """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
+    from enrich.store.database import HISTORY
+
+    with HISTORY.make_sense(store, "read"):
+        _show_gaps(store, as_json)
+
+
+def _show_gaps(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -171,51 +185,18 @@ def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: 
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
     if out.endswith(".parquet") and (low is not None or high is not None):
         raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
+    from whowas.cli.history_export import exported, say_written
+
     replace = told["existing"] == "replace"
     if not told["salvage"]:
-        _say_written(out, *_exported(store, out, low, high, replace), None, told["as_json"])
+        say_written(out, *exported(store, out, low, high, replace), None, told["as_json"])
         return
     from whowas.history.import_export import salvaged
 
     with salvaged(store, out, replace=replace) as (fresh, lost):
-        written = _exported(fresh, out, low, high, replace, bool(lost.rows))
-    _say_written(out, *written, lost, told["as_json"])
+        written = exported(fresh, out, low, high, replace, bool(lost.rows))
+    say_written(out, *written, lost, told["as_json"])
     ctx.exit(1 if lost.rows else 0)
-
-
-def _exported(
-    store: str, out: str, low: int | None, high: int | None, replace: bool, salvaged: bool = False
-) -> tuple[int, str]:
-    """Write the file. Returns: how many of what it holds."""
-    from whowas.history.import_export import export_holds, export_slice
-
-    if out.endswith(".parquet"):
-        return export_holds(store, out, replace=replace), "hold"
-    return export_slice(store, out, low, high, replace=replace, salvaged=salvaged), "line"
-
-
-def _say_written(out: str, count: int, what: str, lost: Lost | None, as_json: bool) -> None:
-    import os
-
-    from whowas.timestamps import rfc3339, spell
-
-    if as_json:
-        written: dict[str, object] = {"file": out, f"{what}s": count, "bytes": os.path.getsize(out)}
-        if lost is not None:
-            since = None if lost.since_us is None else rfc3339(lost.since_us)
-            written["lost"] = {"rows": lost.rows, "places": lost.places, "watched_until": since}
-        print_json(written)
-        return
-    screen = console()
-    screen.print(f"wrote {clean(out)}  ({plural(count, what)}, {size(os.path.getsize(out))})")
-    if lost is None:
-        return
-    for place in lost.places:
-        screen.print(f"  lost: {clean(place)}")
-    counts = ", ".join(f"{name} {count:,}" for name, count in lost.rows.items())
-    screen.print(f"lost rows: {counts}" if counts else "nothing is lost")
-    if lost.since_us is not None:
-        screen.print(f"nothing counts as watched from {spell(lost.since_us, digits=0)} on")
 
 
 @command.command(name="import")
