@@ -63,6 +63,10 @@ class StoreError(WhowasError):
     passing = False
 
 
+class StoreDamagedError(StoreError):
+    """What is in the file is not what was written."""
+
+
 class StoreTakenError(StoreError):
     """Another process writes to it."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from whowas.errors import StoreBusyError, StoreError, StoreTakenError
+from whowas.errors import StoreBusyError, StoreDamagedError, StoreError, StoreTakenError, WhowasError
 from whowas.lock_file import LockTaken, NoLockFile, take_lock
 
 MAGIC = b"SQLite format 3\0"
@@ -91,7 +91,7 @@ class FileKind:
                 f"cannot open {self.noun} '{path}': it is a database, but {self.foreign}; give another file"
             )
         version = version_of(database)
-        if version > self.newest:
+        if not 0 <= version <= self.newest:
             raise StoreError(
                 f"cannot open {self.noun} '{path}': it has version {version}, this whowas knows up to {self.newest}; "
                 "update whowas"
@@ -119,12 +119,31 @@ class FileKind:
                 raise StoreBusyError(f"{say}another program holds it locked; it is tried again") from error
             if name.startswith("SQLITE_IOERR"):
                 raise StoreBusyError(f"{say}the disk does not do what it should ({text}); it is tried again") from error
-            # A file of ours without its tables was cut down by somebody else.
-            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or text.startswith("no such table"):
-                raise StoreError(f"{say}the file is damaged ({text}); {self.damaged.format(path=path)}") from error
             if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
                 raise StoreError(f"{say}{text}; {CHECK_RIGHTS}") from error
-            raise
+            ours = isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError))
+            if ours or not (name or text.startswith("Could not decode")):
+                raise
+            # Our own words to it are right: what it cannot do with them is because of what is in the file.
+            raise self.damage(path, what, text) from error
+
+    @contextlib.contextmanager
+    def make_sense(self, path: str, what: str) -> Iterator[None]:
+        """As translate_errors, where nothing but what the file holds is read: what no decoder takes is damage too."""
+        with self.translate_errors(path, what):
+            try:
+                yield
+            except (WhowasError, OSError, sqlite3.Error):
+                raise
+            except Exception as error:
+                raise self.damage(path, what, f"{type(error).__name__}: {error}") from error
+
+    def damage(self, path: str, what: str, why: str) -> StoreDamagedError:
+        """Return the error that tells of a broken file, on one line."""
+        told = why.partition("\n")[0][:200]
+        return StoreDamagedError(
+            f"cannot {what} {self.noun} '{path}': the file is damaged ({told}); {self.damaged.format(path=path)}"
+        )
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:

@@ -44,7 +44,7 @@ class StoredHistory:
 
     def refresh(self) -> bool:
         """Take in what was written since. Returns: whether there was anything new. Raises: StoreError."""
-        with HISTORY.translate_errors(self.path, "read"), snapshot(self._database):
+        with HISTORY.make_sense(self.path, "read"), snapshot(self._database):
             mark = self._mark()
             if mark == self._seen:
                 return False

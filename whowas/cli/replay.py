@@ -153,11 +153,11 @@ def _vnis(words: tuple[str, ...]) -> Any:
 
 def say_compiling(quiet: bool) -> None:
     """Tell once that the first use takes longer, and why."""
-    from whowas.kernels import cached, needs_compiling
+    from whowas.kernels import needs_compiling, why_not_cached
 
     if needs_compiling() and not quiet:
-        again = "only this once" if cached() else "at every run: no cache folder can be written"
-        error(f"compiling kernels, some seconds, {again}")
+        why = why_not_cached()
+        error(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
 
 
 def _use_system_allocator() -> None:
