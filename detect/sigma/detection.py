@@ -122,7 +122,7 @@ def _refused(error: Exception, line: int) -> Refused:
     cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
     if found := re.fullmatch(r"Modifier \w+ incompatible to value type of '(.*)'", cause):
         return Refused(f"'{found[1]}' is no value for these modifiers", "give a number or text, as they ask", line)
-    return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
+    return Refused(cause.removeprefix("Sigma ").rstrip("."), "correct it", line)
 
 
 def _selection(name: str, node: Node, reading: ReadContext) -> SigmaDetection:

@@ -44,7 +44,7 @@ _HOST_NETWORK = "a node's address"
 class DataLocations:
     """Where the analyst finds what whowas kept, as the commands name it."""
 
-    history: str = "cluster.whowas"
+    history: str = "cluster.db"
     flows: str = "named"
 
 

@@ -135,7 +135,7 @@ class RangeFiles:
         if before and topic_id and before != topic_id:
             raise ConfigError(
                 f"cannot go on with {partition}: its files are of the topic of that name that there was before; it was "
-                "made anew; begin in a new folder with a new group"
+                "recreated; start in a new folder with a new group"
             )
         self._ids[partition] = topic_id or before
 

@@ -30,11 +30,15 @@ LINES = 64
 
 @dataclass
 class Form:
-    """What the input is. format: "" = told by its beginning. header: names of columns, where it has none itself."""
+    """What the input is.
+
+    format: "" = told by its beginning. header: names of columns, where it has none itself. shown: at a terminal.
+    """
 
     format: str = ""
     delimiter: str = ""
     header: tuple[str, ...] = ()
+    shown: bool = False
 
 
 @dataclass
@@ -161,7 +165,7 @@ class Run:
         if self.done.format == "zeek":
             return Zeek(self._beside, self._choice, self._say)
         delimiter = form.delimiter or ("\t" if self.done.format == "tsv" else "")
-        return Delimited(self._beside, self._choice, self._say, delimiter, form.header)
+        return Delimited(self._beside, self._choice, self._say, delimiter, form.header, form.shown)
 
     def _say_units(self) -> None:
         """Numbers are times of a unit that was not told, mostly: say what they were taken for."""

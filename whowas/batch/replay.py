@@ -24,6 +24,7 @@ from sinks.files.output_folder import EXISTING, Run
 from sinks.flows.jsonl import JsonlSink
 from sinks.flows.memory import MemorySink
 from sinks.flows.parquet import ParquetOptions, ParquetSink
+from whowas.batch.hints import Hint, hints
 from whowas.batch.inputs import MixedSource
 from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
@@ -53,10 +54,18 @@ class Result:
         """Say whether all that captures, flow logs and evidence hold was read."""
         return self.report.whole() and self.evidence.whole()
 
+    def hints(self) -> list[Hint]:
+        """Return which options would name what has no name."""
+        return hints(self.summary.missing, self.report, self.summary.first_us, self.summary.last_us)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `whowas replay --json` prints."""
         history = self.evidence.to_json() | {"watched": [list(map(rfc3339, one)) for one in self.watched]}
-        written = {"history": history, "written": {"files": self.files, "bytes": self.bytes_written}}
+        written = {
+            "history": history,
+            "hints": [one.to_json() for one in self.hints()],
+            "written": {"files": self.files, "bytes": self.bytes_written},
+        }
         return as_json(self.summary, self.report, self.seconds, written)
 
 

@@ -22,10 +22,13 @@ COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
     "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
-    "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
+    "history": (
+        "whowas.cli.history",
+        "Look after a recorded history: info, verify, export, import, compact, prune …",
+    ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
-    "backtest": ("whowas.cli.backtest", "Judge named flows of the past by rules, and say what each rule costs."),
+    "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
@@ -46,6 +49,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        _add_quiet(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -60,6 +64,27 @@ class Commands(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _add_quiet(command: click.Command) -> None:
+    """Give -q to a command, and to those below it, where they have none of their own."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _add_quiet(one)
+    elif not any("--quiet" in one.opts for one in command.params):
+        command.params.append(
+            click.Option(
+                ["-q", "--quiet"],
+                is_flag=True,
+                expose_value=False,
+                callback=_quiet,
+                help="Print the answer and errors alone.",
+            )
+        )
+
+
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[terminal.QUIET] = value
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -107,9 +132,9 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
 
 def _leave(code: int) -> None:
     """End the process without taking a history of a million objects apart first. All that lasts is closed by now."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, WhowasError):
-            stream.flush()
+    for error in (False, True):
+        with contextlib.suppress(ValueError, WhowasError, terminal.ReaderLeft):
+            terminal.flush(error)
     os._exit(code)
 
 
@@ -129,7 +154,7 @@ def _ran() -> int:
     """Run the command, say what went wrong, return the exit code. Raises: ReaderLeft, what --debug wants to see."""
     try:
         code = group(standalone_mode=False)
-        sys.stdout.flush()
+        terminal.flush()
     except click.ClickException as error:
         terminal.usage_error(error)
         return 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import echo, error, plural, print_json, write_bytes
+from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whowas.annotation.namer import BatchNamer
     from whowas.annotation.run import Done
     from whowas.annotation.times import Clock
+    from whowas.batch.hints import Hint
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
 
@@ -27,16 +28,19 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 @click.option("--ip", "ips", multiple=True, metavar="FIELD", help="A field that holds an address; repeatable.")
 @click.option("--time", "time_field", metavar="FIELD", help="The field that tells when.")
 @click.option("--at", metavar="TIME", help="When, for a log without times: 2026-11-20T10:15:02Z.")
-@click.option("--timezone", metavar="ZONE", help="Zone of times that have no offset; without it they are not read.")
+@click.option("--timezone", metavar="ZONE", help="Zone in which times without an offset are read, like Europe/Paris.")
 @click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of times that are numbers.")
-@click.option("--columns", metavar="A,B,…", help="What is added: confidence, pod, workload, labels …")
-@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Ends the names of what is added.")
+@click.option("--columns", metavar="A,B,…", help="Fields to add: confidence, pod, workload, labels …")
+@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Suffix of added fields.")
 @click.option(
-    "--format", "form", type=click.Choice(["ndjson", "csv", "tsv", "zeek"]), help="Else told by its beginning."
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv", "tsv", "zeek"]),
+    help="Without it, recognised by the first lines.",
 )
-@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; else told by its header.")
+@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; without it, found in the header.")
 @click.option("--header", metavar="A,B,…", help="Names of the columns of a CSV without a header.")
-@click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
+@click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option(
     "--sensor-skew",
@@ -50,7 +54,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Hold lines up to so long until the history is sure to know their time.",
+    help="Wait up to this long for the history to cover the time of a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the log and errors.")
@@ -74,7 +78,7 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
     need_history(history)
     quiet = told["quiet"] or told["as_json"]
     choice, clock = _choice(told), _clock(told)
-    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]))
+    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]), is_terminal())
     say_compiling(quiet)
     report = EvidenceReport()
     with open_input(file) as source:
@@ -139,7 +143,8 @@ def _sayer(quiet: bool) -> Callable[[str], None]:
 def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str) -> None:
     """Say what came of it."""
     if told["as_json"]:
-        print_json(done.to_json() | {"history": report.to_json()}, err=True, line=True)
+        hints = [one.to_json() for one in _hints(done)]
+        print_json(done.to_json() | {"hints": hints, "history": report.to_json()}, err=True, line=True)
         return
     for bad in done.unreadable:
         error(f"{file} at byte {bad.offset:,}: {bad.reason}")
@@ -166,6 +171,22 @@ def _say_answers(done: Done) -> None:
         echo(f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True)
     if done.nothing() and not done.tally.unread:
         error("no address in any field that is known; say --ip FIELD and --time FIELD")
+
+
+def _hints(done: Done) -> list[Hint]:
+    """Which options would name more."""
+    from whowas.annotation.times import MISSING, NO_ZONE, REASONS
+    from whowas.batch.hints import Hint
+
+    unread = done.tally.unread
+    without = done.tally.lines if done.nothing() and not unread else 0
+    found = [
+        Hint("--timezone", ("UTC",), unread[REASONS[NO_ZONE]], "lines", "say the zone that the times are in"),
+        Hint("--time", (), unread[REASONS[MISSING]], "lines", "say the field that tells when, or --at TIME"),
+        Hint("--history", (), done.tally.answers["unknown"], "addresses", "give evidence of the times not covered yet"),
+        Hint("--ip", (), without, "lines", "say the fields that hold addresses"),
+    ]
+    return [one for one in found if one.count]
 
 
 def _advice(done: Done) -> str:

@@ -26,7 +26,7 @@ def command() -> None:
 
     \b
     Example:
-      whowas history import cluster.whowas samples/overlay/history.jsonl.gz
+      whowas history import cluster.db samples/overlay/history.jsonl.gz
     """
 
 
@@ -63,7 +63,9 @@ def _show(store: str, as_json: bool) -> None:
     screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
     for one in told.clusters:
         objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
-        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stood last")
+        screen.print(
+            f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects exist at its end"
+        )
         screen.print(f"  objects    {objects}")
         for kind, low, high in sorted(one.watched):
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
@@ -80,7 +82,7 @@ def _topics(told: Facts) -> Iterator[str]:
     out, into = told.telling, told.replica
     if out is not None:
         since = (
-            "nothing goes on; the next --to-kafka sends all anew"
+            "sending has stopped; the next --to-kafka sends everything again"
             if out.begun_us is None
             else (
                 f"{plural(out.messages, 'message')} since {_spelled(out.begun_us)}"
@@ -153,7 +155,7 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
 @command.command()
 @STORE
 @click.argument("out", type=click.Path())
-@click.option("--from", "start", metavar="TIME", help="Leave out what was over before.")
+@click.option("--from", "start", metavar="TIME", help="Leave out what ended before.")
 @click.option("--to", "end", metavar="TIME", help="Leave out what came after.")
 @click.option(
     "--existing",
@@ -170,7 +172,7 @@ def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: 
 
     \b
     Example:
-      whowas history export cluster.whowas case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
+      whowas history export cluster.db case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
 
     OUT ending in .parquet gets a row for every hold instead, for DuckDB and Spark.
 
@@ -202,13 +204,14 @@ def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: 
 @command.command(name="import")
 @STORE
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--cluster", metavar="NAME", help="Name for evidence that carries none.")
+@click.option("--cluster", metavar="NAME", help="Name of evidence that has none.")
 @JSON
 @click.pass_context
 def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str | None, as_json: bool) -> None:
-    """Add evidence to a store: watch dumps, lists, slices, audit logs, Prometheus answers. Twice is once.
+    """Add evidence to a store: watch dumps, lists, slices, audit logs, Prometheus answers.
 
-    STORE is made when it is not there. A recorder that writes to it must be stopped first.
+    STORE is made when it is not there. To import a file twice changes nothing. A recorder that writes to it must
+    be stopped first.
     """
     from ingest.cluster import EvidenceReport
     from whowas.cli.progress import Bars
@@ -222,7 +225,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
         told = [{"path": one.path, "events": one.events, "known": one.events is None} for one in done]
         print_json({"imported": told} | report.to_json())
     else:
-        screen = console()
+        screen = console(summary=True)
         for one in done:
             what = "was imported before" if one.events is None else plural(one.events, "event")
             screen.print(f"{clean(one.path)}: {what}")
@@ -234,7 +237,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
 @STORE
 @JSON
 def compact(store: str, as_json: bool) -> None:
-    """Pack what is over and give room back; lead a store of an older version to this one."""
+    """Compress what has ended and free disk space; upgrade a store of an older version."""
     from enrich.store.info import facts
     from enrich.store.prune import compact as run
 
@@ -243,15 +246,15 @@ def compact(store: str, as_json: bool) -> None:
     if as_json:
         print_json({"packed": packed, "bytes": told.bytes, "events": told.events})
     else:
-        console().print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
+        console(summary=True).print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
 
 
 @command.command()
 @STORE
-@click.option("--keep", required=True, metavar="90d", help="How long to keep what is over: 36h, 90d, 12w, 2y.")
+@click.option("--keep", required=True, metavar="90d", help="How long to keep what has ended: 36h, 90d, 12w, 2y.")
 @JSON
 def prune(store: str, keep: str, as_json: bool) -> None:
-    """Forget what was over long ago. What still lives keeps all its evidence."""
+    """Delete what ended long ago. What still exists keeps all its evidence."""
     from enrich.store.database import now_us
     from enrich.store.prune import prune as run
 
@@ -260,7 +263,7 @@ def prune(store: str, keep: str, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        console().print(f"{store}: {plural(forgotten, 'object')} forgotten")
+        console(summary=True).print(f"{store}: {plural(forgotten, 'object')} deleted")
 
 
 def _length(word: str) -> int:

@@ -35,7 +35,7 @@ def say_written(out: str, count: int, what: str, lost: Lost | None, as_json: boo
             written["lost"] = {"rows": lost.rows, "places": lost.places, "watched_until": since}
         print_json(written)
         return
-    screen = console()
+    screen = console(summary=True)
     screen.print(f"wrote {clean(out)}  ({plural(count, what)}, {size(os.path.getsize(out))})")
     if lost is None:
         return

@@ -9,7 +9,7 @@ import click
 
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
-from whowas.cli.terminal import error, print_json, wants_progress
+from whowas.cli.terminal import error, note, print_json, wants_progress
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -26,8 +26,10 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.command(short_help="Name the flows of captures and flow logs.")
 @click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
-@click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Where flows go.")
-@click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Folder for named flows."
+)
+@click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option("--vni", multiple=True, metavar="N|any", help="VNIs of the cluster's pod network; repeatable.")
 @click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
@@ -39,9 +41,11 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
     help="With flows in DIR: refuse, add, write anew what these INPUTs wrote, or remove all of DIR's flows.",
 )
 @click.option(
-    "--format-in", metavar="WORD", help="What flow logs are, where recognising fails: docs/formats.md has the words."
+    "--format-in",
+    metavar="WORD",
+    help="Format of flow logs that are not recognised: docs/formats.md lists them.",
 )
-@click.option("--timezone", metavar="ZONE", help="Of times without an offset in flow logs, like Europe/Paris.")
+@click.option("--timezone", metavar="ZONE", help="Zone in which times without an offset are read, like Europe/Paris.")
 @click.option("--fields", metavar="NAMES", help="Columns of flow logs without a header (AWS), in their order.")
 @click.option("--dead-letter", type=click.Path(dir_okay=False), metavar="FILE", help="Keep refused records here.")
 @click.option("--one-capture", is_flag=True, help="The files are one rotated capture: conversations span them.")
@@ -157,7 +161,7 @@ def say_compiling(quiet: bool) -> None:
 
     if needs_compiling() and not quiet:
         why = why_not_cached()
-        error(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
+        note(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
 
 
 def _use_system_allocator() -> None:

@@ -21,9 +21,9 @@ RULES = click.option(
     "--rules",
     multiple=True,
     metavar="DIR",
-    help="Rules: files or folders; `pack` stands for those delivered, which are meant where nothing is said.",
+    help="Rule files or folders; `pack` is the set that comes with whowas, and the default.",
 )
-SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Lists of your place, behind the rules' %names%.")
+SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Your own lists, for the rules' %placeholders%.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -110,7 +110,7 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
 @JSON
 @click.pass_context
 def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Say whether rules can be honoured: each refusal with file, line and what to do. Exit code 1 if one cannot.
+    """Say whether rules can be used: each refusal with file, line and what to do. Exit code 1 if one cannot.
 
     \b
     Example:
@@ -143,7 +143,7 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
 @JSON
 @click.pass_context
 def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Judge each rule's own cases; without FILE those of the rules delivered. Exit code 1 if one goes wrong.
+    """Run each rule's own test cases; without FILE those of the pack. Exit code 1 if one fails.
 
     \b
     Example:
@@ -183,7 +183,7 @@ def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list
         for line in one.why:
             echo(f"    {line}")
     rules = len({one.case.rule for one in tried})
-    right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
+    right = "all pass" if not wrong else f"{len(wrong):,} fail"
     echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
     if untried:
         echo(f"without cases: {', '.join(untried)}")

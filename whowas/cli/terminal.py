@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import click
     from rich.console import Console
 
+# Where a context of click keeps that -q was given.
+QUIET = "whowas.quiet"
 COLOURS = {
     "exact": "green",
     "likely": "green",
@@ -113,6 +115,11 @@ def _stream(err: bool) -> Any:
     return sys.stderr if err else sys.stdout
 
 
+def flush(err: bool = False) -> None:
+    """See to it that all was taken. Raises: OutputError, ReaderLeft."""
+    _stream(err).flush()
+
+
 def echo(text: object = "", err: bool = False) -> None:
     """Print one line for people; a line break in it is somebody else's and shows as an escape."""
     _put(clean(text), err)
@@ -121,6 +128,20 @@ def echo(text: object = "", err: bool = False) -> None:
 def error(text: object) -> None:
     """Print a line of ours on standard error."""
     echo(f"whowas: {text}", err=True)
+
+
+def is_quiet() -> bool:
+    """Say whether -q was given: then the answer and errors are all that is printed."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def note(text: object) -> None:
+    """Print a line of ours on standard error that is no error: -q leaves it out."""
+    if not is_quiet():
+        error(text)
 
 
 def usage_error(told: click.ClickException) -> None:
@@ -177,35 +198,33 @@ def _cell(value: Any, shown: bool) -> Any:
 def write_bytes() -> Callable[[bytes], None]:
     """Return what writes lines of data to standard output at once. It raises OutputError, ReaderLeft."""
     sys.stdout.flush()
-    number = sys.stdout.fileno()
-    if not os.isatty(number):
-        return functools.partial(_write_all, number)
-    encoding = sys.stdout.encoding
+    below, shown, encoding = sys.stdout.buffer, sys.stdout.isatty(), sys.stdout.encoding
 
     def write(data: bytes) -> None:
-        lines = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-        _write_all(number, clean_lines(lines).encode(encoding, "backslashreplace"))
+        if shown:
+            lines = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+            data = clean_lines(lines).encode(encoding, "backslashreplace")
+        try:
+            below.write(data)
+            below.flush()
+        except BrokenPipeError as error:
+            raise ReaderLeft from error
+        except OSError as error:
+            raise unwritable(error) from error
 
     return write
 
 
-def _write_all(number: int, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(number, view) :]
-    except BrokenPipeError as error:
-        raise ReaderLeft from error
-    except OSError as error:
-        raise unwritable(error) from error
+def console(err: bool = False, summary: bool = False) -> Console:
+    """A console that colours only on a terminal; NO_COLOR is honoured. What does not go to a terminal is never cut.
 
-
-def console(err: bool = False) -> Console:
-    """A console that colours only on a terminal; NO_COLOR is honoured. What does not go to a terminal is never cut."""
+    summary: what is printed tells what was done, and is not what was asked for: -q leaves it out.
+    """
     # While something is drawn, rich stands before the stream.
     stream = getattr(_stream(err), "rich_proxied_file", _stream(err))
     file = cast("Any", _Trusted(stream) if isinstance(stream, Standard) else stream)
-    return _screen()(file=file, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
+    hidden, whole = summary and is_quiet(), not stream.isatty()
+    return _screen()(file=file, highlight=False, markup=False, emoji=False, soft_wrap=whole, quiet=hidden)
 
 
 @functools.cache
@@ -226,9 +245,14 @@ def _screen() -> type[Console]:
     return Screen
 
 
+def is_terminal() -> bool:
+    """Say whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
 def wants_progress(quiet: bool, json: bool) -> bool:
     """Progress is for a person at a terminal."""
-    return not quiet and not json and sys.stderr.isatty()
+    return not quiet and not json and not is_quiet() and sys.stderr.isatty()
 
 
 def bars() -> Any:
@@ -259,6 +283,14 @@ def rate(count: float) -> str:
         if count >= limit:
             return f"{count / limit:.1f} {unit}"
     return f"{count:.0f}"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: `95 s`, `40 min`, `30 h`, `9 days`."""
+    for limit, unit, length in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if abs(seconds) < limit:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds / 86_400:,.0f} days"
 
 
 def plural(count: int, noun: str) -> str:

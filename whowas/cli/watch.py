@@ -9,7 +9,7 @@ import click
 
 from whowas.cli import live
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, error, plural, print_json
+from whowas.cli.terminal import clean, console, note, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
 
@@ -38,13 +38,13 @@ STOP_SECONDS = 10.0
 @click.option("--to-kafka", metavar="TOPIC", help="Send the evidence to this topic too, for replicas of the history.")
 @click.option("--config", metavar="FILE", help="Where [kafka] says how the broker is reached; see `whowas stream`.")
 @click.option("--kafka", multiple=True, metavar="NAME=VALUE", help="An option of the Kafka client; repeatable.")
-@click.option("--resend", is_flag=True, help="Send the whole store to the topic anew.")
+@click.option("--resend", is_flag=True, help="Send the whole store to the topic again.")
 @click.option(
     "--outbox-most",
     default="1GiB",
     show_default=True,
     metavar="SIZE",
-    help="How much may wait for the broker; beyond it all is sent anew when the broker is back.",
+    help="How much may wait for the broker; beyond it everything is sent again when the broker is back.",
 )
 @click.option("--check", is_flag=True, help="Say which rights there are and which are missing; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
@@ -108,7 +108,7 @@ def _record(
     if recorder.failure is not None:
         raise recorder.failure
     if not as_json:
-        error(_summary(history, recorder.vitals().written.total(), durable))
+        note(_summary(history, recorder.vitals().written.total(), durable))
     return 0 if durable else 1
 
 

@@ -110,8 +110,9 @@ class RecordParser:
         flows = piece.flows
         offsets = np.full(flows.num_rows, piece.offsets[0], dtype=np.int64)
         return Chunk(
-            piece.offsets[0], piece.offsets[0], flows, offsets, (), 1, self._needed_us(flows), time.monotonic()
-        )
+            piece.offsets[0], piece.offsets[0], flows, offsets, (), flows.num_rows, self._needed_us(flows),
+            time.monotonic(),
+        )  # fmt: skip
 
     def knows(self, piece: Piece) -> bool:
         """Return whether there is a reader for a piece."""

@@ -133,7 +133,7 @@ def _rules(config: StreamConfig) -> str:
     found = ruleset_of(config)
     silences.check(found.infos())
     told = f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
-    return told + (f"; silences that are over: {', '.join(over)}" if over else "")
+    return told + (f"; expired silences: {', '.join(over)}" if over else "")
 
 
 def _alerts(config: StreamConfig) -> str:
