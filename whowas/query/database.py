@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -127,8 +127,9 @@ class Database:
         try:
             return running.result()
         except KeyboardInterrupt:
-            self.link.interrupt()
-            running.exception()
+            # One that comes before the statement has begun would be lost.
+            while not wait([running], timeout=0.05).done:
+                self.link.interrupt()
             raise
 
     def close(self) -> None:
