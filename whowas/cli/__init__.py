@@ -26,6 +26,10 @@ COMMANDS = {
         "whowas.cli.history",
         "Look after a recorded history: info, verify, export, import, compact, prune …",
     ),
+    "flows": (
+        "whowas.cli.flows",
+        "Show named flows by words, without SQL: ends, ports, labels, times; or the top of them.",
+    ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
     "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),

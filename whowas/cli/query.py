@@ -50,8 +50,7 @@ def command(ctx: click.Context, /, sql: str | None, **told: Any) -> None:
     if not told["flows"] and not told["history"]:
         raise click.UsageError("Missing option '--flows' (or WHOWAS_FLOWS): where a replay wrote flows")
     statement = _statement(sql, told["path"])
-    zone = {"zone": told["tz"], "cluster": told["cluster"]}
-    with Query(statement, told["flows"], told["history"], **zone) as query:
+    with Query(statement, told["flows"], told["history"], zone=told["tz"], cluster=told["cluster"]) as query:
         _print(query, told)
         unreadable = query.unreadable
     for path, why in unreadable[:5]:
@@ -74,7 +73,7 @@ def _statement(sql: str | None, path: str | None) -> str:
             with open(path, "rb") as handle:
                 raw = handle.read(SQL_MOST + 1)
         else:
-            raw = click.get_binary_stream("stdin").read(SQL_MOST + 1)
+            raw = sys.stdin.buffer.read(SQL_MOST + 1)
         return raw.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot read SQL from '{path}': {error.strerror}; check the file") from error
@@ -84,8 +83,6 @@ def _statement(sql: str | None, path: str | None) -> str:
 
 
 def _print(query: Any, told: dict[str, Any]) -> None:
-    import pyarrow as pa
-
     from whowas.cli.rows import print_csv, print_json_lines, print_table, values
 
     names, rows = query.schema.names, values(query.batches())
@@ -94,6 +91,10 @@ def _print(query: Any, told: dict[str, Any]) -> None:
     elif told["as_csv"]:
         print_csv(names, rows)
     else:
-        numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-        numeric = [any(fits(field.type) for fits in numbers) for field in query.schema]
-        print_table(names, rows, numeric, told["limit"])
+        print_table(names, rows, [_numeric(kind) for kind in query.schema.types], told["limit"])
+
+
+def _numeric(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))

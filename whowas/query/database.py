@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -17,7 +18,7 @@ from whowas.query.parquet_files import Files, Where, sql_text
 from whowas.timestamps import zone_of
 
 # As options of the connection: later is too late for some of them.
-CLOSED = {
+CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -30,6 +31,13 @@ MEMORY_MOST = 4 << 30
 SPILL_MOST = "32GB"
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """A statement and its parameters, in the order of its question marks."""
+
+    sql: str
+    parameters: list[Any]
 
 
 class Database:
@@ -47,6 +55,7 @@ class Database:
         self._files: Files | None = parquet_files.find(flows) if parquet_files.listed(flows) else None
         self._spill = tempfile.mkdtemp(prefix="whowas-query-")
         self._thread = ThreadPoolExecutor(1, "duckdb")
+        self._working, self._stopped = threading.Lock(), False
         self.link = duckdb.connect(config=CLOSED)
         self.has_flows = self._files is not None
         try:
@@ -102,22 +111,43 @@ class Database:
     def lock(self) -> None:
         """From here on nothing is readable but the files of the view, and no setting can be changed."""
         files = self._files.paths() if self._files is not None else []
+        files = list(dict.fromkeys([*files, *map(parquet_files.as_glob, files)]))
         self.link.sql(f"SET allowed_paths = [{', '.join(map(sql_text, files))}]")
         self.link.sql("SET enable_external_access = false")
         self.link.sql("SET lock_configuration = true")
 
+    def rows(self, asked: Asked) -> list[tuple[Any, ...]]:
+        """Run a statement of our own making. Returns: plain rows."""
+        return self.patiently(lambda: list(self.link.sql(asked.sql, params=asked.parameters).fetchall()))
+
+    def table(self, asked: Asked) -> Any:
+        """Run a statement of our own making. Returns: a pyarrow Table."""
+        return self.patiently(lambda: self.link.sql(asked.sql, params=asked.parameters).to_arrow_table())
+
     def patiently(self, work: Callable[[], T]) -> T:
         """Run something that takes long so that Ctrl-C ends it: DuckDB itself does not look up while it works."""
-        running = self._thread.submit(work)
         try:
-            return running.result()
+            return self._thread.submit(self._alone, work).result()
         except KeyboardInterrupt:
-            self.link.interrupt()
-            running.exception()
+            self._stop()
             raise
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        with self._working:
+            if self._stopped:
+                raise KeyboardInterrupt
+            return work()
+
+    def _stop(self) -> None:
+        """Let nothing begin any more, and interrupt what runs until it has ended."""
+        self._stopped = True
+        while not self._working.acquire(timeout=0.05):
+            self.link.interrupt()
+        self._working.release()
 
     def close(self) -> None:
         """Let go of the files and of what was put aside."""
+        self._stop()
         self.link.close()
         self._thread.shutdown()
         shutil.rmtree(self._spill, ignore_errors=True)
