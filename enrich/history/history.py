@@ -129,6 +129,10 @@ class ClusterHistory:
         rows = np.flatnonzero((self.pairs == np.frombuffer(address, dtype=np.int64)).all(axis=1))
         return range(int(self.first[rows[0]]), int(self.first[rows[0] + 1])) if len(rows) else range(0)
 
+    def octets(self) -> npt.NDArray[np.uint8]:
+        """Return every address that was ever held, (n, 16), v4-mapped, in the order of `first`."""
+        return self.pairs.view(np.uint8).reshape(-1, 16)
+
 
 @dataclass(frozen=True)
 class History:
@@ -153,6 +157,10 @@ class History:
         if name is None:
             raise ConfigError(f"cannot tell which cluster is meant: the history has {known}; say --cluster NAME")
         raise ConfigError(f"cannot use cluster '{name}': the history has {known}; say one of these")
+
+    def several(self, name: str | None) -> list[ClusterHistory]:
+        """Return one cluster, or all of them without a name. Raises: ConfigError."""
+        return list(self.clusters.values()) if name is None else [self.cluster(name)]
 
 
 def derive(observations: Iterable[Observation]) -> History:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
 from whowas.cli.terminal import bars, between, clean, console, plural, print_json, rate, wants_progress
 
@@ -36,7 +37,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 @click.option(
     "--show", type=click.IntRange(0, 100), default=1, show_default=True, metavar="N", help="Findings shown whole."
 )
-@click.option("-H", "--history", metavar="HISTORY", help="Named in the commands that findings propose.")
+@history_option("Named in the commands that findings propose.", multiple=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
 @click.pass_context
 def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from whowas.cli.options import read_back
 from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
 
@@ -160,10 +161,9 @@ def export(store: str, out: str, start: str | None, end: str | None, existing: s
     import os
 
     from whowas.history.import_export import export_holds, export_slice
-    from whowas.timestamps import moment_us
 
-    low = None if start is None else moment_us(start)
-    high = None if end is None else moment_us(end)
+    low = None if start is None else read_back("--from", start)
+    high = None if end is None else read_back("--to", end)
     if low is not None and high is not None and low > high:
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
     if out.endswith(".parquet"):
