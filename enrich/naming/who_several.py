@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory, History
+from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.asked_names import entities_called, nothing_called
 from enrich.naming.networks import Net, plain
-from enrich.naming.verdicts import NamingOptions
+from enrich.naming.reasons import BLIND
+from enrich.naming.verdicts import PLAIN, TOO_FRESH, NamingOptions, looked
 from enrich.naming.who import Answer, HoldView, view, who_at
 from whowas.addresses import MAPPED, sixteen
 from whowas.arrays import Words
@@ -71,6 +73,18 @@ def held_within(
         addresses = (str(plain(one.octets()[place].tobytes())) for place in held.tolist())
         found += _asked(history, one, addresses, at_us, options, zone, _left(limit, found))
     return total, found
+
+
+def why_unknown(history: History, at_us: int, cluster: str | None = None) -> str:
+    """Say why what nobody held at a moment may have been held all the same; "" where somebody was looking."""
+    moment = np.array([at_us])
+    for one in history.several(cluster):
+        why = int(looked(one, moment, moment)[0])
+        if why == PLAIN and at_us > one.covered[-1][1] - PUBLISHED_WITHIN:
+            why = TOO_FRESH
+        if why != PLAIN:
+            return BLIND[why]
+    return ""
 
 
 def timeline_within(

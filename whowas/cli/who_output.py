@@ -15,7 +15,7 @@ from enrich.naming.who import Answer, HoldView, to_json
 from whowas.cli.terminal import COLOURS, clean, console, plural
 from whowas.history.queries import Reply
 from whowas.safe_text import harmless
-from whowas.timestamps import moment_us, spell
+from whowas.timestamps import moment_us, rfc3339, spell
 
 if TYPE_CHECKING:
     from enrich.naming.explain import Line
@@ -34,15 +34,17 @@ def answers_of(reply: Reply) -> list[Answer] | None:
     """Return the answers of a reply about a moment, None for a timeline."""
     if isinstance(reply.found, Answer):
         return [reply.found]
-    return reply.found if reply.found and isinstance(reply.found[0], Answer) else None
+    return None if reply.at_us is None else reply.found
 
 
 def as_json(reply: Reply) -> Any:
-    """An Answer as an object, a timeline or a workload as a list, a network as an object that tells how many."""
-    if reply.question.network is None:
+    """An address at a moment: an Answer. Names and addresses over time: a list of holds. The rest: an object."""
+    if isinstance(reply.found, Answer) or (reply.at_us is None and reply.question.network is None):
         return to_json(reply.found)
-    word = "holds" if answers_of(reply) is None and reply.found else "answers"
-    return {"network": str(reply.question.network), "total": reply.total, word: to_json(reply.found)}
+    told = {"asked": reply.question.asked, "total": reply.total}
+    if reply.at_us is None:
+        return told | {"holds": to_json(reply.found)}
+    return told | {"at": rfc3339(reply.at_us), "answers": to_json(reply.found), "unknown": reply.unknown or None}
 
 
 def print_csv(replies: Sequence[Reply]) -> None:
@@ -80,8 +82,12 @@ def print_reply(reply: Reply, zone: tzinfo, whole: bool, live: bool) -> None:
     answers = answers_of(reply)
     asked = clean(reply.question.asked)
     screen = console()
-    if answers is not None:
+    if answers:
         _print_answers(answers, zone, live)
+    elif reply.at_us is not None:
+        held = "no address of it was held" if reply.question.network else "it held no address"
+        unless = f", as far as is known: {reply.unknown}" if reply.unknown else ""
+        screen.print(f"{asked}: {held} at {spell(reply.at_us, zone, 3)}{unless}")
     elif reply.found:
         _print_holds(reply.found, zone)
     else:

@@ -154,11 +154,17 @@ def who(
 
 
 class Reply(NamedTuple):
-    """An answer to a question. found: an Answer, or a list of Answers or HoldViews. total: how many there would be."""
+    """An answer to a question.
+
+    found: an Answer, or a list of Answers (about a moment) or HoldViews. total: how many there would be.
+    at_us: the moment that was asked of. unknown: why, where there are no Answers, somebody may have been there yet.
+    """
 
     question: Question
     found: Any
     total: int
+    at_us: int | None = None
+    unknown: str = ""
 
 
 def ask(
@@ -170,26 +176,36 @@ def ask(
     limit: int | None = None,
 ) -> Reply:
     """Answer from a history that is loaded. limit: of lists no more than so many are made."""
+    if at_us is not None:
+        return _ask_at(known, question, at_us, options, zone, limit)
     from enrich.naming import who_several
-    from enrich.naming.who import timeline, who_at
+    from enrich.naming.who import timeline
 
     one, cluster = question, options.cluster
-    if one.address and at_us is not None:
-        return Reply(one, who_at(known, one.address, at_us, options, port=one.port, zone=zone), 1)
-    if one.network is not None and at_us is not None:
-        total, answers = who_several.held_within(known, one.network, at_us, options, zone, limit)
-        return Reply(one, answers, total)
-    if at_us is not None:
-        total, answers = who_several.held_at(known, one.name, at_us, options, zone, limit)
-        return Reply(one, answers, total)
     if one.network is not None:
-        total, views = who_several.timeline_within(known, one.network, cluster, limit)
-        return Reply(one, views, total)
+        total, within = who_several.timeline_within(known, one.network, cluster, limit)
+        return Reply(one, within, total)
     if one.address:
         views = timeline(known, one.address, cluster, options.networks)
     else:
         views = who_several.holds_of(known, one.name, cluster)
     return Reply(one, views if limit is None else views[:limit], len(views))
+
+
+def _ask_at(
+    known: History, one: Question, at_us: int, options: NamingOptions, zone: tzinfo, limit: int | None
+) -> Reply:
+    from enrich.naming import who_several
+    from enrich.naming.who import who_at
+
+    if one.address:
+        return Reply(one, who_at(known, one.address, at_us, options, port=one.port, zone=zone), 1, at_us)
+    if one.network is not None:
+        total, answers = who_several.held_within(known, one.network, at_us, options, zone, limit)
+    else:
+        total, answers = who_several.held_at(known, one.name, at_us, options, zone, limit)
+    unknown = "" if total else who_several.why_unknown(known, at_us, options.cluster)
+    return Reply(one, answers, total, at_us, unknown)
 
 
 def wait_until_known(store: str, cluster: str | None, at_us: int, seconds: float) -> bool:

@@ -31,7 +31,7 @@ def read_question(asked: str) -> Question:
     """Tell what a word asks about. Raises: ConfigError for what was meant as an address and is none."""
     text = asked.strip()
     if is_plain_address(text):
-        return Question(asked, address=str(ipaddress.ip_address(text)))
+        return Question(asked, address=_spelled(text))
     if not text:
         raise ConfigError("cannot look up '': say an address or a name, such as 10.244.1.12 or deploy/shop/web")
     if not LIKE_ADDRESS.fullmatch(text):
@@ -42,7 +42,7 @@ def read_question(asked: str) -> Question:
     if "/" in text:
         return Question(asked, network=_network(asked, text))
     if text.startswith("[") and text.endswith("]") and is_plain_address(text[1:-1]):
-        return Question(asked, address=str(ipaddress.ip_address(text[1:-1])))
+        return Question(asked, address=_spelled(text[1:-1]))
     raise ConfigError(f"cannot look up '{asked}': it is no address; {FORM}")
 
 
@@ -54,6 +54,12 @@ def is_plain_address(text: str) -> bool:
         return False
 
 
+def _spelled(text: str) -> str:
+    """An address in its usual spelling; IPv4 that is mapped into IPv6 is IPv4."""
+    one = ipaddress.ip_address(text)
+    return str(getattr(one, "ipv4_mapped", None) or one)
+
+
 def _with_port(asked: str, six: str | None, four: str | None, number: str, protocol: str | None) -> Question:
     address, protocol = six if six is not None else four or "", (protocol or "tcp").lower()
     if not is_plain_address(address):
@@ -62,7 +68,7 @@ def _with_port(asked: str, six: str | None, four: str | None, number: str, proto
         raise ConfigError(f"cannot look up '{asked}': there is no port {number}; ports go from 1 to 65535")
     if protocol not in PROTOCOLS:
         raise ConfigError(f"cannot look up '{asked}': no protocol '{protocol}'; say {', '.join(PROTOCOLS)}")
-    return Question(asked, address=str(ipaddress.ip_address(address)), port=(int(number), protocol))
+    return Question(asked, address=_spelled(address), port=(int(number), protocol))
 
 
 def _network(asked: str, text: str) -> Net:
