@@ -7,6 +7,7 @@ import io
 import json
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from support.cluster_story import HOUR, Pod, Story, live, node, receipt, service, stamp, thing, us
 
 import whowas
+from enrich.naming.who import Answer, HoldView
 from enrich.store.evidence_store import EvidenceStore
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.cli import group
@@ -269,3 +271,10 @@ def _names(value: Any) -> list[tuple[str, str]]:
         return []
     own = [(value["address"], value["name"])] if "name" in value and "address" in value else []
     return own + [one for each in value.values() for one in _names(each)]
+
+
+def test_the_page_names_every_key(root: Path) -> None:
+    page = (root / "docs/how-to/who.md").read_text()
+    for made in (Answer, HoldView):
+        for one in fields(made):
+            assert f"`{one.name}`" in page, one.name
