@@ -33,7 +33,8 @@ def kind_of(word: str) -> str:
 def entities_called(history: ClusterHistory, what: str) -> set[int]:
     """Return the rows of entities that a person calls so.
 
-    namespace/pod comes first, then kind/namespace/name and kind/name, then the beginning of a pod's name.
+    namespace/pod comes first, then kind/namespace/name and kind/name, then namespace/workload where one kind of
+    workload is called so, then the beginning of a pod's name.
     Raises: ConfigError where several are called so and one alone can be meant.
     """
     every = list(enumerate(history.entities))
@@ -43,7 +44,13 @@ def entities_called(history: ClusterHistory, what: str) -> set[int]:
     first, _, rest = what.partition("/")
     kind = kind_of(first)
     found = _of_kind(every, kind, rest) if kind and rest else set()
-    return found or _beginning(every, what)
+    return found or _workload(every, what) or _beginning(every, what)
+
+
+def _workload(every: list[tuple[int, Entity]], what: str) -> set[int]:
+    """Return the pods of the one workload that is called so: `shop/web`, as rules and flows say it."""
+    found = {row: one.workload_kind for row, one in every if one.workload and f"{one.namespace}/{one.workload}" == what}
+    return set(found) if len(set(found.values())) == 1 else set()
 
 
 def _of_kind(every: list[tuple[int, Entity]], kind: str, rest: str) -> set[int]:

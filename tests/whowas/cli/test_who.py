@@ -105,7 +105,9 @@ def test_a_port_decides_who_of_a_node(history: str, asked: str, confidence: str,
     assert whowas.who(asked, stamp(60), history=history).confidence == confidence
 
 
-@pytest.mark.parametrize("what", ["deploy/shop/web", "deployment/web", "deployments/web", "rs/web-6c9f7d", "ns/shop"])
+@pytest.mark.parametrize(
+    "what", ["shop/web", "deploy/shop/web", "deployment/web", "deployments/web", "rs/web-6c9f7d", "ns/shop"]
+)
 def test_a_workload_over_time_and_at_a_moment(history: str, what: str) -> None:
     names = {one["name"] for one in told(history, what)}
     assert names >= {"web-6c9f7d-abcde", "web-6c9f7d-fghij"}
@@ -257,7 +259,7 @@ def test_a_store_and_its_evidence_answer_alike(history: str, tmp_path: Path) -> 
     path = str(tmp_path / "cluster.whowas")
     with EvidenceStore(path, write=True) as store:
         store.write(list(read_observations([history], None, EvidenceReport())))
-    for words in ((WEB,), (f"{NODE}:9100", "--at", stamp(60)), ("10.244.1.0/24", "--at", stamp(60)), ("svc/web",),
+    for words in ((WEB,), (f"{NODE}:9100", "--at", stamp(60)), ("10.244.1.0/24", "--at", stamp(60)), ("svc/web",), ("shop/web",),
                   ("10.0.0.0/8",), ("deploy/web", "--at", stamp(60)), (WEB, NEXT, "--at", receipt(60))):  # fmt: skip
         assert _names(told(path, *words)) == _names(told(history, *words)), words
     assert HOUR
