@@ -64,8 +64,8 @@ def command(ctx: click.Context, /, what: tuple[str, ...], history: tuple[str, ..
       whowas who 10.244.1.20 --history samples/overlay/history.jsonl.gz
 
     WHAT is an address; ADDRESS:PORT, which decides where a node, its pods or Services share the address; a network
-    like 10.244.1.0/24; namespace/pod (or an unambiguous beginning), namespace/workload; or kind/namespace/name and kind/name, such as
-    deployment/shop/web, svc/web, no/worker-1, ns/shop.
+    like 10.244.1.0/24; namespace/pod (or an unambiguous beginning) or namespace/workload; or kind/namespace/name and
+    kind/name, such as deployment/shop/web, svc/web, no/worker-1, ns/shop.
     """
     from ingest.cluster import EvidenceReport
     from whowas.cli.replay import need_history, say_unreadable

@@ -259,7 +259,8 @@ def test_a_store_and_its_evidence_answer_alike(history: str, tmp_path: Path) -> 
     path = str(tmp_path / "cluster.whowas")
     with EvidenceStore(path, write=True) as store:
         store.write(list(read_observations([history], None, EvidenceReport())))
-    for words in ((WEB,), (f"{NODE}:9100", "--at", stamp(60)), ("10.244.1.0/24", "--at", stamp(60)), ("svc/web",), ("shop/web",),
+    for words in ((WEB,), (f"{NODE}:9100", "--at", stamp(60)), ("10.244.1.0/24", "--at", stamp(60)), ("svc/web",),
+                  ("shop/web",),
                   ("10.0.0.0/8",), ("deploy/web", "--at", stamp(60)), (WEB, NEXT, "--at", receipt(60))):  # fmt: skip
         assert _names(told(path, *words)) == _names(told(history, *words)), words
     assert HOUR
