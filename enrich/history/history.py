@@ -39,6 +39,7 @@ from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.observation import Observation
+from whowas.safe_text import clean
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
 
 DEFAULT = "default"
@@ -153,7 +154,7 @@ class History:
             return next(iter(self.clusters.values()))
         if name is not None and name in self.clusters:
             return self.clusters[name]
-        known = ", ".join(sorted(self.clusters)) or "none"
+        known = ", ".join(map(clean, sorted(self.clusters))) or "none"
         if name is None:
             raise ConfigError(f"cannot tell which cluster is meant: the history has {known}; say --cluster NAME")
         raise ConfigError(f"cannot use cluster '{name}': the history has {known}; say one of these")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enrich.history.entities import KIND_WORDS, Entity
 from enrich.history.history import ClusterHistory
 from whowas.errors import ConfigError
+from whowas.safe_text import clean
 
 # As kubectl has them, and their plurals.
 KINDS = {
@@ -88,7 +89,7 @@ def _beginning(every: list[tuple[int, Entity]], what: str) -> set[int]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
+    return f"{', '.join(map(clean, names[:SHOWN]))}{more}"
 
 
 def nothing_called(several: list[ClusterHistory], what: str) -> str:
@@ -102,5 +103,5 @@ def nothing_called(several: list[ClusterHistory], what: str) -> str:
             else:
                 names[f"{KIND_WORDS[one.kind]}/{one.full_name()}"] = None
     near = difflib.get_close_matches(what, names, n=3, cutoff=0.4)
-    hint = f"near: {', '.join(near)}" if near else FORMS
+    hint = f"near: {', '.join(map(clean, near))}" if near else FORMS
     return f"cannot find '{what}': the history names nothing so called that held an address; {hint}"

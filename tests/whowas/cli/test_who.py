@@ -170,6 +170,18 @@ def test_csv_is_harmless_to_spreadsheets_and_terminals(tmp_path: Path) -> None:
         assert "\x1b" not in shown
         assert "\x07" not in shown
     assert "'=cmd()" in run(str(path), WEB, "--csv").stdout
+    near = str(run(str(path), "deploy/web", code=2).exception)
+    assert near.isprintable()
+
+
+def test_a_cluster_called_like_a_line_of_its_own_is_told_in_one(tmp_path: Path) -> None:
+    path = tmp_path / "two.jsonl"
+    path.write_text(
+        "\n".join(line for name in ("a", "b\nwhowas: FAKE\x1b[31m") for line in Story(cluster=name).lines())
+    )
+    told = str(run(str(path), WEB, "--at", stamp(0), code=2).exception)
+    assert "say --cluster NAME" in told
+    assert told.isprintable()
 
 
 def test_a_range_outside_says_its_name_without_a_moment(history: str, tmp_path: Path) -> None:
