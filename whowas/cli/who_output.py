@@ -193,7 +193,7 @@ def _print_end(answer: Answer, zone: tzinfo, settled: bool, live: bool) -> None:
         return
     gap = answer.at - known
     beyond = f"{_length(gap)} before that moment" if gap > timedelta() else f"{_length(-gap)} after that moment"
-    advice = "; a quiet cluster is heard of up to 2 min later: ask again then, or --wait 120" if live else ""
+    advice = "; a quiet cluster is heard of up to 4 min later: ask again then, or --wait 240" if live else ""
     _line(console(), "known", f"the history ends {_moment(known, zone, '')}, {beyond}{advice}")
 
 
