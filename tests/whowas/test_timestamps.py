@@ -115,6 +115,6 @@ def test_a_moment_that_no_calendar_has() -> None:
 
 
 @pytest.mark.parametrize(("text", "answer"), [("10.0.0.1", True), ("fd00::1", True), ("::ffff:1.2.3.4", True),
-                                              ("shop/web", False), ("10.0.0", False)])  # fmt: skip
+                                              ("shop/web", False), ("10.0.0", False), ("fe80::1%eth0", False)])  # fmt: skip
 def test_addresses_are_told_from_names(text: str, answer: bool) -> None:
     assert is_address(text) is answer

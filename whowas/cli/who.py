@@ -78,14 +78,14 @@ def command(ctx: click.Context, /, what: tuple[str, ...], history: tuple[str, ..
         raise click.UsageError("cannot print CSV and something else at once: leave out --csv, --json or --explain")
     at_us = None if told["at"] is None else read_back("--at", told["at"])
     zone, report = zone_of(told["tz"]), EvidenceReport()
-    stopped = _wait(history, told["cluster"], at_us, told["wait"])
+    stopped = _wait(history, told["cluster"], at_us, told["wait"], quiet=told["as_json"] or told["as_csv"])
     replies = _replies(questions, history, at_us, zone, report, told)
     _print(replies, history, zone, report, told)
     say_unreadable(report.files)
     ctx.exit(130 if stopped else 0 if report.whole() else 1)
 
 
-def _wait(history: tuple[str, ...], cluster: str | None, at_us: int | None, seconds: float) -> bool:
+def _wait(history: tuple[str, ...], cluster: str | None, at_us: int | None, seconds: float, *, quiet: bool) -> bool:
     """Wait for what is not known yet. Returns: whether Ctrl-C ended it."""
     if not seconds:
         return False
@@ -96,6 +96,10 @@ def _wait(history: tuple[str, ...], cluster: str | None, at_us: int | None, seco
         raise click.UsageError("cannot wait for files of evidence: they do not grow; leave out --wait, or use a store")
     if at_us is None:
         raise click.UsageError("cannot wait without a moment: say --at TIME, such as --at now")
+    if not quiet:
+        click.echo(
+            f"whowas: waiting until the history knows that moment, at most {seconds:g} s; Ctrl-C answers", err=True
+        )
     try:
         known = wait_until_known(store, cluster, at_us, seconds)
     except KeyboardInterrupt:

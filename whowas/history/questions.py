@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from whowas.addresses import is_address
 from whowas.errors import ConfigError
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -30,7 +31,7 @@ class Question(NamedTuple):
 def read_question(asked: str) -> Question:
     """Tell what a word asks about. Raises: ConfigError for what was meant as an address and is none."""
     text = asked.strip()
-    if is_plain_address(text):
+    if is_address(text):
         return Question(asked, address=_spelled(text))
     if not text:
         raise ConfigError("cannot look up '': say an address or a name, such as 10.244.1.12 or deploy/shop/web")
@@ -41,17 +42,9 @@ def read_question(asked: str) -> Question:
         return _with_port(asked, *with_port.groups())
     if "/" in text:
         return Question(asked, network=_network(asked, text))
-    if text.startswith("[") and text.endswith("]") and is_plain_address(text[1:-1]):
+    if text.startswith("[") and text.endswith("]") and is_address(text[1:-1]):
         return Question(asked, address=_spelled(text[1:-1]))
     raise ConfigError(f"cannot look up '{asked}': it is no address; {FORM}")
-
-
-def is_plain_address(text: str) -> bool:
-    """Say whether a text is one IPv4 or IPv6 address, without an interface behind it."""
-    try:
-        return "%" not in text and bool(ipaddress.ip_address(text).version)
-    except ValueError:
-        return False
 
 
 def _spelled(text: str) -> str:
@@ -62,7 +55,7 @@ def _spelled(text: str) -> str:
 
 def _with_port(asked: str, six: str | None, four: str | None, number: str, protocol: str | None) -> Question:
     address, protocol = six if six is not None else four or "", (protocol or "tcp").lower()
-    if not is_plain_address(address):
+    if not is_address(address):
         raise ConfigError(f"cannot look up '{asked}': '{address}' is no address; {FORM}")
     if not 0 < int(number) < 65536:
         raise ConfigError(f"cannot look up '{asked}': there is no port {number}; ports go from 1 to 65535")
