@@ -22,7 +22,8 @@ LIMITS: tuple[tuple[float, str], ...] = ((10**11, "s"), (10**14, "ms"), (10**17,
 # Numbers of other moments (1971 to 2199 are taken) count something else: days, a clock from its start, a bad unit.
 FIRST_NUMBER_US, LAST_NUMBER_US = 31_536_000_000_000, 7_258_118_400_000_000
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
-LONGEST = 40
+# Of the text of a number, and of its exponent: nanoseconds of 2199 have 19 digits.
+LONGEST, MAGNITUDE = 40, 20
 
 
 class Moment(NamedTuple):
@@ -72,7 +73,7 @@ def _number(text: str) -> Moment:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("nan")
-    if not number.is_finite() or len(text) > LONGEST or abs(number.adjusted()) > LONGEST:
+    if not number.is_finite() or len(text) > LONGEST or abs(number.adjusted()) > MAGNITUDE:
         raise ConfigError(f"cannot read the time '{text[:LONGEST]}': it is no number of a moment; {FORM}")
     if number < 0:
         raise ConfigError(f"cannot read the time '{text}': a negative number is before 1970; {FORM}")

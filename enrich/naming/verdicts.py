@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory, Found
 from enrich.history.lookup import CANDIDATES
+from enrich.history.told_bounds import Told, told_bounds
 from enrich.holds.derive import NODE, POD, SERVICE
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.distinct import distinct_rows
 from enrich.naming.networks import Network
 from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
-from whowas.timestamps import AFTER_ALL, BEFORE_ALL
+from whowas.timestamps import AFTER_ALL
 
 EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = range(len(CONFIDENCES))
 
@@ -200,17 +201,7 @@ def _judge_others(
             codes[mine], why[mine] = AMBIGUOUS, CONFLICT if inner else PLAIN
 
 
-def spans(history: ClusterHistory, row: int) -> tuple[int | None, int | None, int | None, int | None]:
-    """Return the four bounds of a hold, None where it is open.
-
-    It began before it ended: no start is told later than the last moment of its end, and no end before its start.
-    """
-    low, sure, end, high = (int(one) for one in history.bounds[row])
-    if low < high:
-        sure, end = min(sure, high), max(end, low)
-    return (
-        None if low <= BEFORE_ALL else low,
-        None if sure >= AFTER_ALL - 1 else sure,
-        None if end <= BEFORE_ALL else end,
-        None if high >= AFTER_ALL - 1 else high,
-    )
+def spans(history: ClusterHistory, row: int) -> Told:
+    """Return the four bounds of a hold, None where it is open."""
+    low, sure, end, high = history.bounds[row].tolist()
+    return told_bounds(low, sure, end, high)

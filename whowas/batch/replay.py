@@ -28,7 +28,8 @@ from whowas.batch.hints import Hint, hints
 from whowas.batch.inputs import MixedSource
 from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
-from whowas.history.queries import Paths, listed, load_history
+from whowas.history.evidence_files import Paths, find_evidence, listed
+from whowas.history.queries import load_history
 from whowas.schema import PARTITIONS
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
@@ -204,13 +205,13 @@ def replay_captures(
 ) -> Result:
     """Replay captures and flow logs against a history; with `out` to files, else to a table in memory."""
     told = choices or Choices()
-    paths, evidence_paths = find_inputs(listed(captures)), find_inputs(listed(history))
+    paths, evidence_paths = find_inputs(listed(captures)), find_evidence(history, ordered=False).paths
     known_by = _run(paths, evidence_paths, told)
     naming = _naming(told)
     _refuse_overwriting(told.records.dead_letter)
     _refuse_early(_sink(out, known_by, told))
     evidence, started = EvidenceReport(), time.perf_counter()
-    known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
+    known = load_history(history, cluster=told.cluster, report=evidence, progress=history_progress)
     loaded = time.perf_counter()
     # The history is here to stay: without this the collector walks its objects in the middle of the packets.
     gc.freeze()

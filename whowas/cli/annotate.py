@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option, read_back
 from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
@@ -24,7 +25,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 
 @click.command(short_help="Put names beside the addresses of a log.")
 @click.argument("file", metavar="FILE")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="A store, or evidence: files, folders, globs.")
+@history_option()
 @click.option("--ip", "ips", multiple=True, metavar="FIELD", help="A field that holds an address; repeatable.")
 @click.option("--time", "time_field", metavar="FIELD", help="The field that tells when.")
 @click.option("--at", metavar="TIME", help="When, for a log without times: 2026-11-20T10:15:02Z.")
@@ -102,9 +103,8 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 def _choice(told: dict[str, Any]) -> Choice:
     from whowas.annotation.annotator import USUAL, Choice
-    from whowas.timestamps import moment_us
 
-    at_us = moment_us(told["at"]) if told["at"] is not None else None
+    at_us = read_back("--at", told["at"]) if told["at"] is not None else None
     return Choice(told["ips"], told["time_field"] or "", at_us, _words(told["columns"]) or USUAL, told["suffix"])
 
 

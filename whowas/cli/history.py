@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import read_back
 from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
 
@@ -179,10 +180,9 @@ def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: 
     With --salvage the exit code is 1 when something is lost. What a lost row may have ended is not known: from the
     earliest time on that it may speak of, nothing counts as watched, and names are less sure.
     """
-    from whowas.timestamps import moment_us
 
-    low = None if start is None else moment_us(start)
-    high = None if end is None else moment_us(end)
+    low = None if start is None else read_back("--from", start)
+    high = None if end is None else read_back("--to", end)
     if low is not None and high is not None and low > high:
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
     if out.endswith(".parquet") and (low is not None or high is not None):

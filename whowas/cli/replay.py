@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
 from whowas.cli.terminal import error, note, print_json, wants_progress
@@ -25,7 +26,7 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 
 @click.command(short_help="Name the flows of captures and flow logs.")
 @click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
+@history_option()
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Folder for named flows."
 )
@@ -113,7 +114,7 @@ def need_history(history: tuple[str, ...]) -> None:
     """Refuse to name without evidence, and say where it comes from."""
     if not history:
         raise click.UsageError(
-            "cannot name without a history: say --history FILE; what stands now is a beginning: "
+            "cannot name without a history: say --history FILE, or set WHOWAS_HISTORY; what stands now is a beginning: "
             "kubectl get pods,services,nodes,endpointslices,replicasets,jobs -A -o json > now.json "
             "(docs/how-to/evidence.md tells the better ways)"
         )

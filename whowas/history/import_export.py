@@ -18,11 +18,11 @@ from enrich.store.prune import compact, prune
 from enrich.store.salvage import Lost, salvage
 from enrich.store.verify import problems
 from enrich.store.watch_spans import spans_within
-from ingest.cluster import EvidenceReport, in_order, read_observations, together
+from ingest.cluster import EvidenceReport, read_observations, together
 from ingest.cluster.evidence.reader import wrong
 from ingest.cluster.evidence.slice import write_slice
-from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
+from whowas.history.evidence_files import EvidenceFiles, find_evidence
 from whowas.history.queries import WHAT_IS_ONE, why_none
 from whowas.history.whole_file import WholeFile
 from whowas.observation import KubeObject, Observation
@@ -134,10 +134,10 @@ def import_files(
     An import that is cut off is begun again from nothing. Raises: StoreError, InputError.
     """
     told = EvidenceReport() if report is None else report
-    files = in_order(_evidence(paths))
+    files, taken = _evidence(paths)
     found = []
     with EvidenceStore(store, write=True) as kept:
-        digests = {path: _digest(path, cluster) for path in files}
+        digests = {path: _digest(path, cluster, taken.get(path)) for path in files}
         fresh = [path for path in files if not kept.imports.was_imported(digests[path])]
         found += [Imported(path, None) for path in files if path not in fresh]
         for group in together(fresh):
@@ -145,16 +145,16 @@ def import_files(
                 found.append(Imported(group[0], None))
                 continue
             row = kept.imports.begin({os.path.basename(path): digests[path] for path in group})
-            events = _import(kept, row, read_observations(group, cluster, told, progress), told)
+            events = _import(kept, row, read_observations(group, cluster, told, progress, taken), told)
             kept.imports.end(row)
             found.append(Imported(", ".join(group), events))
     return found
 
 
-def _evidence(words: Sequence[str]) -> list[str]:
+def _evidence(words: Sequence[str]) -> EvidenceFiles:
     """Return the files to import. Raises: InputError, before a store is made for nothing."""
-    found = find_inputs(words)
-    for path in found:
+    found = find_evidence(words)
+    for path in found.paths:
         if path == "-":
             raise InputError("cannot import standard input: it cannot be read twice; write it to a file first")
         if not os.path.isfile(path):
@@ -204,8 +204,8 @@ def _import(kept: EvidenceStore, row: int, observations: Iterator[Observation], 
     return events
 
 
-def _digest(path: str, cluster: str | None) -> str:
-    """Name a file by what is in it, and by whom it is taken to speak of."""
+def _digest(path: str, cluster: str | None, taken: int | None) -> str:
+    """Name a file by what is in it, by whom it is taken to speak of, and by when it is told to be of."""
     check = hashlib.sha256()
     try:
         with open(path, "rb") as handle:
@@ -213,7 +213,7 @@ def _digest(path: str, cluster: str | None) -> str:
                 check.update(part)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}; check the file and its rights") from None
-    return f"{check.hexdigest()} {cluster or ''}".strip()
+    return f"{check.hexdigest()} {cluster or ''}{'' if taken is None else f'@{taken}'}".strip()
 
 
 def export_holds(store: str, out: str, *, replace: bool = False) -> int:

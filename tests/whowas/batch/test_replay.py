@@ -193,7 +193,8 @@ def test_who_at_a_moment_and_over_time(root: Path) -> None:
 @pytest.mark.parametrize(("words", "text"), [
     (("10.244.1.12", "--at", "2026-11-20T10:15:02"), "no zone"),
     (("shop/nothing-like-this",), "shop/nothing-like-this"),
-    (("shop/web", "--at", "2026-11-20T10:15:02Z"), "leave it out"),
+    (("shop/we", "--at", "2026-11-20T10:15:02Z"), "write more of the name"),
+    (("10.244.1.999",), "it is no address"),
 ])  # fmt: skip
 def test_who_explains_mistakes(words: tuple[str, ...], text: str, root: Path) -> None:
     done = run(root, "who", *words, "--history", HISTORY, code=2)
