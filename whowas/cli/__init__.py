@@ -21,7 +21,10 @@ from whowas.version import __version__
 COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
-    "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
+    "annotate": (
+        "whowas.cli.annotate",
+        "Put names beside the addresses of any log: JSON lines, tables, Zeek, syslog, text.",
+    ),
     "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
