@@ -159,8 +159,8 @@ class Run:
             return self._format_of(data)
         chain, inner = found
         # Text in a container's log has its time before it, and room behind it.
-        begins = {one.lstrip()[:1] for one in inner}
-        if not self._form.format and b"{" not in begins and is_text([one for one in inner if one.strip()]):
+        form, objects = self._form, any(one.lstrip()[:1] == b"{" for one in inner)
+        if not (form.format or form.header or objects) and _told_format(b"\n".join(inner), self._choice) == "text":
             return self._text("")
         # Programs say this and that before they log: one object is enough.
         first = next((one for one in inner if is_object(one)), b"\n".join(inner))
@@ -199,6 +199,13 @@ class Run:
             self._units.add(unit)
             if unit in UNIT_WORDS and self.done.clock.unit is None:
                 self._say(f"times are numbers: taken for {UNIT_WORDS[unit]} since 1970 (--time-unit says otherwise)")
+
+
+def _told_format(data: bytes, choice: Choice) -> str:
+    try:
+        return recognised(data, choice)
+    except InputError:
+        return ""
 
 
 def recognised(data: bytes, choice: Choice) -> str:
