@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from whowas.addresses import address16
 
-V4 = re.compile(rb"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
+# Not behind a letter and a bar (lib-1.2.3.4), nor behind ==, >= and the like.
+V4 = re.compile(rb"(?<![\w.])(?<![A-Za-z]-)(?<![<>=~!]=)(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
 # Hex digits and colons as far as they go; what they are is looked at behind.
 V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,3}){3})?+(?![\w:]|\.\w)")
-# Before a number of four parts that is a version (nginx/1.2.3.4, lib-1.2.3.4, ==1.2.3.4, version 1.2.3.4) or an OID.
-NO_ADDRESS = re.compile(
-    rb"(?:\w/|[A-Za-z]-|[<>=~!]=|\b(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?)\Z",
-    re.IGNORECASE,
+# Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
+WORDS = (b"version", b"ver", b"release", b"build", b"firmware", b"rev", b"oid", b"mask")
+WORD = re.compile(
+    rb"(?:^|[^A-Za-z])(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?\Z"
 )
 # Firewalls write inside/10.1.2.3(443), Squid HIER_DIRECT/10.1.2.3.
 PORT_BEHIND = re.compile(rb"\(\d{1,5}\)")
@@ -101,9 +102,11 @@ def _is_someones(packed: bytes | None, six: bool) -> bool:
 def _is_other(block: bytes, start: int, end: int) -> bool:
     """Say whether what stands before says that these four numbers are a version or the like."""
     before = block[max(0, start - LOOKED_BACK) : start]
-    if not NO_ADDRESS.search(before):
-        return False
-    return not (before.endswith(b"/") and (PORT_BEHIND.match(block, end) or SQUID.search(before)))
+    if before.endswith(b"/"):
+        product = before[-2:-1].isalnum() or before.endswith(b"_/")
+        return product and not (PORT_BEHIND.match(block, end) or SQUID.search(before))
+    word = before.rstrip(b" \t\"':=").lower()
+    return word.endswith(WORDS) and WORD.search(before) is not None
 
 
 def _is_network(block: bytes, end: int, text: str) -> bool:

@@ -27,7 +27,8 @@ ERROR = re.compile(
 KLOG = re.compile(rb"[IWEF](?P<number>\d\d)(?P<day>\d\d) " + _CLOCK)
 AUDIT = re.compile(rb"type=\w{1,64} msg=audit\((?P<since>\d{10}\.\d{3}):")
 SINCE = re.compile(rb"(?P<since>\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?=[\s:,;|\]]|$)")
-FORMS = (ISO, CLASSIC, ACCESS, ERROR, KLOG, AUDIT, SINCE)
+BY_DIGIT, BY_LETTER = (ISO, ACCESS, SINCE), (CLASSIC, ERROR, KLOG, AUDIT)
+KEPT = 1 << 12
 # An access log begins with who asked, an address or a host.
 ASKED = re.compile(rb"[^\s\".:]{0,255}+[.:][^\s\"]{0,255}+ ")
 LONGEST_HEAD = 8192
@@ -76,7 +77,8 @@ class LineTimes:
     def __init__(self, years: Years, pattern: str = "") -> None:
         self._years = years
         self._pattern = compiled(pattern) if pattern else None
-        self._forms = list(FORMS)
+        self._forms = {True: list(BY_DIGIT), False: list(BY_LETTER)}
+        self._asked_at: dict[bytes, str | None] = {}
 
     def of(self, line: bytes) -> str | None:
         """Return the line's own time; None where there is none at its start."""
@@ -85,11 +87,12 @@ class LineTimes:
             return self._spelt(found) if found else None
         head = START.match(line)
         start = head.end() if head else 0
-        for place, form in enumerate(self._forms):
+        forms = self._forms[line[start : start + 1].isdigit()]
+        for place, form in enumerate(forms):
             if found := form.match(line, start):
                 # Logs are of one make mostly.
                 if place:
-                    self._forms.insert(0, self._forms.pop(place))
+                    forms.insert(0, forms.pop(place))
                 return self._spelt(found)
         return self._asked(line)
 
@@ -99,8 +102,13 @@ class LineTimes:
         bracket = line.rfind(b"[", 0, quote) if quote > 0 else -1
         if bracket < 0 or line.find(b'"', 0, bracket) >= 0 or not ASKED.match(line, 0, bracket):
             return None
-        found = ACCESS.fullmatch(line, bracket + 1, quote)
-        return self._spelt(found) if found else None
+        text = line[bracket + 1 : quote]
+        if text not in self._asked_at:
+            if len(self._asked_at) > KEPT:
+                self._asked_at.clear()
+            found = ACCESS.fullmatch(text)
+            self._asked_at[text] = self._spelt(found) if found else None
+        return self._asked_at[text]
 
     def read(self, text: bytes) -> str | None:
         """Return the time that a field holds, in any of the spellings known; as it is where it is none of these."""

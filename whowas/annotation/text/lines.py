@@ -181,12 +181,16 @@ class Text:
             if found.start >= lines[row].at:
                 lines[row].places.append(found)
         for line in lines:
-            told = set(map(packed, line.addresses()))
-            several = [one for one in dict.fromkeys(one.text for one in line.places) if packed(one) not in told]
+            if not line.places:
+                continue
+            several = list(dict.fromkeys([one.text for one in line.places]))
+            if line.fields:
+                told = set(map(packed, line.addresses()))
+                several = [one for one in several if packed(one) not in told]
             line.left = max(0, len(several) - LIST_MOST)
             if several:
                 line.fields.append(("", several[:LIST_MOST]))
-            if several and line.kind == "text":
+            if line.kind == "text":
                 own = None if self._choice.time else self._times.of(line.body)
                 line.times = (UNSET if own is None else own), UNSET
 
