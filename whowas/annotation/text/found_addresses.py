@@ -19,9 +19,7 @@ V4 = re.compile(rb"(?<![\w.])(?<![A-Za-z]-)(?<![<>=~!]=)(?:\d{1,3}\.){3}\d{1,3}(
 V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,3}){3})?+(?![\w:]|\.\w)")
 # Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
 WORDS = (b"version", b"ver", b"release", b"build", b"firmware", b"rev", b"oid", b"mask")
-WORD = re.compile(
-    rb"(?:^|[^A-Za-z])(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?\Z"
-)
+WORD = re.compile(rb"(?:^|[^a-z])(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?\Z")
 # Firewalls write inside/10.1.2.3(443), Squid HIER_DIRECT/10.1.2.3.
 PORT_BEHIND = re.compile(rb"\(\d{1,5}\)")
 SQUID = re.compile(rb"(?:DIRECT|PARENT|SIBLING|PINNED|MISS|HIT)/\Z")
@@ -106,7 +104,7 @@ def _is_other(block: bytes, start: int, end: int) -> bool:
         product = before[-2:-1].isalnum() or before.endswith(b"_/")
         return product and not (PORT_BEHIND.match(block, end) or SQUID.search(before))
     word = before.rstrip(b" \t\"':=").lower()
-    return word.endswith(WORDS) and WORD.search(before) is not None
+    return word.endswith(WORDS) and WORD.search(before.lower()) is not None
 
 
 def _is_network(block: bytes, end: int, text: str) -> bool:
