@@ -32,6 +32,7 @@ COMMANDS = {
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
+    "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }
