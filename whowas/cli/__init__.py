@@ -33,6 +33,7 @@ COMMANDS = {
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
     "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
+    "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }

@@ -29,7 +29,7 @@ SAID: dict[str, dict[str, Any]] = {
     "dead_letters": {"folder": "dead-letters"},
 }
 # Of tables that are comments as a whole.
-EXAMPLES: dict[str, Any] = {str: "…", int: 1, float: 1.0}
+EXAMPLES: dict[Any, Any] = {str: "…", int: 1, float: 1.0}
 
 
 def settings_text() -> str:
