@@ -55,7 +55,7 @@ def _evidence(paths: Sequence[str]) -> Finding:
     # Each file begins with a mark of its own.
     if not any(one.verb != "START" for one in read_observations(files, None, report)):
         bad = next((one for one in report.files if one.unreadable), None)
-        why = f"'{bad.path}': {why_none(bad)}" if bad is not None else "there is no evidence in it"
+        why = f"'{bad.path}': {why_none(bad)}" if bad is not None else f"there is no evidence in {', '.join(paths)}"
         return Finding("fresh", "history", FAIL, why, WHAT_IS_ONE)
     total = sum(os.path.getsize(one) for one in files if os.path.isfile(one))
     return Finding("fresh", "history", OK, f"evidence in {len(files):,} files, {size(total)}; they are not followed")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -258,6 +260,21 @@ def test_hostile_lines_are_read_in_bounded_time(overlay: History, piece: bytes) 
 )
 def test_text_is_told_from_tables(head: bytes, format: str) -> None:
     assert recognised(head, Choice()) == format
+
+
+def test_the_samples_are_named_as_their_flow_logs_are(overlay: History, root: Path) -> None:
+    """The same connections in three logs: who is told as exact must be the same one in each."""
+    flows = annotate((root / "samples/annotate/eve.json").read_bytes(), overlay).objects()
+    named = [one["src_ip_whowas"] for one in flows if "src_ip_whowas" in one]
+    pods = {f"{one['namespace']}/{one['pod']}" for one in named if one.get("pod")}
+    for name, zone in (("access.log", ""), ("syslog.log", "UTC")):
+        found = annotate((root / "samples/annotate" / name).read_bytes(), overlay, form=Form(year=2026), zone=zone)
+        assert unread(found) == {}
+        told = {one for line in found.data.decode().splitlines() for one in re.findall(r"=(\S+) exact", line)}
+        assert told
+        assert {one.partition("/")[2] for one in told} <= {one.partition("/")[2] for one in pods} | {
+            answer["pod"] for one in flows for answer in [one.get("dest_ip_whowas", {})] if answer.get("pod")
+        }
 
 
 def test_text_in_a_containers_log_has_its_names_behind(overlay: History) -> None:
