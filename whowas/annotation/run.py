@@ -21,7 +21,7 @@ from whowas.annotation.text.recognise import is_text
 from whowas.annotation.times import UNIT_WORDS, Clock
 from whowas.annotation.wrapped import TOO_LONG, Format, Wrapped, wrappings_of
 from whowas.annotation.zeek import Zeek
-from whowas.errors import BrokenInput, InputError
+from whowas.errors import BrokenInput, ConfigError, InputError
 from whowas.schema import CONFIDENCES
 from whowas.stages import Unreadable
 
@@ -178,6 +178,11 @@ class Run:
         self.done.format = form.format or ("csv" if form.header or form.delimiter else recognised(data, self._choice))
         if self.done.format in KINDS:
             return self._text(form.format)
+        for option, value in (("--names", form.names), ("--time-pattern", form.pattern), ("--year", form.year)):
+            if value:
+                raise ConfigError(
+                    f"cannot use {option}: the log is {self.done.format}, it is for free text; leave it out"
+                )
         if self.done.format == "ndjson":
             return Ndjson(self._beside, self._choice, self._say)
         if self.done.format == "zeek":

@@ -131,9 +131,14 @@ def _form(told: dict[str, Any], file: str) -> Form:
     # A log's last line is as old as its file, or older.
     changed = datetime.fromtimestamp(os.path.getmtime(file), UTC) if os.path.isfile(file) else None
     return Form(
-        told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]), told["names"] or "",
-        told["time_pattern"] or "", told["year"], changed,
-    )  # fmt: skip
+        format=told["form"] or "",
+        delimiter=DELIMITERS.get(told["delimiter"], ""),
+        header=_words(told["header"]),
+        names=told["names"] or "",
+        pattern=told["time_pattern"] or "",
+        year=told["year"],
+        not_after=changed,
+    )
 
 
 def _clock(told: dict[str, Any]) -> Clock:

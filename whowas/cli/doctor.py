@@ -18,7 +18,13 @@ WIDE = 14
 
 @click.command(short_help="Say what is installed, reachable, permitted and how fresh.")
 @click.option(
-    "-H", "--history", multiple=True, metavar="HISTORY", envvar="WHOWAS_HISTORY", help="A store, or evidence."
+    "-H",
+    "--history",
+    multiple=True,
+    metavar="HISTORY",
+    type=click.Path(),
+    envvar="WHOWAS_HISTORY",
+    help="A store, or evidence.",
 )
 @click.option("-c", "--config", metavar="FILE", default="", help="whowas.toml: all that it names is looked at.")
 @click.option("--flows", metavar="DIR", default="", envvar="WHOWAS_FLOWS", help="A folder of named flows.")

@@ -108,6 +108,14 @@ def test_names_within_the_line(overlay: History) -> None:
     assert without_names(found.data, "whowas") == SYSLOG + b"\n"
 
 
+@pytest.mark.parametrize("form", [Form(names="inline"), Form(pattern="%s"), Form(year=2026)])
+def test_what_is_for_text_is_refused_elsewhere(overlay: History, form: Form) -> None:
+    with pytest.raises(ConfigError, match="it is for free text"):
+        annotate(b"src_ip,timestamp\n10.244.1.20,%s\n" % AT.encode(), overlay, form=form)
+    with pytest.raises(ConfigError, match="the log is ndjson"):
+        annotate(b'{"src_ip":"10.244.1.20","timestamp":"%s"}\n' % AT.encode(), overlay, form=form)
+
+
 def test_a_second_name_has_a_key_of_its_own(overlay: History) -> None:
     once = annotate(ACCESS + b"\n", overlay).data
     twice = annotate(once, overlay, Choice(suffix="_b")).data
