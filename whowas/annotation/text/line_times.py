@@ -27,7 +27,7 @@ ERROR = re.compile(
 KLOG = re.compile(rb"[IWEF](?P<number>\d\d)(?P<day>\d\d) " + _CLOCK)
 AUDIT = re.compile(rb"type=\w{1,64} msg=audit\((?P<since>\d{10}\.\d{3}):")
 SINCE = re.compile(rb"(?P<since>\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?=[\s:,;|\]]|$)")
-BY_DIGIT, BY_LETTER = (ISO, ACCESS, SINCE), (CLASSIC, ERROR, KLOG, AUDIT)
+DAYS = frozenset(b"Mon Tue Wed Thu Fri Sat Sun".split())
 KEPT = 1 << 12
 # An access log begins with who asked, an address or a host.
 ASKED = re.compile(rb"[^\s\".:]{0,255}+[.:][^\s\"]{0,255}+ ")
@@ -77,7 +77,6 @@ class LineTimes:
     def __init__(self, years: Years, pattern: str = "") -> None:
         self._years = years
         self._pattern = compiled(pattern) if pattern else None
-        self._forms = {True: list(BY_DIGIT), False: list(BY_LETTER)}
         self._asked_at: dict[bytes, str | None] = {}
 
     def of(self, line: bytes) -> str | None:
@@ -85,16 +84,11 @@ class LineTimes:
         if self._pattern is not None:
             found = self._pattern.search(line, 0, PATTERN_WITHIN)
             return self._spelt(found) if found else None
-        head = START.match(line)
+        head = None if line[:1].isalnum() and b" <" not in line[:9] else START.match(line)
         start = head.end() if head else 0
-        forms = self._forms[line[start : start + 1].isdigit()]
-        for place, form in enumerate(forms):
-            if found := form.match(line, start):
-                # Logs are of one make mostly.
-                if place:
-                    forms.insert(0, forms.pop(place))
-                return self._spelt(found)
-        return self._asked(line)
+        form = form_of(line[start : start + 10])
+        found = form.match(line, start) if form else None
+        return self._spelt(found) if found else self._asked(line)
 
     def _asked(self, line: bytes) -> str | None:
         """An access log's time: in brackets before the first quote, which no user's name can hold."""
@@ -127,6 +121,21 @@ class LineTimes:
         clock = told.get("clock") or b"%b:%b:%b" % (told["hour"], told["minute"], told.get("second") or b"00")
         part = b"." + told["part"] if told.get("part") else b""
         return f"{year:04}-{month:02}-{day:02}T{(clock + part).decode()}{_offset(told.get('zone') or b'')}"
+
+
+def form_of(head: bytes) -> re.Pattern[bytes] | None:
+    """Return the one spelling that a time with this beginning can have, None where it is no time."""
+    if head[:1].isdigit():
+        if head[4:5] in (b"-", b"/"):
+            return ISO
+        return ACCESS if head[2:3] == b"/" else SINCE if head.isdigit() else None
+    if head[:3] in MONTHS:
+        return CLASSIC
+    if head[:3] in DAYS:
+        return ERROR
+    if head[1:5].isdigit():
+        return KLOG
+    return AUDIT if head.startswith(b"type=") else None
 
 
 def _offset(zone: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -202,18 +203,27 @@ class Text:
             if line.refused:
                 tally.refuse(line.refused)
         tally.unread_addresses += sum(lines[row].left for row in asked)
-        addresses = [one for row in asked for one in lines[row].addresses()]
-        counts = [len(lines[row].addresses()) for row in asked]
+        members = [lines[row].addresses() for row in asked]
+        addresses = list(itertools.chain.from_iterable(members))
+        counts = list(map(len, members))
         records = np.repeat(np.arange(len(asked), dtype=np.int64), counts)
         answers, own = self._beside.name_each(addresses, records, self._when([lines[row] for row in asked]))
         out: dict[int, bytes] = {}
         places = own.tolist()
         at = 0
-        made = None if answers is None else (self._texts.of(answers), self._shorts.of(answers), self._cells.of(answers))
-        for row, count in zip(asked, counts, strict=True):
-            mine, at = places[at : at + count], at + count
-            if made is not None and count and mine[0] >= 0:
-                out[row] = self._written(lines[row], mine, *made)
+        keyed = any(line.kind != "text" for line in lines)
+        texts = [] if answers is None else self._texts.of(answers)
+        shorts = [] if answers is None or not keyed else self._shorts.of(answers)
+        cells = [] if answers is None or not keyed else self._cells.of(answers)
+        for row, own_addresses in zip(asked, members, strict=True):
+            line = lines[row]
+            mine, at = places[at : at + len(own_addresses)], at + len(own_addresses)
+            if mine and mine[0] >= 0:
+                out[row] = (
+                    self._written(line, own_addresses, [texts[one] for one in mine])
+                    if line.kind == "text"
+                    else line.body + self._keys(line, mine, shorts, cells)
+                )
             elif lines[row].kind == "text":
                 out[row] = self._marked(lines[row].body)
         for row, line in enumerate(lines):
@@ -231,12 +241,8 @@ class Text:
         columns = {"start": [line.times[0] for line in lines], "end": [line.times[1] for line in lines]}
         return self._beside.when(SPANS, columns.__getitem__, len(lines))
 
-    def _written(
-        self, line: Line, places: list[int], texts: list[bytes], shorts: list[Short], cells: list[list[str]]
-    ) -> bytes:
-        if line.kind != "text":
-            return line.body + self._keys(line, places, shorts, cells)
-        entries = [(one, texts[place]) for one, place in zip(line.addresses(), places, strict=True)]
+    def _written(self, line: Line, addresses: list[str], texts: list[bytes]) -> bytes:
+        entries = list(zip(addresses, texts, strict=True))
         if self._style == "inline" and without_names(line.body, self._key) == line.body:
             names = dict(entries)
             spots = [(one.end - line.at, names[one.text]) for one in line.places if one.text in names]
