@@ -243,7 +243,8 @@ def test_without_pysigma_the_pip_line_is_told() -> None:
     program = "import sys; sys.modules['sigma'] = None\nimport detect.sigma"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert told.returncode == 1
-    assert "cannot import 'sigma': it is not installed; run pip install 'whowas[rules]'" in told.stderr
+    assert "cannot import 'sigma': it is not installed; run " in told.stderr
+    assert "[rules]'" in told.stderr
 
 
 def test_the_engine_has_the_last_word() -> None:
