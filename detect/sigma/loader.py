@@ -119,12 +119,12 @@ class _Loading:
         nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
         if not abroad:
             check_taxonomy(nodes)
-        own = own_of(nodes)
+        own = own_of(nodes, _aliases(nodes))
         info = info_of(node, nodes, own, path, stem)
         draft = Draft(info, own, cases_of(own.tests, info.name, path))
         if kind == "correlation":
             draft.told = _correlated(nodes, own)
-            draft.info = replace(info, group_by=draft.told.group_by)
+            draft.info = replace(info, group_by=draft.told.group_by, about_columns=_about(draft.told, info.about))
         else:
             draft.condition = self._detected(node, nodes, abroad)
         self._drafts.append(draft)
@@ -158,6 +158,22 @@ class _Loading:
     def finish(self) -> Loaded:
         """Resolve what documents say of each other."""
         return Resolving(self._drafts, self._filters, self._refusals).finish()
+
+
+def _aliases(nodes: dict[str, Node]) -> list[str]:
+    told = nodes.get("correlation")
+    named = told.value.get("aliases") if told is not None and told.is_map() else None
+    return list(named.value) if named is not None and named.is_map() else []
+
+
+def _about(told: Told, about: str) -> tuple[str, ...]:
+    """Return the columns behind an alias that advice is about. Raises: Refused if the group does not tell its value."""
+    if about not in told.aliases:
+        return ()
+    found = tuple(dict.fromkeys(told.aliases[about].values()))
+    if about not in told.group_by or any(name[:4] not in ("src_", "dst_") or "." in name for name in found):
+        raise Refused(f"the alias '{about}' does not tell an end", "group by it, and let it stand for ends' columns")
+    return found
 
 
 def _correlated(nodes: dict[str, Node], own: Own) -> Told:
