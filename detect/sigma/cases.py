@@ -62,8 +62,8 @@ class Case:
     advice: frozenset[str] | None = None
 
 
-def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
-    """Return the cases under `whowas: tests:`. Raises: Refused."""
+def cases_of(node: Node | None, rule: str, path: str, most: int = MOST_FLOWS) -> tuple[Case, ...]:
+    """Return the cases under `whowas: tests:`. Args: most: how many flows they may have. Raises: Refused."""
     if node is None:
         return ()
     told = words(node, ("flow", "match", "ignore"), "tests")
@@ -77,10 +77,13 @@ def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
         for number, one in enumerate(each.items(), 1)
     )
     found: list[Case] = []
+    flows = 0
     for case in made:
         found.append(case)
-        if sum(len(one.flows) for one in found) > MOST_FLOWS:
-            raise Refused(f"the tests have more than {MOST_FLOWS:,} flows", "make them smaller", node.line)
+        flows += len(case.flows)
+        if flows > most:
+            cause = f"the tests have more than {MOST_FLOWS:,} flows, all of the file counted"
+            raise Refused(cause, "make them smaller", node.line)
     return tuple(found)
 
 

@@ -45,8 +45,9 @@ def words(node: Node, known: Iterable[str], what: str) -> dict[str, Node]:
     if not node.is_map():
         raise Refused(f"{what} is no mapping", "write key: value below it", node.line)
     known = list(known)
+    every = set(known)
     for key in node.value:
-        if key not in known:
+        if key not in every:
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise Refused(f"'{key}' is no word of {what}", meant, node.key_lines[key])
