@@ -57,14 +57,14 @@ def _needed(config: StreamConfig | None) -> set[str]:
 
 def kernels() -> Iterator[Finding]:
     """Say whether compiled kernels outlive a run."""
-    from whowas.kernels import cached, needs_compiling
+    from whowas.kernels import needs_compiling, why_not_cached
 
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
         yield Finding("installed", "kernels", WARN, "are not compiled (NUMBA_DISABLE_JIT=1): a hundred times slower",
                       "unset NUMBA_DISABLE_JIT")  # fmt: skip
         return
-    if not cached():
-        yield Finding("installed", "kernels", WARN, "cannot be kept: each run compiles them anew, a minute in all",
+    if why := why_not_cached():
+        yield Finding("installed", "kernels", WARN, f"cannot be kept ({why}): each run compiles them anew, a minute in all",
                       "give XDG_CACHE_HOME a folder that you alone can write")  # fmt: skip
         return
     import numba
