@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from whowas.extras import install_line
+
 
 class WhowasError(Exception):
     """A mistake or a broken input that is explained without a stack trace.
@@ -54,13 +56,17 @@ class MissingExtra(WhowasError):
     """An optional dependency that is not installed; the message carries the exact pip line."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"cannot import '{package}': it is not installed; run pip install 'whowas[{extra}]'")
+        super().__init__(f"cannot import '{package}': it is not installed; run {install_line(extra)}")
 
 
 class StoreError(WhowasError):
     """A history that cannot be opened, read or written. `passing`: trying again later may help."""
 
     passing = False
+
+
+class StoreDamagedError(StoreError):
+    """What is in the file is not what was written."""
 
 
 class StoreTakenError(StoreError):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from whowas.errors import OutputError, StoreError
-from whowas.sqlite_file import FileKind, LockTaken, take_lock
+from whowas.lock_file import LockTaken, take_lock
+from whowas.sqlite_file import FileKind
 
 # With so much of the beginning, or two lines of it, no other file is taken for this one.
 HEAD = 4096

@@ -21,10 +21,17 @@ from whowas.version import __version__
 COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
-    "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
+    "annotate": (
+        "whowas.cli.annotate",
+        "Put names beside the addresses of any log: JSON lines, tables, Zeek, syslog, text.",
+    ),
     "history": (
         "whowas.cli.history",
         "Look after a recorded history: info, verify, export, import, compact, prune …",
+    ),
+    "flows": (
+        "whowas.cli.flows",
+        "Show named flows by words, without SQL: ends, ports, labels, times; or the top of them.",
     ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
@@ -32,6 +39,8 @@ COMMANDS = {
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
+    "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
+    "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }

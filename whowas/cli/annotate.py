@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option, read_back
 from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ingest.cluster import EvidenceReport
     from whowas.annotation.annotator import Choice
     from whowas.annotation.namer import BatchNamer
-    from whowas.annotation.run import Done
+    from whowas.annotation.run import Done, Form
     from whowas.annotation.times import Clock
     from whowas.batch.hints import Hint
 
@@ -24,7 +26,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 
 @click.command(short_help="Put names beside the addresses of a log.")
 @click.argument("file", metavar="FILE")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="A store, or evidence: files, folders, globs.")
+@history_option()
 @click.option("--ip", "ips", multiple=True, metavar="FIELD", help="A field that holds an address; repeatable.")
 @click.option("--time", "time_field", metavar="FIELD", help="The field that tells when.")
 @click.option("--at", metavar="TIME", help="When, for a log without times: 2026-11-20T10:15:02Z.")
@@ -35,9 +37,16 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["ndjson", "csv", "tsv", "zeek"]),
+    type=click.Choice(["ndjson", "csv", "tsv", "zeek", "text", "cef", "leef", "logfmt"]),
     help="Without it, recognised by the first lines.",
 )
+@click.option(
+    "--names",
+    type=click.Choice(["short", "json", "inline"]),
+    help="How names stand in free text: behind the line, the same as JSON, or beside each address.",
+)
+@click.option("--time-pattern", metavar="FORM", help="How free text spells its times: '%d.%m.%Y %H:%M:%S'.")
+@click.option("--year", type=click.IntRange(1971, 9999), help="Of the first line, for times without a year (syslog).")
 @click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; without it, found in the header.")
 @click.option("--header", metavar="A,B,…", help="Names of the columns of a CSV without a header.")
 @click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
@@ -60,7 +69,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the log and errors.")
 @click.pass_context
 def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: Any) -> None:
-    """Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek.
+    """Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek, CEF, LEEF, logfmt, free text.
 
     \b
     Example:
@@ -68,17 +77,18 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
 
     FILE is plain or compressed, or - for standard input, which is named line by line as it comes. The log goes
     to standard output, unchanged but for the names; what was done is told on standard error. Fields of known
-    logs are found by themselves: Suricata, Zeek, Falco, Kubernetes audit, ECS, flow logs and others.
+    logs are found by themselves: Suricata, Zeek, Falco, Kubernetes audit, ECS, flow logs and others. In free text
+    (syslog, access and error logs) every address of a line is named at the time at its start.
     """
     from ingest.cluster import EvidenceReport
     from ingest.files import open_input
-    from whowas.annotation.run import Form, Run
+    from whowas.annotation.run import Run
     from whowas.cli.replay import need_history, say_compiling, say_unreadable
 
     need_history(history)
     quiet = told["quiet"] or told["as_json"]
     choice, clock = _choice(told), _clock(told)
-    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]), is_terminal())
+    form = _form(told, file)
     say_compiling(quiet)
     report = EvidenceReport()
     with open_input(file) as source:
@@ -102,10 +112,28 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 def _choice(told: dict[str, Any]) -> Choice:
     from whowas.annotation.annotator import USUAL, Choice
-    from whowas.timestamps import moment_us
 
-    at_us = moment_us(told["at"]) if told["at"] is not None else None
+    at_us = read_back("--at", told["at"]) if told["at"] is not None else None
     return Choice(told["ips"], told["time_field"] or "", at_us, _words(told["columns"]) or USUAL, told["suffix"])
+
+
+def _form(told: dict[str, Any], file: str) -> Form:
+    from datetime import UTC, datetime
+
+    from whowas.annotation.run import Form
+
+    # A log's last line is as old as its file, or older.
+    changed = datetime.fromtimestamp(os.path.getmtime(file), UTC) if os.path.isfile(file) else None
+    return Form(
+        format=told["form"] or "",
+        delimiter=DELIMITERS.get(told["delimiter"], ""),
+        header=_words(told["header"]),
+        names=told["names"] or "",
+        pattern=told["time_pattern"] or "",
+        year=told["year"],
+        not_after=changed,
+        shown=is_terminal(),
+    )
 
 
 def _clock(told: dict[str, Any]) -> Clock:
@@ -157,6 +185,8 @@ def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str)
     if unread:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.unread.most_common())
         echo(f"unread       {reasons}{_advice(done)}", err=True)
+    if len(done.kinds) > 1:
+        echo("kinds        " + "  ".join(f"{word} {count:,}" for word, count in done.kinds.most_common()), err=True)
     _say_answers(done)
 
 
@@ -196,4 +226,6 @@ def _advice(done: Done) -> str:
     first = done.tally.unread.most_common(1)[0][0]
     if first == REASONS[NO_ZONE]:
         return "; --timezone says which zone they are in"
-    return "; --time FIELD or --at TIME says when" if first == REASONS[MISSING] else ""
+    if first != REASONS[MISSING]:
+        return ""
+    return f"; --{'time-pattern FORM' if done.kinds else 'time FIELD'} or --at TIME says when"

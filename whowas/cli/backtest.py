@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import flows_option, history_option
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
 from whowas.cli.terminal import bars, between, clean, console, error, plural, print_json, rate, wants_progress
 
@@ -19,7 +20,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 
 @click.command(short_help="Judge flows of the past by rules.")
 @RULES
-@click.option("-f", "--flows", required=True, type=click.Path(), metavar="DIR", help="Where a replay wrote flows.")
+@flows_option()
 @SITE
 @click.option("--silences", type=click.Path(), metavar="TOML", help="Findings to hide until a date.")
 @click.option("-o", "--out", type=click.Path(), metavar="FILE", help="Write findings here: OCSF, one JSON a line.")
@@ -45,7 +46,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     metavar="N",
     help="Findings shown in full.",
 )
-@click.option("-H", "--history", metavar="HISTORY", help="The history that the proposed commands name.")
+@history_option("The history that the proposed commands name.", multiple=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
 @click.pass_context
 def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: Any) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import read_back
 from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
 
@@ -35,6 +36,14 @@ def command() -> None:
 @JSON
 def info(store: str, as_json: bool) -> None:
     """Say what is in a store."""
+    from enrich.store.database import HISTORY
+
+    # What of it cannot be shown is not what was written.
+    with HISTORY.make_sense(store, "read"):
+        _show(store, as_json)
+
+
+def _show(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -101,6 +110,13 @@ def _spelled(us: int | None) -> str | None:
 @JSON
 def gaps(store: str, as_json: bool) -> None:
     """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
+    from enrich.store.database import HISTORY
+
+    with HISTORY.make_sense(store, "read"):
+        _show_gaps(store, as_json)
+
+
+def _show_gaps(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -149,8 +165,10 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
     show_default=True,
     help="What to do with an OUT that is there.",
 )
+@click.option("--salvage", is_flag=True, help="Of a damaged STORE: all that can still be read, and say what is lost.")
 @JSON
-def export(store: str, out: str, start: str | None, end: str | None, existing: str, as_json: bool) -> None:
+@click.pass_context
+def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: str | None, **told: Any) -> None:
     """Write a slice of a store into one file that travels beside a capture; `replay --history` reads it.
 
     \b
@@ -158,26 +176,29 @@ def export(store: str, out: str, start: str | None, end: str | None, existing: s
       whowas history export cluster.db case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
 
     OUT ending in .parquet gets a row for every hold instead, for DuckDB and Spark.
+
+    With --salvage the exit code is 1 when something is lost. What a lost row may have ended is not known: from the
+    earliest time on that it may speak of, nothing counts as watched, and names are less sure.
     """
-    import os
 
-    from whowas.history.import_export import export_holds, export_slice
-    from whowas.timestamps import moment_us
-
-    low = None if start is None else moment_us(start)
-    high = None if end is None else moment_us(end)
+    low = None if start is None else read_back("--from", start)
+    high = None if end is None else read_back("--to", end)
     if low is not None and high is not None and low > high:
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
-    if out.endswith(".parquet"):
-        if low is not None or high is not None:
-            raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
-        lines, what = export_holds(store, out, replace=existing == "replace"), "hold"
-    else:
-        lines, what = export_slice(store, out, low, high, replace=existing == "replace"), "line"
-    if as_json:
-        print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
-    else:
-        console(summary=True).print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
+    if out.endswith(".parquet") and (low is not None or high is not None):
+        raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
+    from whowas.cli.history_export import exported, say_written
+
+    replace = told["existing"] == "replace"
+    if not told["salvage"]:
+        say_written(out, *exported(store, out, low, high, replace), None, told["as_json"])
+        return
+    from whowas.history.import_export import salvaged
+
+    with salvaged(store, out, replace=replace) as (fresh, lost):
+        written = exported(fresh, out, low, high, replace, bool(lost.rows))
+    say_written(out, *written, lost, told["as_json"])
+    ctx.exit(1 if lost.rows else 0)
 
 
 @command.command(name="import")

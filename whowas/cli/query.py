@@ -7,108 +7,94 @@ from typing import Any
 
 import click
 
-from whowas.cli.terminal import clean, console, plural, print_csv, print_json
+from whowas.cli.options import flows_option
+from whowas.cli.terminal import error
+
+SQL_MOST = 1 << 20
 
 
 @click.command(short_help="Ask named flows in SQL.")
-@click.argument("sql")
-@click.option("-f", "--flows", required=True, type=click.Path(), metavar="DIR", help="Where a replay wrote flows.")
-@click.option("--json", "form", flag_value="json", help="Print one JSON object a row.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV; cells that a spreadsheet would run get a leading '.")
+@click.argument("sql", required=False)
+@flows_option(multiple=True, required=False)
+@click.option(
+    "-H",
+    "--history",
+    multiple=True,
+    type=click.Path(),
+    metavar="HISTORY",
+    envvar="WHOWAS_HISTORY",
+    help="Makes the tables holds and evidence: a store, or files, folders and globs of evidence.",
+)
+@click.option("--file", "path", type=click.Path(), metavar="FILE", help="Read the SQL from a file.")
+@click.option("--cluster", metavar="NAME", help="Name for evidence that carries none.")
+@click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone in which times are shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV; cells that a spreadsheet would run get a leading '.")
 @click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Rows shown in a table.")
-def command(sql: str, flows: str, form: str | None, limit: int) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, sql: str | None, **told: Any) -> None:
     """Ask named flows in SQL (DuckDB). The view is called flows; `whowas schema` lists its columns.
 
     \b
     Example:
       whowas query "SELECT src_workload, dst_workload, sum(bytes_out) FROM flows GROUP BY ALL" --flows named
+
+    SQL is one statement that reads; - or a pipe means standard input. With -H there are two tables more: holds says
+    who held which address when, evidence what the cluster said. ip_in(src_ip16, '10.0.0.0/8') asks for a range.
+    A query reads what is named here, and no other file.
     """
-    from whowas.batch.query import ask
+    from whowas.query.sql import Query
 
-    table = ask(flows, sql)
-    if form == "json":
-        _print_json(table)
-    elif form == "csv":
-        _print_csv(table)
+    if told["as_json"] and told["as_csv"]:
+        raise click.UsageError("--json and --csv do not go together: choose one")
+    if not told["flows"] and not told["history"]:
+        raise click.UsageError("Missing option '--flows' (or WHOWAS_FLOWS): where a replay wrote flows")
+    statement = _statement(sql, told["path"])
+    with Query(statement, told["flows"], told["history"], zone=told["tz"], cluster=told["cluster"]) as query:
+        _print(query, told)
+        unreadable = query.unreadable
+    for path, why in unreadable[:5]:
+        error(f"{path}: {why}")
+    ctx.exit(1 if unreadable else 0)
+
+
+def _statement(sql: str | None, path: str | None) -> str:
+    """The text: the argument, a file's, or standard input's."""
+    from whowas.errors import ConfigError
+
+    if sql is not None and path is not None:
+        raise click.UsageError("SQL and --file do not go together: choose one")
+    if path is None and sql not in (None, "-"):
+        return str(sql)
+    if path is None and sql is None and sys.stdin.isatty():
+        raise click.UsageError("Missing argument 'SQL': ask, say, \"FROM flows LIMIT 5\"; or give --file, or a pipe")
+    try:
+        if path is not None and path != "-":
+            with open(path, "rb") as handle:
+                raw = handle.read(SQL_MOST + 1)
+        else:
+            raw = sys.stdin.buffer.read(SQL_MOST + 1)
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read SQL from '{path}': {error.strerror}; check the file") from error
+    except UnicodeDecodeError as error:
+        where = "standard input" if path in (None, "-") else f"'{path}'"
+        raise ConfigError(f"cannot read SQL from {where}: byte {error.start:,} is no UTF-8; save it as text") from error
+
+
+def _print(query: Any, told: dict[str, Any]) -> None:
+    from whowas.cli.rows import print_csv, print_json_lines, print_table, values
+
+    names, rows = query.schema.names, values(query.batches())
+    if told["as_json"]:
+        print_json_lines(names, rows)
+    elif told["as_csv"]:
+        print_csv(names, rows)
     else:
-        _print_table(table, limit)
+        print_table(names, rows, [_numeric(kind) for kind in query.schema.types], told["limit"])
 
 
-def _rows(table: Any) -> Any:
-    """Rows as plain values, a batch at a time."""
-    from sinks.flows.jsonl import rows
+def _numeric(kind: Any) -> bool:
+    from pyarrow import types
 
-    for batch in table.to_batches(max_chunksize=4096):
-        yield from rows(batch)
-
-
-def _print_json(table: Any) -> None:
-    for row in _rows(table):
-        print_json(row, line=True)
-
-
-def _cell(value: Any) -> Any:
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if numeric else _text(value)
-
-
-def _print_csv(table: Any) -> None:
-    print_csv([table.column_names])
-    print_csv([_cell(value) for value in row.values()] for row in _rows(table))
-
-
-def _text(value: Any) -> str:
-    """One value for people: labels as k=v, lists with commas, candidates by name."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return " ".join(f"{name}={_text(one)}" for name, one in value.items() if one is not None)
-    if isinstance(value, list):
-        return ", ".join(_text(one) for one in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
-
-
-def _print_table(table: Any, limit: int) -> None:
-    screen = console()
-    rows = [{name: clean(_text(value)) for name, value in row.items()} for row in _rows(table.slice(0, limit))]
-    names = table.column_names
-    wide = {name: max([len(clean(name)), *(len(row[name]) for row in rows)]) for name in names}
-    room = screen.width if sys.stdout.isatty() else 400
-    if len(names) > 1 and sum(wide.values()) + 2 * len(names) > room:
-        _print_upright(rows, names, screen)
-    else:
-        _print_flat(rows, names, wide, table, screen)
-    if table.num_rows > limit:
-        screen.print(f"… {plural(table.num_rows - limit, 'row')} more; --limit shows them, --json and --csv print all")
-
-
-def _numeric(table: Any) -> set[str]:
-    import pyarrow as pa
-
-    return {f.name for f in table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
-
-
-def _print_flat(rows: list[dict[str, str]], names: list[str], wide: dict[str, int], table: Any, screen: Any) -> None:
-    """One line a row, numbers to the right."""
-    from rich.text import Text
-
-    right = _numeric(table)
-    sides = {name: ">" if name in right else "<" for name in names}
-    screen.print(Text("  ".join(f"{clean(name):{sides[name]}{wide[name]}}" for name in names), style="bold"))
-    for row in rows:
-        screen.print("  ".join(f"{row[name]:{sides[name]}{wide[name]}}" for name in names).rstrip())
-    screen.print(f"({plural(table.num_rows, 'row')})")
-
-
-def _print_upright(rows: list[dict[str, str]], names: list[str], screen: Any) -> None:
-    """One line a value, empty ones left out: what does not fit the screen's width."""
-    from rich.text import Text
-
-    wide = max(len(name) for name in names)
-    for number, row in enumerate(rows, 1):
-        screen.print(Text(f"row {number}", style="bold"))
-        for name in names:
-            if row[name]:
-                screen.print(f"  {clean(name):<{wide}}  {row[name]}", soft_wrap=True)
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
 from whowas.cli.terminal import error, note, print_json, wants_progress
@@ -25,7 +26,7 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 
 @click.command(short_help="Name the flows of captures and flow logs.")
 @click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
+@history_option()
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Folder for named flows."
 )
@@ -35,10 +36,10 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
 @click.option(
     "--existing",
-    type=click.Choice(["refuse", "append", "replace"]),
+    type=click.Choice(["refuse", "append", "replace", "replace-all"]),
     default="refuse",
     show_default=True,
-    help="What to do with flows that an earlier run left in DIR.",
+    help="With flows in DIR: refuse, add, write anew what these INPUTs wrote, or remove all of DIR's flows.",
 )
 @click.option(
     "--format-in",
@@ -113,7 +114,7 @@ def need_history(history: tuple[str, ...]) -> None:
     """Refuse to name without evidence, and say where it comes from."""
     if not history:
         raise click.UsageError(
-            "cannot name without a history: say --history FILE; what stands now is a beginning: "
+            "cannot name without a history: say --history FILE, or set WHOWAS_HISTORY; what stands now is a beginning: "
             "kubectl get pods,services,nodes,endpointslices,replicasets,jobs -A -o json > now.json "
             "(docs/how-to/evidence.md tells the better ways)"
         )
@@ -157,11 +158,11 @@ def _vnis(words: tuple[str, ...]) -> Any:
 
 def say_compiling(quiet: bool) -> None:
     """Tell once that the first use takes longer, and why."""
-    from whowas.kernels import cached, needs_compiling
+    from whowas.kernels import needs_compiling, why_not_cached
 
     if needs_compiling() and not quiet:
-        again = "only this once" if cached() else "at every run: no cache folder can be written"
-        note(f"compiling kernels, some seconds, {again}")
+        why = why_not_cached()
+        note(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
 
 
 def _use_system_allocator() -> None:

@@ -97,6 +97,7 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
         "attacks": list(info.attacks),
         "description": info.description,
         "false_positives": list(info.false_positives),
+        "about": info.about,
         "group_by": list(info.group_by),
         "window_seconds": info.window_us / 1e6,
         "path": info.path,
@@ -171,6 +172,7 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
         "wanted": wanted,
         "path": case.path,
         "line": case.line,
+        "fault": one.fault,
         "why": one.why,
     }
 
@@ -178,8 +180,7 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
 def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list[str]) -> None:
     for one in wrong:
         case = one.case
-        wanted = "should have been found and was not" if case.matches else "should not have been found and was"
-        echo(f"{case.path}:{case.line}: {case.rule}: {case.title}: {wanted}")
+        echo(f"{case.path}:{case.line}: {case.rule}: {case.title}: {one.fault}")
         for line in one.why:
             echo(f"    {line}")
     rules = len({one.case.rule for one in tried})

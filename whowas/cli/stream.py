@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli import live
+from whowas.cli.options import history_option
 from whowas.cli.service import stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, note, plural, print_json
 
@@ -25,7 +26,7 @@ STATE = ".whowas-stream/files/rules.db"
 @click.command(short_help="Name flow records from Kafka as they come.")
 @click.option("-c", "--config", metavar="FILE", help="whowas.toml; deploy/whowas.toml shows all of it.")
 @click.option("--files", metavar="DIR", help="Without a configuration: a folder of captures and flow logs.")
-@click.option("-H", "--history", metavar="STORE", help="With --files: who held which address when.")
+@history_option("With --files: who held which address when.", metavar="STORE", multiple=False)
 @click.option("-o", "--out", metavar="DIR", help="With --files: where named flows go, as Parquet.")
 @click.option("--cluster", metavar="NAME", help="With --files: which cluster of the history.")
 @click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else recognised.")

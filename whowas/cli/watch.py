@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli import live
+from whowas.cli.options import history_option
 from whowas.cli.service import stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, note, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
@@ -24,7 +25,7 @@ STOP_SECONDS = 10.0
 
 
 @click.command(short_help="Record a live cluster.")
-@click.option("-H", "--history", metavar="STORE", help="The store to write; made where there is none.")
+@history_option("The store to write; made where there is none.", metavar="STORE", multiple=False)
 @click.option("--kubeconfig", multiple=True, metavar="FILE", help="As kubectl takes it; repeatable.")
 @click.option("--context", multiple=True, metavar="NAME", help="A context of the kubeconfig; repeatable.")
 @click.option("--cluster", multiple=True, metavar="NAME", help="What the history calls the cluster; repeatable.")

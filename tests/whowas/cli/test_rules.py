@@ -141,12 +141,11 @@ def test_every_rule_of_the_pack_explains_itself_in_sql_that_runs(named: Path) ->
     from detect.pack import PACK
     from detect.sigma import explain, load
     from detect.site import load_site
-    from whowas.batch.query import connect
+    from whowas.query.sql import ask
 
     ruleset = load([PACK], load_site()).ruleset
-    link = connect(named)
     for one in (*ruleset.rules, *ruleset.correlations):
-        link.sql(explain(one, ruleset.rules)).to_arrow_table()
+        ask(explain(one, ruleset.rules), named)
 
 
 def test_explain_names_near_rules() -> None:
