@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.options import history_option, read_back
-from whowas.cli.terminal import print_json, wants_progress
+from whowas.cli.terminal import echo, error, note, print_json, wants_progress
 
 if TYPE_CHECKING:
     from enrich import NamingOptions
@@ -97,16 +97,14 @@ def _wait(history: tuple[str, ...], cluster: str | None, at_us: int | None, seco
     if at_us is None:
         raise click.UsageError("cannot wait without a moment: say --at TIME, such as --at now")
     if not quiet:
-        click.echo(
-            f"whowas: waiting until the history knows that moment, at most {seconds:g} s; Ctrl-C answers", err=True
-        )
+        note(f"waiting until the history knows that moment, at most {seconds:g} s; Ctrl-C answers")
     try:
         known = wait_until_known(store, cluster, at_us, seconds)
     except KeyboardInterrupt:
-        click.echo("whowas: stopped waiting; what is known by now:", err=True)
+        note("stopped waiting; what is known by now:")
         return True
     if not known:
-        click.echo(f"whowas: waited {seconds:g} s, and the history does not reach that moment yet", err=True)
+        error(f"waited {seconds:g} s, and the history does not reach that moment yet")
     return False
 
 
@@ -167,7 +165,7 @@ def _print(
     live = the_store(history) is not None
     for place, one in enumerate(replies):
         if place:
-            click.echo()
+            echo()
         who_output.print_reply(one, zone, report.whole(), live)
         if told["explain"]:
             who_output.print_evidence(_evidence(one, history, told), zone)

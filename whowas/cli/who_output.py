@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich.text import Text
 
 from enrich.naming.who import Answer, HoldView, to_json
-from whowas.cli.terminal import COLOURS, clean, console, plural
+from whowas.cli.terminal import COLOURS, clean, console, plural, print_text
 from whowas.history.queries import Reply
 from whowas.safe_text import harmless
 from whowas.timestamps import moment_us, rfc3339, spell
@@ -55,7 +54,7 @@ def print_csv(replies: Sequence[Reply]) -> None:
     for one in replies:
         for row in _rows(one):
             out.writerow([harmless(clean(row.get(name) or "")) for name in COLUMNS])
-    click.echo(page.getvalue(), nl=False)
+    print_text(page.getvalue().removesuffix("\n"))
 
 
 def _rows(reply: Reply) -> Iterator[dict[str, Any]]:
