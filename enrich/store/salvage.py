@@ -30,16 +30,21 @@ BEFORE_US = 60_000_000
 class Lost:
     """What of a store is lost. rows: by table, at most so many. places: the first of them, in words.
 
+    uncounted: tables of which more is lost, and nobody knows how much.
+
     since_us: from when on nothing is claimed to have been watched; None: nothing was lost that matters to that.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
+    uncounted: set[str] = field(default_factory=set)
     since_us: int | None = None
 
-    def note(self, table: str, place: str, rows: int = 1) -> None:
-        """Count what is lost of a table, and say where it stood."""
-        self.rows[table] = self.rows.get(table, 0) + rows
+    def note(self, table: str, place: str, rows: int | None = 1) -> None:
+        """Count what is lost of a table, and say where it stood. rows: None where nobody knows."""
+        self.rows[table] = self.rows.get(table, 0) + (rows or 0)
+        if rows is None:
+            self.uncounted.add(table)
         if len(self.places) < PLACES_KEPT:
             self.places.append(place)
 
