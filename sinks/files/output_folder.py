@@ -164,6 +164,13 @@ class OutputFolder:
         strange = [one for one in found.unmarked if one not in found.unmarked_mine]
         if strange:
             raise OutputError(f"{say}it holds {_files(strange)} of runs that did not say of which inputs; {all_of_it}")
+        known = {one.name for mark in found.mine for one in mark.inputs}
+        namesakes = {one.name for mark in found.marks for one in mark.inputs if one.name in self._by_name} - known
+        if namesakes:
+            raise OutputError(
+                f"{say}it holds the flows of another {_quoted(sorted(namesakes))}, which began otherwise or was "
+                f"longer; say --existing append to add to those, or {all_of_it}"
+            )
         for mark in found.mine:
             others = sorted(one.name for one in mark.inputs if not self._given(one))
             if others:
