@@ -46,7 +46,7 @@ def observed(facts: Facts, events: Iterable[Stored], sources: dict[int, str]) ->
         service = ""
         if verb in ("JOINED", "LEFT", "VANISHED"):
             thing = KubeObject(kind=facts.kind, metadata=Meta(uid=facts.uid))
-            service = as_bytes(one.body).decode()
+            service = "" if one.body is None else as_bytes(one.body).decode()
         else:
             body = one.body if one.body is not None else body
             thing = DECODE.decode(body) if body else KubeObject(kind=facts.kind, metadata=Meta(uid=facts.uid))

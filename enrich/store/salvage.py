@@ -30,16 +30,21 @@ BEFORE_US = 60_000_000
 class Lost:
     """What of a store is lost. rows: by table, at most so many. places: the first of them, in words.
 
+    uncounted: tables of which more is lost, and nobody knows how much.
+
     since_us: from when on nothing is claimed to have been watched; None: nothing was lost that matters to that.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
+    uncounted: set[str] = field(default_factory=set)
     since_us: int | None = None
 
-    def note(self, table: str, place: str, rows: int = 1) -> None:
-        """Count what is lost of a table, and say where it stood."""
-        self.rows[table] = self.rows.get(table, 0) + rows
+    def note(self, table: str, place: str, rows: int | None = 1) -> None:
+        """Count what is lost of a table, and say where it stood. rows: None where nobody knows."""
+        self.rows[table] = self.rows.get(table, 0) + (rows or 0)
+        if rows is None:
+            self.uncounted.add(table)
         if len(self.places) < PLACES_KEPT:
             self.places.append(place)
 
@@ -78,7 +83,7 @@ class _Salvage:
         # Blocks that are there and no good: how far back they go is known.
         self._bad: set[int] = set()
         self._holes = 0
-        self._last_us = 0
+        self._first_us, self._last_us = LATEST, EARLIEST
 
     def run(self) -> Lost:
         """Copy table by table: what others refer to comes first."""
@@ -145,6 +150,7 @@ class _Salvage:
         number, cluster, objects, events, low, high, check, evidence = row
         if cluster not in self._clusters or check_of(evidence) != check[:32] or len(from_blob(evidence)) != events:
             raise ValueError("its checksum does not fit")
+        self._first_us = min(self._first_us, _time(low))
         # Rules of 0: what was derived is derived anew from the evidence.
         self._put("block", "id, cluster, objects, events, low_us, high_us, rules, checksum, evidence, derived",
                   number, cluster, objects, events, low, high, 0, check, evidence, b"")  # fmt: skip
@@ -171,6 +177,7 @@ class _Salvage:
     def _event(self, row: Row) -> None:
         number, of, verb, received, since, version, source, body = row
         moment = _time(since if received is None else received)
+        self._first_us = min(self._first_us, moment)
         self._last_us = max(self._last_us, moment) if source is None else self._last_us
         word = VERBS[verb] if verb >= 0 else ""
         if of not in self._objects:
@@ -179,7 +186,7 @@ class _Salvage:
         if word in MEMBERS:
             _text(body)
         elif body is None:
-            if state is not None and state != self._holes:
+            if state is not None and state != self._holes and word != "VANISHED":
                 raise ValueError("what the object was before is lost")
         else:
             thing = DECODE.decode(body)
@@ -232,9 +239,10 @@ class _Salvage:
             if low <= high:
                 self._put("span", "cluster, kind, gap, low_us, high_us, source", cluster, kind, sort, low, high, source)
         if self.lost.since_us is not None:
-            last = max([self._last_us, until, *(high for *_, high, _ in spans)])
+            first = max(until, min([self._first_us, *(low for *_, low, _, _ in spans)]))
+            last = max([first, self._last_us, *(high for *_, high, _ in spans)])
             for cluster in sorted(self._clusters):
-                self._put("span", "cluster, kind, gap, low_us, high_us, source", cluster, "", 1, until, last, -1)
+                self._put("span", "cluster, kind, gap, low_us, high_us, source", cluster, "", 1, first, last, -1)
 
 
 def _span(row: Row, clusters: set[int]) -> tuple[int, str, int, int, int, int]:

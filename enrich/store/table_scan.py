@@ -19,9 +19,9 @@ class Hole(NamedTuple):
     next: int | None
 
     @property
-    def rows(self) -> int:
-        """How many at most; 1 where nobody knows."""
-        return 1 if self.next is None or self.after < -1 else self.next - self.after - 1
+    def rows(self) -> int | None:
+        """How many at most; None: nobody knows."""
+        return None if self.next is None else self.next - self.after - 1
 
     def __str__(self) -> str:
         begin = "the beginning" if self.after < 0 else f"row {self.after + 1}"

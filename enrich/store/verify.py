@@ -22,7 +22,7 @@ def problems(path: str) -> Iterator[str]:
         with opened(path) as database:
             # What one check meets is no reason to leave the others out.
             found = [one for check in (_odd_pages, _odd_blocks, _odd_events) for one in _told(path, check, database)]
-            yield from found or _told(path, _unreadable, database)
+            yield from dict.fromkeys(found or _told(path, _unreadable, database))
     except StoreDamagedError as error:
         yield f"the database: {error.__cause__ or error}"
 

@@ -60,6 +60,7 @@ class OutputFolder:
         self._journal = Journal(path)
         self._lock: int | None = None
         self._inputs: list[Input] = []
+        self._by_name: dict[str, list[str]] = {}
         self._files: dict[str, str] = {}
         self._remove: list[str] = []
         self._forget: list[str] = []
@@ -70,6 +71,7 @@ class OutputFolder:
         try:
             # As they are now: one that is written to meanwhile is known again as one that grew.
             self._inputs = inputs_of(self._run.paths)
+            self._by_name = _by_name(self._run.paths)
             self._files, self._remove, self._forget = {}, [], []
             self._journal.recover()
             self._recover()
@@ -121,7 +123,7 @@ class OutputFolder:
         return any(self._given(one) for one in mark.inputs)
 
     def _given(self, one: Input) -> bool:
-        return any(one.begins(path) for path in self._run.paths if os.path.isfile(path))
+        return any(one.begins(path) for path in self._by_name.get(one.name, ()))
 
     def _settle(self, found: _Found) -> None:
         """Decide by what is there. Raises: OutputError."""
@@ -162,6 +164,13 @@ class OutputFolder:
         strange = [one for one in found.unmarked if one not in found.unmarked_mine]
         if strange:
             raise OutputError(f"{say}it holds {_files(strange)} of runs that did not say of which inputs; {all_of_it}")
+        known = {one.name for mark in found.mine for one in mark.inputs}
+        namesakes = {one.name for mark in found.marks for one in mark.inputs if one.name in self._by_name} - known
+        if namesakes:
+            raise OutputError(
+                f"{say}it holds the flows of another {_quoted(sorted(namesakes))}, which began otherwise or was "
+                f"longer; say --existing append to add to those, or {all_of_it}"
+            )
         for mark in found.mine:
             others = sorted(one.name for one in mark.inputs if not self._given(one))
             if others:
@@ -188,6 +197,15 @@ class OutputFolder:
     def _names(self, marks: Sequence[Mark]) -> str:
         names = sorted({one.name for mark in marks for one in mark.inputs if self._given(one)})
         return _quoted(names) if names else "this very input"
+
+
+def _by_name(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files among some paths by their names without folders."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if os.path.isfile(path):
+            found.setdefault(os.path.basename(path), []).append(path)
+    return found
 
 
 def _files(paths: Sequence[Path]) -> str:

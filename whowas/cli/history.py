@@ -149,7 +149,8 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
         screen = console()
         for one in found:
             screen.print(clean(one))
-        screen.print(f"{store}: {plural(len(found), 'problem')}" if found else f"{store}: sound")
+        what = f"{plural(len(found), 'problem')}; 'whowas history export {store} OUT --salvage' saves what can be read"
+        screen.print(clean(f"{store}: {what if found else 'sound'}"))
     ctx.exit(1 if found else 0)
 
 

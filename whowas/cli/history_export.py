@@ -32,7 +32,8 @@ def say_written(out: str, count: int, what: str, lost: Lost | None, as_json: boo
         written: dict[str, object] = {"file": out, f"{what}s": count, "bytes": os.path.getsize(out)}
         if lost is not None:
             since = None if lost.since_us is None else rfc3339(lost.since_us)
-            written["lost"] = {"rows": lost.rows, "places": lost.places, "watched_until": since}
+            told = {"rows": lost.rows, "uncounted": sorted(lost.uncounted), "places": lost.places}
+            written["lost"] = told | {"watched_until": since}
         print_json(written)
         return
     screen = console(summary=True)
@@ -41,7 +42,8 @@ def say_written(out: str, count: int, what: str, lost: Lost | None, as_json: boo
         return
     for place in lost.places:
         screen.print(f"  lost: {clean(place)}")
-    counts = ", ".join(f"{name} {count:,}" for name, count in lost.rows.items())
+    more = dict.fromkeys(lost.uncounted, " and nobody knows how many more")
+    counts = ", ".join(f"{name} {count:,}{more.get(name, '')}" for name, count in lost.rows.items())
     screen.print(f"lost rows: {counts}" if counts else "nothing is lost")
     if lost.since_us is not None:
         since = "" if lost.since_us == EARLIEST else f" from {spell(lost.since_us, digits=0)} on"

@@ -57,6 +57,13 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
                      seen("ADDED", thing("web", "Service", spec=spec), 0)])  # fmt: skip
         store.write([*watched(0, 1), *numbered(300), *watched(6, 7)])
         store.write([*later(240), *watched(7206, 7210)])
+        # A Service whose pod joins and leaves, and one pod that a list does not show any more.
+        ends = {"kind": "EndpointSlice", "status": None, "meta": {"labels": {"kubernetes.io/service-name": "web"}}}
+        for uids in (["later-79"], []):
+            targets = [{"targetRef": {"kind": "Pod", "uid": uid}} for uid in uids]
+            store.write([seen("MODIFIED", thing("slice", endpoints=targets, **ends), 7207)])
+        store.write([seen("ADDED", thing("odd", version=990), 7207)])
+        store.write([seen("START", thing(""), 7208), seen("RELISTED", thing("", "Pod", version=999), 7208)])
         assert store.maintain(5.0) > 50
     assert list(problems(str(path))) == []
     return path

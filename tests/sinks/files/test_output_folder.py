@@ -196,8 +196,12 @@ def test_another_file_of_the_same_name_is_another_input(tmp_path: Path) -> None:
     two.parent.mkdir()
     two.write_text("".join(f"tomorrow {number}\n" for number in range(500)))
     write(out, Run("b1", [one]), "append", 1)
+    with pytest.raises(OutputError, match=r"the flows of another 'b\.log'.*append to add to those, or choose a new"):
+        write(out, Run("b2", [str(two)]), "replace", 2)
     write(out, Run("b2", [str(two)]), "append", 2)
     assert found(out) == ids(1, 2)
+    write(out, Run("b2", [str(two)]), "replace", 3)
+    assert found(out) == ids(1, 3)
     assert Input.of(str(tmp_path / "none")) is None
 
 

@@ -61,7 +61,7 @@ def wait_for_writing(process: subprocess.Popen[str], out: Path) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("existing", ["append", "replace"])
+@pytest.mark.parametrize("existing", ["append", pytest.param("replace", marks=pytest.mark.long)])
 def test_killed_while_it_writes_and_run_again(existing: str, inputs: Path, tmp_path: Path) -> None:
     start = tmp_path / "start"
     assert replay(inputs, "a.log", start).wait() == 0
