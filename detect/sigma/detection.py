@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from pyparsing import ParseException
@@ -30,7 +29,8 @@ from detect.model import Site
 from detect.sigma import bounds, modifiers
 from detect.sigma.bounds import MOST_VALUES
 from detect.sigma.field_mappings import Renamed
-from detect.sigma.refusals import Refused
+from detect.sigma.placeholders import expanded
+from detect.sigma.refusals import Gathering, Refused
 from detect.sigma.sql import equals_one_of, pattern, plain, test
 from detect.sigma.sql_check import Runner
 from detect.sigma.yaml_documents import Node
@@ -38,7 +38,6 @@ from detect.sigma.yaml_documents import Node
 MOST_CONDITION = 4096
 MOST_BRACKETS = 20
 _NOT = re.compile(r"\bnot\b")
-_PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]+)%")
 
 
 class _Nothing(SigmaType):
@@ -70,11 +69,13 @@ def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -
     if "timeframe" in node.value:
         raise Refused("timeframe is not Sigma any more", "write a correlation", node.key_lines["timeframe"])
     bounds.check_names(node, [name for name in node.value if name != "condition" and name not in beside])
-    selections = {
-        name: _selection(name, one, reading)
-        for name, one in node.value.items()
-        if name != "condition" and name not in beside
-    }
+    gathering = Gathering()
+    selections: dict[str, SigmaDetection] = {}
+    for name, one in node.value.items():
+        if name != "condition" and name not in beside:
+            with gathering.part():
+                selections[name] = _selection(name, one, reading)
+    gathering.finish()
     if not selections:
         raise Refused("a detection has no selection", "add one", node.line)
     return _parsed(node.value["condition"], selections, node.key_lines)
@@ -83,6 +84,11 @@ def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -
 def there(name: str) -> Condition:
     """Return the condition that a field is there."""
     return test(_field(name), SigmaExists(True))
+
+
+def spoken(protocol: str) -> Condition:
+    """Return the condition that a record tells an application protocol, alone or among several."""
+    return test(_field("app_protocol"), SigmaRegularExpression(f"(^|,){protocol}($|,)"))
 
 
 def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[str, int]) -> Condition:
@@ -121,7 +127,7 @@ def _selection(name: str, node: Node, reading: ReadContext) -> SigmaDetection:
         return _mapping(node, reading)
     if not node.value:
         raise Refused(f"the selection '{name}' is empty", "ask for something or leave it out", node.line)
-    return SigmaDetection([_mapping(one, reading) for one in node.value])
+    return SigmaDetection(_all(lambda one: _mapping(one, reading), node.value))
 
 
 def _mapping(node: Node, reading: ReadContext) -> SigmaDetection:
@@ -129,7 +135,17 @@ def _mapping(node: Node, reading: ReadContext) -> SigmaDetection:
         raise Refused("a word without a field is asked for", "flows have no text to search: name a field", node.line)
     if not node.value:
         raise Refused("a selection is empty", "ask for something or leave it out", node.line)
-    return SigmaDetection([_item(key, node.key_lines[key], one, reading) for key, one in node.value.items()])
+    return SigmaDetection(_all(lambda key: _item(key, node.key_lines[key], node.value[key], reading), node.value))
+
+
+def _all(read: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
+    """Read each part, past those that are refused. Raises: Refused with all of them."""
+    gathering, found = Gathering(), []
+    for one in parts:
+        with gathering.part():
+            found.append(read(one))
+    gathering.finish()
+    return found
 
 
 def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetectionItem:
@@ -187,7 +203,8 @@ def _renamed(key: str, node: Node, names: Mapping[str, Renamed]) -> tuple[str, N
     name, *named = key.split("|")
     meant = names.get(name)
     if name and meant is None:
-        raise Refused(f"the field '{name}' says nothing that a flow knows", "write the rule for taxonomy whowas")
+        known = f"known of this log are {', '.join(names)}" if names else "no field of this log is"
+        raise Refused(f"the field '{name}' says nothing that a flow knows", known)
     if meant is None or not meant.values:
         return "|".join([meant.name if meant else "", *named]), node
     told = [meant.values.get(one.text.lower()) for one in node.items() if not one.is_map() and not one.is_list()]
@@ -206,7 +223,11 @@ def _values(one: Field, named: list[str], node: Node, reading: ReadContext) -> l
     made = 0
     for each in node.items():
         _unambiguous(one, named, each)
-        told = _expanded(each, reading) if "expand" in named else [each.text if "re" in named else each.value]
+        told = (
+            expanded(each, reading.site, reading.asked)
+            if "expand" in named
+            else [each.text if "re" in named else each.value]
+        )
         made += bounds.spellings(named, told)
         if made > MOST_VALUES:
             raise Refused(f"there are more than {MOST_VALUES:,} values", "split the rule", each.line)
@@ -225,30 +246,6 @@ def _unambiguous(one: Field, named: list[str], node: Node) -> None:
         raise Refused("null takes no modifiers", f"write {one.name}: null, or {one.name}|exists", node.line)
     if "re" in named and not isinstance(node.value, str):
         raise Refused("an expression is no text", f"write '{node.text}' in quotes", node.line)
-
-
-def _expanded(node: Node, reading: ReadContext) -> list[str]:
-    if not isinstance(node.value, str):
-        raise Refused("a placeholder is no text", "write '%name%'", node.line)
-    parts = _PLACEHOLDER.split(node.value)
-    if len(parts) == 1:
-        raise Refused(f"'{node.value}' names no list", "write '%name%', or leave out |expand", node.line)
-    lists = [(one,) if place % 2 == 0 else _listed(one, reading, node) for place, one in enumerate(parts)]
-    made = 1
-    for one in lists:
-        made *= len(one)
-    if made > MOST_VALUES:
-        raise Refused(f"the placeholders stand for more than {MOST_VALUES:,} values", "shorten the lists", node.line)
-    return ["".join(one) for one in product(*lists)]
-
-
-def _listed(name: str, reading: ReadContext, node: Node) -> tuple[str, ...]:
-    site = reading.site
-    reading.asked.add(name)
-    if name not in site.lists:
-        where = f" of {site.path}" if site.path else ""
-        raise Refused(f"the site has no list '{name}'", f"add it to the lists{where}; it may be empty", node.line)
-    return tuple(site.lists[name])
 
 
 def _condition(tree: Any) -> Condition:

@@ -11,10 +11,10 @@ from detect.conditions.tree import Condition, all_of
 from detect.model import Site
 from detect.sigma.cases import MOST_FLOWS, Case, cases_of
 from detect.sigma.correlation import Told, told_of
-from detect.sigma.detection import ReadContext, condition_of, there
+from detect.sigma.detection import ReadContext, condition_of, spoken, there
 from detect.sigma.logsource import abroad_log, at_home, check_logsource, check_taxonomy
 from detect.sigma.metadata import COMMON, Own, info_of, own_of, text, texts, words
-from detect.sigma.refusals import Refusal, Refused
+from detect.sigma.refusals import Gathering, Refusal, Refused
 from detect.sigma.resolver import Draft, Filter, Loaded, Resolving
 from detect.sigma.sql_check import Runner
 from detect.sigma.yaml_documents import MOST_BYTES, Node, documents
@@ -96,18 +96,20 @@ class _Loading:
         except Refused as refused:
             self._refuse(str(path), refused.line or 1, "", refused)
 
-    def _refuse(self, path: str, line: int, rule: str, refused: Refused) -> None:
-        self._refusals.append(Refusal(path, refused.line or line, rule, refused.cause, refused.advice))
+    def _refuse(self, path: str, line: int, rule: str, refused: Refused, id_: str = "") -> None:
+        told = [Refusal(path, one.line or line, rule, one.cause, one.advice, id_) for one in (refused, *refused.others)]
+        self._refusals += dict.fromkeys(told)
 
     def _document(self, path: Path, node: Node) -> None:
-        title = ""
+        title = id_ = ""
         try:
             if not node.is_map():
                 raise Refused("a document is no rule", "write title:, id:, logsource: and detection:", node.line)
+            id_ = node.value["id"].text if "id" in node.value else ""
             title = text(node.value, "title", 256) if "title" in node.value else ""
             self._sorted(str(path), path.stem, node)
         except Refused as refused:
-            self._refuse(str(path), node.line, title, refused)
+            self._refuse(str(path), node.line, title, refused, id_)
 
     def _sorted(self, path: str, stem: str, node: Node) -> None:
         if "action" in node.value:
@@ -118,18 +120,37 @@ class _Loading:
         kind = "correlation" if "correlation" in node.value else "detection"
         known = (*COMMON, "whowas", kind, *(("logsource",) if kind == "detection" else ()))
         abroad = self._foreign and not at_home(node)
-        nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
+        self._drafts.append(self._draft(path, stem, node, kind, known, abroad))
+
+    def _draft(self, path: str, stem: str, node: Node, kind: str, known: tuple[str, ...], abroad: bool) -> Draft:
+        """Read a rule part by part, so that what is wrong in several is told at once. Raises: Refused."""
+        nodes = {key: node.value[key] for key in known if key in node.value}
+        parts = Gathering()
+        own, info = Own(), None
         if not abroad:
-            check_taxonomy(nodes)
-        own = own_of(nodes, _aliases(nodes))
-        info = info_of(node, nodes, own, path, stem)
-        draft = Draft(info, own, self._cases(own.tests, info.name, path))
-        if kind == "correlation":
-            draft.told = _correlated(nodes, own)
-            draft.info = replace(info, group_by=draft.told.group_by, about_columns=_about(draft.told, info.about))
-        else:
-            draft.condition = self._detected(node, nodes, abroad)
-        self._drafts.append(draft)
+            with parts.part():
+                words(node, known, "a rule")
+            with parts.part():
+                check_taxonomy(nodes)
+            if at_home(node) is False:
+                parts.finish()  # in another taxonomy nothing below is what it seems
+        with parts.part():
+            own = own_of(nodes, _aliases(nodes))
+        with parts.part():
+            info = info_of(node, nodes, own, path, stem)
+        with parts.part():
+            cases = self._cases(own.tests, info.name if info else stem, path)
+        with parts.part():
+            if kind == "correlation":
+                told = _correlated(nodes, own)
+            else:
+                condition = self._detected(node, nodes, abroad)
+        parts.finish()
+        assert info is not None  # else it was refused
+        if kind != "correlation":
+            return Draft(info, own, cases, condition=condition)
+        about = _about(told, info.about)
+        return Draft(replace(info, group_by=told.group_by, about_columns=about), own, cases, told=told)
 
     def _cases(self, node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
         """Return a rule's cases. Their flows are bounded in a file: a line of one may stand for thousands."""
@@ -146,6 +167,8 @@ class _Loading:
         condition = condition_of(nodes["detection"], replace(self._reading, rename=known.fields if known else None))
         if known and known.needs:
             condition = all_of([there(known.needs), condition])
+        if known and known.speaks:
+            condition = all_of([spoken(known.speaks), condition])
         self._runner.check(condition, nodes["detection"].line)
         return condition
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from detect.conditions.fields import NUMBERS, TEXTS, advice, field
 from detect.model import ABOUT, HOUR_US, LEVELS, FirstSeen, RuleInfo
-from detect.sigma.refusals import Refused
+from detect.sigma.refusals import Gathering, Refused
 from detect.sigma.timespans import duration_us
 from detect.sigma.yaml_documents import Node
 
@@ -45,12 +45,12 @@ def words(node: Node, known: Iterable[str], what: str) -> dict[str, Node]:
     if not node.is_map():
         raise Refused(f"{what} is no mapping", "write key: value below it", node.line)
     known = list(known)
-    every = set(known)
-    for key in node.value:
-        if key not in every:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise Refused(f"'{key}' is no word of {what}", meant, node.key_lines[key])
+    gathering = Gathering()
+    for key in node.value.keys() - set(known):
+        near = difflib.get_close_matches(key, known, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        gathering.found.append(Refused(f"'{key}' is no word of {what}", meant, node.key_lines[key]))
+    gathering.finish()
     found: dict[str, Node] = node.value
     return found
 
@@ -94,9 +94,11 @@ def columns(nodes: dict[str, Node], key: str, others: Iterable[str] = ()) -> tup
 
 def info_of(node: Node, nodes: dict[str, Node], own: Own, path: str, stem: str) -> RuleInfo:
     """Return what a rule says of itself. Args: stem: its name if it gives none. Raises: Refused."""
+    gathering = Gathering()
     for key in ("title", "id", "level"):
         if not text(nodes, key):
-            raise Refused(f"there is no {key}", f"add one, as in {_EXAMPLES[key]}", node.line)
+            gathering.found.append(Refused(f"there is no {key}", f"add one, as in {_EXAMPLES[key]}", node.line))
+    gathering.finish()
     tags = _tags(nodes)
     return RuleInfo(
         id=_id(nodes["id"]),

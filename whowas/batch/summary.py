@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from whowas.addresses import spelled
 from whowas.batch.hints import Missing
+from whowas.batch.told_names import ToldNames
 from whowas.schema import CONFIDENCES
 from whowas.stages import Report
 
@@ -35,6 +36,7 @@ class Summary:
     bytes: int = 0
     first_us: int | None = None
     last_us: int | None = None
+    told_names: ToldNames = field(default_factory=ToldNames)
     answers: dict[str, Counter[str]] = field(default_factory=lambda: {"src": Counter(), "dst": Counter()})
     missing: Missing = field(default_factory=Missing)
     _words: dict[str, int] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class Summary:
         """Count a batch of named flows."""
         self.rows += named.num_rows
         self.missing.add(named)
+        self.told_names.add(named)
         for side, counts in self.answers.items():
             column = named[f"{side}_confidence"]
             found = np.bincount(column.indices.to_numpy(), minlength=len(column.dictionary))
@@ -164,6 +167,7 @@ def as_json(summary: Summary, report: Report, seconds: dict[str, float], written
             f"{side}_confidence": {word: counts.get(word, 0) for word in CONFIDENCES}
             for side, counts in summary.answers.items()
         },
+        "told_names": summary.told_names.to_json(),
         "refused": dict(sorted(report.refused.items())),
         "noted": dict(sorted(report.noted.items())),
         "records": {

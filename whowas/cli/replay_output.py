@@ -33,6 +33,7 @@ def print_summary(result: Result, out: str) -> None:
     _print_read(result, screen)
     if result.summary.rows:
         _print_answers(told["answers"], screen)
+        _print_told_names(result, screen)
         _print_times(result, told["answers"], screen)
     for one in result.hints():
         screen.print(f"{'hint':<12} {one.text}")
@@ -77,6 +78,25 @@ def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
         if count:
             line.append(word, style=COLOURS[word]).append(f" {count:,} ({100 * count / total:.1f} %)  ")
     screen.print(line)
+
+
+def _print_told_names(result: Result, screen: Any) -> None:
+    """How often names that the records bring are ours, counted of ends that both name."""
+    told = result.summary.told_names
+    if not told.told:
+        return
+    counts = told.counts
+    screen.print(
+        f"their names  of {plural(told.both(), 'end')} that the record names and we name exactly or likely: "
+        f"{counts['same_pod']:,} the same pod, {counts['same_workload']:,} the same workload, "
+        f"{counts['same_service_or_node']:,} its Service or node, {counts['differ']:,} differ"
+    )
+    screen.print(
+        f"             named by the record alone {counts['only_theirs']:,}, by us alone {counts['only_ours']:,}"
+    )
+    for one in told.differences(3):
+        ours, theirs = clean(one["ours"]), clean(one["theirs"])
+        screen.print(f"             {one['ends']:,} times ours is {ours}, the record's {theirs}")
 
 
 def _print_times(result: Result, answers: dict[str, dict[str, int]], screen: Any) -> None:

@@ -24,6 +24,11 @@ RULES = click.option(
     help="Rule files or folders; `pack` is the set that comes with whowas, and the default.",
 )
 SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Your own lists, for the rules' %placeholders%.")
+FOREIGN = click.option(
+    "--foreign",
+    is_flag=True,
+    help="Also take rules for other logs of connections (Zeek, DNS, firewall…), where their fields mean the same here.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -39,13 +44,13 @@ def command() -> None:
     """
 
 
-def load_rules(rules: tuple[str, ...], site: str | None) -> Loaded:
-    """Load rules for use. Raises: ConfigError that names each that cannot be honoured."""
+def load_rules(rules: tuple[str, ...], site: str | None, foreign: bool = False) -> Loaded:
+    """Load rules for use. foreign: of other logs, those that fit. Raises: ConfigError, for rules made for whowas."""
     from detect.pack import rule_paths
     from detect.sigma import load
     from detect.site import load_site
 
-    return load(rule_paths(rules), load_site(site))
+    return load(rule_paths(rules), load_site(site), foreign=foreign)
 
 
 @command.command(name="list")
@@ -108,10 +113,13 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
 @command.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR...")
 @SITE
+@FOREIGN
 @JSON
 @click.pass_context
-def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Say whether rules can be used: each refusal with file, line and what to do. Exit code 1 if one cannot.
+def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, foreign: bool, as_json: bool) -> None:
+    """Say whether rules can be used: everything that cannot, with file, line, rule and what to do.
+
+    Exit code 0 if all can, 1 if something cannot, 2 if the command itself is wrong (an option, the site's file).
 
     \b
     Example:
@@ -121,17 +129,24 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
     from detect.sigma import load
     from detect.site import load_site
 
-    found = load(rule_paths(paths), load_site(site), strict=False)
+    found = load(rule_paths(paths), load_site(site), strict=False, foreign=foreign)
     rules, correlations = len(found.ruleset.rules), len(found.ruleset.correlations)
     if as_json:
         refused = [
-            {"path": one.path, "line": one.line, "rule": one.rule, "cause": one.cause, "what_to_do": one.advice}
+            {
+                "path": one.path,
+                "line": one.line,
+                "rule": one.rule,
+                "id": one.id,
+                "cause": one.cause,
+                "what_to_do": one.advice,
+            }
             for one in found.refusals
         ]
         print_json({"rules": rules, "correlations": correlations, "cases": len(found.cases), "refused": refused})
     else:
         for refusal in found.refusals:
-            echo(refusal)
+            echo(f"{refusal}{f' (rule {refusal.id})' if refusal.id else ''}")
         verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
         parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
         echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")

@@ -14,7 +14,7 @@ from ingest.records.fields import Addresses, Fields, Plan, Texts, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import named_by
+from ingest.records.formats.shared import filled, first_told, named_by
 from ingest.records.kernels.spots import BAD, GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -120,6 +120,8 @@ GCP_PATHS = {
     **{name: ("jsonPayload", "connection", name) for name in ("src_ip", "dest_ip", "src_port", "dest_port")},
     "protocol": ("jsonPayload", "connection", "protocol"),
     **{name: ("jsonPayload", name) for name in ("bytes_sent", "packets_sent", "start_time", "end_time", "reporter")},
+    **{f"{end}_{part}": ("jsonPayload", f"{end}_gke_details", "pod", part)
+       for end in ("src", "dest") for part in ("pod_name", "pod_namespace")},
     "src_vm": ("jsonPayload", "src_instance", "vm_name"), "dest_vm": ("jsonPayload", "dest_instance", "vm_name"),
     "log": ("logName",), "received": ("receiveTimestamp",),
 }  # fmt: skip
@@ -158,6 +160,10 @@ class GcpReader:
         draft.same("counter_layer", "L4")
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")
+        for side, end in (("src", "src"), ("dst", "dest")):
+            pods, machines = fields.texts(f"{end}_pod_name"), fields.texts(f"{end}_vm")
+            draft.texts[f"{side}_told_name"] = first_told(pods.spelt(filled), machines.spelt(filled))
+            draft.texts[f"{side}_told_namespace"] = fields.texts(f"{end}_pod_namespace").spelt(filled)
         draft.texts["observer"] = named_by(_reporter(fields), self._options)
         other = fields.texts("log").mapped(lambda word: int("vpc_flows" not in word), absent=0)
         draft.skip((other == 1) & ~broken, "other_log")

@@ -249,7 +249,56 @@ def test_rules_of_other_logs_are_taken_where_they_mean_the_same(tmp_path: Path) 
         ("Other 7", "its logsource, process_creation windows, does not tell of flows"),
         ("Other 8", "a word without a field is asked for"),
     ]
-    assert len(load(path, strict=False).refusals) == 8
+    refused = load(path, strict=False).refusals
+    assert {one.rule for one in refused} == {f"Other {number}" for number in range(1, 9)}
+    assert {one.cause for one in refused} == {"its taxonomy is 'sigma'", "'strange' is no word of a rule"}
+
+
+def test_other_logs_are_flows_of_their_protocol(tmp_path: Path) -> None:
+    def other(number: int, logsource: str, detection: str) -> str:
+        return (
+            f"title: Other {number}\nid: {uuid.UUID(int=number)}\nname: rule-{number}\nlevel: high\n"
+            f"logsource: {logsource}\ndetection:\n  s: {detection}\n  condition: not s\n"
+        )
+
+    path = filed(
+        tmp_path,
+        other(1, "{product: zeek, service: rdp}", "{id.orig_h|cidr: 10.0.0.0/8}"),
+        other(2, "{category: proxy}", "{cs-host|contains: good.example}"),
+        other(3, "{product: zeek, service: http}", "{user_agent: x, uri: y, id.resp_p: 80}"),
+        other(4, "{category: proxy}", "{c-uri: /x}"),
+    )
+    found = load(path, strict=False, foreign=True)
+    rows = flat(
+        [
+            {"src_ip": "203.0.113.9", "app_protocol": "rdp,ssl"},
+            {"src_ip": "203.0.113.9", "app_protocol": "rdpx"},
+            {"src_ip": "10.1.1.1", "app_protocol": "rdp", "tls_sni": "bad.example"},
+            {"src_ip": "203.0.113.9", "tls_sni": "www.good.example"},
+        ]
+    )
+    matched = {name: one.tolist() for name, one in Matcher(found.ruleset).match(rows).items()}
+    assert matched == {"rule-1": [0], "rule-2": [2]}
+    assert [(one.rule, one.cause) for one in found.refusals] == [
+        ("Other 3", "the field 'user_agent' says nothing that a flow knows"),
+        ("Other 3", "the field 'uri' says nothing that a flow knows"),
+        ("Other 4", "the field 'c-uri' says nothing that a flow knows"),
+    ]
+    assert found.refusals[2].advice == "known of this log are cs-host"
+
+
+def test_everything_wrong_in_a_rule_is_told_at_once(tmp_path: Path) -> None:
+    text = rule(
+        "  a: {src_pood: x, dst_port: http}\n  b:\n    - {src_pod|re: '('}\n    - {dst_prt: 1}\n  condition: a and c",
+        more="whowas: {windw: 1h, about: top}\nstauts: test\n",
+    ).replace("level: low", "level: loud")
+    found = load(filed(tmp_path, text, rule(SSH, 2).replace("title: Rule 2\n", "")), strict=False)
+    assert [(one.line, one.id[-1]) for one in found.refusals] == [
+        (5, "1"), (7, "1"), (8, "1"), (10, "1"), (10, "1"), (12, "1"), (13, "1"), (16, "2"),
+    ]  # fmt: skip
+    told = " ".join(one.cause for one in found.refusals)
+    for word in ("loud", "windw", "stauts", "src_pood", "'http'", "RE2", "dst_prt", "no title"):
+        assert word in told, word
 
 
 def test_words_that_are_looked_for_in_other_spellings(tmp_path: Path) -> None:
