@@ -141,11 +141,10 @@ def test_explained_sql_finds_the_flows_that_a_backtest_counts(rule: Path, named:
 
 
 def test_every_rule_of_the_pack_explains_itself_in_sql_that_runs(named: Path) -> None:
-    from whowas.query.sql import ask
-
     from detect.pack import PACK
     from detect.sigma import explain, load
     from detect.site import load_site
+    from whowas.query.sql import ask
 
     ruleset = load([PACK], load_site()).ruleset
     for one in (*ruleset.rules, *ruleset.correlations):
