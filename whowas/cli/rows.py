@@ -113,7 +113,7 @@ def _escaped(text: str) -> str:
     r"""JSON for a terminal: what it would obey is \uXXXX, which means the same."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] if one > "~" else r"\u007f" for one in text)
+    return "".join(one if one.isprintable() else r"\u007f" if one == "\x7f" else json.dumps(one)[1:-1] for one in text)
 
 
 def print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
