@@ -64,7 +64,8 @@ def kernels() -> Iterator[Finding]:
                       "unset NUMBA_DISABLE_JIT")  # fmt: skip
         return
     if why := why_not_cached():
-        yield Finding("installed", "kernels", WARN, f"cannot be kept ({why}): each run compiles them anew, a minute in all",
+        said = f"cannot be kept ({why}): each run compiles them anew, a minute in all"
+        yield Finding("installed", "kernels", WARN, said,
                       "give XDG_CACHE_HOME a folder that you alone can write")  # fmt: skip
         return
     import numba

@@ -64,7 +64,6 @@ def command(ctx: click.Context, /, **told: Any) -> None:
 
     \b
     Example:
-      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
       whowas flows --flows named --src shop/web --dst data/db:5432 --since 2h
 
     A word said again is an alternative; different words must all hold. A name is NAMESPACE/NAME, with * for any

@@ -133,7 +133,7 @@ def test_a_link_out_of_the_folder_is_left_out(flows: Path, tmp_path: Path) -> No
     ("SELECT workload FROM flows", "did you mean src_workload or dst_workload"),
     ("SELECT f.sorce FROM flows f", "there is no column 'sorce'"),
     ("SELECT xyzzy FROM flows", "'whowas schema' lists the columns"),
-    ("SELECT b.src_ip FROM (SELECT src_ip AS adress FROM flows) b", "did you mean adress"),
+    ("SELECT adres FROM (SELECT src_ip AS adress FROM flows)", "did you mean adress?"),
     ("FROM flow", "there are flows"), ("FROM holds", "needs -H HISTORY"), ("FROM '/etc/passwd'", "there is no table"),
     ("SELECT cuont(*) FROM flows", "there is no function cuont()"),
     ("SELEC 1", "SELEC 1\n  ^"),
