@@ -76,7 +76,8 @@ PROMETHEUS = (
 
 def _evidence() -> list[bytes]:
     spans = b'{"type":"GAP","from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:01:00Z","kind":"Pod","cluster":"c"}'
-    watch = b'{"type":"MODIFIED","object":{"kind":"Service","metadata":{"name":"s","uid":"s1"},"spec":{"clusterIP":"10.9.0.1"}}}'
+    service = b'{"kind":"Service","metadata":{"name":"s","uid":"s1"},"spec":{"clusterIP":"10.9.0.1"}}'
+    watch = b'{"type":"MODIFIED","object":' + service + b"}"
     listed = b'{\n    "apiVersion": "v1",\n    "kind": "List",\n    "items": [\n' + POD[70:] + b"\n    ]\n}\n"
     plain = [POD + b"\n" + POD.replace(b"ADDED", b"DELETED") + b"\n" + spans + b"\n", watch, listed, AUDIT, PROMETHEUS]
     plain.append((SAMPLES / "crafted/history.jsonl").read_bytes()[:HEAD])
