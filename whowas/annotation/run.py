@@ -16,7 +16,7 @@ from whowas.annotation.ndjson import Fields, Ndjson
 from whowas.annotation.times import UNIT_WORDS, Clock
 from whowas.annotation.wrapped import TOO_LONG, Format, Wrapped, wrappings_of
 from whowas.annotation.zeek import Zeek
-from whowas.errors import BrokenInput, InputError
+from whowas.errors import BrokenInput, InputError, OutputError
 from whowas.schema import CONFIDENCES
 from whowas.stages import Unreadable
 
@@ -193,11 +193,17 @@ def recognised(data: bytes) -> str:
 
 
 def write_all(number: int) -> Callable[[bytes], None]:
-    """Return what writes to a file descriptor at once. Raises (when called): OSError, BrokenPipeError."""
+    """Return what writes to a file descriptor at once. Raises (when called): OutputError, BrokenPipeError."""
 
     def write(data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(number, view) :]
+            try:
+                view = view[os.write(number, view) :]
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                why = error.strerror or error
+                raise OutputError(f"cannot write the annotated log: {why}; make room, or write it elsewhere") from error
 
     return write
