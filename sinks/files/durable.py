@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,11 @@ def refusal(what: Path, error: OSError) -> OutputError:
     """Put a failed write in words."""
     if isinstance(error, NoLockFile):
         return OutputError(f"cannot write '{what}': {error.strerror}")
-    return OutputError(f"cannot write '{what}': {error.strerror or error}; free space or choose another folder")
+    advice = "free space or choose another folder"
+    if error.errno == errno.ENAMETOOLONG:
+        # Folders are named by the cluster: another name in its place would be a wrong answer to whoever reads them.
+        advice = "a folder has the cluster's name, of 255 bytes at most: tell a shorter one, or a shorter path"
+    return OutputError(f"cannot write '{what}': {error.strerror or error}; {advice}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -54,7 +59,9 @@ def durable(path: Path) -> Iterator[BinaryIO]:
         raise refusal(path, error) from error
     finally:
         if made:
-            temporary.unlink(missing_ok=True)
+            # Where even its name is refused there is nothing to remove.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def new_file(path: Path) -> BinaryIO:

@@ -71,7 +71,8 @@ def _evidence(data: bytes, folder: Path) -> None:
         for _ in read_observations(group, None, EvidenceReport()):
             pass
     wrong(str(path))
-    load_history([str(path)])
+    if len(data) % 8 == 0:
+        load_history([str(path)])
 
 
 def _annotate(data: bytes, _folder: Path) -> None:

@@ -42,6 +42,7 @@ class _Cutter:
         self.broken: BrokenInput | None = None
         self._source = source
         self._left: list[bytes] = []
+        self._begins = b""
         self._size = self._offset = 0
         self._passing = False
 
@@ -55,14 +56,16 @@ class _Cutter:
         for part in others:
             yield from self.end()
             self._offset += self._size + 1
-            self._left, self._size, self._passing = [part], len(part), False
+            self._left, self._begins, self._size, self._passing = [part], part[:BEGINS], len(part), False
 
     def _add(self, part: bytes) -> None:
         self._size += len(part)
         if self._passing:
             return
         self._left.append(part)
-        if is_too_long(self._size, self._left[0], self._source):
+        if len(self._begins) < BEGINS:
+            self._begins += part[:BEGINS]
+        if is_too_long(self._size, self._begins, self._source):
             why = "a line that does not end, or is too long to be evidence"
             self.broken = self.broken or BrokenInput(self._source.path, self._offset, why)
             self._left, self._passing = [], True

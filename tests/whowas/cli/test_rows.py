@@ -25,7 +25,7 @@ def test_on_a_terminal_csv_and_json_move_no_cursor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for terminal in (True, False):
-        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+        monkeypatch.setattr("sys.stdout.isatty", lambda shown=terminal: shown)
         rows.print_csv([HOSTILE, "n"], [[HOSTILE, -1], ["=1", 2]])
         rows.print_json_lines([HOSTILE, HOSTILE], [[HOSTILE, None]])
         out = capsys.readouterr().out
