@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -173,11 +174,12 @@ class Text:
         """Find addresses of free text in a whole block at once, and give each line its own."""
         if not lines or self._choice.addresses:
             return
+        ends = [line.at + len(line.body) for line in lines]
         row = 0
         for found in self._finder.find(block):
-            while row < len(lines) and found.start >= lines[row].at + len(lines[row].body):
-                row += 1
-            if row == len(lines):
+            # Lines of other kinds lie between.
+            row = bisect_right(ends, found.start, row)
+            if row == len(ends):
                 break
             if found.start >= lines[row].at:
                 lines[row].places.append(found)
