@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -290,3 +292,18 @@ def test_text_in_a_containers_log_has_its_names_behind(overlay: History) -> None
     found = annotate(line + b"\n" + line + b"\n", overlay)
     assert without_names(found.data.split(b"\n")[0], "whowas") == line
     assert NAME in found.data
+
+
+def test_the_command_takes_what_is_for_text(root: Path, tmp_path: Path) -> None:
+    log = tmp_path / "odd.log"
+    log.write_bytes(b"[x] 21.11.2026 08:39:36 peer 10.244.1.20 and 1.2.3.4\n[x] nothing\n")
+    history = str(root / "samples/overlay/history.jsonl.gz")
+    words = ["annotate", str(log), "-H", history, "--timezone", "UTC", "--time-pattern", "%d.%m.%Y %H:%M:%S", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "whowas", *words, "--names", "inline"], cwd=root, capture_output=True, check=False
+    )
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert b"peer 10.244.1.20(whowas %b exact) and 1.2.3.4(whowas ? " % NAME in done.stdout
+    assert without_names(done.stdout.split(b"\n")[0], "whowas") == log.read_bytes().split(b"\n")[0]
+    assert (told["format"], told["kinds"], told["lines"], told["named"]) == ("text", {"text": 2}, 2, 1)
+    assert done.returncode == 0
