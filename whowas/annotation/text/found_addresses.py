@@ -21,7 +21,9 @@ V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,
 SHORTENED, WHOLE = b"::", re.compile(rb":(?:[0-9A-Fa-f]{1,4}:){5}")
 # Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
 WORDS = (b"version", b"ver", b"release", b"build", b"firmware", b"rev", b"oid", b"mask")
-WORD = re.compile(rb"(?:^|[^a-z])(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?\Z")
+WORD = re.compile(
+    rb"(?:version|release|firmware|netmask|(?:^|[^a-z])(?:ver|build|rev|oid|mask))[\"']?\s?[:=]?\s?[\"']?\Z"
+)
 SUSPECT = frozenset(b"/ \t\"':=")
 # Firewalls write inside/10.1.2.3(443), Squid HIER_DIRECT/10.1.2.3.
 PORT_BEHIND = re.compile(rb"\(\d{1,5}\)")

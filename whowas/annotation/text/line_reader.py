@@ -21,7 +21,9 @@ THERE = "names stand there already"
 
 @dataclass
 class Line:
-    """A line. at: where it begins in its block. fields: addresses by key, "" for those of the whole line.
+    """A line. at: where it begins in its block; keys_at: where its keys begin in it.
+
+    fields: addresses by key, "" for those of the whole line, or of longer texts in it.
 
     places: where they stand in it, of free text. times: start and end, or a moment and UNSET.
     """
@@ -36,6 +38,7 @@ class Line:
     delimiter: bytes = b" "
     refused: str = ""
     left: int = 0
+    keys_at: int = 0
 
     def addresses(self) -> list[str]:
         """Return all of them, field by field."""
@@ -62,7 +65,7 @@ class LineReader:
             at += len(part) + 1
         for line in lines:
             self._read_keys(line)
-        self._find(block, [line for line in lines if line.kind in ("text", "logfmt") and not line.refused])
+        self._find(block, [line for line in lines if not line.refused])
         return lines
 
     def _read_keys(self, line: Line) -> None:
@@ -72,7 +75,7 @@ class LineReader:
             if self._kind not in ("", "text") and line.body.strip():
                 line.refused = NO_KIND
             return
-        line.kind, line.delimiter = found.kind, found.delimiter
+        line.kind, line.delimiter, line.keys_at = found.kind, found.delimiter, found.at
         wanted = self._choice.addresses
         for key, value in found.pairs:
             if not (b"." in value or b":" in value):
@@ -120,7 +123,7 @@ class LineReader:
             row = bisect_right(ends, found.start, row)
             if row == len(ends):
                 break
-            if found.start >= lines[row].at:
+            if found.start >= lines[row].at + lines[row].keys_at:
                 lines[row].places.append(found)
         for line in lines:
             if not line.places:

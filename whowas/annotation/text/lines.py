@@ -16,6 +16,7 @@ from whowas.annotation.text.line_reader import Line, LineReader
 from whowas.annotation.text.line_times import LineTimes, Years
 from whowas.annotation.text.names import (
     Short,
+    as_key_for_all,
     as_keys,
     behind,
     behind_json,
@@ -140,7 +141,8 @@ class Text:
         for key, members in line.fields:
             mine, at = places[at : at + len(members)], at + len(members)
             if not key:
-                out += behind(self._key, [(one, entry(shorts[row])) for one, row in zip(members, mine, strict=True)])
+                entries = [(one, entry(shorts[row])) for one, row in zip(members, mine, strict=True)]
+                out += as_key_for_all(line.kind, line.delimiter, self._key, entries)
                 continue
             if self._choice.columns == USUAL:
                 rows = [list(shorts[one]) for one in mine]

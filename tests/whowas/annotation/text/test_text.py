@@ -65,6 +65,25 @@ def test_each_kind_gets_its_names_in_its_own_spelling(overlay: History, line: by
     assert found.done.format == "text"
 
 
+@pytest.mark.parametrize(
+    ("line", "added"),
+    [
+        (
+            b"CEF:0|Acme|Wall|1.2.3.4|1|a|5|rt=1795250376000 deviceVersion=1.2.3.4 msg=to 10.244.1.20:80 src=10.96.12.34",
+            b" srcWhowas=shop/api srcWhowasConfidence=service whowas=10.244.1.20\\=%b exact" % NAME,
+        ),
+        (
+            b"LEEF:2.0|Acme|Wall|1.0|41|^|devTime=1795250376000^msg=from 10.244.1.20",
+            b"^whowas=10.244.1.20=%b exact" % NAME,
+        ),
+        (b"LEEF:1.0|A|W|1|4|devTime=1795250376000\tsrc=10.96.12.34 dst=", b"\twhowas=10.96.12.34=shop/api service"),
+    ],
+)
+def test_addresses_within_a_value_are_named_by_one_key(overlay: History, line: bytes, added: bytes) -> None:
+    found = annotate(line + b"\n", overlay)
+    assert found.data == line + added + b"\n"
+
+
 def test_mixed_lines_are_each_what_they_are_and_counted(overlay: History) -> None:
     lines = [SYSLOG, CEF, LEEF, b"", LOGFMT, b"\tat line 7 of 10.244.1.20", b"nothing here", b"{}"]
     found = annotate(b"\n".join(lines) + b"\n", overlay, form=Form(year=2026), zone="UTC")
