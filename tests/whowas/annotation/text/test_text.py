@@ -69,7 +69,7 @@ def test_each_kind_gets_its_names_in_its_own_spelling(overlay: History, line: by
     ("line", "added"),
     [
         (
-            b"CEF:0|Acme|Wall|1.2.3.4|1|a|5|rt=1795250376000 deviceVersion=1.2.3.4 msg=to 10.244.1.20:80 src=10.96.12.34",
+            b"CEF:0|Acme|Wall|1.2.3.4|1|a|5|rt=1795250376000 deviceVersion=1.2.3.4 msg=to 10.244.1.20 src=10.96.12.34",
             b" srcWhowas=shop/api srcWhowasConfidence=service whowas=10.244.1.20\\=%b exact" % NAME,
         ),
         (
