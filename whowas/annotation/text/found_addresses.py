@@ -21,7 +21,10 @@ V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,
 SHORTENED, WHOLE = b"::", re.compile(rb":(?:[0-9A-Fa-f]{1,4}:){5}")
 # Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
 WORDS = (b"version", b"ver", b"release", b"build", b"firmware", b"rev", b"oid", b"mask")
-WORD = re.compile(rb"(?:^|[^a-z])(?:version|ver|release|build|firmware|rev|oid|(?:net)?mask)[\"']?\s?[:=]?\s?[\"']?\Z")
+WORD = re.compile(
+    rb"(?:version|release|firmware|netmask|(?:^|[^a-z])(?:ver|build|rev|oid|mask))[\"']?\s?[:=]?\s?[\"']?\Z"
+)
+SUSPECT = frozenset(b"/ \t\"':=")
 # Firewalls write inside/10.1.2.3(443), Squid HIER_DIRECT/10.1.2.3.
 PORT_BEHIND = re.compile(rb"\(\d{1,5}\)")
 SQUID = re.compile(rb"(?:DIRECT|PARENT|SIBLING|PINNED|MISS|HIT)/\Z")
@@ -101,6 +104,8 @@ def _is_someones(packed: bytes | None, six: bool) -> bool:
 
 def _is_other(block: bytes, start: int, end: int) -> bool:
     """Say whether what stands before says that these four numbers are a version or the like."""
+    if not start or block[start - 1] not in SUSPECT:
+        return False
     before = block[max(0, start - LOOKED_BACK) : start]
     if before.endswith(b"/"):
         product = before[-2:-1].isalnum() or before.endswith(b"_/")

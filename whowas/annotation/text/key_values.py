@@ -40,11 +40,12 @@ class Pair(NamedTuple):
 
 
 class KeyValues(NamedTuple):
-    """A line. kind: cef, leef or logfmt. delimiter: stands between pairs."""
+    """A line. kind: cef, leef or logfmt. delimiter: stands between pairs. at: where these begin, behind any header."""
 
     kind: str
     pairs: list[Pair]
     delimiter: bytes
+    at: int = 0
 
     def values(self, keys: tuple[str, ...]) -> list[bytes] | None:
         """Return the values of keys; None where one is missing. A key that says two things says nothing readable."""
@@ -63,7 +64,7 @@ def key_values(line: bytes) -> KeyValues | None:
         return None
     head = line[:HEADER_WITHIN]
     if b"CEF:" in head and (found := CEF.search(line, 0, len(line))):
-        return KeyValues("cef", _cef(line, found.end()), b" ")
+        return KeyValues("cef", _cef(line, found.end()), b" ", found.end())
     if b"LEEF:" in head and (found := LEEF.search(line)):
         return _leef(line, found)
     return _logfmt(line)
@@ -85,7 +86,7 @@ def _leef(line: bytes, header: re.Match[bytes]) -> KeyValues:
         key, equals, value = part.partition(b"=")
         if equals:
             pairs.append(Pair(key.strip().decode(errors="replace"), value.strip()))
-    return KeyValues("leef", pairs, delimiter)
+    return KeyValues("leef", pairs, delimiter, at)
 
 
 def _logfmt(line: bytes) -> KeyValues | None:

@@ -111,6 +111,14 @@ def _logfmt(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def as_key_for_all(kind: str, delimiter: bytes, key: str, entries: Sequence[tuple[str, bytes]]) -> bytes:
+    """What stands behind a line of keys for addresses within its texts: the same as behind text, as one more key."""
+    if kind == "logfmt":
+        return behind(key, entries)
+    told = b"; ".join(address.encode() + b"=" + one for address, one in entries).decode()
+    return as_keys(kind, delimiter, key, "", [("", told)])
+
+
 def camel(word: str) -> str:
     """CEF's keys have letters and digits alone: workload_kind is WorkloadKind."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", word))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,13 +77,7 @@ def test_whatever_is_found_is_an_address_as_it_stands_there(parts: list[bytes]) 
 @pytest.mark.parametrize(
     "piece", [b"1.", b":", b"a:", b"::", b"1.2.3.4", b"fe80::", b"1:", b"/1.2.3.4", b"version ", b"0"]
 )
-def test_hostile_text_takes_time_in_proportion(piece: bytes) -> None:
-    def took(size: int) -> float:
-        began = time.process_time()
-        for _ in Finder().find(piece * (size // len(piece))):
-            pass
-        return time.process_time() - began
-
-    took(1 << 10)
-    # A quadratic one would take minutes for the first, and sixteen times as long for the second.
-    assert took(1 << 20) < 64 * max(took(1 << 18), 0.02)
+def test_hostile_text_is_read_to_its_end(piece: bytes) -> None:
+    """A quadratic pattern would take hours for these."""
+    block = piece * ((4 << 20) // len(piece)) + b" at 10.9.9.9"
+    assert [one.text for one in Finder().find(block)][-1:] == ["10.9.9.9"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,25 @@ def test_each_kind_gets_its_names_in_its_own_spelling(overlay: History, line: by
     assert found.data == line + added + end
     assert unread(found) == {}
     assert found.done.format == "text"
+
+
+@pytest.mark.parametrize(
+    ("line", "added"),
+    [
+        (
+            b"CEF:0|Acme|Wall|1.2.3.4|1|a|5|rt=1795250376000 deviceVersion=1.2.3.4 msg=to 10.244.1.20 src=10.96.12.34",
+            b" srcWhowas=shop/api srcWhowasConfidence=service whowas=10.244.1.20\\=%b exact" % NAME,
+        ),
+        (
+            b"LEEF:2.0|Acme|Wall|1.0|41|^|devTime=1795250376000^msg=from 10.244.1.20",
+            b"^whowas=10.244.1.20=%b exact" % NAME,
+        ),
+        (b"LEEF:1.0|A|W|1|4|devTime=1795250376000\tsrc=10.96.12.34 dst=", b"\twhowas=10.96.12.34=shop/api service"),
+    ],
+)
+def test_addresses_within_a_value_are_named_by_one_key(overlay: History, line: bytes, added: bytes) -> None:
+    found = annotate(line + b"\n", overlay)
+    assert found.data == line + added + b"\n"
 
 
 def test_mixed_lines_are_each_what_they_are_and_counted(overlay: History) -> None:
@@ -290,3 +311,18 @@ def test_text_in_a_containers_log_has_its_names_behind(overlay: History) -> None
     found = annotate(line + b"\n" + line + b"\n", overlay)
     assert without_names(found.data.split(b"\n")[0], "whowas") == line
     assert NAME in found.data
+
+
+def test_the_command_takes_what_is_for_text(root: Path, tmp_path: Path) -> None:
+    log = tmp_path / "odd.log"
+    log.write_bytes(b"[x] 21.11.2026 08:39:36 peer 10.244.1.20 and 1.2.3.4\n[x] nothing\n")
+    history = str(root / "samples/overlay/history.jsonl.gz")
+    words = ["annotate", str(log), "-H", history, "--timezone", "UTC", "--time-pattern", "%d.%m.%Y %H:%M:%S", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "whowas", *words, "--names", "inline"], cwd=root, capture_output=True, check=False
+    )
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert b"peer 10.244.1.20(whowas %b exact) and 1.2.3.4(whowas ? " % NAME in done.stdout
+    assert without_names(done.stdout.split(b"\n")[0], "whowas") == log.read_bytes().split(b"\n")[0]
+    assert (told["format"], told["kinds"], told["lines"], told["named"]) == ("text", {"text": 2}, 2, 1)
+    assert done.returncode == 0
