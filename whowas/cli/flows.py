@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.options import flows_option
-from whowas.cli.terminal import clean, error, print_json, print_text
+from whowas.cli.terminal import error, print_json, print_text
 
 if TYPE_CHECKING:
     from whowas.query.filters import Filter
