@@ -46,7 +46,7 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
     help="How names stand in free text: behind the line, the same as JSON, or beside each address.",
 )
 @click.option("--time-pattern", metavar="FORM", help="How free text spells its times: '%d.%m.%Y %H:%M:%S'.")
-@click.option("--year", type=click.IntRange(1971, 9999), help="Of the first line, for times without a year (syslog).")
+@click.option("--year", type=click.IntRange(1971, 9999), help="Year of the first line, where times have none (syslog).")
 @click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; without it, found in the header.")
 @click.option("--header", metavar="A,B,…", help="Names of the columns of a CSV without a header.")
 @click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")

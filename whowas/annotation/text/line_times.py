@@ -44,20 +44,23 @@ DIRECTIVES = {
 class Years:
     """Which year times without one are of: that of the first line, and one more where December becomes January.
 
-    told: of the first line. not_after: else it is the last year that puts the first line before this.
+    told: of the first line. Without it such times are no times: by a wrong year another pod would be named.
+    not_after: when the last line was written, at the latest; it is for advice alone.
     """
 
     def __init__(self, told: int | None = None, not_after: datetime | None = None) -> None:
         self._not_after = not_after or datetime.now(UTC)
-        self._year, self._month = told or 0, 0
+        self._year, self._month = told, 0
         self.used: int | None = None
+        self.likely: int | None = None
 
-    def of(self, month: int, day: int) -> int:
-        """Return the year of a time."""
-        if not self._year:
+    def of(self, month: int, day: int) -> int | None:
+        """Return the year of a time; None where it is not told, and `likely` is then what it may be."""
+        if self._year is None:
             # A day's grace: clocks are off, and zones differ.
             late = (month, day) > (self._not_after.month, self._not_after.day + 1)
-            self._year = self._not_after.year - late
+            self.likely = self.likely or self._not_after.year - late
+            return None
         year = self._year
         if self._month and month < self._month - 6:
             self._year = year = year + 1
@@ -111,13 +114,15 @@ class LineTimes:
                 return self._spelt(found) if found.end() == len(text.rstrip()) else text.decode(errors="replace")
         return text.decode(errors="replace")
 
-    def _spelt(self, found: re.Match[bytes]) -> str:
+    def _spelt(self, found: re.Match[bytes]) -> str | None:
         told = found.groupdict()
         if since := told.get("since"):
             return str(since, "ascii")
         month = MONTHS[told["month"]] if told.get("month") else int(told.get("number") or 0)
         day = int(told["day"] or 0)
         year = int(told["year"]) if told.get("year") else self._years.of(month, day)
+        if year is None:
+            return None
         clock = told.get("clock") or b"%b:%b:%b" % (told["hour"], told["minute"], told.get("second") or b"00")
         part = b"." + told["part"] if told.get("part") else b""
         return f"{year:04}-{month:02}-{day:02}T{(clock + part).decode()}{_offset(told.get('zone') or b'')}"

@@ -156,6 +156,10 @@ class Text:
         return out
 
     def _say_year(self) -> None:
-        if self._years.used is not None and not self._said:
-            self._said = True
-            self._say(f"times have no year: the first is taken for {self._years.used} (--year says otherwise)")
+        if self._said or (self._years.used is None and self._years.likely is None):
+            return
+        self._said = True
+        if self._years.used is None:
+            self._say(f"times have no year, so they name nobody; say --year, which may be {self._years.likely}")
+        else:
+            self._say(f"times have no year: the first is taken for {self._years.used}, as --year says")

@@ -15,13 +15,15 @@ from whowas.annotation.text.line_times import LineTimes, Years
 
 # Of so many lines it is told what they are.
 LINES = 64
+# It is looked at whether there is a time, not which; a leap year, so that each day is one.
+ANY_YEAR = 2000
 ADDRESS_CELL = re.compile(r"[0-9A-Fa-f.:]+|\"[0-9A-Fa-f.:]+\"")
 BOM = b"\xef\xbb\xbf"
 
 
 def is_text(lines: Sequence[bytes], choice: Choice | None = None) -> bool:
     """Say whether lines are free text, and no table: a table begins with names, and its rows have one shape."""
-    lines, times, finder = lines[:LINES], LineTimes(Years()), Finder()
+    lines, times, finder = lines[:LINES], LineTimes(Years(ANY_YEAR)), Finder()
 
     def holds(line: bytes) -> bool:
         return key_values(line) is not None or times.of(line) is not None or any(finder.find(line))

@@ -14,7 +14,7 @@ from whowas.errors import ConfigError
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-def time_of(line: bytes, pattern: str = "", year: int | None = None) -> str | None:
+def time_of(line: bytes, pattern: str = "", year: int | None = 2026) -> str | None:
     return LineTimes(Years(year, NOW), pattern).of(line)
 
 
@@ -62,8 +62,18 @@ def test_a_strangers_words_do_not_make_an_access_log() -> None:
     assert time_of(b'login failed for a [20/Nov/2025:00:00:00 +0000] "b') is None
 
 
-def test_a_year_that_is_not_there_is_the_last_that_fits_and_goes_on_at_new_year() -> None:
-    times = LineTimes(Years(None, NOW))
+def test_a_year_that_nobody_told_is_not_guessed() -> None:
+    years = Years(None, NOW)
+    assert LineTimes(years).of(b"Dec 31 23:59:59 a") is None
+    assert (years.used, years.likely) == (None, 2025)
+    years = Years(None, NOW)
+    assert LineTimes(years).of(b"I1121 08:39:36.123456       1 main.go:7] x") is None
+    assert years.likely == 2026
+    assert time_of(b"2026-11-21T08:39:36Z a", year=None) == "2026-11-21T08:39:36+00:00"
+
+
+def test_a_year_goes_on_at_new_year() -> None:
+    times = LineTimes(Years(2025, NOW))
     lines = [b"Dec 31 23:59:59 a", b"Jan  1 00:00:01 a", b"Dec 31 23:59:58 a", b"Jan  1 00:00:02 a"]
     assert [str(times.of(line))[:4] for line in lines] == ["2025", "2026", "2025", "2026"]
     assert str(time_of(b"Nov 21 08:39:36 a", year=2019))[:4] == "2019"

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_mixed_lines_are_each_what_they_are_and_counted(overlay: History) -> Non
 
 
 def test_no_zone_is_guessed(overlay: History) -> None:
-    found = annotate(SYSLOG + b"\n", overlay)
+    found = annotate(SYSLOG + b"\n", overlay, form=Form(year=2026))
     assert found.data == SYSLOG + b"\n"
     assert unread(found) == {"time without a zone": 1}
     other = annotate(SYSLOG + b"\n", overlay, form=Form(year=2026), zone="Asia/Tokyo")
@@ -103,8 +104,15 @@ def test_no_zone_is_guessed(overlay: History) -> None:
 
 def test_the_year_that_was_taken_is_said_back(overlay: History) -> None:
     found = annotate(SYSLOG + b"\n", overlay, form=Form(year=2019), zone="UTC")
-    assert found.said == ["times have no year: the first is taken for 2019 (--year says otherwise)"]
+    assert found.said == ["times have no year: the first is taken for 2019, as --year says"]
     assert b"unknown" in found.data
+
+
+def test_without_a_year_nobody_is_named(overlay: History) -> None:
+    found = annotate(SYSLOG + b"\n", overlay, form=Form(not_after=datetime(2026, 11, 25, tzinfo=UTC)), zone="UTC")
+    assert found.data == SYSLOG + b"\n"
+    assert unread(found) == {"no time": 1}
+    assert found.said == ["times have no year, so they name nobody; say --year, which may be 2026"]
 
 
 def test_one_time_for_all_names_lines_without_one(overlay: History) -> None:
