@@ -115,11 +115,13 @@ lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --group dev
 	$(VENV)-lowest/bin/python -m pytest -x
 
-soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a stream killed a hundred times, then an hour of kills on a real control plane (MINUTES=60)
+soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a stream killed a hundred times, a million damaged inputs (EXECUTIONS), then an hour of kills on a real control plane (MINUTES=60)
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/enrich/holds/test_churn.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/recorder/test_kills.py
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
+	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_DAMAGE=2000 $(BIN)/python -m pytest -q tests/whowas/batch/test_append_kills.py tests/enrich/store/test_damaged.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
+	PYTHONPATH=tests $(BIN)/python -m support.fuzz --executions $(or $(EXECUTIONS),1000000)
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 
 findings:  ## Run what surprised us in other people's tools, outside CI (some minutes; installs in temporary folders)

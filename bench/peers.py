@@ -42,7 +42,7 @@ def whowas_command(capture: Path, history: Path, out: Path, *more: str) -> Words
     """Replay to named Parquet files."""
     program = Path(sys.executable).with_name("whowas")
     words = [str(program), "replay", str(capture), "--history", str(history), "--out", str(out), "--json"]
-    return [*words, "--existing", "replace", *more]
+    return [*words, "--existing", "replace-all", *more]
 
 
 def peers(history: Path, port: int) -> list[Peer]:

@@ -26,6 +26,7 @@ PRODUCTS = ("zeek", "cisco", "fortigate", "fortios", "huawei", "juniper", "paloa
 FOLDERS = ("rules", "rules-compliance", "rules-emerging-threats", "rules-threat-hunting", "rules-placeholder")
 REASONS = (
     (r"its logsource, .*, does not tell of flows", "the log does not tell of flows"),
+    (r"the field '(.*)' says less of a flow", "a flow knows less than `{}`"),
     (r"the field '(.*)' says nothing that a flow knows", "a flow does not know `{}`"),
     (r"a word without a field is asked for", "keywords without a field"),
     (r"the site has no list '.*'", "a placeholder: the site's list is to be filled"),
@@ -65,7 +66,9 @@ def table(checkout: Path) -> str:
         found = load([path], strict=False, foreign=True)
         counted = told.setdefault(kind, Counter())
         counted["loaded"] += len(found.ruleset.rules) + len(found.ruleset.correlations)
-        counted.update(reason(one.cause) for one in found.refusals)
+        # A rule may be refused for several reasons: it is counted under the first.
+        first = {(one.path, one.rule): reason(one.cause) for one in reversed(found.refusals)}
+        counted.update(first.values())
     lines = ["| logsource | rules | loaded | refused, by reason |", "|---|---:|---:|---|"]
     for kind, counted in sorted(told.items(), key=lambda one: -one[1].total()):
         refused = "; ".join(f"{number} {name}" for name, number in counted.most_common() if name != "loaded" and number)

@@ -71,6 +71,10 @@ def _end(side: str, other: str) -> list[Column]:
         ),
         Column(f"{side}_nat_ip", WORD, "", f"{side}_ip after translation, where a record tells; not {other}"),
         Column(f"{side}_nat_port", pa.uint16(), "", f"{side}_port after translation, where a record tells"),
+        Column(
+            f"{side}_told_name", WORD, "", "Name that the record itself gives this end, never used for ours; or null"
+        ),
+        Column(f"{side}_told_namespace", WORD, "", "Namespace that the record itself gives; null: none or not told"),
     ]
 
 

@@ -27,7 +27,7 @@ class Input:
         "In place of topics: a folder into which a sensor rotates captures or flow logs. Each is read once.", None
     )
     settled_seconds: float = _said(
-        "Of a folder: a capture, or what is compressed, counts as whole when nobody wrote to it for so long.", 10.0
+        "Of a folder: a capture, or what is compressed, counts as complete when nobody wrote to it for this long.", 10.0
     )
     group: str = _said("Consumer group; workers of one group share the partitions.", "whowas")
     format: str = _said(
@@ -50,7 +50,7 @@ class Kafka:
     """How Kafka is reached."""
 
     client: Literal["kafka-python", "confluent"] = _said(
-        "`kafka-python` (pip install 'whowas[kafka]') or `confluent` ('whowas[confluent]'), which takes less time.",
+        "`kafka-python` (the extra `kafka`) or `confluent` (the extra `confluent`), which takes less time.",
         "kafka-python",
     )
     options: dict[str, Value] = field(
@@ -87,7 +87,7 @@ class Naming:
         "final",
     )
     publication_seconds: float = _said("How long after the fact an address may become known.", 30.0)
-    max_wait_seconds: float = _said("After so long a flow goes out as certain as the history allows, counted.", 600.0)
+    max_wait_seconds: float = _said("After this long a flow goes out as certain as the history allows; counted.", 600.0)
     held_rows: int = _said("Rows a worker may hold; beyond it the rest waits in Kafka.", 500_000)
     networks: str | None = _said("TOML file of names for outside ranges (see the how-to of replay).", None)
     vnis: tuple[int, ...] | None = _said("VNIs of the cluster's pod network.", None)
@@ -143,7 +143,7 @@ class Webhook:
     """An address to which each alert is posted as JSON."""
 
     url: str | None = _said("Where.", None)
-    url_file: str | None = _said("In place of `url`, where that is a secret: a file that holds it, read anew.", None)
+    url_file: str | None = _said("In place of `url`, where that is a secret: a file that holds it.", None)
     view: Literal["ocsf", "ecs"] = _said("In which form.", "ocsf")
     least: Level = _said("Alerts below this level are not sent.", "informational")
     headers: dict[str, Value] = field(

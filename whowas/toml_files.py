@@ -20,5 +20,8 @@ def read_toml(path: str | os.PathLike[str], what: str, advice: str) -> dict[str,
             return tomllib.load(handle)
     except OSError as error:
         raise ConfigError(f"cannot read {what} '{os.fspath(path)}': {error.strerror}; {advice}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
+        # What is no TOML, no UTF-8, or a number of thousands of digits.
         raise ConfigError(f"cannot read {what} '{os.fspath(path)}': {error}; {advice}") from error
+    except RecursionError as error:
+        raise ConfigError(f"cannot read {what} '{os.fspath(path)}': it is nested too deeply; {advice}") from error

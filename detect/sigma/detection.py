@@ -7,39 +7,37 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from pyparsing import ParseException
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
-    ConditionItem,
     ConditionNOT,
     ConditionOR,
-    ConditionSelector,
 )
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import SigmaExists, SigmaExpansion, SigmaRegularExpression, SigmaType
 
 from detect.conditions.fields import NUMBER, NUMBERS, TIME, Field, advice, field
+from detect.conditions.sql_literals import text_literal
 from detect.conditions.tree import NEVER, Condition, all_of, not_, some_of
 from detect.model import Site
-from detect.sigma import modifiers
+from detect.sigma import bounds, modifiers
+from detect.sigma.bounds import MOST_VALUES
 from detect.sigma.field_mappings import Renamed
-from detect.sigma.refusals import Refused
+from detect.sigma.placeholders import expanded
+from detect.sigma.refusals import Gathering, Refused
 from detect.sigma.sql import equals_one_of, pattern, plain, test
 from detect.sigma.sql_check import Runner
 from detect.sigma.yaml_documents import Node
 
-MOST_VALUES = 10_000
 MOST_CONDITION = 4096
 MOST_BRACKETS = 20
-_PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]+)%")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NOT = re.compile(r"\bnot\b")
 
 
 class _Nothing(SigmaType):
@@ -70,11 +68,14 @@ def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -
         raise Refused("a detection has no condition", "add one, as in condition: selection", node.line)
     if "timeframe" in node.value:
         raise Refused("timeframe is not Sigma any more", "write a correlation", node.key_lines["timeframe"])
-    selections = {
-        name: _selection(name, one, reading)
-        for name, one in node.value.items()
-        if name != "condition" and name not in beside
-    }
+    bounds.check_names(node, [name for name in node.value if name != "condition" and name not in beside])
+    gathering = Gathering()
+    selections: dict[str, SigmaDetection] = {}
+    for name, one in node.value.items():
+        if name != "condition" and name not in beside:
+            with gathering.part():
+                selections[name] = _selection(name, one, reading)
+    gathering.finish()
     if not selections:
         raise Refused("a detection has no selection", "add one", node.line)
     return _parsed(node.value["condition"], selections, node.key_lines)
@@ -85,15 +86,20 @@ def there(name: str) -> Condition:
     return test(_field(name), SigmaExists(True))
 
 
+def spoken(protocol: str) -> Condition:
+    """Return the condition that a record tells an application protocol, alone or among several."""
+    return test(_field("app_protocol"), SigmaRegularExpression(f"(^|,){protocol}($|,)"))
+
+
 def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[str, int]) -> Condition:
     text = node.value
     if not isinstance(text, str):
         raise Refused("a condition is no text", "write it as one line", node.line)
-    if len(text) > MOST_CONDITION or text.count("(") > MOST_BRACKETS or text.count("not ") > MOST_BRACKETS:
+    if len(text) > MOST_CONDITION or text.count("(") > MOST_BRACKETS or len(_NOT.findall(text)) > MOST_BRACKETS:
         raise Refused("a condition is too long", "split the rule", node.line)
     try:
         found = SigmaDetections(selections, [text])
-        unused = set(selections) - set(_used(found.parsed_condition[0].parse(False), found))
+        unused = set(selections) - bounds.counted(found.parsed_condition[0].parse(False), found, node.line)
         tree = found.parsed_condition[0].parsed
     except (SigmaError, ParseException, RecursionError, ValueError) as error:
         raise _refused(error, node.line) from error
@@ -101,15 +107,6 @@ def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[st
         name = sorted(unused)[0]
         raise Refused(f"the selection '{name}' is not in the condition", "use it or leave it out", lines[name])
     return _condition(tree)
-
-
-def _used(tree: Any, found: SigmaDetections) -> Iterable[str]:
-    """Yield the selections that a parsed condition names."""
-    if isinstance(tree, ConditionSelector):
-        yield from (one.identifier for one in tree.resolve_referenced_detections(found))
-    elif isinstance(tree, ConditionItem):
-        for one in tree.args:
-            yield from [one] if isinstance(one, str) else _used(one, found)
 
 
 def _refused(error: Exception, line: int) -> Refused:
@@ -122,17 +119,15 @@ def _refused(error: Exception, line: int) -> Refused:
     cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
     if found := re.fullmatch(r"Modifier \w+ incompatible to value type of '(.*)'", cause):
         return Refused(f"'{found[1]}' is no value for these modifiers", "give a number or text, as they ask", line)
-    return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
+    return Refused(cause.removeprefix("Sigma ").rstrip("."), "correct it", line)
 
 
 def _selection(name: str, node: Node, reading: ReadContext) -> SigmaDetection:
-    if not _NAME.fullmatch(name):
-        raise Refused(f"'{name}' is no name for a selection", "use letters, digits, _ and -", node.line)
     if not node.is_list():
         return _mapping(node, reading)
     if not node.value:
         raise Refused(f"the selection '{name}' is empty", "ask for something or leave it out", node.line)
-    return SigmaDetection([_mapping(one, reading) for one in node.value])
+    return SigmaDetection(_all(lambda one: _mapping(one, reading), node.value))
 
 
 def _mapping(node: Node, reading: ReadContext) -> SigmaDetection:
@@ -140,7 +135,17 @@ def _mapping(node: Node, reading: ReadContext) -> SigmaDetection:
         raise Refused("a word without a field is asked for", "flows have no text to search: name a field", node.line)
     if not node.value:
         raise Refused("a selection is empty", "ask for something or leave it out", node.line)
-    return SigmaDetection([_item(key, node.key_lines[key], one, reading) for key, one in node.value.items()])
+    return SigmaDetection(_all(lambda key: _item(key, node.key_lines[key], node.value[key], reading), node.value))
+
+
+def _all(read: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
+    """Read each part, past those that are refused. Raises: Refused with all of them."""
+    gathering, found = Gathering(), []
+    for one in parts:
+        with gathering.part():
+            found.append(read(one))
+    gathering.finish()
+    return found
 
 
 def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetectionItem:
@@ -151,6 +156,10 @@ def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetecti
         one = _field(name)
         modifiers.check(named)
         values = _values(one, named, node, reading)
+        if "re" in named:
+            # Before pySigma compiles it: its engine writes what it does not take to standard error, as it stands.
+            for value in values:
+                reading.engine.expression(text_literal(value))
         kept = [word for word in named if word != "expand"]
         item = _built("|".join([one.name, *kept]), values, "all" in named)
         _tried(one, item, reading.engine)
@@ -194,7 +203,8 @@ def _renamed(key: str, node: Node, names: Mapping[str, Renamed]) -> tuple[str, N
     name, *named = key.split("|")
     meant = names.get(name)
     if name and meant is None:
-        raise Refused(f"the field '{name}' says nothing that a flow knows", "write the rule for taxonomy whowas")
+        known = f"known of this log are {', '.join(names)}" if names else "no field of this log is"
+        raise Refused(f"the field '{name}' says nothing that a flow knows", known)
     if meant is None or not meant.values:
         return "|".join([meant.name if meant else "", *named]), node
     told = [meant.values.get(one.text.lower()) for one in node.items() if not one.is_map() and not one.is_list()]
@@ -210,11 +220,18 @@ def _values(one: Field, named: list[str], node: Node, reading: ReadContext) -> l
     if not node.items():
         raise Refused("a list of values is empty", "ask for something or leave it out", node.line)
     found: list[Any] = []
+    made = 0
     for each in node.items():
         _unambiguous(one, named, each)
-        found += _expanded(each, reading) if "expand" in named else [each.text if "re" in named else each.value]
-        if len(found) > MOST_VALUES:
+        told = (
+            expanded(each, reading.site, reading.asked)
+            if "expand" in named
+            else [each.text if "re" in named else each.value]
+        )
+        made += bounds.spellings(named, told)
+        if made > MOST_VALUES:
             raise Refused(f"there are more than {MOST_VALUES:,} values", "split the rule", each.line)
+        found += told
     return found
 
 
@@ -229,30 +246,6 @@ def _unambiguous(one: Field, named: list[str], node: Node) -> None:
         raise Refused("null takes no modifiers", f"write {one.name}: null, or {one.name}|exists", node.line)
     if "re" in named and not isinstance(node.value, str):
         raise Refused("an expression is no text", f"write '{node.text}' in quotes", node.line)
-
-
-def _expanded(node: Node, reading: ReadContext) -> list[str]:
-    if not isinstance(node.value, str):
-        raise Refused("a placeholder is no text", "write '%name%'", node.line)
-    parts = _PLACEHOLDER.split(node.value)
-    if len(parts) == 1:
-        raise Refused(f"'{node.value}' names no list", "write '%name%', or leave out |expand", node.line)
-    lists = [(one,) if place % 2 == 0 else _listed(one, reading, node) for place, one in enumerate(parts)]
-    made = 1
-    for one in lists:
-        made *= len(one)
-    if made > MOST_VALUES:
-        raise Refused(f"the placeholders stand for more than {MOST_VALUES:,} values", "shorten the lists", node.line)
-    return ["".join(one) for one in product(*lists)]
-
-
-def _listed(name: str, reading: ReadContext, node: Node) -> tuple[str, ...]:
-    site = reading.site
-    reading.asked.add(name)
-    if name not in site.lists:
-        where = f" of {site.path}" if site.path else ""
-        raise Refused(f"the site has no list '{name}'", f"add it to the lists{where}; it may be empty", node.line)
-    return tuple(site.lists[name])
 
 
 def _condition(tree: Any) -> Condition:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from detect.conditions.tree import Condition, all_of
 from detect.model import Site
-from detect.sigma.cases import cases_of
+from detect.sigma.cases import MOST_FLOWS, Case, cases_of
 from detect.sigma.correlation import Told, told_of
-from detect.sigma.detection import ReadContext, condition_of, there
+from detect.sigma.detection import ReadContext, condition_of, spoken, there
 from detect.sigma.logsource import abroad_log, at_home, check_logsource, check_taxonomy
 from detect.sigma.metadata import COMMON, Own, info_of, own_of, text, texts, words
-from detect.sigma.refusals import Refusal, Refused
+from detect.sigma.refusals import Gathering, Refusal, Refused
 from detect.sigma.resolver import Draft, Filter, Loaded, Resolving
 from detect.sigma.sql_check import Runner
 from detect.sigma.yaml_documents import MOST_BYTES, Node, documents
@@ -42,15 +42,15 @@ def load(
     loading.check_site(strict)
     found = loading.finish()
     if strict and found.refusals:
-        raise ConfigError(_all(found.refusals))
+        raise ConfigError(*_all(found.refusals))
     return found
 
 
-def _all(refusals: tuple[Refusal, ...]) -> str:
+def _all(refusals: tuple[Refusal, ...]) -> list[str]:
     lines = [str(one) for one in refusals[:SHOWN]]
     if len(refusals) > SHOWN:
         lines.append(f"… and {len(refusals) - SHOWN} more")
-    return "\n".join(lines)
+    return lines
 
 
 class _Loading:
@@ -63,6 +63,7 @@ class _Loading:
         self._drafts: list[Draft] = []
         self._filters: list[Filter] = []
         self._refusals: list[Refusal] = []
+        self._flows_of_cases = 0
 
     def read(self, path: Path) -> None:
         """Read a file or a folder."""
@@ -87,6 +88,7 @@ class _Loading:
                 self._refuse(site.path, 0, "", Refused(f"no rule asks for the list '{name}'", advice))
 
     def _file(self, path: Path) -> None:
+        self._flows_of_cases = 0
         try:
             content = _content(path)
             for node in documents(content):
@@ -94,40 +96,67 @@ class _Loading:
         except Refused as refused:
             self._refuse(str(path), refused.line or 1, "", refused)
 
-    def _refuse(self, path: str, line: int, rule: str, refused: Refused) -> None:
-        self._refusals.append(Refusal(path, refused.line or line, rule, refused.cause, refused.advice))
+    def _refuse(self, path: str, line: int, rule: str, refused: Refused, id_: str = "") -> None:
+        told = [Refusal(path, one.line or line, rule, one.cause, one.advice, id_) for one in (refused, *refused.others)]
+        self._refusals += dict.fromkeys(told)
 
     def _document(self, path: Path, node: Node) -> None:
-        title = ""
+        title = id_ = ""
         try:
             if not node.is_map():
                 raise Refused("a document is no rule", "write title:, id:, logsource: and detection:", node.line)
+            id_ = node.value["id"].text if "id" in node.value else ""
             title = text(node.value, "title", 256) if "title" in node.value else ""
             self._sorted(str(path), path.stem, node)
         except Refused as refused:
-            self._refuse(str(path), node.line, title, refused)
+            self._refuse(str(path), node.line, title, refused, id_)
 
     def _sorted(self, path: str, stem: str, node: Node) -> None:
         if "action" in node.value:
-            raise Refused("documents that build on each other are not honoured", "write each rule whole", node.line)
+            raise Refused("documents that build on each other are not honoured", "write each rule in full", node.line)
         if "filter" in node.value:
             self._filters.append(self._filter(path, node))
             return
         kind = "correlation" if "correlation" in node.value else "detection"
         known = (*COMMON, "whowas", kind, *(("logsource",) if kind == "detection" else ()))
         abroad = self._foreign and not at_home(node)
-        nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
+        self._drafts.append(self._draft(path, stem, node, kind, known, abroad))
+
+    def _draft(self, path: str, stem: str, node: Node, kind: str, known: tuple[str, ...], abroad: bool) -> Draft:
+        """Read a rule part by part, so that what is wrong in several is told at once. Raises: Refused."""
+        nodes = {key: node.value[key] for key in known if key in node.value}
+        parts = Gathering()
+        own, info = Own(), None
         if not abroad:
-            check_taxonomy(nodes)
-        own = own_of(nodes)
-        info = info_of(node, nodes, own, path, stem)
-        draft = Draft(info, own, cases_of(own.tests, info.name, path))
-        if kind == "correlation":
-            draft.told = _correlated(nodes, own)
-            draft.info = replace(info, group_by=draft.told.group_by)
-        else:
-            draft.condition = self._detected(node, nodes, abroad)
-        self._drafts.append(draft)
+            with parts.part():
+                words(node, known, "a rule")
+            with parts.part():
+                check_taxonomy(nodes)
+            if at_home(node) is False:
+                parts.finish()  # in another taxonomy nothing below is what it seems
+        with parts.part():
+            own = own_of(nodes, _aliases(nodes))
+        with parts.part():
+            info = info_of(node, nodes, own, path, stem)
+        with parts.part():
+            cases = self._cases(own.tests, info.name if info else stem, path)
+        with parts.part():
+            if kind == "correlation":
+                told = _correlated(nodes, own)
+            else:
+                condition = self._detected(node, nodes, abroad)
+        parts.finish()
+        assert info is not None  # else it was refused
+        if kind != "correlation":
+            return Draft(info, own, cases, condition=condition)
+        about = _about(told, info.about)
+        return Draft(replace(info, group_by=told.group_by, about_columns=about), own, cases, told=told)
+
+    def _cases(self, node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
+        """Return a rule's cases. Their flows are bounded in a file: a line of one may stand for thousands."""
+        found = cases_of(node, rule, path, MOST_FLOWS - self._flows_of_cases)
+        self._flows_of_cases += sum(len(one.flows) for one in found)
+        return found
 
     def _detected(self, node: Node, nodes: dict[str, Node], abroad: bool) -> Condition:
         if "detection" not in nodes:
@@ -138,6 +167,8 @@ class _Loading:
         condition = condition_of(nodes["detection"], replace(self._reading, rename=known.fields if known else None))
         if known and known.needs:
             condition = all_of([there(known.needs), condition])
+        if known and known.speaks:
+            condition = all_of([spoken(known.speaks), condition])
         self._runner.check(condition, nodes["detection"].line)
         return condition
 
@@ -158,6 +189,22 @@ class _Loading:
     def finish(self) -> Loaded:
         """Resolve what documents say of each other."""
         return Resolving(self._drafts, self._filters, self._refusals).finish()
+
+
+def _aliases(nodes: dict[str, Node]) -> list[str]:
+    told = nodes.get("correlation")
+    named = told.value.get("aliases") if told is not None and told.is_map() else None
+    return list(named.value) if named is not None and named.is_map() else []
+
+
+def _about(told: Told, about: str) -> tuple[str, ...]:
+    """Return the columns behind an alias that advice is about. Raises: Refused if the group does not tell its value."""
+    if about not in told.aliases:
+        return ()
+    found = tuple(dict.fromkeys(told.aliases[about].values()))
+    if about not in told.group_by or any(name[:4] not in ("src_", "dst_") or "." in name for name in found):
+        raise Refused(f"the alias '{about}' does not tell an end", "group by it, and let it stand for ends' columns")
+    return found
 
 
 def _correlated(nodes: dict[str, Node], own: Own) -> Told:

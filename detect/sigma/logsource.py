@@ -31,7 +31,8 @@ def abroad_log(node: Node, nodes: dict[str, Node]) -> Log:
     found = log(*named)
     if found is None:
         what = " ".join(f"{one}" for one in named if one is not None)
-        raise Refused(f"its logsource, {what}, does not tell of flows", "leave it to another tool", told.line)
+        advice = "add taxonomy: whowas" if named[:2] == list(LOGSOURCE.values()) else "leave it to another tool"
+        raise Refused(f"its logsource, {what}, does not tell of flows", advice, told.line)
     return found
 
 

@@ -69,8 +69,8 @@ class Resolving:
         cases = tuple(case for one in rules if one.info.name in there for case in one.cases)
         return Loaded(ruleset, tuple(sorted(self._refusals, key=lambda one: (one.path, one.line))), cases)
 
-    def _refuse(self, path: str, line: int, rule: str, cause: str, advice: str) -> None:
-        self._refusals.append(Refusal(path, line, rule, cause, advice))
+    def _refuse(self, path: str, line: int, rule: str, cause: str, advice: str, id_: str = "") -> None:
+        self._refusals.append(Refusal(path, line, rule, cause, advice, id_))
 
     def _unique(self) -> list[Draft]:
         kept: list[Draft] = []
@@ -80,7 +80,7 @@ class Resolving:
                 if key in seen:
                     first = seen[key]
                     cause = f"its {what} '{key}' is that of {first.path}:{first.line}"
-                    self._refuse(one.info.path, one.info.line, one.info.title, cause, "give each its own")
+                    self._refuse(one.info.path, one.info.line, one.info.title, cause, "give each its own", one.info.id)
                     break
             else:
                 kept.append(one)
@@ -104,7 +104,8 @@ class Resolving:
         if "" in rules or len(set(rules)) < len(rules):
             wrong = told.rules[rules.index("")] if "" in rules else ""
             cause = f"its rule '{wrong}' was not loaded" if wrong else "it names a rule twice"
-            self._refuse(draft.info.path, told.line, draft.info.title, cause, "name rules on flows, each once")
+            advice = "name rules on flows, each once"
+            self._refuse(draft.info.path, told.line, draft.info.title, cause, advice, draft.info.id)
             return
         aliases = {alias: {names[ref]: one for ref, one in each.items()} for alias, each in told.aliases.items()}
         counted = (told.operator, told.count, told.fields)

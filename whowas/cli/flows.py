@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.options import flows_option
-from whowas.cli.terminal import clean, print_json
+from whowas.cli.terminal import error, print_json, print_text
 
 if TYPE_CHECKING:
     from whowas.query.filters import Filter
@@ -64,7 +64,6 @@ def command(ctx: click.Context, /, **told: Any) -> None:
 
     \b
     Example:
-      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
       whowas flows --flows named --src shop/web --dst data/db:5432 --since 2h
 
     A word said again is an alternative; different words must all hold. A name is NAMESPACE/NAME, with * for any
@@ -89,18 +88,13 @@ def command(ctx: click.Context, /, **told: Any) -> None:
         else:
             asked, names = flow_list.newest(shown, told["limit"]), list(flow_list.SHOWN)
         if told["as_sql"]:
-            click.echo(clean_lines(flow_list.written_out(asked)))
+            print_text(flow_list.written_out(asked))
         else:
             found = database.table(asked).rename_columns(names)
             _print(told, found, None if told["as_csv"] else flow_list.summary(database, wanted, told["noise"]), when)
     for path, why in database.unreadable[:5]:
-        click.echo(f"whowas: {clean(path)}: {clean(why)}", err=True)
+        error(f"{path}: {why}")
     ctx.exit(1 if database.unreadable else 0)
-
-
-def clean_lines(text: str) -> str:
-    """Make text of several lines safe to print."""
-    return "\n".join(map(clean, text.split("\n")))
 
 
 def _wanted(told: dict[str, Any]) -> Filter:

@@ -21,7 +21,7 @@ REMARKS = {
     "tunnel_not_opened": "tunnel ends; of a kind that is not opened (IPIP, GRE, ESP, say)",
     "too_deep": "have more layers than are opened",
     "no_tunnel_on_its_port": "went to a tunnel's port and are no tunnel",
-    "ports_cut_short": "have no whole ports or flags: they were cut off",
+    "ports_cut_short": "have ports or flags that were cut off",
     "more_than_5_vlans": "have VLAN ids beyond the fifth, which are left out",
     "fragment_without_ports": "are later fragments without the first: their ports are not known",
     "no_time": "have no time of their own: that of the packet before is taken",
@@ -33,7 +33,10 @@ def print_summary(result: Result, out: str) -> None:
     _print_read(result, screen)
     if result.summary.rows:
         _print_answers(told["answers"], screen)
+        _print_told_names(result, screen)
         _print_times(result, told["answers"], screen)
+    for one in result.hints():
+        screen.print(f"{'hint':<12} {one.text}")
     _print_top(told["top"], screen)
     _print_end(result, out, screen)
 
@@ -54,7 +57,7 @@ def _print_read(result: Result, screen: Any) -> None:
         f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
         f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
     )
-    for title, counts in (("refused", refused), ("no flow in", report.skipped), ("times of", report.noted_records)):
+    for title, counts in (("refused", refused), ("without flow", report.skipped), ("times", report.noted_records)):
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
             screen.print(f"{title:<12} {reasons}")
@@ -75,6 +78,25 @@ def _print_answers(answers: dict[str, dict[str, int]], screen: Any) -> None:
         if count:
             line.append(word, style=COLOURS[word]).append(f" {count:,} ({100 * count / total:.1f} %)  ")
     screen.print(line)
+
+
+def _print_told_names(result: Result, screen: Any) -> None:
+    """How often names that the records bring are ours, counted of ends that both name."""
+    told = result.summary.told_names
+    if not told.told:
+        return
+    counts = told.counts
+    screen.print(
+        f"their names  of {plural(told.both(), 'end')} that the record names and we name exactly or likely: "
+        f"{counts['same_pod']:,} the same pod, {counts['same_workload']:,} the same workload, "
+        f"{counts['same_service_or_node']:,} its Service or node, {counts['differ']:,} differ"
+    )
+    screen.print(
+        f"             named by the record alone {counts['only_theirs']:,}, by us alone {counts['only_ours']:,}"
+    )
+    for one in told.differences(3):
+        ours, theirs = clean(one["ours"]), clean(one["theirs"])
+        screen.print(f"             {one['ends']:,} times ours is {ours}, the record's {theirs}")
 
 
 def _print_times(result: Result, answers: dict[str, dict[str, int]], screen: Any) -> None:
@@ -105,7 +127,7 @@ def _print_top(top: list[dict[str, Any]], screen: Any) -> None:
 
 def _print_end(result: Result, out: str, screen: Any) -> None:
     if not result.files:
-        screen.print("wrote nothing: no packet held an IP conversation, no record a flow")
+        screen.print("wrote nothing: no packet belongs to an IP conversation, and no record holds a flow")
         return
     shown = clean(out)
     screen.print(f"wrote {shown}  ({plural(len(result.files), 'file')}, {size(result.bytes_written)})")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, echo, plural, print_json, print_text
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,9 +21,14 @@ RULES = click.option(
     "--rules",
     multiple=True,
     metavar="DIR",
-    help="Rules: files or folders; `pack` stands for those delivered, which are meant where nothing is said.",
+    help="Rule files or folders; `pack` is the set that comes with whowas, and the default.",
 )
-SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Lists of your place, behind the rules' %names%.")
+SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Your own lists, for the rules' %placeholders%.")
+FOREIGN = click.option(
+    "--foreign",
+    is_flag=True,
+    help="Also take rules for other logs of connections (Zeek, DNS, firewall…), where their fields mean the same here.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -39,13 +44,13 @@ def command() -> None:
     """
 
 
-def load_rules(rules: tuple[str, ...], site: str | None) -> Loaded:
-    """Load rules for use. Raises: ConfigError that names each that cannot be honoured."""
+def load_rules(rules: tuple[str, ...], site: str | None, foreign: bool = False) -> Loaded:
+    """Load rules for use. foreign: of other logs, those that fit. Raises: ConfigError, for rules made for whowas."""
     from detect.pack import rule_paths
     from detect.sigma import load
     from detect.site import load_site
 
-    return load(rule_paths(rules), load_site(site))
+    return load(rule_paths(rules), load_site(site), foreign=foreign)
 
 
 @command.command(name="list")
@@ -97,6 +102,7 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
         "attacks": list(info.attacks),
         "description": info.description,
         "false_positives": list(info.false_positives),
+        "about": info.about,
         "group_by": list(info.group_by),
         "window_seconds": info.window_us / 1e6,
         "path": info.path,
@@ -107,10 +113,13 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
 @command.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR...")
 @SITE
+@FOREIGN
 @JSON
 @click.pass_context
-def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Say whether rules can be honoured: each refusal with file, line and what to do. Exit code 1 if one cannot.
+def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, foreign: bool, as_json: bool) -> None:
+    """Say whether rules can be used: everything that cannot, with file, line, rule and what to do.
+
+    Exit code 0 if all can, 1 if something cannot, 2 if the command itself is wrong (an option, the site's file).
 
     \b
     Example:
@@ -120,20 +129,27 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
     from detect.sigma import load
     from detect.site import load_site
 
-    found = load(rule_paths(paths), load_site(site), strict=False)
+    found = load(rule_paths(paths), load_site(site), strict=False, foreign=foreign)
     rules, correlations = len(found.ruleset.rules), len(found.ruleset.correlations)
     if as_json:
         refused = [
-            {"path": one.path, "line": one.line, "rule": one.rule, "cause": one.cause, "what_to_do": one.advice}
+            {
+                "path": one.path,
+                "line": one.line,
+                "rule": one.rule,
+                "id": one.id,
+                "cause": one.cause,
+                "what_to_do": one.advice,
+            }
             for one in found.refusals
         ]
         print_json({"rules": rules, "correlations": correlations, "cases": len(found.cases), "refused": refused})
     else:
         for refusal in found.refusals:
-            click.echo(clean(refusal))
+            echo(f"{refusal}{f' (rule {refusal.id})' if refusal.id else ''}")
         verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
         parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
-        click.echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
+        echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
     ctx.exit(1 if found.refusals else 0)
 
 
@@ -143,7 +159,7 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
 @JSON
 @click.pass_context
 def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Judge each rule's own cases; without FILE those of the rules delivered. Exit code 1 if one goes wrong.
+    """Run each rule's own test cases; without FILE those of the pack. Exit code 1 if one fails.
 
     \b
     Example:
@@ -171,6 +187,7 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
         "wanted": wanted,
         "path": case.path,
         "line": case.line,
+        "fault": one.fault,
         "why": one.why,
     }
 
@@ -178,15 +195,14 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
 def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list[str]) -> None:
     for one in wrong:
         case = one.case
-        wanted = "should have been found and was not" if case.matches else "should not have been found and was"
-        click.echo(f"{clean(case.path)}:{case.line}: {clean(case.rule)}: {clean(case.title)}: {wanted}")
+        echo(f"{case.path}:{case.line}: {case.rule}: {case.title}: {one.fault}")
         for line in one.why:
-            click.echo(f"    {clean(line)}")
+            echo(f"    {line}")
     rules = len({one.case.rule for one in tried})
-    right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
-    click.echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
+    right = "all pass" if not wrong else f"{len(wrong):,} fail"
+    echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
     if untried:
-        click.echo(f"without cases: {clean(', '.join(untried))}")
+        echo(f"without cases: {', '.join(untried)}")
 
 
 @command.command()
@@ -208,11 +224,11 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     every: tuple[FlowRule | Correlation, ...] = (*ruleset.rules, *ruleset.correlations)
     known = {key: one for one in every for key in (one.info.id, one.info.name)}
     if rule not in known:
-        raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
+        raise ConfigError(f"cannot explain rule '{rule}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
-    click.echo(sql_of(one, ruleset.rules))
+    print_text(sql_of(one, ruleset.rules))
     # At the end: as the first word of `whowas query` a comment would look like an option.
-    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
+    echo(f"-- {one.info.title} ({one.info.name}, {one.info.level})")
 
 
 def _near(rule: str, known: Iterable[str]) -> str:

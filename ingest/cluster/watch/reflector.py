@@ -176,7 +176,7 @@ class Reflector:
         if theirs < ours:
             raise Expired(
                 f"cannot {self._upstream.watching} from version {ours}: the server is at {theirs}, "
-                "its store was restored; all is listed anew"
+                "its store was restored; everything is listed again"
             )
         self.state.objects = len(page.items or ()) + (page.metadata.remainingItemCount or 0)
         self._counted_at = theirs

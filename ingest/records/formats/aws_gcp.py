@@ -14,11 +14,11 @@ from ingest.records.fields import Addresses, Fields, Plan, Texts, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import named_by
+from ingest.records.formats.shared import filled, first_told, named_by
 from ingest.records.kernels.spots import BAD, GOOD
 from ingest.records.protocols import protocol_number
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
-from ingest.records.separated import lines_with, read_columns, segments
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.separated import lines_with, read_columns, read_under
 from whowas.arrays import Words
 from whowas.flow_times import FLOW_TIMES
 
@@ -74,21 +74,15 @@ class AwsReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader. A header holds for what follows, in later calls too."""
         packed = Values.of(values)
-        headers = [row for row in lines_with(packed, b"srcaddr") if b"dstaddr" in packed[row]]
-        kept: list[tuple[int, Parsed]] = []
-        for header, first, last in segments(len(packed), sorted(headers)):
-            if header is not None:
-                self._names = self._wanted(packed[header].decode("utf-8", "replace").split())
-            if first < last:
-                part = Ids(ids.origin, ids.numbers[first:last])
-                times = None if received_us is None else received_us[first:last]
-                kept.append((first, self._lines(packed[first:last], part, times)))
-        found = merge(kept or [(0, self._lines(packed[:0], ids, None))])
-        found.skipped.extend(Refusal(row, "header") for row in headers)
+        headers = sorted(row for row in lines_with(packed, b"srcaddr") if b"dstaddr" in packed[row])
+        found, self._names = read_under(packed, ids, received_us, headers, self._names, self._told, self._lines)
         return found
 
-    def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
-        fields = read_columns(values, " ", self._names)
+    def _told(self, line: bytes, _before: Sequence[str]) -> Sequence[str]:
+        return self._wanted(line.decode("utf-8", "replace").split())
+
+    def _lines(self, names: Sequence[str], values: Values, ids: Ids, received_us: Words | None) -> Parsed:
+        fields = read_columns(values, " ", names)
         draft = FlowBuilder(len(values), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0
@@ -126,6 +120,8 @@ GCP_PATHS = {
     **{name: ("jsonPayload", "connection", name) for name in ("src_ip", "dest_ip", "src_port", "dest_port")},
     "protocol": ("jsonPayload", "connection", "protocol"),
     **{name: ("jsonPayload", name) for name in ("bytes_sent", "packets_sent", "start_time", "end_time", "reporter")},
+    **{f"{end}_{part}": ("jsonPayload", f"{end}_gke_details", "pod", part)
+       for end in ("src", "dest") for part in ("pod_name", "pod_namespace")},
     "src_vm": ("jsonPayload", "src_instance", "vm_name"), "dest_vm": ("jsonPayload", "dest_instance", "vm_name"),
     "log": ("logName",), "received": ("receiveTimestamp",),
 }  # fmt: skip
@@ -164,6 +160,10 @@ class GcpReader:
         draft.same("counter_layer", "L4")
         draft.same("directionality", "uni")
         draft.same("initiator_basis", "sender")
+        for side, end in (("src", "src"), ("dst", "dest")):
+            pods, machines = fields.texts(f"{end}_pod_name"), fields.texts(f"{end}_vm")
+            draft.texts[f"{side}_told_name"] = first_told(pods.spelt(filled), machines.spelt(filled))
+            draft.texts[f"{side}_told_namespace"] = fields.texts(f"{end}_pod_namespace").spelt(filled)
         draft.texts["observer"] = named_by(_reporter(fields), self._options)
         other = fields.texts("log").mapped(lambda word: int("vpc_flows" not in word), absent=0)
         draft.skip((other == 1) & ~broken, "other_log")

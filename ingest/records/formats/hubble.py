@@ -14,12 +14,13 @@ from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.flow_columns import NONE, joined
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import FLAGS, either, icmp_words, named_by
+from ingest.records.formats.shared import FLAGS, either, filled, first_told, icmp_words, named_by
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from whowas.arrays import Words
 from whowas.flow_times import FLOW_TIMES
 from whowas.schema import INITIATOR_BASES
 
+NAMES = ("pod_name", "namespace", "workloads")
 PORTED = {"TCP": 6, "UDP": 17, "SCTP": 132}
 PATHS = {
     "flow": ("flow", "time"), "src": ("flow", "IP", "source"), "dst": ("flow", "IP", "destination"),
@@ -31,6 +32,7 @@ PATHS = {
     "outer_dst": ("flow", "tunnel", "IP", "destination"), "vni": ("flow", "tunnel", "vni"),
     **{f"{word}.{end}": ("flow", "l4", word, f"{end}_port") for word in PORTED for end in ("source", "destination")},
     **{f"{word}.{part}": ("flow", "l4", word, part) for word in ("ICMPv4", "ICMPv6") for part in ("type", "code")},
+    **{f"{end}.{part}": ("flow", end, part) for end in ("source", "destination") for part in NAMES},
     "TCP": ("flow", "l4", "TCP"), "UDP": ("flow", "l4", "UDP"), "SCTP": ("flow", "l4", "SCTP"),
     "ICMPv4": ("flow", "l4", "ICMPv4"), "ICMPv6": ("flow", "l4", "ICMPv6"),
 }  # fmt: skip
@@ -45,6 +47,17 @@ def flag_bits(text: str) -> int:
     if not isinstance(told, dict):
         return NONE
     return sum(FLAGS[name] for name, value in told.items() if value is True and name in FLAGS)
+
+
+def first_workload(text: str) -> str | None:
+    """Name of the first of a list of workloads, which is the innermost owner that is known."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    first = told[0] if isinstance(told, list) and told else None
+    name = first.get("name") if isinstance(first, dict) else None
+    return name or None if isinstance(name, str) else None
 
 
 class HubbleReader:
@@ -74,6 +87,10 @@ class HubbleReader:
         self._packet(draft, fields)
         told = fields.has("src") | fields.has("dst")
         draft.skip(~told & ~broken, "no_packet")
+        for side, end in (("src", "source"), ("dst", "destination")):
+            pods, owners = fields.texts(f"{end}.pod_name"), fields.texts(f"{end}.workloads")
+            draft.texts[f"{side}_told_name"] = first_told(pods.spelt(filled), owners.spelt(first_workload))
+            draft.texts[f"{side}_told_namespace"] = fields.texts(f"{end}.namespace").spelt(filled)
         nodes = joined(fields.texts("node"), fields.texts("interface"))
         draft.texts["observer"] = named_by(nodes, self._options)
         return draft.finish(self.format, ids, received_us)

@@ -13,7 +13,7 @@ import numpy as np
 from ingest.records.fields import Fields, Numbers, Plan, read_json
 from ingest.records.flow_builder import FlowBuilder
 from ingest.records.formats.sample import Sample
-from ingest.records.formats.shared import FLAGS, first_told, flag_bits, icmp_words, observers
+from ingest.records.formats.shared import FLAGS, filled, first_told, flag_bits, icmp_words, observers
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values
@@ -24,6 +24,7 @@ FIELDS = (
     "SrcAddr", "DstAddr", "SrcPort", "DstPort", "Proto", "Bytes", "Packets", "TimeFlowStartMs", "TimeFlowEndMs",
     "TimeReceived", "SrcMac", "DstMac", "AgentIP", "Interfaces", "Interface", "Sampling", "Flags", "IcmpType",
     "IcmpCode", "XlatSrcAddr", "XlatDstAddr", "XlatSrcPort", "XlatDstPort", "DnsName", "_RecordType",
+    "SrcK8S_Name", "DstK8S_Name", "SrcK8S_Namespace", "DstK8S_Namespace", "SrcK8S_OwnerName", "DstK8S_OwnerName",
 )  # fmt: skip
 # The agent's own bits beyond TCP's: both flags were seen in one packet.
 PAIRS = ((256, "SYN_ACK"), (512, "FIN_ACK"), (1024, "RST_ACK"))
@@ -110,6 +111,10 @@ class NetObservReader:
         interfaces = fields.texts("Interfaces").spelt(interface_names)
         place = first_told(interfaces, fields.texts("Interface"))
         draft.texts["observer"] = observers(fields.texts("AgentIP"), place, draft.options)
+        for side, key in (("src", "SrcK8S_"), ("dst", "DstK8S_")):
+            name = first_told(fields.texts(f"{key}Name").spelt(filled), fields.texts(f"{key}OwnerName").spelt(filled))
+            draft.texts[f"{side}_told_name"] = name
+            draft.texts[f"{side}_told_namespace"] = fields.texts(f"{key}Namespace").spelt(filled)
         draft.texts["dns_name"] = fields.texts("DnsName").spelt(lambda word: word or None)
 
 

@@ -69,6 +69,11 @@ def first_told(first: Texts, second: Texts) -> Texts:
     return chosen_words(first.indices >= 0, first, second)
 
 
+def filled(word: str) -> str | None:
+    """A word, or none where it is empty."""
+    return word or None
+
+
 def observers(exporter: Texts, interface: Texts, options: RecordOptions) -> Texts:
     """exporter/interface."""
     return named_by(joined(exporter, interface), options)

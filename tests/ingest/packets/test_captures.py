@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.crafted_packets import START, block, enhanced, interface, option, pcap, replay, section, segment
 
 from ingest.files import Input
-from ingest.packets import CaptureSource, PacketOptions
+from ingest.packets import CaptureSource, PacketOptions, pcapng
 from ingest.packets.capture import WINDOW_BYTES, Capture, Window
 from ingest.packets.pcapng import moment, resolution
 
@@ -181,3 +181,36 @@ def test_damaged_files_are_counted_in_full(tmp_path_factory: pytest.TempPathFact
     rows, report = replay(files, folder)
     assert len(report.files) == 2
     assert len(rows) <= report.packets
+
+
+def test_interfaces_between_packets_cost_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of interfaces that are made or copied: twice the interfaces, twice the rows."""
+    made = 0
+
+    def counting(what: Any) -> Any:
+        def counted(*told: Any, **named: Any) -> Any:
+            nonlocal made
+            rows = what(*told, **named)
+            made += len(rows)
+            return rows
+
+        return counted
+
+    def work(count: int) -> int:
+        nonlocal made
+        made = 0
+        packets, capture = read(section() + (interface() + enhanced(FRAME, MICROS)) * count)
+        assert (len(packets), capture.unreadable) == (count, [])
+        return made
+
+    for name in ("zeros", "concatenate", "ascontiguousarray"):
+        monkeypatch.setattr(np, name, counting(getattr(np, name)))
+    base = work(1)
+    assert work(4000) - base < 3 * (work(2000) - base)
+    assert work(4000) - base < 8 * 4000
+
+
+def test_a_section_has_so_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pcapng, "INTERFACES_MOST", 10)
+    _, capture = read(section() + interface() * 10 + section() + interface() * 11)
+    assert [one.reason for one in capture.unreadable] == ["more than 10 interfaces in a section"]

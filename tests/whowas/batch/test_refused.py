@@ -18,6 +18,7 @@ from whowas.history.import_export import import_files
 from whowas.history.queries import load_history
 
 HISTORY = "samples/crafted/history.jsonl"
+ANEW = ("--existing", "replace-all")
 CAPTURE = "samples/crafted/sctp.pcap"
 ZEEK = {"ts": 1_700_000_000.0, "uid": "C1", "id.orig_h": "10.0.0.1", "id.orig_p": 1, "id.resp_h": "10.0.0.2",
         "id.resp_p": 80, "proto": "tcp", "conn_state": "SF", "duration": 1.0, "orig_pkts": 1, "resp_pkts": 1,
@@ -106,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_no_stack_trace(root: Path, tmp_path: Path
 
 def test_a_forced_format_that_fits_nothing_says_so(root: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), "--existing", "replace", "--format-in")
+    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), *ANEW, "--format-in")
     for form, line in (("aws", "2026-11-20T10:00:00Z what this is nobody knows"), ("suricata", json.dumps(ZEEK))):
         log.write_text(f"{line}\n" * 3)
         assert f"not one of its records is of the format '{form}'" in run(root, *words, form, code=1)
@@ -121,7 +122,7 @@ def test_a_forced_format_that_fits_nothing_says_so(root: Path, tmp_path: Path) -
 def test_one_refused_record_is_an_exit_code(root: Path, tmp_path: Path) -> None:
     log, aside = tmp_path / "log", tmp_path / "aside"
     log.write_text(json.dumps(ZEEK) + "\n" + json.dumps(ZEEK | {"id.resp_h": "nobody"}) + "\n")
-    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), "--existing", "replace")
+    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), *ANEW)
     run(root, *words, "--dead-letter", str(aside), code=1)
     assert json.loads(aside.read_text())["number"] == 2
 
@@ -145,7 +146,7 @@ def test_unknown_json_is_not_called_cluster_history(root: Path, tmp_path: Path) 
 def test_dead_letters_make_a_file_when_there_is_one(root: Path, tmp_path: Path) -> None:
     log, aside = tmp_path / "log", tmp_path / "aside"
     log.write_text(json.dumps(ZEEK) + "\n")
-    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), "--existing", "replace", "--dead-letter")
+    words = ("replay", str(log), "-H", HISTORY, "--out", str(tmp_path / "o"), *ANEW, "--dead-letter")
     run(root, *words, str(aside), code=0)
     run(root, *words, os.devnull, code=0)
     assert sorted(os.listdir(tmp_path)) == ["log", "o"]

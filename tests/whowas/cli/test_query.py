@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def query(*words: str) -> Result:
-    return CliRunner().invoke(group, ["query", *words])
+def query(*words: str, piped: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(group, ["query", *words], input=piped)
 
 
 def ask(flows: Path, sql: str, *words: str) -> Any:
@@ -150,3 +152,77 @@ def test_files_outside_of_folders_with_values_are_read(tmp_path: Path) -> None:
     partly.mkdir(parents=True)
     shutil.copy(file, partly)
     assert json.loads(ask(partly.parent, "SELECT cluster AS c FROM flows", "--json")) == {"c": "7"}
+
+
+COUNT = "SELECT count(*) AS n FROM flows"
+
+
+def test_sql_comes_from_a_pipe_or_a_file(flows: Path, tmp_path: Path) -> None:
+    file = tmp_path / "count.sql"
+    file.write_text(f"-- how many\n{COUNT};\n")
+    for words, piped in (((), COUNT), (("-",), COUNT), (("--file", str(file)), None), (("--file", "-"), COUNT)):
+        result = query(*words, "--flows", str(flows), "--json", piped=piped)
+        assert result.output == '{"n": 300}\n', result.output
+
+
+@pytest.mark.parametrize(("words", "piped", "text"), [
+    (("",), None, "it is empty"), (("  \n",), None, "it is empty"), ((), "", "it is empty"),
+    (("-",), " ", "it is empty"),
+    ((COUNT, "--json", "--csv"), None, "do not go together"), ((COUNT, "--csv", "--json"), None, "do not go together"),
+    ((COUNT, "--file", "x.sql"), None, "do not go together"), (("--file", "/no/such.sql"), None, "No such file"),
+    ((), b"SELECT '\xff'", "no UTF-8"), ((COUNT, "--tz", "Mars/Olympus"), None, "no such zone"),
+])  # fmt: skip
+def test_mistakes_of_the_command_line(flows: Path, words: tuple[str, ...], piped: Any, text: str) -> None:
+    result = query(*words, "--flows", str(flows), piped=piped)
+    assert text in f"{result.output} {result.exception}"
+    assert result.exit_code
+
+
+def test_flows_come_from_the_environment(flows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WHOWAS_FLOWS", raising=False)
+    missing = query(COUNT)
+    assert missing.exit_code == 2
+    assert "WHOWAS_FLOWS" in missing.output
+    out = hours(tmp_path, "07")
+    monkeypatch.setenv("WHOWAS_FLOWS", f"{flows}:{out}")
+    assert query(COUNT, "--json").output == '{"n": 301}\n'
+    assert query(COUNT, "--json", "-f", str(out)).output == '{"n": 1}\n'
+
+
+def test_times_are_shown_in_the_zone_that_is_asked_for(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    sql = "SELECT TIMESTAMPTZ '2026-11-20 23:30:00Z' AS t, TIMESTAMP '2026-11-20 23:30:00' AS bare"
+    row = json.loads(ask(flows, sql, "--json", "--tz", "Europe/Berlin"))
+    assert row == {"t": "2026-11-21T00:30:00.000000+01:00", "bare": "2026-11-20T23:30:00.000000"}
+    assert "2026-11-20T23:30:00.000000Z" in ask(flows, sql)
+
+
+def test_every_kind_of_value_is_json(flows: Path) -> None:
+    sql = """SELECT 1 AS a, 2 AS a, sum(x) AS big, 1.50 AS d, 'nan'::DOUBLE AS n, INTERVAL '26 hours' AS i,
+        DATE '2026-11-20' AS day, 'infinity'::TIMESTAMP AS far, MAP {'k': [true]} AS m, {'s': 'x'::BLOB} AS s
+        FROM (SELECT 9223372036854775807 AS x UNION ALL SELECT 1)"""
+    row = json.loads(ask(flows, sql, "--json"))
+    far = row.pop("far")
+    assert isinstance(far, str)
+    assert row == {
+        "a": 1, "a_2": 2, "big": 9223372036854775808, "d": 1.5, "n": None, "i": "1 day, 2:00:00", "day": "2026-11-20",
+        "m": {"k": [True]}, "s": {"s": "78"},
+    }  # fmt: skip
+    head, cells = list(csv.reader(io.StringIO(ask(flows, sql.replace("'infinity'::TIMESTAMP AS far,", ""), "--csv"))))
+    assert len(head) == len(cells) == 9
+
+
+def test_what_duckdb_says_is_clean(flows: Path) -> None:
+    for sql in ("SELECT error('\x1b[31mred\u202e')", 'SELECT "\x1b[31m" FROM flows', "\x1b[31m", 'FROM "\x1b]0;x\x07"'):
+        program = [sys.executable, "-m", "whowas", "query", sql, "--flows", str(flows)]
+        result = subprocess.run(program, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 2
+        assert not {"\x1b", "\x07", "\u202e"} & set(result.stderr + result.stdout)
+        assert result.stderr.startswith("whowas: cannot run the query")
+
+
+def test_the_history_is_beside_the_flows(root: Path) -> None:
+    history = str(root / "samples/overlay/history.jsonl.gz")
+    result = query("SELECT count(DISTINCT name) AS n FROM holds WHERE kind = 'service'", "-H", history, "--json")
+    assert result.output == '{"n": 2}\n'
+    assert "needs --flows DIR" in str(query(COUNT, "-H", history).exception)
