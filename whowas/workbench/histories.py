@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ingest.files import find_inputs
 from whowas.errors import WhowasError
+from whowas.history.evidence_files import find_evidence
 from whowas.history.queries import load_history, the_store
 from whowas.workbench.problems import BusyError, NotServedError
 
@@ -58,7 +58,7 @@ class ServedHistory:
         """Names, sizes and times of its files, and of what SQLite keeps beside them."""
         found = []
         try:
-            for path in find_inputs(self.paths):
+            for path in find_evidence(self.paths).paths:
                 for name in (path, f"{path}-wal"):
                     if os.path.exists(name):
                         told = os.stat(name)
