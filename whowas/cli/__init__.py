@@ -39,6 +39,10 @@ COMMANDS = {
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "serve": ("whowas.cli.serve", "Open a page over named flows, their history and their findings."),
+    "report": (
+        "whowas.cli.report",
+        "Write one file for a ticket: flows, names, findings, how sure, what was not seen.",
+    ),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
     "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
     "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),

@@ -45,6 +45,12 @@ class ServedHistory:
                 self._loading = threading.Thread(target=self._load, name="history", daemon=True)
                 self._loading.start()
 
+    def load(self) -> None:
+        """Read it now. Raises: InputError and what else load_history does."""
+        if self.paths:
+            self._known, self._seen, self._looked = load_history(self.paths), self._marks(), time.monotonic()
+            self._there.set()
+
     def _load(self) -> None:
         seen = self._marks()
         try:

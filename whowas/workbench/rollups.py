@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from whowas.errors import ConfigError, InputError, OutputError, WhowasError
 from whowas.query import parquet_files
 from whowas.query.parquet_files import sql_text
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import hours, rollup_sql
 from whowas.workbench.database import connect
 from whowas.workbench.hours import Found, Hour
@@ -109,11 +110,13 @@ class Rollups:
             self._again.wait(LOOK_SECONDS)
             self._again.clear()
 
-    def build_all(self, until: Callable[[], bool] | None = None) -> None:
-        """Build every hour that is missing, newest first, until there is nothing more to do."""
+    def build_all(
+        self, until: Callable[[], bool] | None = None, span: tuple[int, int] = (BEFORE_ALL, AFTER_ALL)
+    ) -> None:
+        """Build every hour of a span, us, that is missing, newest first, until there is nothing more to do."""
         self._look()
         self._sweep()
-        while (hour := self._missing()) is not None and not self._stop.is_set():
+        while (hour := self._missing(span)) is not None and not self._stop.is_set():
             self._build(hour)
             self._look()
             if until is not None and until():
@@ -140,16 +143,15 @@ class Rollups:
     def _place(self, hour: Hour) -> Path:
         return self.folder / hour.id / hour.key
 
-    def _missing(self) -> Hour | None:
+    def _missing(self, span: tuple[int, int]) -> Hour | None:
         state = self.state
-        return next(
-            (one for one in state.found.hours if one.id not in state.ready and one.key not in state.broken), None
-        )
+        asked = hours.touched(state.found.hours, *span)
+        return next((one for one in asked if one.id not in state.ready and one.key not in state.broken), None)
 
     def _build(self, hour: Hour) -> None:
         import duckdb
 
-        begun = self._place(hour).with_name(_BEGUN + hour.key)
+        begun = self._place(hour).with_name(f"{_BEGUN}{os.getpid()}-{hour.key}")
         shutil.rmtree(begun, ignore_errors=True)
         try:
             begun.mkdir(parents=True)
@@ -157,7 +159,8 @@ class Rollups:
             if not self._place(hour).exists():
                 os.rename(begun, self._place(hour))
         except (duckdb.Error, OSError, InputError) as error:
-            if not self._stop.is_set():
+            # Another process may have been faster.
+            if not self._stop.is_set() and not self._place(hour).is_dir():
                 why = str(error).partition("\n")[0]
                 self.state = self.state._replace(broken=self.state.broken | {hour.key: why})
         finally:
@@ -180,10 +183,22 @@ class Rollups:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in self.folder.iterdir():
             for kept in folder.iterdir() if folder.is_dir() else ():
-                if kept.name != wanted.get(folder.name):
+                if kept.name != wanted.get(folder.name) and not _by_another(kept.name):
                     shutil.rmtree(kept, ignore_errors=True)
             if folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _by_another(name: str) -> bool:
+    """Does another process, which lives, build this just now?"""
+    told = name.removeprefix(_BEGUN).partition("-")[0]
+    if not name.startswith(_BEGUN) or not told.isdigit() or int(told) == os.getpid():
+        return False
+    try:
+        os.kill(int(told), 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def relation(link: Any, hour: Hour) -> str:

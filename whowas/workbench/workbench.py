@@ -17,7 +17,7 @@ from whowas.workbench.api.common import ColumnInfo, Question
 from whowas.workbench.api.flows import ExportAsk
 from whowas.workbench.commands import Places, of_question
 from whowas.workbench.database import Call, Database
-from whowas.workbench.edges import Asking
+from whowas.workbench.edges import FLOW_SECONDS, Asking
 from whowas.workbench.findings import ServedFindings
 from whowas.workbench.histories import ServedHistory
 from whowas.workbench.on_rollups import answerable
@@ -32,13 +32,22 @@ class Workbench:
     """Answers questions; may be asked by many threads at once. `start` begins to build roll-ups.
 
     Args: flows: folder. history: a store or evidence, may be empty. findings: file or folder. cache: for roll-ups.
+    flow_seconds: so long flows are read for a question that roll-ups cannot answer.
     Raises: InputError, OutputError, ConfigError.
     """
 
-    def __init__(self, flows: str, cache: Path, history: Sequence[str] = (), findings: str | None = None) -> None:
+    def __init__(
+        self,
+        flows: str,
+        cache: Path,
+        history: Sequence[str] = (),
+        findings: str | None = None,
+        flow_seconds: float = FLOW_SECONDS,
+    ) -> None:
         self.rollups = Rollups(flows, cache)
         self.history = ServedHistory(history)
         self.findings = ServedFindings(findings)
+        self.flow_seconds = flow_seconds
         self.places = Places(flows, history[0] if history else "")
         self._database = Database([self.rollups.flows, str(self.rollups.folder)])
         self._calls: set[Call] = set()
@@ -95,7 +104,7 @@ class Workbench:
             self._calls.add(call)
         try:
             with (lend or self._database.cursor)(call) as link:
-                yield Asking(link, self.rollups.state, call, places=self.places)
+                yield Asking(link, self.rollups.state, call, flow_seconds=self.flow_seconds, places=self.places)
         except duckdb.IOException as error:
             # Files were put together meanwhile: what there is now is known in a moment.
             self.rollups.look_again()
