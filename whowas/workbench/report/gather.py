@@ -38,7 +38,7 @@ Answer = TypeVar("Answer")
 
 
 class Wish(NamedTuple):
-    """What a report is asked for. filter: as on the page. finding: uid, "" = all of the range. span: None: all times."""
+    """What a report is asked for. filter: as on the page. finding: its uid, "" = all. span: None = all times."""
 
     filter: str = ""
     finding: str = ""

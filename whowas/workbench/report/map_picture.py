@@ -1,4 +1,4 @@
-"""The map as a picture: a column a namespace, a box an end of one confidence, a line an edge. Same input, same picture."""
+"""The map as a picture: a column a namespace, a box an end of one confidence. The same input makes the same picture."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def lines(value: str) -> Html:
     return Html("\n".join(kept))
 
 
-def tag(name: str, *inside: object, **attributes: object) -> Html:
+def tag(name: str, /, *inside: object, **attributes: object) -> Html:
     """One element. A trailing _ of an attribute's name is dropped, others become -; None leaves it out."""
     told = "".join(f' {_attribute(key)}="{text(value)}"' for key, value in attributes.items() if value is not None)
     if name in EMPTY:
