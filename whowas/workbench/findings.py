@@ -24,6 +24,8 @@ from whowas.workbench.problems import NotFoundError, NotServedError
 
 LEVELS = ("critical", "high", "medium", "low", "informational", "unknown")
 MOST_LINE = 4 << 20
+HEADINGS = ("Note:", "Look closer:", "Cut off", "Where other policies")
+"""Of what a finding advises: they are no part of a command."""
 MOST = 200_000
 
 
@@ -164,11 +166,12 @@ class ServedFindings:
         with open(place.path, "rb") as handle:
             handle.seek(place.offset)
             told: Any = json.loads(handle.read(place.length))
-        info, rule = told.get("finding_info") or {}, (told.get("unmapped") or {}).get("rule") or {}
+        rule = _object(_object(told.get("unmapped")).get("rule"))
+        attacks = _objects(_object(told.get("finding_info")).get("attacks"))
         return Finding(
-            self._row(place), told, [str(one.get("uid")) for one in told.get("evidences") or [] if one.get("uid")],
-            _attack(info.get("attacks") or []), [str(one) for one in rule.get("false_positives") or []],
-            _commands(str((told.get("remediation") or {}).get("desc") or "")), self.notes.of(asked.uid).notes,
+            self._row(place), told, [str(one["uid"]) for one in _objects(told.get("evidences")) if one.get("uid")],
+            _attack(attacks), list(map(str, _list(rule.get("false_positives")))),
+            _commands(str(_object(told.get("remediation")).get("desc") or "")), self.notes.of(asked.uid).notes,
         )  # fmt: skip
 
     def note(self, asked: NoteAsk) -> Noted:
@@ -183,12 +186,25 @@ def _rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else len(LEVELS)
 
 
-def _attack(attacks: list[Any]) -> list[str]:
+def _object(value: Any) -> dict[str, Any]:
+    """What should be an object: whoever may write the file may write anything there."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _attack(attacks: list[dict[str, Any]]) -> list[str]:
     """Tactics and techniques, as people name them."""
     found = []
     for one in attacks:
         for part in ("tactic", "technique", "sub_technique"):
-            told = one.get(part) or {}
+            told = _object(one.get(part))
             if told.get("uid"):
                 found.append(f"{told['uid']} {told.get('name', '')}".strip())
     return list(dict.fromkeys(found))
@@ -200,6 +216,6 @@ def _commands(text: str) -> list[str]:
     for line in text.split("\n"):
         if line.startswith(("whowas ", "kubectl ", "echo ", "[ ")):
             found.append(line)
-        elif found and line and not line.startswith(("Note:", "Look closer:", "Cut off")):
+        elif found and line and not line.startswith(HEADINGS):
             found[-1] += "\n" + line
     return found

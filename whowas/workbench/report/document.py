@@ -14,7 +14,7 @@ STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:1100px;margin:0 auto;padding:16px}
 h1{font-size:22px;margin:0 0 4px}h2{font-size:18px;margin:28px 0 8px;border-bottom:1px solid #d0d7de}
 h3{font-size:15px;margin:18px 0 6px}h4{font-size:14px;margin:12px 0 4px}
-p,dd,li,td,th,h1,h3{overflow-wrap:anywhere}
+p,dd,li,h1,h3{overflow-wrap:anywhere}td{overflow-wrap:break-word;max-width:340px}th{white-space:nowrap}
 table{border-collapse:collapse;font-size:13px}th,td{border:1px solid #d0d7de;padding:3px 7px;text-align:left;
 vertical-align:top}th{background:#f3f5f7}.n{text-align:right;white-space:nowrap}.wide{overflow-x:auto;margin:6px 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:8px 0}dt{color:#57606a}dd{margin:0}
@@ -26,7 +26,7 @@ code,pre{font:12.5px/1.4 ui-monospace,monospace}.legend{list-style:none;padding:
 .snat{border-style:dashed;border-color:#8a5a00}.none{border-style:dotted;border-color:#8a2d60}
 .unknown{border:2px dotted #b00020}details{margin:6px 0}summary{cursor:pointer;color:#245a8d}
 @media print{body{max-width:none;padding:0}section,article{break-inside:auto}tr,svg{break-inside:avoid}
-.wide{overflow:visible}}
+.wide{overflow:visible}svg{max-width:100%;height:auto}pre{font-size:11px}}
 """
 
 

@@ -99,24 +99,24 @@ def gather(bench: Workbench, wish: Wish) -> Gathered:
     since, until = bounds(wish.span)
     bench.rollups.build_all(span=(since, until))
     bench.history.load()
-    question = {"filter": wish.filter, "range": wish.span}
+    question = wish.filter, wish.span
     listed, total, whole = _findings(bench, wish)
-    facets = _ask(bench, "/api/facets", FacetsAsk(**question, columns=["src_reason", "dst_reason"]), Facets)
+    facets = _ask(bench, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
     made = Gathered(
         wish=wish,
         chosen=chosen,
         status=bench.status(),
-        ends=_ask(bench, "/api/ends", Question(**question), Ends),
-        over_time=_ask(bench, "/api/histogram", HistogramAsk(**question), Histogram),
-        map=_ask(bench, "/api/map", MapAsk(**question, by="workload", limit=MOST_EDGES), ServiceMap),
-        talkers=_ask(bench, "/api/talkers", TopAsk(**question, limit=MOST_TALKERS), Talkers),
+        ends=_ask(bench, "/api/ends", Question(*question), Ends),
+        over_time=_ask(bench, "/api/histogram", HistogramAsk(*question), Histogram),
+        map=_ask(bench, "/api/map", MapAsk(*question, by="workload", limit=MOST_EDGES), ServiceMap),
+        talkers=_ask(bench, "/api/talkers", TopAsk(*question, limit=MOST_TALKERS), Talkers),
         reasons=facets.facets,
         findings=listed,
         findings_all=total,
         whole=whole,
         who=_who(bench, wish, whole) if bench.history else [],
         gaps=_ask(bench, "/api/gaps", Question(range=wish.span), Gaps) if bench.history else None,
-        commands=_ask(bench, "/api/commands", Question(**question), Commands),
+        commands=_ask(bench, "/api/commands", Question(*question), Commands),
         inputs=inputs.look(_files(bench, since, until)),
         damaged=[one for hour in touched(bench.rollups.state.found.hours, since, until) for one in _damaged(hour)],
     )
