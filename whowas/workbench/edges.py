@@ -115,7 +115,7 @@ def _from_rollups(
 ) -> Relation:
     """kinds: of roll-ups for whole hours, and for parts of hours."""
     since, until = bounds(asked)
-    about = About("rollups", len(hours), len(ready), _unready(len(hours), len(ready)))
+    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
     parts: list[str] = []
     values: list[Any] = []
     inside = [one for one in ready if size >= AN_HOUR and since <= one.hour.since and one.hour.until <= until]
@@ -181,6 +181,9 @@ def _from_flows(
 ) -> Relation:
     """Read hours, newest first, until all are read or the time is over."""
     about = About("flows", len(hours), 0)
+    hours = readable(asking, hours)
+    if len(hours) < about.hours:
+        about.partial = f"{about.hours - len(hours)} of {about.hours} hours cannot be read"
     table = asking.table()
     span = None if asked is None else bounds(asked)
     where, told = sql_of(wanted)
@@ -195,7 +198,7 @@ def _from_flows(
         about.ready = number + 1
     if not hours:
         return Relation(f"({_nothing(asking, tuple(more.columns))})", [], about)
-    if about.ready < about.hours:
+    if about.ready < len(hours):
         about.partial = (
             f"the newest {about.ready} of {about.hours} hours: no roll-up has what was asked for, and reading flows "
             "takes long; shorten the range"
@@ -213,5 +216,15 @@ def _nothing(asking: Asking, more: tuple[str, ...] = ()) -> str:
     return rollup_sql.edges(f"SELECT *{added} FROM {name}", more=more)
 
 
-def _unready(hours: int, ready: int) -> str:
-    return "" if ready == hours else f"{ready} of {hours} hours are ready: roll-ups are being made, newest hour first"
+def _unready(asking: Asking, hours: list[Hour], ready: int) -> str:
+    if ready == len(hours):
+        return ""
+    broken = len(hours) - len(readable(asking, hours))
+    if ready + broken == len(hours):
+        return f"{broken} of {len(hours)} hours cannot be read"
+    return f"{ready} of {len(hours)} hours are ready: roll-ups are being made, newest hour first"
+
+
+def readable(asking: Asking, hours: list[Hour]) -> list[Hour]:
+    """Leave out hours of which no file can be read."""
+    return [one for one in hours if one.key not in asking.state.broken]

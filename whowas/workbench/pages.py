@@ -17,7 +17,7 @@ from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import About
 from whowas.workbench.api.flows import Facet, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk
 from whowas.workbench.commands import of_flow
-from whowas.workbench.edges import Asking, More, bounds, edges, translated
+from whowas.workbench.edges import Asking, More, bounds, edges, readable, translated
 from whowas.workbench.filter_text import read
 from whowas.workbench.hours import Hour, touched
 from whowas.workbench.problems import NotFoundError
@@ -81,7 +81,7 @@ def page(asking: Asking, asked: FlowsAsk) -> Flows:
     """A page of flows."""
     names, wanted = columns_of(asked.columns), read(asked.filter).filter
     since, until = bounds(asked.range)
-    hours = _with_flows(asking, wanted, touched(asking.state.found.hours, since, until))
+    hours = _with_flows(asking, wanted, readable(asking, touched(asking.state.found.hours, since, until)))
     every = steps(hours, asked.oldest_first)
     cursor = Cursor.read(asked.cursor)
     about, reached = About("flows", sum(map(len, every))), None

@@ -199,9 +199,12 @@ def test_strangers_make_no_markup(tmp_path: Path) -> None:
         told = evil[place % len(evil)]
         one |= {"src_namespace": told, "src_workload": told, "src_kind": "pod", "dst_reason": told, "src_pod": told}
     write(tmp_path / "flows", flows)
-    words = {"message": evil[5], "severity": evil[6]}
+    words: dict[str, Any] = {"message": evil[5], "severity": evil[6]}
     info = {"uid": UID, "title": evil[3], "desc": "\n".join(evil), "attacks": [{"tactic": {"uid": evil[5]}}, 7, None]}
-    other = {"evidences": [7, {"src_endpoint": 7}, {"uid": evil[0]}], "remediation": {"desc": "kubectl " + evil[5]}}
+    other: dict[str, Any] = {
+        "evidences": [7, {"src_endpoint": 7}, {"uid": evil[0]}],
+        "remediation": {"desc": "kubectl " + evil[5]},
+    }
     strange = finding(flows[:1], "d" * 32, finding_info={"uid": "d" * 32, "attacks": 7}, unmapped=7, evidences="x")
     listed = told_to(tmp_path / "f.jsonl", finding(flows[:1], **words, finding_info=info, **other), strange)
     made(tmp_path, Wish(finding="d" * 32), findings=listed)
@@ -242,6 +245,6 @@ def test_files_are_named_with_their_hashes_within_bounds(tmp_path: Path, monkeyp
 
 
 def test_a_pdf_wants_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf.shutil, "which", lambda _name: None)
+    monkeypatch.setattr("whowas.workbench.report.pdf.shutil.which", lambda _name: None)
     with pytest.raises(InputError, match="no Chromium is installed"):
         pdf.browser()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ def browser() -> Iterator[Any]:
     """Chromium without a page."""
     need(find_spec("playwright") is not None, "playwright drives the browser: pip install playwright")
     need(shutil.which("chromium"), "chromium opens the report: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    driving: Any = import_module("playwright.sync_api")
 
-    with sync_playwright() as driver:
+    with driving.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         yield running
         running.close()
@@ -46,7 +47,13 @@ def file(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     flows = rows(200)
     for place, one in enumerate(flows):
         told = EVIL[place % len(EVIL)]
-        one |= {"src_namespace": told, "src_workload": told, "src_kind": "pod", "dst_reason": told, "cluster": told}
+        one |= {
+            "src_namespace": told,
+            "src_workload": told,
+            "src_kind": "pod",
+            "dst_reason": told,
+            "cluster": told[:60],
+        }
     write(folder / "flows", flows)
     history = str(request.config.rootpath / "samples/overlay/history.jsonl.gz")
     wish = Wish("not namespace='" + EVIL[5] + "' not ip=10.9.9.9")
