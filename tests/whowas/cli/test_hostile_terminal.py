@@ -243,7 +243,7 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("-f", "named", "-o", "r4.html", "--cache", "cache", "--findings", EVIL + "none"),
         ("-f", "named", "-o", "r5.html", "--cache", "cache", "--findings", "conn.log", "--finding", EVIL),
         ("-f", "named", "-o", "r6.html", "--cache", "cache", "--since", EVIL),
-        ("-f", "named", "-o", EVIL + "none/r7.html", "--cache", "conn.log"),
+        ("-f", "named", "-o", "r7.html", "--cache", "conn.log/" + EVIL),
     ],
     "serve": [
         ("-f", EVIL + "none", "--no-browser", "--cache", "cache"),
