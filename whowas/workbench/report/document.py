@@ -20,7 +20,7 @@ vertical-align:top}th{background:#f3f5f7}.n{text-align:right;white-space:nowrap}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:8px 0}dt{color:#57606a}dd{margin:0}
 pre{background:#f3f5f7;border:1px solid #d0d7de;padding:8px;white-space:pre-wrap;overflow-wrap:anywhere}
 code,pre{font:12.5px/1.4 ui-monospace,monospace}.legend{list-style:none;padding:0;columns:2;font-size:12px}
-.legend svg{vertical-align:middle}small{color:#57606a}article{border-left:3px solid #d0d7de;padding-left:12px}
+.key svg,.legend svg{vertical-align:middle}small{color:#57606a}article{border-left:3px solid #d0d7de;padding-left:12px}
 .sure{border:1px solid #57606a;border-radius:3px;padding:0 4px;font-size:11.5px;white-space:nowrap}
 .exact{border:2px solid #15653a}.likely{border-color:#3b8f5f}.ambiguous{border:2px dashed #b35900}
 .snat{border-style:dashed;border-color:#8a5a00}.none{border-style:dotted;border-color:#8a2d60}

@@ -117,10 +117,13 @@ def who(made: Gathered) -> Html:
     """Who held the addresses."""
     if not made.who:
         return Html("")
-    span = made.wish.span
+    span, times = made.wish.span, made.over_time.time
     axis = None if span is None else (span.since, span.until)
+    if axis is None and times:
+        axis = min(times) - made.over_time.bucket, max(times) + 2 * made.over_time.bucket
     what = (
-        "Solid is certain; what is dashed is possible alone; grey is time in which nobody was looking. "
+        "Solid is certain; what is dashed is possible alone; grey is time in which nobody was looking. A holder of "
+        "another time stands in the table alone. "
         "A red line is the moment of a finding's flow."
     )
     parts = [_address(made, one, axis) for one in made.who]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from whowas.safe_text import size
-from whowas.timestamps import rfc3339
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
 from whowas.workbench.api.common import Edge, Name
 from whowas.workbench.api.who import Gap
 from whowas.workbench.commands import quoted
@@ -37,10 +37,8 @@ def span_of(made: Gathered) -> tuple[int, int] | None:
 
 def summary(made: Gathered) -> Html:
     """What it is about, and the answer in two sentences."""
-    span = made.wish.span
-    told = "all times" if span is None else f"{moment(span.since)} until before {moment(span.until)}"
     rows = [
-        ("Range", f"{told} (all times are UTC)"),
+        ("Range", _range(made)),
         ("Filter", tag("code", made.wish.filter) if made.wish.filter else "none: all flows of the range"),
         *([("Chosen", made.chosen)] if made.chosen else []),
         ("Flows", f"{count(made.flows)}, {size(made.bytes)}"),
@@ -49,6 +47,16 @@ def summary(made: Gathered) -> Html:
     ]
     items = joined(Html(tag("dt", name) + tag("dd", value)) for name, value in rows)
     return section("Summary", tag("dl", items), _sentence(made))
+
+
+def _range(made: Gathered) -> str:
+    span = made.wish.span
+    if span is not None:
+        since = "the beginning" if span.since <= BEFORE_ALL else moment(span.since)
+        return f"{since} until {'the end' if span.until >= AFTER_ALL else 'before ' + moment(span.until)}"
+    if made.status.since is None:
+        return "all there is"
+    return f"all there is, in the hours from {moment(made.status.since, 0)} until {moment(made.status.until, 0)}"
 
 
 def _sentence(made: Gathered) -> Html:
@@ -83,10 +91,11 @@ def over_time(made: Gathered) -> Html:
     ]
     shown = rows[:500]
     note = tag("p", f"The first {len(shown)} of {len(rows)} lines.") if len(rows) > len(shown) else ""
+    used = sorted(set(made.over_time.confidence), key=rank)
     numbers = folded("The same in numbers", table(("from", "weaker end", "flows", "bytes"), shown, (2, 3)), note)
     picture = timeline.draw(made.over_time, gaps, span_of(made))
     what = f"A bar is {timeline.length(length)}; its parts are flows by the confidence of their weaker end."
-    return section("Flows over time", tag("p", what), picture, numbers)
+    return section("Flows over time", tag("p", what), picture, timeline.legend(used), numbers)
 
 
 def the_map(made: Gathered) -> Html:

@@ -24,9 +24,7 @@ LOOKS = {
     "ambiguous": Look("#b35900", "5 3", 2, "several may have held it: all are candidates, nobody is named"),
     "node": Look("#245a8d", None, 1.2, "the address of a node; pods on its host network are candidates"),
     "service": Look("#0b7285", None, 1.2, "the address of a Service"),
-    "snat": Look(
-        "#8a5a00", "8 3", 1.6, "a node's address where masqueraded pods may stand behind it: the pod is not known"
-    ),
+    "snat": Look("#8a5a00", "8 3", 1.6, "a node's address; masqueraded pods may stand behind it"),
     "external": Look("#5a4a8a", None, 1.2, "outside of the cluster"),
     "none": Look("#8a2d60", "2 3", 1.6, "somebody was looking, and nobody held it"),
     "unknown": Look("#b00020", "1.5 3", 2, "nobody was looking then, or the record has no time"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from whowas.workbench.api.overview import Histogram
 from whowas.workbench.api.who import Gap
@@ -105,15 +106,26 @@ def _bar(axis: Axis, start: int, size: int, one: dict[str, tuple[int, int]], mos
         flows = one[sure][0]
         tall = round(flows / most * (HEIGHT - BOTTOM - TOP), 2)
         floor = round(floor - tall, 2)
-        drawn = look(sure)
-        told = f"{moment(start, 0)}: {count(flows)} flows, weaker end {sure}"
-        # What is not certain is not filled whole.
-        solid = drawn.dash is None
-        found.append(
-            tag(
-                "rect", tag("title", told), x=left, y=floor, width=wide, height=tall, fill=drawn.colour,
-                fill_opacity=None if solid else 0.45, stroke=None if solid else drawn.colour,
-                stroke_dasharray=drawn.dash, stroke_width=None if solid else 0.8,
-            )
-        )  # fmt: skip
+        told = tag("title", f"{moment(start, 0)}: {count(flows)} flows, weaker end {sure}")
+        found.append(tag("rect", told, x=left, y=floor, width=wide, height=tall, **_filled(sure)))
     return found
+
+
+def _filled(sure: str) -> dict[str, object]:
+    """What is not certain is not filled whole."""
+    drawn = look(sure)
+    if drawn.dash is None:
+        return {"fill": drawn.colour}
+    return {
+        "fill": drawn.colour, "fill_opacity": 0.45, "stroke": drawn.colour, "stroke_dasharray": drawn.dash,
+        "stroke_width": 0.8,
+    }  # fmt: skip
+
+
+def legend(words: Sequence[str]) -> Html:
+    """Which part of a bar is which."""
+    items = []
+    for sure in words:
+        rect = tag("rect", x=2, y=3, width=26, height=14, **_filled(sure))
+        items.append(tag("span", tag("svg", rect, width=30, height=20, role="presentation"), f" {sure} "))
+    return tag("p", "From below: ", *items, class_="key")
