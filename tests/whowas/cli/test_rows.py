@@ -21,17 +21,17 @@ def test_json_for_a_terminal_means_the_same(text: str) -> None:
     assert json.loads(shown) == {text: [text]}
 
 
+@pytest.mark.parametrize("terminal", [True, False])
 def test_on_a_terminal_csv_and_json_move_no_cursor(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for terminal in (True, False):
-        monkeypatch.setattr("sys.stdout.isatty", lambda shown=terminal: shown)
-        rows.print_csv([HOSTILE, "n"], [[HOSTILE, -1], ["=1", 2]])
-        rows.print_json_lines([HOSTILE, HOSTILE], [[HOSTILE, None]])
-        out = capsys.readouterr().out
-        assert ("\x1b" in out) is not terminal
-        assert all(line.isprintable() for line in out.split("\n")) is terminal
-        assert '"\'=1"' in out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    rows.print_csv([HOSTILE, "n"], [[HOSTILE, -1], ["=1", 2]])
+    rows.print_json_lines([HOSTILE, HOSTILE], [[HOSTILE, None]])
+    out = capsys.readouterr().out
+    assert ("\x1b" in out) is not terminal
+    assert all(line.isprintable() for line in out.split("\n")) is terminal
+    assert '"\'=1"' in out
 
 
 def test_names_are_once() -> None:
