@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from whowas.cli.options import flows_option
-from whowas.cli.terminal import clean
+from whowas.cli.terminal import echo, flush, note
 from whowas.errors import MissingExtra
 
 
@@ -49,8 +49,9 @@ def command(
         server = Server(bench, listen(port), token)
         bench.start()
         url = f"http://127.0.0.1:{server.port}/#token={token}"
-        click.echo(f"whowas: {clean(flows)} is served at\n  {url}\nCtrl-C ends it", err=False)
-        sys.stdout.flush()
+        for line in (f"{flows} is served at", f"  {url}", "Ctrl-C ends it"):
+            echo(line)
+        flush()
         if not no_browser and _desktop():
             import webbrowser
 
@@ -58,7 +59,7 @@ def command(
         server.run()
     finally:
         bench.close()
-    click.echo("whowas: stopped", err=True)
+    note("stopped")
 
 
 def _desktop() -> bool:
