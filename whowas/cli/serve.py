@@ -38,8 +38,9 @@ def command(
     for package in ("starlette", "uvicorn"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package, "serve")
-    from whowas.workbench.app import Server, listen
+    from whowas.workbench.app import Server
     from whowas.workbench.guard import new_token
+    from whowas.workbench.loopback import listen
     from whowas.workbench.rollups import default_cache
     from whowas.workbench.workbench import Workbench
 
