@@ -102,11 +102,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 PROJECT := $(COMPILE) pyproject.toml
 
 lock: $(VENV)/.dev  ## Pin what the demo, the tests, the benchmarks and the image install
-	$(PROJECT) --extra rules -o requirements/run.txt
-	$(PROJECT) --extra rules --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(PROJECT) --extra rules --extra serve -o requirements/run.txt
+	$(PROJECT) --extra rules --extra serve --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(PROJECT) --extra watch --extra kafka --extra confluent --extra rules -c requirements/dev.txt -o requirements/image.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
-	$(PROJECT) --extra rules --group dev --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(PROJECT) --extra rules --extra serve --group dev --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 lowest:  ## Run the tests on the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -23,9 +23,9 @@ OLDEST_PIP = "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899
 # Extras and groups of pyproject.toml, by the lock that holds them.
 HELD = {
     "build": ((), ("build",)),
-    "run": (("rules",), ()),
-    "dev": (("rules",), ("dev",)),
-    "bench": (("rules",), ("dev", "bench")),
+    "run": (("rules", "serve"), ()),
+    "dev": (("rules", "serve"), ("dev",)),
+    "bench": (("rules", "serve"), ("dev", "bench")),
     "image": (("watch", "kafka", "confluent", "rules"), ()),
 }
 

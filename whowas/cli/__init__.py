@@ -38,6 +38,7 @@ COMMANDS = {
     "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
+    "serve": ("whowas.cli.serve", "Open a page over named flows, their history and their findings."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
     "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
     "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),

@@ -1,0 +1,68 @@
+"""`whowas serve`: a page over named flows, their history and their findings."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from whowas.cli.options import flows_option
+from whowas.cli.terminal import echo, flush, note
+from whowas.errors import MissingExtra
+
+
+@click.command(short_help="Open a page over named flows.")
+@flows_option()
+@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: a store, files, folders, globs.")
+@click.option("--findings", type=click.Path(), metavar="FILE|DIR", help="What backtest --out or a stream wrote.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port; a free one unless said.")
+@click.option("--cache", type=click.Path(), metavar="DIR", help="Where roll-ups are kept. [default: ~/.cache/whowas]")
+@click.option("--no-browser", is_flag=True, help="Open no browser, only print the URL.")
+def command(
+    flows: str, history: tuple[str, ...], findings: str | None, port: int, cache: str | None, no_browser: bool
+) -> None:
+    """Open a page: what is unusual, who talked to whom, who held an address, flows, findings.
+
+    \b
+    Example:
+      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
+      whowas serve --flows named --history samples/overlay/history.jsonl.gz
+
+    It listens on 127.0.0.1 alone. The URL holds a token: whoever has it can read the flows. Nothing is changed but
+    states and notes of findings, which are kept beside them, and roll-ups in a cache, which may be deleted.
+    Ctrl-C ends it.
+    """
+    for package in ("starlette", "uvicorn"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "serve")
+    from whowas.workbench.app import Server
+    from whowas.workbench.guard import new_token
+    from whowas.workbench.loopback import listen
+    from whowas.workbench.rollups import default_cache
+    from whowas.workbench.workbench import Workbench
+
+    bench = Workbench(flows, Path(cache) if cache else default_cache(), history, findings)
+    try:
+        token = new_token()
+        server = Server(bench, listen(port), token)
+        bench.start()
+        url = f"http://127.0.0.1:{server.port}/#token={token}"
+        for line in (f"{flows} is served at", f"  {url}", "Ctrl-C ends it"):
+            echo(line)
+        flush()
+        if not no_browser and _desktop():
+            import webbrowser
+
+            webbrowser.open(url)
+        server.run()
+    finally:
+        bench.close()
+    note("stopped")
+
+
+def _desktop() -> bool:
+    """Is somebody there who sees a browser?"""
+    return sys.platform == "darwin" or any(os.environ.get(one) for one in ("DISPLAY", "WAYLAND_DISPLAY"))

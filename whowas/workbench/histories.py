@@ -1,0 +1,82 @@
+"""The history that is served: read in the background, and read again when its files have changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from whowas.errors import WhowasError
+from whowas.history.evidence_files import find_evidence
+from whowas.history.queries import load_history, the_store
+from whowas.workbench.problems import BusyError, NotServedError
+
+if TYPE_CHECKING:
+    from enrich import History
+
+LOOK_SECONDS = 15.0
+PATIENCE_SECONDS = 20.0
+
+
+class ServedHistory:
+    """Args: paths: a store, or files of evidence; none: no history is served. Raises: InputError, ConfigError."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = list(paths)
+        if self.paths:
+            the_store(self.paths)  # What is not there, or does not go together, is said before anything is served.
+        self._known: History | None = None
+        self._why = ""
+        self._seen: object = None
+        self._looked = 0.0
+        self._lock = threading.Lock()
+        self._there = threading.Event()
+        self._loading: threading.Thread | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.paths)
+
+    def start(self) -> None:
+        """Begin to read."""
+        with self._lock:
+            if self.paths and (self._loading is None or not self._loading.is_alive()):
+                self._loading = threading.Thread(target=self._load, name="history", daemon=True)
+                self._loading.start()
+
+    def _load(self) -> None:
+        seen = self._marks()
+        try:
+            self._known, self._why = load_history(self.paths), ""
+        except WhowasError as error:
+            self._why = str(error)
+        self._seen, self._looked = seen, time.monotonic()
+        self._there.set()
+
+    def _marks(self) -> object:
+        """Names, sizes and times of its files, and of what SQLite keeps beside them."""
+        found = []
+        try:
+            for path in find_evidence(self.paths).paths:
+                for name in (path, f"{path}-wal"):
+                    if os.path.exists(name):
+                        told = os.stat(name)
+                        found.append((name, told.st_size, told.st_mtime_ns))
+        except (OSError, WhowasError):
+            return None
+        return found
+
+    def history(self) -> History:
+        """Return what is known. A newer one is read in the background. Raises: NotServedError, BusyError."""
+        if not self.paths:
+            raise NotServedError("no history is served: start whowas serve with --history")
+        if not self._there.wait(PATIENCE_SECONDS):
+            raise BusyError("the history is being read; ask again in a moment")
+        if self._known is None:
+            raise NotServedError(f"the history cannot be used: {self._why}")
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._looked = time.monotonic()
+            if self._marks() != self._seen:
+                self.start()
+        return self._known

@@ -1,0 +1,195 @@
+"""Answers the overview: traffic over time, how sure the ends are, who talks most, what is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whowas.schema import CONFIDENCES
+from whowas.workbench import rollup_sql
+from whowas.workbench.api.common import Edge, Name, Question, TimeRange
+from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
+from whowas.workbench.edges import Asking, Relation, bounds, edges
+from whowas.workbench.filter_text import read
+from whowas.workbench.rollup_sql import AN_HOUR, SIDES, TEN_MINUTES
+
+MINUTE, DAY = 60_000_000, 24 * AN_HOUR
+WORDS = f"[{', '.join(repr(one) for one in CONFIDENCES)}]"
+NAMED = ("cluster", "kind", "namespace", "name", "name_kind", "confidence")
+ENDS = tuple(f"{side}_{what}" for side in SIDES for what in NAMED)
+LINK = ("dst_port", "protocol", "direction")
+
+
+def weaker() -> str:
+    """SQL of the confidence of the less certain end."""
+    src, dst = (f"coalesce({side}_confidence, 'unknown')" for side in SIDES)
+    place = "list_position({0}, {1})"
+    return f"CASE WHEN {place.format(WORDS, src)} >= {place.format(WORDS, dst)} THEN {src} ELSE {dst} END"
+
+
+def names() -> str:
+    """SQL of the names of both ends, as far as workloads."""
+    return ", ".join(
+        f"cluster AS {side}_cluster, {side}_kind, {side}_namespace, "
+        f"coalesce({side}_workload, {side}_name) AS {side}_name, "
+        f"{side}_workload_kind AS {side}_name_kind, {side}_confidence"
+        for side in SIDES
+    )
+
+
+class Names:
+    """Names of an answer, each once. A name of another confidence is another name."""
+
+    def __init__(self) -> None:
+        self.listed: list[Name] = []
+        self._places: dict[tuple[str, ...], int] = {}
+
+    def place(self, values: tuple[Any, ...]) -> int:
+        """Where a name stands in the list, if need be from now on. values: as NAMED."""
+        key = _text(values)
+        if key not in self._places:
+            self._places[key] = len(self.listed)
+            self.listed.append(Name(*key))
+        return self._places[key]
+
+    def known(self, values: tuple[Any, ...]) -> int | None:
+        """Where a name stands in the list, if it does."""
+        return self._places.get(_text(values))
+
+    def edge(self, row: tuple[Any, ...]) -> Edge:
+        """Make an edge of a row: both names, LINK, MEASURES."""
+        src, dst = self.place(row[:6]), self.place(row[6:12])
+        port, protocol, direction, flows, size, packets, first, last = row[12:20]
+        return Edge(src, dst, port, protocol or "", direction or "", flows, size, packets, first, last)
+
+
+def _text(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(str(one) if one is not None else "" for one in values[:5]) + (values[5] or "unknown",)
+
+
+def bucket_of(span: TimeRange | None, state: Any) -> int:
+    """How long a bucket is that shows a range well, us."""
+    since, until = _shown(span, state)
+    length = until - since
+    return (
+        MINUTE
+        if length <= 2 * AN_HOUR
+        else TEN_MINUTES
+        if length <= 2 * DAY
+        else AN_HOUR
+        if length <= 30 * DAY
+        else DAY
+    )
+
+
+def _shown(span: TimeRange | None, state: Any) -> tuple[int, int]:
+    if span is not None:
+        return bounds(span)
+    timed = [one for one in state.found.hours if one.timed and one.since > 0]
+    return (timed[-1].since, timed[0].until) if timed else (0, AN_HOUR * 3)
+
+
+def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
+    """Flows over time."""
+    size = asked.bucket or bucket_of(asked.range, asking.state)
+    made = edges(asking, asked.range, read(asked.filter).filter, size, spaces=True)
+    start = rollup_sql.bucket(size, "bucket")
+    rows = asking.rows(
+        f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
+        f"FROM {made.sql} GROUP BY ALL ORDER BY time, sure",
+        made.values,
+    )
+    timed = [row for row in rows if row[0] is not None]
+    untimed = sum(row[2] for row in rows if row[0] is None)
+    times, sure, flows, sizes = [list(one) for one in zip(*timed, strict=True)] or [[], [], [], []]
+    return Histogram(asking.done(made.about), size, times, sure, flows, sizes, untimed)
+
+
+def ends(asking: Asking, asked: Question) -> Ends:
+    """How sure the ends are."""
+    made = edges(asking, asked.range, read(asked.filter).filter, spaces=True)
+    both = " UNION ALL ".join(
+        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e"
+        for side in SIDES
+    )
+    rows = asking.rows(
+        f"WITH e AS (SELECT * FROM {made.sql}) SELECT side, sure, sum(flows)::BIGINT, "
+        f"least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) GROUP BY ALL",
+        made.values,
+    )
+    rows.sort(key=lambda row: (SIDES.index(row[0]), CONFIDENCES.index(row[1]) if row[1] in CONFIDENCES else -1))
+    columns = [list(one) for one in zip(*rows, strict=True)] or [[], [], [], []]
+    return Ends(asking.done(made.about), *columns)
+
+
+def grouped(made: Relation) -> str:
+    """SQL of edges by names and link."""
+    return f"SELECT {names()}, {', '.join(LINK)}, {rollup_sql.ADDED} FROM {made.sql} GROUP BY ALL"
+
+
+def talkers(asking: Asking, asked: TopAsk) -> Talkers:
+    """The heaviest edges."""
+    made = edges(asking, asked.range, read(asked.filter).filter)
+    rows = asking.rows(_heaviest(f"SELECT * FROM ({grouped(made)})", asked.by, asked.limit), made.values)
+    listed = Names()
+    found = [listed.edge(row) for row in rows]
+    count, total = rows[0][20:22] if rows else (0, 0)
+    shown = sum(getattr(one, asked.by) for one in found)
+    return Talkers(asking.done(made.about), listed.listed, found, count - len(found), int(total) - shown)
+
+
+def _heaviest(rows: str, by: str, limit: int) -> str:
+    """The first rows by a measure; behind them how many there are, and their sum. Ties stand in the order of names."""
+    return (
+        f"SELECT *, count(*) OVER () AS rows_all, sum({by}) OVER () AS sum_all FROM ({rows}) AS r "
+        f"ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}"
+    )
+
+
+def before(span: TimeRange | None, state: Any) -> TimeRange:
+    """As long a range just before one."""
+    since, until = _shown(span, state)
+    return TimeRange(since - (until - since), since)
+
+
+def unknown_before(span: TimeRange, state: Any) -> str:
+    """Say that a baseline begins before anything is known: what is called new may be older."""
+    first = min((one.since for one in state.found.hours if one.timed and one.since > 0), default=span.since)
+    return (
+        "the baseline begins before the first flow that is known: what is new may be older"
+        if span.since < first
+        else ""
+    )
+
+
+def changes(asking: Asking, asked: ChangesAsk) -> Changes:
+    """Edges that are new, and edges that are gone."""
+    wanted = read(asked.filter).filter
+    past = asked.baseline or before(asked.range, asking.state)
+    now, then = edges(asking, asked.range, wanted), edges(asking, past, wanted)
+    listed = Names()
+    if not then.about.ready:
+        now.about.partial = "there are no flows in the range to compare with, so that all would seem new"
+        return Changes(asking.done(now.about), past, then.about.hours, 0, [], [], [], 0, 0)
+    tables = [_kept(asking, one) for one in (now, then)]
+    sides = []
+    for mine, other in (tables, tables[::-1]):
+        rows = asking.rows(
+            _heaviest(f"FROM {mine} WHERE {_key()} NOT IN (SELECT {_key()} FROM {other})", asked.by, asked.limit), []
+        )
+        sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
+    (new, new_more), (gone, gone_more) = sides
+    now.about.partial = now.about.partial or then.about.partial or unknown_before(past, asking.state)
+    return Changes(
+        asking.done(now.about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more
+    )
+
+
+def _kept(asking: Asking, made: Relation) -> str:
+    table = asking.table()
+    asking.rows(f"CREATE TEMP TABLE {table} AS {grouped(made)}", made.values)
+    return table
+
+
+def _key() -> str:
+    """What makes two edges the same: names with their confidences, port and protocol."""
+    return f"[{', '.join([*ENDS, 'dst_port::VARCHAR', 'protocol'])}]"

@@ -1,0 +1,157 @@
+"""Answers the map: groups of ends, and who talked to whom between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whowas.query.filters import Filter
+from whowas.schema import CONFIDENCES
+from whowas.workbench import rollup_sql
+from whowas.workbench.api.common import About, TimeRange
+from whowas.workbench.api.map import MapAsk, MapEdge, MapNode, ServiceMap
+from whowas.workbench.edges import Asking, More, edges
+from whowas.workbench.filter_text import read
+from whowas.workbench.overview import ENDS, Names, unknown_before
+from whowas.workbench.rollup_sql import SIDES
+
+MOST_PORTS = 20
+MEASURES = ("flows", "bytes", "packets")
+
+
+def _group(side: str, by: str) -> str:
+    """SQL of the five parts of a group's name. What is in no namespace, or on no node, stands under its kind."""
+    kind, named = f"{side}_kind", f"coalesce({side}_workload, {side}_name)"
+    if by == "workload":
+        parts = (kind, f"{side}_namespace", named, f"{side}_workload_kind")
+    elif by == "namespace":
+        inside = f"{side}_namespace IS NOT NULL"
+        parts = (
+            f"CASE WHEN {inside} THEN 'namespace' ELSE {kind} END", f"{side}_namespace",
+            f"CASE WHEN NOT {inside} AND {kind} <> 'node' THEN {named} END", "NULL::VARCHAR",
+        )  # fmt: skip
+    elif by == "pod":
+        parts = (kind, f"{side}_namespace", f"coalesce({side}_group, {named})", f"{side}_workload_kind")
+    else:
+        told = f"{side}_group IS NOT NULL"
+        parts = (
+            f"CASE WHEN {told} THEN '{by}' ELSE {kind} END", "NULL::VARCHAR", f"{side}_group", "NULL::VARCHAR",
+        )  # fmt: skip
+    names = (f"{side}_kind", f"{side}_namespace", f"{side}_name", f"{side}_name_kind")
+    listed = ", ".join(f"{sql} AS {name}" for sql, name in zip(parts, names, strict=True))
+    return f"cluster AS {side}_cluster, {listed}, {side}_confidence"
+
+
+def _more(by: str, label: str) -> More | None:
+    """What roll-ups lack for a grouping."""
+    if by in ("namespace", "workload"):
+        return None
+    if by == "label":
+        return More({f"{side}_group": f"{side}_labels[?]" for side in SIDES}, (label, label))
+    return More({f"{side}_group": f"{side}_{by}" for side in SIDES})
+
+
+def _table(asking: Asking, asked: MapAsk, span: TimeRange | None, wanted: Filter) -> tuple[str, About]:
+    """A table of edges between groups, ports apart."""
+    made = edges(asking, span, wanted, more=_more(asked.by, asked.label))
+    table = asking.table()
+    both = ", ".join(_group(side, asked.by) for side in SIDES)
+    asking.rows(
+        f"CREATE TEMP TABLE {table} AS SELECT {both}, protocol, dst_port, direction, {rollup_sql.ADDED} "
+        f"FROM {made.sql} GROUP BY ALL",
+        made.values,
+    )
+    return table, made.about
+
+
+def service_map(asking: Asking, asked: MapAsk) -> ServiceMap:
+    """Who talked to whom."""
+    wanted = read(asked.filter).filter
+    now, about = _table(asking, asked, asked.range, wanted)
+    then = None
+    if asked.baseline is not None:
+        then, past = _table(asking, asked, asked.baseline, wanted)
+        about.partial = about.partial or past.partial or unknown_before(asked.baseline, asking.state)
+        if not past.ready:
+            then, about.partial = None, "there are no flows in the baseline: nothing can be called new"
+    names = Names()
+    listed = [_edge(names, row) for row in _rows(asking, asked, now, then, "new")]
+    gone = [_edge(names, row) for row in _rows(asking, asked, then, now, "gone")] if then else []
+    nodes = _nodes(asking, now, names)
+    total_edges, total_nodes, total_flows = _totals(asking, asked, now)
+    left = (max(0, total_nodes - len(nodes)), total_edges - len(listed), total_flows - sum(one.flows for one in listed))
+    return ServiceMap(asking.done(about), nodes, [*listed, *gone], left)
+
+
+def _keys(asked: MapAsk) -> list[str]:
+    return [*ENDS, *(("protocol", "dst_port") if asked.ports else ())]
+
+
+def _rows(asking: Asking, asked: MapAsk, table: str, other: str | None, word: str) -> list[tuple[Any, ...]]:
+    """The heaviest edges; `word` marks what the other table lacks. Of what is gone only these."""
+    keys = _keys(asked)
+    key = f"[{', '.join(f'{one}::VARCHAR' for one in keys)}]"
+    mark = f"({key} NOT IN (SELECT {key} FROM {other}))" if other else "false"
+    ports = "list({'p': protocol, 'n': dst_port, 'f': flows} ORDER BY flows DESC, protocol, dst_port)"
+    per_port = (
+        f"SELECT {', '.join(ENDS)}, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, "
+        f"max(direction) AS high FROM {table} GROUP BY ALL"
+    )
+    inner = (
+        f"SELECT {', '.join(keys)}, {rollup_sql.ADDED}, {ports}[:{MOST_PORTS}] AS ports, count(*) AS ports_all, "
+        f"CASE WHEN min(low) = max(high) THEN min(low) END AS direction "
+        f"FROM ({per_port}) GROUP BY {', '.join(keys)}"
+    )
+    only = "WHERE change" if word == "gone" else ""
+    return asking.rows(
+        f"SELECT {', '.join(ENDS)}, flows, bytes, packets, first, last, ports, ports_all, direction, "
+        f"CASE WHEN change THEN '{word}' ELSE '' END FROM (SELECT *, {mark} AS change FROM ({inner})) {only} "
+        f"ORDER BY {asked.measure} DESC, {', '.join(keys)} LIMIT {int(asked.limit)}",
+        [],
+    )
+
+
+def _edge(names: Names, row: tuple[Any, ...]) -> MapEdge:
+    src, dst = names.place(row[:6]), names.place(row[6:12])
+    flows, size, packets, first, last, ports, ports_all, direction, change = row[12:]
+    sure = max((names.listed[one].confidence for one in (src, dst)), key=_rank)
+    told = [(one["p"] or "", one["n"], one["f"]) for one in ports]
+    return MapEdge(
+        src, dst, flows, size, packets, told, ports_all - len(told), sure, direction or "", first, last, change
+    )
+
+
+def _rank(confidence: str) -> int:
+    return CONFIDENCES.index(confidence) if confidence in CONFIDENCES else len(CONFIDENCES)
+
+
+def _nodes(asking: Asking, table: str, names: Names) -> list[MapNode]:
+    """Every node of a shown edge, with all of its flows; those within it count once."""
+    src, dst = (", ".join(one for one in ENDS if one.startswith(side)) for side in SIDES)
+    same = f"[{src}] = [{dst}]"
+    both = (
+        f"SELECT {src}, flows, bytes, CASE WHEN {same} THEN flows ELSE 0 END FROM {table} UNION ALL "
+        f"SELECT {dst}, flows, bytes, 0 FROM {table} WHERE NOT {same}"
+    )
+    rows = asking.rows(
+        f"SELECT n1, n2, n3, n4, n5, n6, sum(f)::BIGINT, least(sum(b), {rollup_sql.MOST})::BIGINT, sum(i)::BIGINT "
+        f"FROM ({both}) t(n1, n2, n3, n4, n5, n6, f, b, i) GROUP BY ALL",
+        [],
+    )
+    found = [MapNode(name, 0, 0, 0) for name in names.listed]
+    for row in rows:
+        place = names.known(row[:6])
+        if place is not None:
+            found[place] = MapNode(names.listed[place], *row[6:])
+    return found
+
+
+def _totals(asking: Asking, asked: MapAsk, table: str) -> tuple[int, int, int]:
+    """Edges, nodes and flows there are."""
+    ends = [", ".join(one for one in ENDS if one.startswith(side)) for side in SIDES]
+    sides = " UNION ".join(f"SELECT {one} FROM {table}" for one in ends)
+    sql = (
+        f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {', '.join(_keys(asked))} FROM {table})), "
+        f"(SELECT count(*) FROM ({sides})), (SELECT coalesce(sum(flows), 0)::BIGINT FROM {table})"
+    )
+    row = asking.rows(sql, [])[0]
+    return row[0], row[1], row[2]
