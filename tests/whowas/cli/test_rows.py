@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whowas.cli import rows
+from whowas.safe_text import clean_json
 
 HOSTILE = "a\x1b[31m\x7f\x9b\u202e\u2066\U000e0001ü\n"
 
@@ -16,7 +17,7 @@ HOSTILE = "a\x1b[31m\x7f\x9b\u202e\u2066\U000e0001ü\n"
 @given(text=st.text())
 @example(text=HOSTILE)
 def test_json_for_a_terminal_means_the_same(text: str) -> None:
-    shown = rows._escaped(json.dumps({text: [text]}, ensure_ascii=False))
+    shown = clean_json(json.dumps({text: [text]}, ensure_ascii=False))
     assert shown.isprintable()
     assert json.loads(shown) == {text: [text]}
 
