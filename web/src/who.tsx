@@ -7,7 +7,7 @@ import { useAnswer } from "./ask";
 import { Confidence, Copy, Pane } from "./parts";
 import { filter, go, narrow, own, question, range, shown, status } from "./state";
 import { condition, number, plain, short } from "./text";
-import { clock, moment, read, rfc3339, zone } from "./times";
+import { between, clock, moment, read, rfc3339, zone } from "./times";
 
 const LANE = 26;
 const LEFT = 260;
@@ -142,16 +142,23 @@ function GapBands({ gaps, place, span, high }: { gaps: Gap[]; place: Place; span
 }
 
 function FlowMarks({ told, place, span }: { told: Told; place: Place; span: TimeRange }) {
-  const most = Math.max(1, ...told.flows_count);
+  const all = new Map<number, number>();
+  told.flows_time.forEach((time, row) => all.set(time, (all.get(time) ?? 0) + (told.flows_count[row] ?? 0)));
+  const most = Math.max(1, ...all.values());
+  const tops = new Map<number, number>();
   return (
     <>
       {told.flows_time.map((time, row) => {
         if (time + told.bucket < span.since || time > span.until) return null;
         const word = told.flows_confidence[row] ?? "unknown";
         const count = told.flows_count[row] ?? 0;
-        const high = 4 + (20 * Math.log1p(count)) / Math.log1p(most);
+        // A bucket is as high as the logarithm of its flows, and is shared among their words.
+        const sum = all.get(time) ?? 1;
+        const high = ((4 + (20 * Math.log1p(sum)) / Math.log1p(most)) * count) / sum;
+        const top = (tops.get(time) ?? 28) - high;
+        tops.set(time, top);
         return (
-          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={28 - high} height={high}>
+          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={top} height={high}>
             <title>{`${moment(time)}: ${number(count)} flows, ${word}`}</title>
           </rect>
         );
@@ -190,7 +197,7 @@ function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; e
 function bounds(low: number | null, high: number | null, none: string): string {
   if (low === null && high === null) return none;
   if (low === null || high === null || high - low <= 1000) return moment(high ?? low, 3);
-  return `${moment(low, 3)} .. ${moment(high, 3)}`;
+  return between(low, high, 3);
 }
 
 function spell(lane: Lane): string {
