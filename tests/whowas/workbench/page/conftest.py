@@ -26,7 +26,7 @@ def run(*words: str) -> None:
 def named(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the samples' flows (`named`) and findings (`findings.jsonl`)."""
     folder = tmp_path_factory.mktemp("samples")
-    captures = [str(root / "samples/overlay" / one) for one in ("node1-underlay.pcap.zst", "node1-bridge.pcap")]
+    captures = [str(one) for kind in ("overlay", "crafted") for one in sorted((root / "samples" / kind).glob("*.pcap"))]
     run("replay", *captures, "--history", str(root / HISTORY), "--out", str(folder / "named"), "--json")
     run("backtest", "--flows", str(folder / "named"), "--out", str(folder / "findings.jsonl"))
     return folder

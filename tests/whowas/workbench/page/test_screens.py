@@ -61,7 +61,7 @@ def test_a_brush_on_the_overview_narrows_every_pane(look: Tab) -> None:
     box = page.locator(".chart svg").bounding_box()
     for way, x in (("move", box["width"] * 0.001), ("down", 0), ("move", box["width"] * 0.1), ("up", 0)):
         getattr(page.mouse, way)(*([box["x"] + x, box["y"] + 60] if way == "move" else []))
-    page.wait_for_url("**since=2026-11-20T10**until=2026-11-20T12**")
+    page.wait_for_url("**since=2026-11-20T10*until=2026-11-20T12*")
     look.ready()
     assert shares(look) != before
     assert "unknown" in shares(look)
@@ -78,7 +78,7 @@ def test_keys_narrow_the_overview_and_lead_to_the_flows_behind_a_number(look: Ta
     page = look.open()
     before = shares(look)
     look.keys("]")
-    page.wait_for_url("**since=2026-11-20T21**")
+    page.wait_for_url("**since=2026-11-20T21*")
     look.ready()
     assert shares(look) != before
     look.keys("0")
@@ -114,9 +114,9 @@ def test_keys_walk_the_map_by_its_table(look: Tab) -> None:
     page = look.open()
     look.keys("2")
     look.ready()
-    tab_to(look, "by")
+    tab_to(look, "by namespace")
     look.keys("Home")
-    page.wait_for_url("**group=namespace**")
+    page.wait_for_url("**group=namespace*")
     look.ready()
     tab_to(look, "find")
     rows = page.locator("tr[data-row]")
@@ -202,9 +202,7 @@ def test_flows_are_narrowed_by_a_facet_and_opened(look: Tab) -> None:
     one.get_by_role("button", name="Close").click()
     expect(one).to_have_count(0)
     page.get_by_role("button", name="Columns").click()
-    page.get_by_label("tcp_flags_out", exact=True).check() if page.get_by_label(
-        "tcp_flags_out", exact=True
-    ).count() else page.get_by_label("community_id", exact=True).check()
+    page.get_by_label("community_id", exact=True).check()
     expect(page.get_by_role("columnheader")).to_have_count(7)
     page.reload()
     look.ready()
