@@ -119,6 +119,7 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_CHURN_SEEDS=$(or $(SEEDS),30) $(BIN)/python -m pytest -q tests/enrich/holds/test_churn.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/recorder/test_kills.py
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
+	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_DAMAGE=2000 $(BIN)/python -m pytest -q tests/whowas/batch/test_append_kills.py tests/enrich/store/test_damaged.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 

@@ -1,6 +1,9 @@
 """Lines a core-second: alerts of some 400 bytes with two addresses each get names, beside two other ways to do it.
 
-    python bench/annotate_speed.py [--lines 400000] [--pods 2000] [--holds 20000] [--json]
+    python bench/annotate_speed.py [--log eve|access] [--lines 400000] [--pods 2000] [--holds 20000] [--json]
+
+--log access: lines of an access log of some 250 bytes in place of alerts. There the peer looks for addresses by a
+regular expression and puts names behind the line.
 
 Both peers know the present state only, one name an address: what a cluster says at the end of the day. One is twenty
 lines of Python (json, a dict), one is jq with that dict. Whole programs, user and system time, one core each, output to
@@ -12,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import sys
 import tempfile
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,9 @@ from cluster_day import DAY_START_US, DAY_US, DEPLOYMENTS, Day, _micros, address
 from measure import machine, measure
 
 HERE = Path(__file__).resolve().parent
+ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+NAMED = re.compile(r"([0-9.]+)=(\S+) ([a-z]+)")
 JQ = ". + {src_ip_whowas: {pod: $pods[0][.src_ip]}, dest_ip_whowas: {pod: $pods[0][.dest_ip]}}"
 
 
@@ -38,6 +46,17 @@ def by_python(log: str, names: str) -> None:
             alert["src_ip_whowas"] = {"pod": pods.get(alert["src_ip"])}
             alert["dest_ip_whowas"] = {"pod": pods.get(alert["dest_ip"])}
             sys.stdout.write(json.dumps(alert) + "\n")
+
+
+def by_python_text(log: str, names: str) -> None:
+    """The peer for text: what people write."""
+    with open(names) as handle:
+        pods = json.load(handle)
+    with open(log) as lines:
+        for line in lines:
+            line = line.rstrip("\n")
+            found = "; ".join(f"{one}=ns/{pods.get(one)} named" for one in dict.fromkeys(ADDRESS.findall(line)))
+            sys.stdout.write(f'{line} whowas="{found}"\n')
 
 
 def pod_name(hold: int) -> str:
@@ -66,13 +85,26 @@ def make_log(path: Path, day: Day, lines: int) -> list[tuple[str, str]]:
     return [(pod_name(one) if one >= 0 else "", pod_name(two) if two >= 0 else "") for one, two in truth.T.tolist()]
 
 
+def make_access_log(path: Path, day: Day, lines: int) -> list[tuple[str, str]]:
+    """The same as an access log: who asked, and who it was sent on to, in whole seconds."""
+    alerts = path.with_name("alerts")
+    truth = make_log(alerts, day, lines)
+    with alerts.open() as read, path.open("w") as out:
+        for row, line in enumerate(read):
+            one = json.loads(line)
+            when = datetime.fromisoformat(one["timestamp"]).strftime("%d/%b/%Y:%H:%M:%S +0000")
+            request = f'"GET /api/items/{row} HTTP/1.1" 200 {row % 5000} "-" "{AGENT}"'
+            out.write(f'{one["src_ip"]} - - [{when}] {request} "{one["dest_ip"]}:8080"\n')
+    return truth
+
+
 def present(path: Path, day: Day) -> None:
     """What the cluster says at the end of the day: the last holder of each address."""
     last = {address(slot): pod_name(int(day.first[slot + 1]) - 1) for slot in range(day.slots)}
     path.write_text(json.dumps(last))
 
 
-def ways(folder: Path, log: Path) -> dict[str, str]:
+def ways(folder: Path, log: Path, text: bool) -> dict[str, str]:
     """A shell line for each way; its output is the annotated log."""
     python, names, history = shlex.quote(sys.executable), folder / "names.json", folder / "history.jsonl"
     whowas = f"{python} -m whowas annotate --quiet --history {history}"
@@ -81,6 +113,10 @@ def ways(folder: Path, log: Path) -> dict[str, str]:
         "whowas annotate, from a pipe": f"cat {log} | {whowas} -",
         "Python: json and a dict": f"exec {python} {HERE / 'annotate_speed.py'} --peer {log} {names}",
     }
+    if text:
+        found.popitem()
+        peer = f"{python} {HERE / 'annotate_speed.py'} --text-peer {log} {names}"
+        return found | {"Python: a pattern and a dict": f"exec {peer}"}
     if shutil.which("jq"):
         found["jq and a dict"] = f"exec jq -c --slurpfile pods {names} {shlex.quote(JQ)} {log}"
     return found
@@ -90,7 +126,7 @@ def judged(lines: list[str], truth: list[tuple[str, str]]) -> dict[str, int]:
     """Count ends by how sure the name was (the peers' names are just names) and whether it was right."""
     found: Counter[str] = Counter()
     for line, really in zip(lines, truth, strict=True):
-        told = json.loads(line)
+        told = json.loads(line) if line.startswith("{") else _of_text(line)
         for field, pod in zip(("src_ip_whowas", "dest_ip_whowas"), really, strict=True):
             answer = told[field]
             word = answer.get("confidence", "named")
@@ -99,6 +135,20 @@ def judged(lines: list[str], truth: list[tuple[str, str]]) -> dict[str, int]:
             else:
                 found[f"{word} {'right' if answer['pod'] == pod else 'wrong'}"] += 1
     return dict(found)
+
+
+def _of_text(line: str) -> dict[str, Any]:
+    """What stands behind a line of text, in its order: who asked, who it was sent on to."""
+    own, _, names = line.partition(' whowas="')
+    told = {address: (name, word) for address, name, word in NAMED.findall(names)}
+    found = [
+        told.get(one, ("?/?", "unknown"))
+        for one in (own.partition(" ")[0], own.rpartition('"')[0].rpartition('"')[2].partition(":")[0])
+    ]
+    return {
+        field: {"confidence": word, "pod": None if name.endswith("/None") else name.partition("/")[2]}
+        for field, (name, word) in zip(("src_ip_whowas", "dest_ip_whowas"), found, strict=True)
+    }
 
 
 def measured(name: str, line: str, empty: str, told: argparse.Namespace) -> dict[str, Any]:
@@ -115,6 +165,7 @@ def measured(name: str, line: str, empty: str, told: argparse.Namespace) -> dict
 def main() -> None:
     """Make, measure, compare."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--log", choices=["eve", "access"], default="eve")
     parser.add_argument("--lines", type=int, default=400_000)
     parser.add_argument("--pods", type=int, default=2_000, help="addresses in use at once")
     parser.add_argument("--holds", type=int, default=20_000, help="pods of the day")
@@ -126,15 +177,16 @@ def main() -> None:
         write_evidence(folder / "history.jsonl", day)
         present(folder / "names.json", day)
         log, few, empty = (folder / one for one in ("eve.json", "few.json", "empty.json"))
-        truth = make_log(log, day, told.lines)
+        text = told.log == "access"
+        truth = (make_access_log if text else make_log)(log, day, told.lines)
         empty.touch()
         few.write_text("".join(log.read_text().splitlines(keepends=True)[:: max(1, told.lines // 20_000)]))
         some = truth[:: max(1, told.lines // 20_000)]
         rows = []
-        for way, line in ways(folder, log).items():
-            row = measured(way, line, ways(folder, empty)[way], told)
+        for way, line in ways(folder, log, text).items():
+            row = measured(way, line, ways(folder, empty, text)[way], told)
             said = measure(
-                ["sh", "-c", ways(folder, few)[way] + " 2>/dev/null"], env={"PYTHONPATH": str(HERE.parent)}
+                ["sh", "-c", ways(folder, few, text)[way] + " 2>/dev/null"], env={"PYTHONPATH": str(HERE.parent)}
             ).said
             rows.append(row | {"ends": judged(said.splitlines(), some)})
         size = log.stat().st_size / told.lines
@@ -152,5 +204,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
         by_python(*sys.argv[2:])
+    elif sys.argv[1:2] == ["--text-peer"]:
+        by_python_text(*sys.argv[2:])
     else:
         main()

@@ -18,6 +18,8 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, the least first."""
 
 HOUR_US = 3_600_000_000
+ABOUT = ("src", "dst", "both", "neither")
+"""The ends that advice on a finding can be about. Where a rule says nothing src, which opened the conversation."""
 EVIDENCE_FLOWS = 10
 """How many flows a finding carries: the earliest by (start_time, flow_id), so that every run keeps the same."""
 
@@ -28,7 +30,9 @@ class RuleInfo:
 
     id: the UUID. name: what correlations call it, else the file's stem. attacks: technique ids, "T1046". group_by:
     columns whose values make one finding of many flows. window_us: a finding holds what began within one such stretch
-    of event time, counted from the epoch. topic: where its alerts go instead of the usual place. path, line: its file.
+    of event time, counted from the epoch. topic: where its alerts go instead of the usual place. about: the end that
+    advice is about, one of ABOUT, or an alias of the correlation: then about_columns are the columns behind it, and the
+    end is meant whose column has the group's value. path, line: its file.
     """
 
     id: str
@@ -45,6 +49,8 @@ class RuleInfo:
     group_by: tuple[str, ...] = ()
     window_us: int = HOUR_US
     topic: str | None = None
+    about: str = "src"
+    about_columns: tuple[str, ...] = ()
     path: str = ""
     line: int = 0
 

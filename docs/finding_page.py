@@ -80,7 +80,7 @@ def example() -> Finding:
         "flow_id": "3f" * 16, "start_time": at, "end_time": at + timedelta(seconds=2), "cluster": "prod",
         "src_ip": "10.244.1.12", "src_port": 41000, "dst_ip": "169.254.169.254", "dst_port": 80, "protocol": "tcp",
         "bytes_out": 600, "bytes_in": 1900, "src_confidence": "exact", "src_kind": "pod", "src_namespace": "shop",
-        "src_reason": "one holder, certain 10:14:56.000 .. on UTC", "src_pod": "web-6c9f7d-abcde",
+        "src_reason": "one holder, certain 2026-11-20 10:14:56.000 .. on UTC", "src_pod": "web-6c9f7d-abcde",
         "src_node": "worker-1",
         "src_pod_uid": "8e1c2a54-7f0e-4a3c-9d53-0d9c1c7e2b10", "src_workload": "web", "src_zone": "b",
         "src_workload_kind": "Deployment", "src_labels": {"app": "web", "tier": "front"},

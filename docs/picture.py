@@ -22,7 +22,7 @@ WIDTH = 124
 SAMPLES = "samples/overlay"
 COMMANDS = (
     f"whowas replay {SAMPLES}/node1-underlay.pcap.zst --history {SAMPLES}/history.jsonl.gz "
-    f"--networks {SAMPLES}/networks.toml --out out/picture --existing replace",
+    f"--networks {SAMPLES}/networks.toml --out out/picture --existing replace-all",
     f"whowas who 10.244.1.20 --at 2026-11-21T08:39:50Z --history {SAMPLES}/history.jsonl.gz",
 )
 

@@ -3,7 +3,7 @@
 Text in UTF-16 that begins with its mark is delivered as UTF-8: no reader has to know of it.
 
 What could be decompressed before a stream breaks is always delivered first; the break is reported after
-it. Decompressed output is bounded, whatever the compressed bytes claim.
+it. Of what is decompressed no more is held than is asked for (ingest/decompression.py).
 """
 
 from __future__ import annotations
@@ -12,54 +12,16 @@ import glob
 import os
 import select
 import sys
-import zlib
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from collections.abc import Iterable
+from typing import BinaryIO
 
+from ingest.decompression import AT_ONCE, MAGICS, Unpacker, compression_of
 from ingest.utf16 import MARKS, Utf16
 from whowas.errors import BrokenInput, InputError
 
 CHUNK = 1 << 18
-# zstd turns 4 bytes into 128 KiB at worst: small bites keep a hostile stream's output bounded.
-BITE = 1 << 12
-
-MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4"), (b"\xfd7zXZ\x00", "xz"))
 
 BEGINNINGS = (*(magic for magic, _ in MAGICS), *MARKS)
-
-
-def _gzip() -> Any:
-    return zlib.decompressobj(wbits=31)
-
-
-def _zstd() -> Any:
-    import zstandard
-
-    return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-
-
-def _lz4() -> Any:
-    import lz4.frame
-
-    return lz4.frame.LZ4FrameDecompressor()
-
-
-def _xz() -> Any:
-    import lzma
-
-    return lzma.LZMADecompressor(memlimit=1 << 28)
-
-
-OPENERS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "zstd": _zstd, "lz4": _lz4, "xz": _xz}
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """Every error by which a decompressor says that its input is damaged."""
-    import lzma
-
-    import zstandard
-
-    return (zlib.error, lzma.LZMAError, zstandard.ZstdError, RuntimeError, EOFError)
 
 
 class Input:
@@ -76,10 +38,11 @@ class Input:
         self.offset = 0
         self._raw = raw
         self._head = self._fill(6)
-        self.compression = next((name for magic, name in MAGICS if self._head.startswith(magic)), "")
-        self._codec: Any = OPENERS[self.compression]() if self.compression else None
+        self.compression = compression_of(self._head)
+        self._unpacker = Unpacker(self.compression) if self.compression else None
         self._as_it_is = not self.compression and not self._head.startswith(MARKS)
-        self._ready = bytearray()
+        # Expanded but not delivered: no more than one step of the unpacker gave.
+        self._ready = memoryview(b"")
         self._unicode = Utf16()
         self._fault: str | None = None
         self._ended = False
@@ -109,41 +72,39 @@ class Input:
         try:
             data = self._now(CHUNK)
         except OSError as error:
-            raise BrokenInput(self.path, self.offset, error.strerror or str(error)) from error
+            self._fault = error.strerror or str(error)
+            return b""
         self.consumed += len(data)
         return data
 
-    def _expand(self, data: bytes) -> None:
-        """Decompress `data` into the ready buffer, following members that stand one behind another."""
-        if self._codec is None:
-            self._ready += self._unicode.take(data)
-            return
-        while data:
-            if self._codec.eof:
-                if not data.startswith(tuple(magic for magic, name in MAGICS if name == self.compression)):
-                    if data.strip(b"\0"):
-                        self._fault = f"{len(data)} bytes behind the {self.compression} stream are not part of it"
-                    return
-                self._codec = OPENERS[self.compression]()
-            self._ready += self._unicode.take(self._codec.decompress(data))
-            data = self._codec.unused_data if self._codec.eof else b""
+    def _advance(self, limit: int) -> None:
+        """Make some bytes ready, or note that the input has ended or is damaged."""
+        data = self._unpacker.take(limit) if self._unpacker is not None else b""
+        if not data and not self._faulty():
+            data = self._next_stored(limit)
+        if data:
+            self._ready = memoryview(self._unicode.take(data))
+        elif self._ended or self._faulty():
+            self._finish()
 
-    def _advance(self) -> None:
-        """Make more bytes ready, or note that the input has ended or is damaged."""
+    def _next_stored(self, limit: int) -> bytes:
+        """Read on; what can be expanded of it."""
         data = self._stored()
-        if not data:
-            self._ended = True
-            if self._codec is not None and not self._codec.eof:
-                self._fault = self._fault or f"the {self.compression} stream is cut short"
-            rest, fault = self._unicode.finish()
-            self._ready += rest
-            self._fault = self._fault or fault
-            return
-        try:
-            for start in range(0, len(data), BITE):
-                self._expand(data[start : start + BITE])
-        except _faults() as error:
-            self._fault = f"the {self.compression} stream is damaged ({error})"
+        self._ended = not data
+        if self._unpacker is None:
+            return data
+        self._unpacker.feed(data)
+        return self._unpacker.take(limit)
+
+    def _faulty(self) -> bool:
+        return self._unpacker is not None and self._unpacker.fault is not None
+
+    def _finish(self) -> None:
+        """Nothing more can be read: give what the text still holds back, and say why."""
+        rest, cut = self._unicode.finish()
+        self._ready = memoryview(rest)
+        self._fault = self._fault or (self._unpacker.fault if self._unpacker is not None else None) or cut
+        self._ended = True
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill `buffer`; less than asked for means that the input has ended.
@@ -152,13 +113,18 @@ class Input:
         """
         if self._as_it_is:
             return self._plain(buffer)
-        while len(self._ready) < len(buffer) and not self._ended and self._fault is None:
-            self._advance()
-        count = min(len(self._ready), len(buffer))
+        count = 0
+        while count < len(buffer):
+            if not self._ready:
+                if self._ended:
+                    break
+                self._advance(len(buffer) - count)
+            step = min(len(self._ready), len(buffer) - count)
+            buffer[count : count + step] = self._ready[:step]
+            self._ready = self._ready[step:]
+            count += step
         if count == 0 and len(buffer) and self._fault is not None:
             raise BrokenInput(self.path, self.offset, self._fault)
-        buffer[:count] = self._ready[:count]
-        del self._ready[:count]
         self.offset += count
         return count
 
@@ -166,15 +132,18 @@ class Input:
         count = min(len(self._head), len(buffer))
         buffer[:count] = self._head[:count]
         self._head = self._head[count:]
-        while count < len(buffer):
+        while count < len(buffer) and self._fault is None:
             try:
                 more = self._raw.readinto(buffer[count:])  # type: ignore[attr-defined]
             except OSError as error:
-                raise BrokenInput(self.path, self.offset + count, error.strerror or str(error)) from error
+                self._fault = error.strerror or str(error)
+                break
             if not more:
                 break
             count += more
             self.consumed += more
+        if count == 0 and self._fault is not None:
+            raise BrokenInput(self.path, self.offset, self._fault)
         self.offset += count
         return count
 
@@ -206,17 +175,19 @@ class Input:
         if self._as_it_is:
             data = self._stored()
         else:
-            while not self._ready and not self._ended and self._fault is None:
-                self._advance()
-            if not self._ready and self._fault is not None:
-                raise BrokenInput(self.path, self.offset, self._fault)
-            data = bytes(self._ready)
-            self._ready.clear()
+            while not self._ready and not self._ended:
+                self._advance(AT_ONCE)
+            data = bytes(self._ready[:AT_ONCE])
+            self._ready = self._ready[AT_ONCE:]
+        if not data and self._fault is not None:
+            raise BrokenInput(self.path, self.offset, self._fault)
         self.offset += len(data)
         return data
 
     def _waiting(self) -> bool:
         """Say whether there is more to be read at once: of a file always, of a pipe what was written by now."""
+        if self._ready:
+            return True
         if self._ended or self._fault is not None:
             return False
         try:

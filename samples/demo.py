@@ -74,7 +74,7 @@ def main() -> None:
     """Replay, show one address with two holders, say what to try next."""
     compile_kernels()
     show("replay", *CAPTURES, "--history", HISTORY, "--networks", "samples/overlay/networks.toml",
-         "--out", OUT, "--existing", "replace")  # fmt: skip
+         "--out", OUT, "--existing", "replace-all")  # fmt: skip
     named = rows(HOLDERS)
     if not named:
         sys.exit("the samples show no reused address: that is a bug")

@@ -92,12 +92,34 @@ def firewall(seen: list[dict[str, Any]]) -> Iterator[list[str]]:
         yield [one["start"], "pods, any", action, one["src_ip"], one["dst_ip"], f"{one['protocol']}/{one['dst_port']}"]
 
 
+def access(seen: list[dict[str, Any]]) -> Iterator[str]:
+    """nginx's access log in front of whatever speaks HTTP, with the address that it sent on to."""
+    for one in seen:
+        if one["dst_port"] in (80, 8080):
+            when = datetime.fromisoformat(one["end"]).strftime("%d/%b/%Y:%H:%M:%S +0000")
+            host = f"[{one['dst_ip']}]" if ":" in one["dst_ip"] else one["dst_ip"]
+            yield (
+                f'{one["src_ip"]} - - [{when}] "GET /cart HTTP/1.1" 200 {one["payload_in"]} "-" "curl/8.5.0" '
+                f'"{host}:{one["dst_port"]}"'
+            )
+
+
+def syslog(seen: list[dict[str, Any]]) -> Iterator[str]:
+    """What a firewall on worker-1 says to syslog, as RFC 3164 has it: without year and zone."""
+    for number, one in enumerate(seen):
+        when = datetime.fromisoformat(one["start"]).strftime("%b %d %H:%M:%S")
+        what = f"{one['protocol']} {one['src_ip']}({one['src_port']}) -> {one['dst_ip']}({one['dst_port']})"
+        yield f"<134>{when} worker-1 fw[{900 + number}]: access-list pods permitted {what}, rules v1.2.3.4"
+
+
 def main() -> None:
-    """Write the three."""
+    """Write them all."""
     OUT.mkdir(exist_ok=True)
     seen = connections()
     (OUT / "eve.json").write_text("".join(json.dumps(one, separators=(",", ":")) + "\n" for one in eve(seen)))
     (OUT / "conn.log").write_text("".join(line + "\n" for line in zeek(seen)))
+    (OUT / "access.log").write_text("".join(line + "\n" for line in access(seen)))
+    (OUT / "syslog.log").write_text("".join(line + "\n" for line in syslog(seen)))
     with open(OUT / "firewall.csv", "w", newline="") as handle:
         csv.writer(handle).writerows(firewall(seen))
 

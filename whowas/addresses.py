@@ -24,12 +24,11 @@ def address16(text: str | None) -> bytes | None:
 
 
 def is_address(text: str) -> bool:
-    """Say whether `text` is an IPv4 or IPv6 address in any spelling."""
+    """Say whether `text` is one IPv4 or IPv6 address in any spelling, without an interface behind it."""
     try:
-        ipaddress.ip_address(text)
+        return "%" not in text and bool(ipaddress.ip_address(text).version)
     except ValueError:
         return False
-    return True
 
 
 def sixteen(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from whowas.extras import install_line
+
 
 class WhowasError(Exception):
-    """A mistake or a broken input that is explained in one line, without a stack trace."""
+    """A mistake or a broken input that is explained without a stack trace.
+
+    Args: lines: one, or several where several things are wrong. A line break inside of one is somebody else's.
+    """
 
     exit_code = 2
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines))
 
 
 class ConfigError(WhowasError):
@@ -44,13 +56,17 @@ class MissingExtra(WhowasError):
     """An optional dependency that is not installed; the message carries the exact pip line."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"cannot import '{package}': it is not installed; run pip install 'whowas[{extra}]'")
+        super().__init__(f"cannot import '{package}': it is not installed; run {install_line(extra)}")
 
 
 class StoreError(WhowasError):
     """A history that cannot be opened, read or written. `passing`: trying again later may help."""
 
     passing = False
+
+
+class StoreDamagedError(StoreError):
+    """What is in the file is not what was written."""
 
 
 class StoreTakenError(StoreError):

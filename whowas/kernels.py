@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from whowas.trusted_folder import UntrustedError, trusted_folder
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -54,36 +56,46 @@ def _fingerprint() -> str:
     return seen.hexdigest()[:16]
 
 
-def _cache_folder() -> Path | None:
-    """Return a folder that can be written, or None when there is none (kernels then live for one run)."""
+def _cache_folder() -> tuple[Path | None, str]:
+    """Return a folder to keep compiled code in, or None and why there is none (kernels then live for one run).
+
+    Compiled code is loaded from there: a folder that somebody else could fill or exchange is not used.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return _first_trusted(Path(os.environ["NUMBA_CACHE_DIR"]))
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    temporary = Path(tempfile.gettempdir()) / f"whowas-kernels-{os.getuid()}"
-    for base in (Path(home) / "whowas" / "kernels", temporary):
-        folder = base / _fingerprint()
+    temporary = Path(tempfile.gettempdir()) / f"whowas-kernels-{os.geteuid()}"
+    return _first_trusted(*(base / _fingerprint() for base in (Path(home) / "whowas" / "kernels", temporary)))
+
+
+def _first_trusted(*folders: Path) -> tuple[Path | None, str]:
+    """Return the first of some folders that only we can write to; None, and what is wrong with one that is there."""
+    why = ""
+    for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = trusted_folder(folder)
+        except UntrustedError as error:
+            why = why or str(error)
         except OSError:
             continue
-        # Compiled code is loaded from here: never trust a folder that somebody else could have filled.
-        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
-            return folder
-    return None
+        else:
+            if os.access(found, os.W_OK):
+                return found, ""
+    return None, why or "no cache folder can be written"
 
 
 @lru_cache(maxsize=1)
-def _prepare() -> tuple[bool, bool]:
-    """Point numba at the cache; return (cached at all, cache was already filled)."""
+def _prepare() -> tuple[bool, bool, str]:
+    """Point numba at the cache; return (cached at all, cache was already filled, why it is not cached)."""
     import numba
 
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
-        return False, True
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return True, any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
-    folder = _cache_folder()
+        return False, True, ""
+    folder, why = _cache_folder()
     if folder is None:
-        return False, False
+        return False, False, why
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return True, any(folder.rglob("*.nbi"))
+    return True, any(folder.rglob("*.nbi")), ""
 
 
 _plain = [False]
@@ -132,9 +144,9 @@ def _without_counting(function: Callable[P, R], inline: bool) -> Callable[P, R]:
     return compiled
 
 
-def cached() -> bool:
-    """Say whether compiled kernels outlive the process: not where no folder can be written."""
-    return _prepare()[0]
+def why_not_cached() -> str:
+    """Say why compiled kernels do not outlive the process; "" where they do."""
+    return _prepare()[2]
 
 
 def needs_compiling() -> bool:

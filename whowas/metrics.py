@@ -26,7 +26,9 @@ OUTBOX_METRICS = (
     Metric("whowas_outbox_behind_seconds", "gauge", (), "Time since the topic had everything."),
     Metric("whowas_outbox_sent_total", "counter", (), "Messages that the broker has acknowledged."),
     Metric("whowas_outbox_failures_total", "counter", (), "Times that the broker failed and was tried again."),
-    Metric("whowas_outbox_overflows_total", "counter", (), "Times that too much waited; all is sent anew then."),
+    Metric(
+        "whowas_outbox_overflows_total", "counter", (), "Times that too much waited; everything is sent again then."
+    ),
     Metric("whowas_outbox_snapshots_total", "counter", (), "Times that all of the store was sent, from its beginning."),
 )
 REPLICA_METRICS = (

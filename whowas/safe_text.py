@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 # A spreadsheet runs a cell that starts with one of these; labels and names are written by strangers.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+LINES_AND_TABS = re.compile(r"([\n\t]+)")
 
 
 def harmless(cell: str) -> str:
@@ -23,6 +25,32 @@ def clean(value: Any) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def clean_lines(text: str) -> str:
+    """The same for text whose line breaks and tabs are meant."""
+    return "".join(one if number % 2 else clean(one) for number, one in enumerate(LINES_AND_TABS.split(text)))
+
+
+def clean_json(text: str) -> str:
+    r"""The same for JSON, which stays what it was: \u009b inside of a string is that character."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else _json_escape(one) for one in text)
+
+
+def escape_surrogates(text: str) -> str:
+    """Return JSON that can be encoded: half characters, as names of files have them, become escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(_json_escape(one) if "\ud800" <= one <= "\udfff" else one for one in text)
+    return text
+
+
+def _json_escape(one: str) -> str:
+    pairs = one.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{pairs[at : at + 4]}" for at in range(0, len(pairs), 4))
 
 
 def size(count: float) -> str:

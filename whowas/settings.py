@@ -50,7 +50,7 @@ class Kafka:
     """How Kafka is reached."""
 
     client: Literal["kafka-python", "confluent"] = _said(
-        "`kafka-python` (pip install 'whowas[kafka]') or `confluent` ('whowas[confluent]'), which takes less time.",
+        "`kafka-python` (the extra `kafka`) or `confluent` (the extra `confluent`), which takes less time.",
         "kafka-python",
     )
     options: dict[str, Value] = field(

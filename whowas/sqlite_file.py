@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from whowas.errors import StoreBusyError, StoreError, StoreTakenError
+from whowas.errors import StoreBusyError, StoreDamagedError, StoreError, StoreTakenError, WhowasError
+from whowas.lock_file import LockTaken, NoLockFile, take_lock
 
 MAGIC = b"SQLite format 3\0"
 FULL = "the disk is full; make room, nothing is lost meanwhile"
@@ -52,6 +52,8 @@ class FileKind:
             return take_lock(f"{os.path.realpath(path)}.lock")
         except LockTaken as taken:
             raise StoreTakenError(f"cannot {what} {self.noun} '{path}': {self.taken.format(who=taken)}") from None
+        except NoLockFile as error:
+            raise StoreError(f"cannot {what} {self.noun} '{path}': {error.strerror}") from None
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StoreBusyError(f"cannot {what} {self.noun} '{path}': {FULL}") from None
@@ -89,7 +91,7 @@ class FileKind:
                 f"cannot open {self.noun} '{path}': it is a database, but {self.foreign}; give another file"
             )
         version = version_of(database)
-        if version > self.newest:
+        if not 0 <= version <= self.newest:
             raise StoreError(
                 f"cannot open {self.noun} '{path}': it has version {version}, this whowas knows up to {self.newest}; "
                 "update whowas"
@@ -117,36 +119,31 @@ class FileKind:
                 raise StoreBusyError(f"{say}another program holds it locked; it is tried again") from error
             if name.startswith("SQLITE_IOERR"):
                 raise StoreBusyError(f"{say}the disk does not do what it should ({text}); it is tried again") from error
-            # A file of ours without its tables was cut down by somebody else.
-            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or text.startswith("no such table"):
-                raise StoreError(f"{say}the file is damaged ({text}); {self.damaged.format(path=path)}") from error
             if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
                 raise StoreError(f"{say}{text}; {CHECK_RIGHTS}") from error
-            raise
+            ours = isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError))
+            if ours or not (name or text.startswith("Could not decode")):
+                raise
+            # Our own words to it are right: what it cannot do with them is because of what is in the file.
+            raise self.damage(path, what, text) from error
 
+    @contextlib.contextmanager
+    def make_sense(self, path: str, what: str) -> Iterator[None]:
+        """As translate_errors, where nothing but what the file holds is read: what no decoder takes is damage too."""
+        with self.translate_errors(path, what):
+            try:
+                yield
+            except (WhowasError, OSError, sqlite3.Error):
+                raise
+            except Exception as error:
+                raise self.damage(path, what, f"{type(error).__name__}: {error}") from error
 
-class LockTaken(Exception):
-    """Another process has the lock; its text is the number of that process, or "unknown"."""
-
-
-def take_lock(path: str | os.PathLike[str]) -> int:
-    """Lock a file that is made for it; the lock is lost when the process ends, however it ends.
-
-    Returns: a handle; closing it lets go. The file stays: removing it would let two hold it.
-    Raises: LockTaken; OSError where the file cannot be made.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        who = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise LockTaken(who or "unknown") from None
-    # On a full disk the lock is held without a name.
-    with contextlib.suppress(OSError):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-    return handle
+    def damage(self, path: str, what: str, why: str) -> StoreDamagedError:
+        """Return the error that tells of a broken file, on one line."""
+        told = why.partition("\n")[0][:200]
+        return StoreDamagedError(
+            f"cannot {what} {self.noun} '{path}': the file is damaged ({told}); {self.damaged.format(path=path)}"
+        )
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:

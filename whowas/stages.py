@@ -125,13 +125,13 @@ class Sink(Protocol):
         """Take a batch of whowas.schema.named_schema; may buffer, within a bound."""
 
     def flush(self) -> None:
-        """Return only when everything written so far is durable and visible."""
+        """Return only when everything written so far is durable."""
 
     def close(self) -> None:
-        """Flush and give back what is held."""
+        """Flush, let readers see all of it, and give back what is held."""
 
     def abandon(self) -> None:
-        """Give up: keep what was flushed, leave nothing half-written."""
+        """Give up: leave nothing of what was written since `check`."""
 
 
 @dataclass(frozen=True)

@@ -22,3 +22,5 @@ def read_toml(path: str | os.PathLike[str], what: str, advice: str) -> dict[str,
         raise ConfigError(f"cannot read {what} '{os.fspath(path)}': {error.strerror}; {advice}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {what} '{os.fspath(path)}': {error}; {advice}") from error
+    except RecursionError as error:
+        raise ConfigError(f"cannot read {what} '{os.fspath(path)}': it is nested too deeply; {advice}") from error

@@ -110,5 +110,5 @@ def _answer(one: dict[str, Any]) -> Answer:
     name = {"node": one["node"], "service": one["service"]}.get(one["kind"] or "", one["pod"])
     return Answer(
         one["confidence"], one["pod_uid"], name, one["workload"], one["service"], dict(one["labels"] or ()), several,
-        len(several) >= 8, "near its" in (one["reason"] or ""),
+        len(several) >= 8, "not for certain then" in (one["reason"] or ""),
     )  # fmt: skip

@@ -37,6 +37,8 @@ class Matcher:
 
     def __init__(self, ruleset: RuleSet) -> None:
         self._database = duckdb.connect(config={"threads": 1})
+        # It makes a join of each IN, and then takes time by the cube of their number, for values that are few anyway.
+        self._database.execute("SET disabled_optimizers = 'in_clause'")
         self._plans = Plans(ruleset.rules)
         words = (self._plans.bits + 63) // 64
         self._every = np.packbits(np.arange(words * 64) < self._plans.bits, bitorder="little").view("<u8")

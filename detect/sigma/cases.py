@@ -4,6 +4,7 @@ tests:
   flow: {src_kind: pod, protocol: tcp}          # what every flow below has unless it says otherwise
   match:
     - {dst_port: 22}                            # a case of one flow
+    - {dst_port: 23, src_namespace: shop, src_workload: web, advice: shop/web}    # whom the advice is about
     - title: twenty ports in a minute           # a case of several; {n} counts from 1
       flows: [{times: 20, every: 3s, dst_port: '{n}'}]
   ignore: …
@@ -20,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from detect.conditions.fields import RANGED, advice, field
-from detect.sigma.metadata import text, words
+from detect.sigma.metadata import text, texts, words
 from detect.sigma.refusals import Refused
 from detect.sigma.timespans import duration_us
 from detect.sigma.yaml_documents import Node
@@ -28,7 +29,7 @@ from whowas.addresses import sixteen
 from whowas.schema import table_schema
 
 _TIMES = ("start_time", "end_time", "received_time")
-_ABOUT = ("title", "at", "times", "every")
+_ABOUT = ("title", "at", "times", "every", "advice")
 MOST_TIMES = 10_000
 MOST_FLOWS = 50_000
 
@@ -47,7 +48,10 @@ class CaseFlow:
 
 @dataclass(frozen=True)
 class Case:
-    """One case. rule: the name of the rule. matches: whether it must find something among the flows, or nothing."""
+    """One case. rule: the name of the rule. matches: whether it must find something among the flows, or nothing.
+
+    advice: whom the finding's advice must be about, each as `End.label` names an end; None: the case does not say.
+    """
 
     rule: str
     title: str
@@ -55,10 +59,11 @@ class Case:
     flows: tuple[CaseFlow, ...]
     path: str
     line: int
+    advice: frozenset[str] | None = None
 
 
-def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
-    """Return the cases under `whowas: tests:`. Raises: Refused."""
+def cases_of(node: Node | None, rule: str, path: str, most: int = MOST_FLOWS) -> tuple[Case, ...]:
+    """Return the cases under `whowas: tests:`. Args: most: how many flows they may have. Raises: Refused."""
     if node is None:
         return ()
     told = words(node, ("flow", "match", "ignore"), "tests")
@@ -72,10 +77,13 @@ def cases_of(node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
         for number, one in enumerate(each.items(), 1)
     )
     found: list[Case] = []
+    flows = 0
     for case in made:
         found.append(case)
-        if sum(len(one.flows) for one in found) > MOST_FLOWS:
-            raise Refused(f"the tests have more than {MOST_FLOWS:,} flows", "make them smaller", node.line)
+        flows += len(case.flows)
+        if flows > most:
+            cause = f"the tests have more than {MOST_FLOWS:,} flows, all of the file counted"
+            raise Refused(cause, "make them smaller", node.line)
     return tuple(found)
 
 
@@ -85,10 +93,22 @@ def _case(node: Node, base: Node, rule: str, matches: bool, name: str, path: str
     title = text(node.value, "title", 256) or name
     several = [node]
     if "flows" in node.value:
-        words(node, ("title", "flows"), "a test case with flows")
+        words(node, ("title", "flows", "advice"), "a test case with flows")
         several = node.value["flows"].items()
     flows = tuple(islice((flow for one in several for flow in _flows(one, base)), MOST_FLOWS + 1))
-    return Case(rule, title, matches, flows, path, node.line)
+    return Case(rule, title, matches, flows, path, node.line, _advice(node, [base, *several], matches))
+
+
+def _advice(node: Node, parts: list[Node], matches: bool) -> frozenset[str] | None:
+    """Read whom a case's advice must be about: a word of the case, not of one of its flows."""
+    for one in parts:
+        if one is not node and one.is_map() and "advice" in one.value:
+            raise Refused("advice is said of a flow", "say it of the case, beside title:", one.key_lines["advice"])
+    if "advice" not in node.value:
+        return None
+    if not matches:
+        raise Refused("advice is expected of flows to ignore", "say it under match", node.key_lines["advice"])
+    return frozenset(texts(node.value, "advice"))
 
 
 def _flows(node: Node, base: Node) -> Iterator[CaseFlow]:

@@ -16,30 +16,29 @@ from pyparsing import ParseException
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
-    ConditionItem,
     ConditionNOT,
     ConditionOR,
-    ConditionSelector,
 )
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import SigmaExists, SigmaExpansion, SigmaRegularExpression, SigmaType
 
 from detect.conditions.fields import NUMBER, NUMBERS, TIME, Field, advice, field
+from detect.conditions.sql_literals import text_literal
 from detect.conditions.tree import NEVER, Condition, all_of, not_, some_of
 from detect.model import Site
-from detect.sigma import modifiers
+from detect.sigma import bounds, modifiers
+from detect.sigma.bounds import MOST_VALUES
 from detect.sigma.field_mappings import Renamed
 from detect.sigma.refusals import Refused
 from detect.sigma.sql import equals_one_of, pattern, plain, test
 from detect.sigma.sql_check import Runner
 from detect.sigma.yaml_documents import Node
 
-MOST_VALUES = 10_000
 MOST_CONDITION = 4096
 MOST_BRACKETS = 20
+_NOT = re.compile(r"\bnot\b")
 _PLACEHOLDER = re.compile(r"%([A-Za-z0-9_.-]+)%")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class _Nothing(SigmaType):
@@ -70,6 +69,7 @@ def condition_of(node: Node, reading: ReadContext, beside: Iterable[str] = ()) -
         raise Refused("a detection has no condition", "add one, as in condition: selection", node.line)
     if "timeframe" in node.value:
         raise Refused("timeframe is not Sigma any more", "write a correlation", node.key_lines["timeframe"])
+    bounds.check_names(node, [name for name in node.value if name != "condition" and name not in beside])
     selections = {
         name: _selection(name, one, reading)
         for name, one in node.value.items()
@@ -89,11 +89,11 @@ def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[st
     text = node.value
     if not isinstance(text, str):
         raise Refused("a condition is no text", "write it as one line", node.line)
-    if len(text) > MOST_CONDITION or text.count("(") > MOST_BRACKETS or text.count("not ") > MOST_BRACKETS:
+    if len(text) > MOST_CONDITION or text.count("(") > MOST_BRACKETS or len(_NOT.findall(text)) > MOST_BRACKETS:
         raise Refused("a condition is too long", "split the rule", node.line)
     try:
         found = SigmaDetections(selections, [text])
-        unused = set(selections) - set(_used(found.parsed_condition[0].parse(False), found))
+        unused = set(selections) - bounds.counted(found.parsed_condition[0].parse(False), found, node.line)
         tree = found.parsed_condition[0].parsed
     except (SigmaError, ParseException, RecursionError, ValueError) as error:
         raise _refused(error, node.line) from error
@@ -101,15 +101,6 @@ def _parsed(node: Node, selections: dict[str, SigmaDetection], lines: Mapping[st
         name = sorted(unused)[0]
         raise Refused(f"the selection '{name}' is not in the condition", "use it or leave it out", lines[name])
     return _condition(tree)
-
-
-def _used(tree: Any, found: SigmaDetections) -> Iterable[str]:
-    """Yield the selections that a parsed condition names."""
-    if isinstance(tree, ConditionSelector):
-        yield from (one.identifier for one in tree.resolve_referenced_detections(found))
-    elif isinstance(tree, ConditionItem):
-        for one in tree.args:
-            yield from [one] if isinstance(one, str) else _used(one, found)
 
 
 def _refused(error: Exception, line: int) -> Refused:
@@ -122,12 +113,10 @@ def _refused(error: Exception, line: int) -> Refused:
     cause = " ".join(str(error.args[0] if isinstance(error, SigmaError) and error.args else error).split())
     if found := re.fullmatch(r"Modifier \w+ incompatible to value type of '(.*)'", cause):
         return Refused(f"'{found[1]}' is no value for these modifiers", "give a number or text, as they ask", line)
-    return Refused(cause.removeprefix("Sigma ").rstrip("."), "mend it", line)
+    return Refused(cause.removeprefix("Sigma ").rstrip("."), "correct it", line)
 
 
 def _selection(name: str, node: Node, reading: ReadContext) -> SigmaDetection:
-    if not _NAME.fullmatch(name):
-        raise Refused(f"'{name}' is no name for a selection", "use letters, digits, _ and -", node.line)
     if not node.is_list():
         return _mapping(node, reading)
     if not node.value:
@@ -151,6 +140,10 @@ def _item(key: str, line: int, node: Node, reading: ReadContext) -> SigmaDetecti
         one = _field(name)
         modifiers.check(named)
         values = _values(one, named, node, reading)
+        if "re" in named:
+            # Before pySigma compiles it: its engine writes what it does not take to standard error, as it stands.
+            for value in values:
+                reading.engine.expression(text_literal(value))
         kept = [word for word in named if word != "expand"]
         item = _built("|".join([one.name, *kept]), values, "all" in named)
         _tried(one, item, reading.engine)
@@ -210,11 +203,14 @@ def _values(one: Field, named: list[str], node: Node, reading: ReadContext) -> l
     if not node.items():
         raise Refused("a list of values is empty", "ask for something or leave it out", node.line)
     found: list[Any] = []
+    made = 0
     for each in node.items():
         _unambiguous(one, named, each)
-        found += _expanded(each, reading) if "expand" in named else [each.text if "re" in named else each.value]
-        if len(found) > MOST_VALUES:
+        told = _expanded(each, reading) if "expand" in named else [each.text if "re" in named else each.value]
+        made += bounds.spellings(named, told)
+        if made > MOST_VALUES:
             raise Refused(f"there are more than {MOST_VALUES:,} values", "split the rule", each.line)
+        found += told
     return found
 
 

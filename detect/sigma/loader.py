@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detect.conditions.tree import Condition, all_of
 from detect.model import Site
-from detect.sigma.cases import cases_of
+from detect.sigma.cases import MOST_FLOWS, Case, cases_of
 from detect.sigma.correlation import Told, told_of
 from detect.sigma.detection import ReadContext, condition_of, there
 from detect.sigma.logsource import abroad_log, at_home, check_logsource, check_taxonomy
@@ -42,15 +42,15 @@ def load(
     loading.check_site(strict)
     found = loading.finish()
     if strict and found.refusals:
-        raise ConfigError(_all(found.refusals))
+        raise ConfigError(*_all(found.refusals))
     return found
 
 
-def _all(refusals: tuple[Refusal, ...]) -> str:
+def _all(refusals: tuple[Refusal, ...]) -> list[str]:
     lines = [str(one) for one in refusals[:SHOWN]]
     if len(refusals) > SHOWN:
         lines.append(f"… and {len(refusals) - SHOWN} more")
-    return "\n".join(lines)
+    return lines
 
 
 class _Loading:
@@ -63,6 +63,7 @@ class _Loading:
         self._drafts: list[Draft] = []
         self._filters: list[Filter] = []
         self._refusals: list[Refusal] = []
+        self._flows_of_cases = 0
 
     def read(self, path: Path) -> None:
         """Read a file or a folder."""
@@ -87,6 +88,7 @@ class _Loading:
                 self._refuse(site.path, 0, "", Refused(f"no rule asks for the list '{name}'", advice))
 
     def _file(self, path: Path) -> None:
+        self._flows_of_cases = 0
         try:
             content = _content(path)
             for node in documents(content):
@@ -119,15 +121,21 @@ class _Loading:
         nodes = {key: node.value[key] for key in known if key in node.value} if abroad else words(node, known, "a rule")
         if not abroad:
             check_taxonomy(nodes)
-        own = own_of(nodes)
+        own = own_of(nodes, _aliases(nodes))
         info = info_of(node, nodes, own, path, stem)
-        draft = Draft(info, own, cases_of(own.tests, info.name, path))
+        draft = Draft(info, own, self._cases(own.tests, info.name, path))
         if kind == "correlation":
             draft.told = _correlated(nodes, own)
-            draft.info = replace(info, group_by=draft.told.group_by)
+            draft.info = replace(info, group_by=draft.told.group_by, about_columns=_about(draft.told, info.about))
         else:
             draft.condition = self._detected(node, nodes, abroad)
         self._drafts.append(draft)
+
+    def _cases(self, node: Node | None, rule: str, path: str) -> tuple[Case, ...]:
+        """Return a rule's cases. Their flows are bounded in a file: a line of one may stand for thousands."""
+        found = cases_of(node, rule, path, MOST_FLOWS - self._flows_of_cases)
+        self._flows_of_cases += sum(len(one.flows) for one in found)
+        return found
 
     def _detected(self, node: Node, nodes: dict[str, Node], abroad: bool) -> Condition:
         if "detection" not in nodes:
@@ -158,6 +166,22 @@ class _Loading:
     def finish(self) -> Loaded:
         """Resolve what documents say of each other."""
         return Resolving(self._drafts, self._filters, self._refusals).finish()
+
+
+def _aliases(nodes: dict[str, Node]) -> list[str]:
+    told = nodes.get("correlation")
+    named = told.value.get("aliases") if told is not None and told.is_map() else None
+    return list(named.value) if named is not None and named.is_map() else []
+
+
+def _about(told: Told, about: str) -> tuple[str, ...]:
+    """Return the columns behind an alias that advice is about. Raises: Refused if the group does not tell its value."""
+    if about not in told.aliases:
+        return ()
+    found = tuple(dict.fromkeys(told.aliases[about].values()))
+    if about not in told.group_by or any(name[:4] not in ("src_", "dst_") or "." in name for name in found):
+        raise Refused(f"the alias '{about}' does not tell an end", "group by it, and let it stand for ends' columns")
+    return found
 
 
 def _correlated(nodes: dict[str, Node], own: Own) -> Told:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from detect.conditions.fields import NUMBERS, TEXTS, advice, field
-from detect.model import HOUR_US, LEVELS, FirstSeen, RuleInfo
+from detect.model import ABOUT, HOUR_US, LEVELS, FirstSeen, RuleInfo
 from detect.sigma.refusals import Refused
 from detect.sigma.timespans import duration_us
 from detect.sigma.yaml_documents import Node
@@ -21,7 +21,7 @@ COMMON = (
     *("title", "id", "name", "taxonomy", "level", "status", "description", "license", "references", "author", "date"),
     *("modified", "tags", "fields", "falsepositives", "related", "scope"),
 )
-OWN = ("group_by", "window", "topic", "first_seen", "tests")
+OWN = ("about", "group_by", "window", "topic", "first_seen", "tests")
 _STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
 _TECHNIQUE = re.compile(r"attack\.(t[0-9]{4}(?:\.[0-9]{3})?)", re.IGNORECASE)
 _TAG = re.compile(r"[a-z0-9_-]+\.[A-Za-z0-9._-]+")
@@ -37,6 +37,7 @@ class Own:
     topic: str | None = None
     first_seen: FirstSeen | None = None
     tests: Node | None = None
+    about: str = "src"
 
 
 def words(node: Node, known: Iterable[str], what: str) -> dict[str, Node]:
@@ -44,8 +45,9 @@ def words(node: Node, known: Iterable[str], what: str) -> dict[str, Node]:
     if not node.is_map():
         raise Refused(f"{what} is no mapping", "write key: value below it", node.line)
     known = list(known)
+    every = set(known)
     for key in node.value:
-        if key not in known:
+        if key not in every:
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise Refused(f"'{key}' is no word of {what}", meant, node.key_lines[key])
@@ -111,6 +113,7 @@ def info_of(node: Node, nodes: dict[str, Node], own: Own, path: str, stem: str) 
         group_by=GROUP_BY if own.group_by is None else own.group_by,
         window_us=own.window_us,
         topic=own.topic,
+        about=own.about,
         path=path,
         line=node.line,
     )
@@ -145,8 +148,8 @@ def _tags(nodes: dict[str, Node]) -> tuple[str, ...]:
     return found
 
 
-def own_of(nodes: dict[str, Node]) -> Own:
-    """Return what stands under `whowas:`. Raises: Refused."""
+def own_of(nodes: dict[str, Node], aliases: Iterable[str] = ()) -> Own:
+    """Return what stands under `whowas:`. Args: aliases: of a correlation: advice may be about one. Raises: Refused."""
     if "whowas" not in nodes:
         return Own()
     own = words(nodes["whowas"], OWN, "whowas")
@@ -159,7 +162,16 @@ def own_of(nodes: dict[str, Node]) -> Own:
         topic or None,
         _first_seen(own["first_seen"]) if "first_seen" in own else None,
         own.get("tests"),
+        _about(own, aliases),
     )
+
+
+def _about(own: dict[str, Node], aliases: Iterable[str]) -> str:
+    known = (*ABOUT, *aliases)
+    if "about" in own and own["about"].value not in known:
+        line = own["about"].line
+        raise Refused(f"about: '{own['about'].text}' is no end", f"use one of {', '.join(known)}", line)
+    return str(own["about"].value) if "about" in own else ABOUT[0]
 
 
 def _first_seen(node: Node) -> FirstSeen:

@@ -70,7 +70,7 @@ def documents(text: str) -> Iterator[Node]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         cause = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise Refused(f"it is not YAML: {cause}", "mend it", mark.line + 1 if mark else 1) from error
+        raise Refused(f"it is not YAML: {cause}", "correct it", mark.line + 1 if mark else 1) from error
 
 
 class _Reader:

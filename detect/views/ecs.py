@@ -216,7 +216,9 @@ def _own(finding: Finding, places: remediation.DataLocations) -> dict[str, Any]:
             group=[f"{text(column)}={'-' if value is None else text(value)}" for column, value in finding.group],
         ),
         false_positives=list(finding.rule.false_positives),
-        advice=filled(look=list(told.look), isolate=list(told.isolate), notes=list(told.notes)),
+        advice=filled(
+            look=list(told.look), isolate=list(told.isolate), unlabel=list(told.unlabel), notes=list(told.notes)
+        ),
         flows=[_row(flow) for flow in finding.flows[:FLOWS_TOLD]],
         **ends,
     )  # fmt: skip

@@ -64,11 +64,13 @@ def both(flow: Mapping[str, Any]) -> tuple[End, End]:
 
 
 def suspects(finding: Finding) -> list[End]:
-    """The ends whose doing the finding is, each address and holder once, in the order of the evidence.
+    """The ends that the rule is about, each address and holder once, in the order of the evidence; both if neither."""
+    return list(_distinct(one for flow in finding.flows for one in _about(finding, flow)))
 
-    That is the source, unless no pod stands there and one stands at the destination.
-    """
-    return list(_distinct(_suspect(one) for one in finding.flows))
+
+def aimed(finding: Finding) -> list[End]:
+    """The ends that something may be done about: the suspects, or nobody where the rule is about neither end."""
+    return [] if finding.rule.about == "neither" else suspects(finding)
 
 
 def score(finding: Finding) -> int:
@@ -76,11 +78,12 @@ def score(finding: Finding) -> int:
     return min((SCORES.get(one.confidence, SCORES["unknown"]) for one in suspects(finding)), default=SCORES["unknown"])
 
 
-def _suspect(flow: Mapping[str, Any]) -> End:
-    source, destination = both(flow)
-    if source.kind != "pod" and not source.candidates and destination.kind == "pod":
-        return destination
-    return source
+def _about(finding: Finding, flow: Mapping[str, Any]) -> list[End]:
+    rule = finding.rule
+    if rule.about_columns:
+        held = dict(finding.group).get(rule.about)
+        return [end(flow, name[:3]) for name in rule.about_columns if held and str(flow.get(name)) == held]
+    return [one for one in both(flow) if rule.about in (one.side, "both", "neither")]
 
 
 def _distinct(ends: Iterator[End]) -> Iterator[End]:

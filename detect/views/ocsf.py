@@ -159,6 +159,8 @@ def _remediation(finding: Finding, places: remediation.DataLocations) -> dict[st
     lines = ["Look closer:", *told.look] if told.look else []
     if told.isolate:
         lines += [f"Cut off {', '.join(told.pods)}, if you decide so (whowas runs none of this):", *told.isolate]
+    if told.unlabel:
+        lines += ["Where other policies still let it talk, take its labels too (see the notes first):", *told.unlabel]
     lines += [f"Note: {note}." for note in told.notes]
     references = [str(text(one)) for one in finding.rule.references]
     return filled(desc="\n".join(lines) or "Nothing can be advised: no end is known.", references=references)

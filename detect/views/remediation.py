@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 
 from detect.model import Finding
-from detect.views.flow_ends import End, suspects
+from detect.views.flow_ends import SURE, End, aimed, suspects
 from detect.views.json_values import address, is_label
 from whowas.timestamps import rfc3339
 
@@ -21,9 +21,14 @@ MOST = 3
 # The timeline begins so long before the first flow and ends so long after the last.
 AROUND_US = 300_000_000
 SHOWN = "SELECT start_time, src_workload, dst_ip, dst_workload, dst_port, bytes_out FROM flows"
-LETTING_GO = (
-    "policies add up, so the pod's labels go too: other policies and Services let go of it",
-    "its owner then starts another pod; a StatefulSet only when this one is deleted",
+# What the commands do not do, and what taking the labels does: told wherever the commands are, a line each.
+LABELLED = (
+    "it keeps its labels: it stays behind its Services, and other policies may still let it talk",
+    "open connections may live on, as the network plugin has it; volumes and its token stay",
+)
+UNLABELLED = (
+    "without labels it leaves its Services and its owner, which starts another pod of that image",
+    "a StatefulSet starts another only when this one is deleted; note the labels before they go",
     "a policy that selects every pod of the namespace still lets it talk",
 )
 # What it says of a pod with the label: it talks to nobody. The lines are of a length to be copied.
@@ -44,7 +49,7 @@ _HOST_NETWORK = "a node's address"
 class DataLocations:
     """Where the analyst finds what whowas kept, as the commands name it."""
 
-    history: str = "cluster.whowas"
+    history: str = "cluster.db"
     flows: str = "named"
 
 
@@ -55,34 +60,50 @@ DEFAULT_LOCATIONS = DataLocations()
 class Advice:
     """look: commands that show what else the suspects did. isolate: commands that cut a pod off, safe to run twice.
 
-    Some have several lines. notes: why there is no command, and what the commands do not do. pods: whom they isolate.
+    Some have several lines. unlabel: commands that take the pod's own labels, where isolate is not enough. notes: what
+    to do where there is no command, and what the commands do not do. pods: whom they isolate.
     """
 
     look: tuple[str, ...] = ()
     isolate: tuple[str, ...] = ()
+    unlabel: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
 
 
 def advise(finding: Finding, places: DataLocations = DataLocations()) -> Advice:
-    """Return what can be done about a finding."""
-    ends = suspects(finding)
-    look = _timelines(finding, ends, places) + _queries(finding, ends, places)
-    isolate: list[str] = []
-    notes: list[str] = []
-    pods: list[str] = []
+    """Return what can be done about a finding: about the ends that its rule is about, never about the other."""
+    seen = suspects(finding)
+    look = _timelines(finding, seen, places) + _queries(finding, seen, places)
+    ends = aimed(finding)
+    notes = [] if ends or not seen else ["the rule is about neither end: look, and cut nobody off for this alone"]
+    sure: list[End] = []
     for one in ends:
-        why = _why_not(one)
+        why = _instead(one)
         if why:
             notes.append(why)
-        elif len(pods) < MOST:
-            pods.append(f"{one.namespace}/{one.pod}")
-            isolate += _isolation(one)
+        elif len(sure) < MOST:
+            sure.append(one)
         else:
             notes.append(f"more than {MOST} pods: isolate their workload by its owner")
-    if isolate:
-        notes += LETTING_GO
-    return Advice(tuple(look), tuple(dict.fromkeys(isolate)), tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(pods)))
+    return _told(look, sure, notes + _doubts(finding, sure))
+
+
+def _told(look: list[str], sure: list[End], notes: list[str]) -> Advice:
+    isolate = [command for one in sure for command in _isolation(one)]
+    unlabel = [command for one in sure for command in _unlabelling(one)]
+    if sure:
+        notes = [*notes, *LABELLED, *(UNLABELLED if unlabel else ())]
+    pods = [f"{one.namespace}/{one.pod}" for one in sure]
+    parts = (look, isolate, unlabel, notes, pods)
+    return Advice(*(tuple(dict.fromkeys(part)) for part in parts))
+
+
+def _doubts(finding: Finding, sure: list[End]) -> list[str]:
+    """A record of one direction tells who sent, which may be the answer of whom was asked."""
+    if sure and any(flow.get("initiator_basis") == "sender" for flow in finding.flows):
+        return ["the records tell who sent, not who opened the conversation: make sure of that first"]
+    return []
 
 
 def _timelines(finding: Finding, ends: list[End], places: DataLocations) -> list[str]:
@@ -99,7 +120,7 @@ def _queries(finding: Finding, ends: list[End], places: DataLocations) -> list[s
     if not values:
         return []
     listed = ", ".join(f"'{value}'" for value in list(values)[:MOST])
-    begin, until = rfc3339(finding.first_us - AROUND_US), rfc3339(finding.last_us + AROUND_US)
+    begin, until = _whole_second(finding.first_us - AROUND_US), _whole_second(finding.last_us + AROUND_US)
     both = f"src_{column} IN ({listed})\nOR dst_{column} IN ({listed})"
     if len(values) == 1:
         both = f"{listed} IN (src_{column}, dst_{column})"
@@ -108,12 +129,19 @@ def _queries(finding: Finding, ends: list[End], places: DataLocations) -> list[s
     return [f'whowas query "{SHOWN}\n{sql}" {_command("--flows", places.flows)}']
 
 
-def _why_not(one: End) -> str:
-    """Why nothing is said about isolating this end; "" when it can be."""
+def _whole_second(us: int) -> str:
+    """Without the fraction: minutes around a finding need none, and the line has to fit."""
+    return rfc3339(us).replace(f".{us % 1_000_000:06d}Z", "Z")
+
+
+def _instead(one: End) -> str:
+    """What can be done where no label of a pod cuts this end off; "" when one can."""
     if one.confidence == "ambiguous" or one.candidates:
         return f"{_shown(one)}: several may have held it then: settle who it was before you isolate anyone"
-    if not one.is_pod:
-        return f"{_shown(one)}: not a pod that is known for sure: there is nothing to isolate by a label"
+    if one.kind != "pod" or one.confidence not in SURE:
+        return f"{_shown(one)}: {_outside_pods(one)}"
+    if one.confidence != "exact":
+        return f"{_shown(one)}: the pod's name is likely, not certain: settle who it was before you isolate anyone"
     if not (_matches(_NAMESPACE, one.namespace) and _matches(_NAME, one.pod) and _matches(_UID, one.pod_uid)):
         return "the pod's name or UID is missing or none that Kubernetes allows: no command is written with it"
     if str(one.reason or "").startswith(_HOST_NETWORK):
@@ -121,20 +149,39 @@ def _why_not(one: End) -> str:
     return ""
 
 
-def _isolation(one: End) -> list[str]:
-    """The policy first, so that the label takes hold at once.
+def _outside_pods(one: End) -> str:
+    """What can be done about an end that is no pod, by what is known of it."""
+    if one.kind == "external" and one.side == "src":
+        return "outside the cluster: block the address or its range where it comes in (firewall, load balancer)"
+    if one.kind == "external":
+        return "outside the cluster: block the address or its range at the egress (firewall, gateway, NAT)"
+    if one.kind == "node" or one.confidence == "snat":
+        return "a node, for which no pod's label stands: find the process on it; `kubectl cordon` keeps new pods away"
+    if one.kind == "service":
+        return "a Service, behind which several pods may stand: find which of them it was, by their own flows"
+    if one.confidence == "none":
+        return "nobody in the cluster held it then: find the machine by its MAC or switch; block it at the gateway"
+    return "not a pod that is known for sure: there is nothing to isolate by a label; ask a history that reaches there"
 
-    A finding may be old: the pod is labelled only if one of that name still is that very pod.
-    """
-    namespace, pod, uid = str(one.namespace), str(one.pod), str(one.pod_uid)
-    kubectl = ("kubectl", "-n", namespace)
+
+def _isolation(one: End) -> list[str]:
+    """The policy first, so that the label takes hold at once. The pod's own labels stay."""
+    namespace = str(one.namespace)
+    applied = _command("kubectl", "-n", namespace, "apply", "-f", "-")
+    return [f"echo {shlex.quote(POLICY)} | {applied}", _labelled(one, f"{QUARANTINE}=true")]
+
+
+def _unlabelling(one: End) -> list[str]:
     dropped = [f"{key}-" for key, _ in sorted(one.labels.items()) if is_label(key) and key != QUARANTINE]
-    asked = _command(*kubectl, "get", "pod", pod, "-o", "jsonpath={.metadata.uid}")
-    label = _command(*kubectl, "label", "--overwrite", "pod", pod, f"{QUARANTINE}=true", *dropped)
-    return [
-        f"echo {shlex.quote(POLICY)} | {_command(*kubectl, 'apply', '-f', '-')}",
-        f'[ "$({asked})" = {shlex.quote(uid)} ] && {label}',
-    ]
+    return [_labelled(one, *dropped)] if dropped else []
+
+
+def _labelled(one: End, *changes: str) -> str:
+    """A command that changes a pod's labels, if the pod of that name still is that very pod: a finding may be old."""
+    kubectl = ("kubectl", "-n", str(one.namespace))
+    asked = _command(*kubectl, "get", "pod", str(one.pod), "-o", "jsonpath={.metadata.uid}")
+    label = _command(*kubectl, "label", "--overwrite", "pod", str(one.pod), *changes)
+    return f'[ "$({asked})" = {shlex.quote(str(one.pod_uid))} ] && {label}'
 
 
 def _command(*words: str) -> str:

@@ -7,6 +7,7 @@ is not shown, and that is said.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from detect.model import Finding
@@ -152,9 +153,26 @@ def _advice(told: remediation.Advice) -> list[Block]:
     blocks = [_command(told.look, n, "look closer:", 1 if n == 0 else 3) for n in range(len(told.look))]
     if told.isolate:
         pods = ", ".join(map(clean, told.pods))
-        head = cut(f"cut off {pods}, if you decide so (whowas runs none of this):")
+        head = cut(f"cut off {pods}, if you decide so; whowas runs nothing. Its labels and Services stay:")
         blocks += [_command(told.isolate, n, head, 2 if n < 2 else 6) for n in range(len(told.isolate))]
-    return blocks + [_row(5 if one in remediation.LETTING_GO else 1, "note", clean(one)) for one in told.notes]
+    return [*blocks, *_unlabelling(told), *(_note(one) for one in told.notes if one not in remediation.UNLABELLED)]
+
+
+def _unlabelling(told: remediation.Advice) -> list[Block]:
+    """The commands and what they do, as one: neither is shown without the other."""
+    if not told.unlabel:
+        return []
+    head = ["where other policies still let it talk, take its labels too:"]
+    notes = [line for one in remediation.UNLABELLED for line in _note(one).lines]
+    commands = [_command(told.unlabel, n, "", 6).lines for n in range(len(told.unlabel))]
+    return [Block(6, head + [line for lines in commands for line in lines if line] + notes, command=True)]
+
+
+def _note(note: str) -> Block:
+    """A note in as many lines as it takes: what it warns of must not be cut away."""
+    lines = wrap(clean(note), WIDTH - MARGIN)
+    rank = 5 if note in remediation.LABELLED else 1
+    return Block(rank, [cut(f"{'' if n else 'note ':<{MARGIN}}{line}") for n, line in enumerate(lines)])
 
 
 def _command(commands: tuple[str, ...], number: int, head: str, rank: int) -> Block:

@@ -39,6 +39,7 @@ from enrich.holds.workloads import rows_of
 from whowas.arrays import Indices, Words
 from whowas.errors import ConfigError
 from whowas.observation import Observation
+from whowas.safe_text import clean
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
 
 DEFAULT = "default"
@@ -129,6 +130,10 @@ class ClusterHistory:
         rows = np.flatnonzero((self.pairs == np.frombuffer(address, dtype=np.int64)).all(axis=1))
         return range(int(self.first[rows[0]]), int(self.first[rows[0] + 1])) if len(rows) else range(0)
 
+    def octets(self) -> npt.NDArray[np.uint8]:
+        """Return every address that was ever held, (n, 16), v4-mapped, in the order of `first`."""
+        return self.pairs.view(np.uint8).reshape(-1, 16)
+
 
 @dataclass(frozen=True)
 class History:
@@ -149,10 +154,14 @@ class History:
             return next(iter(self.clusters.values()))
         if name is not None and name in self.clusters:
             return self.clusters[name]
-        known = ", ".join(sorted(self.clusters)) or "none"
+        known = ", ".join(map(clean, sorted(self.clusters))) or "none"
         if name is None:
             raise ConfigError(f"cannot tell which cluster is meant: the history has {known}; say --cluster NAME")
         raise ConfigError(f"cannot use cluster '{name}': the history has {known}; say one of these")
+
+    def several(self, name: str | None) -> list[ClusterHistory]:
+        """Return one cluster, or all of them without a name. Raises: ConfigError."""
+        return list(self.clusters.values()) if name is None else [self.cluster(name)]
 
 
 def derive(observations: Iterable[Observation]) -> History:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from enrich.history.entities import KIND_WORDS
 from enrich.history.history import ClusterHistory
+from enrich.history.told_bounds import told_bounds
 from whowas.addresses import spelled
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 
@@ -55,7 +56,8 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
     starts = np.clip(np.maximum(bounds[:, 0], np.minimum(bounds[:, 1], bounds[:, 3])), BEFORE_ALL, AFTER_ALL)
     states = history.states.at(entities, starts)
     found: list[dict[str, Any]] = []
-    for row, entity, state in zip(rows.tolist(), entities.tolist(), states.tolist(), strict=True):
+    every = zip(rows.tolist(), entities.tolist(), states.tolist(), strict=True)
+    for place, (row, entity, state) in enumerate(every):
         one, hold, then = history.entities[entity], history.holds[row], history.states.version(entity, state)
         found.append(
             {
@@ -75,11 +77,7 @@ def _batch(history: ClusterHistory, rows: Any) -> Any:
                 "services": then.services or None,
                 "images": list(then.images),
                 "source": hold.source or None,
-                **{name: _moment(getattr(hold, name)) for name in BOUNDS},
+                **dict(zip(BOUNDS, told_bounds(*bounds[place].tolist()), strict=True)),
             }
         )
     return pa.RecordBatch.from_pylist(found, schema=SCHEMA)
-
-
-def _moment(us: int) -> int | None:
-    return us if BEFORE_ALL < us < AFTER_ALL - 1 else None

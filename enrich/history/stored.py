@@ -44,7 +44,7 @@ class StoredHistory:
 
     def refresh(self) -> bool:
         """Take in what was written since. Returns: whether there was anything new. Raises: StoreError."""
-        with HISTORY.translate_errors(self.path, "read"), snapshot(self._database):
+        with HISTORY.make_sense(self.path, "read"), snapshot(self._database):
             mark = self._mark()
             if mark == self._seen:
                 return False
@@ -117,8 +117,15 @@ Tracks = dict[int, ClusterTrack]
 
 def history_of_address(path: str, address: str) -> History:
     """Return what a store knows of one address, without loading the rest. Raises: StoreError."""
-    packed = address16(address) or b""
-    return _part(path, lambda reading: reading.of_objects(reading.on_addresses([packed]))) or History(_nothing())
+    return history_of_addresses(path, [address16(address) or b""])
+
+
+def history_of_addresses(path: str, addresses: Iterable[bytes]) -> History:
+    """Return what a store knows of some addresses (16 bytes each); of none: of nodes, and when somebody looked.
+
+    Raises: StoreError.
+    """
+    return _part(path, lambda reading: reading.of_objects(reading.on_addresses(addresses))) or History(_nothing())
 
 
 def history_of_name(path: str, name: str) -> History | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from enrich.holds.pod_status import read_status
-from enrich.naming.reasons import EPOCH
+from enrich.naming.reasons import FIRST_US, LAST_US
 from whowas.observation import Observation, Status
+from whowas.timestamps import spell
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,5 @@ def _facts(seen: Observation) -> list[str]:
 
 
 def _clock(us: int) -> str:
-    try:
-        return (EPOCH + timedelta(microseconds=us)).strftime("%H:%M:%S")
-    except OverflowError:
-        return "?"
+    """With its date: a sandbox may be older than what is told of it by months."""
+    return spell(us, digits=0) if FIRST_US < us < LAST_US else "?"

@@ -21,11 +21,11 @@ from enrich.naming.verdicts import (
     AT_NODE,
     AT_SERVICE,
     BY_PORT,
-    EDGE,
     HOST_PORT,
     LIKELY,
     NODE_PORT,
     PLAIN,
+    PORT_EDGE,
     SERVICE_PORT,
     Verdicts,
 )
@@ -202,7 +202,7 @@ def _service(services: list[tuple[Opening, bool]], at_node: bool) -> Decision:
     unsure, best = own[0]
     if unsure and at_node:
         return Decision(AMBIGUOUS, among=holds)
-    return Decision(AT_SERVICE, best.hold, EDGE if unsure else SERVICE_PORT)
+    return Decision(AT_SERVICE, best.hold, PORT_EDGE if unsure else SERVICE_PORT)
 
 
 def _pod(then: list[tuple[Opening, bool]]) -> Decision:

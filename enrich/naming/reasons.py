@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, timedelta, tzinfo
+from functools import lru_cache
 
 from enrich.history.history import ClusterHistory
 from enrich.naming.verdicts import (
@@ -28,6 +29,7 @@ from enrich.naming.verdicts import (
     NOT_WATCHED,
     OTHER_VNI,
     OUTER,
+    PORT_EDGE,
     RENEWED,
     SERVICE_PORT,
     SEVERAL_VNIS,
@@ -38,10 +40,11 @@ from enrich.naming.verdicts import (
     UNKNOWN,
     spans,
 )
+from whowas.timestamps import EPOCH, spell
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Years 1 to 9999, as datetime knows them.
 FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_800_000_000
+DAY_US = 86_400_000_000
 
 BLIND = {
     IN_GAP: "the history has a gap at that time",
@@ -53,23 +56,62 @@ BLIND = {
 }
 
 
-def clock(us: int | None, other: str = "?") -> str:
-    """Time of day in UTC, milliseconds."""
-    if us is None or not FIRST_US <= us < LAST_US:
-        return other
-    seconds, milliseconds = divmod(us // 1000, 1000)
-    hours, seconds = divmod(seconds % 86_400, 3600)
-    return f"{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}"
+class Times:
+    """Spells the times of one sentence: the date with the first, and again where it is another."""
+
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        self._zone, self._date = zone, ""
+        self._names: dict[str, None] = {}
+
+    def at(self, us: int | None, other: str = "?") -> str:
+        """A moment to the millisecond; `other` where there is none."""
+        if us is None or not FIRST_US + DAY_US <= us < LAST_US - DAY_US:
+            return other
+        date, clock, name = _utc(us) if self._zone is UTC else _local(us, self._zone)
+        self._names[name] = None
+        if date == self._date:
+            return clock
+        self._date = date
+        return f"{date} {clock}"
+
+    def between(self, low: int | None, high: int | None, no_low: str = "?", no_high: str = "?") -> str:
+        """Both ends of a stretch of time."""
+        return f"{self.at(low, no_low)} .. {self.at(high, no_high)}"
+
+    def zone(self) -> str:
+        """The zone of what was spelled; two where the clocks were changed in between."""
+        return "/".join(self._names) or "UTC"
 
 
-def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str = "") -> str:
-    """Return the reason in words. row: the hold, or -1. inside: what Ranges.what says of an address nobody held."""
+def _utc(us: int) -> tuple[str, str, str]:
+    """By plain numbers: of a batch of flows this is spelled a million times."""
+    days, rest = divmod(us // 1000, 86_400_000)
+    seconds, milliseconds = divmod(rest, 1000)
+    hours, seconds = divmod(seconds, 3600)
+    return _date(days), f"{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}", "UTC"
+
+
+@lru_cache(maxsize=4096)
+def _date(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")
+
+
+def _local(us: int, zone: tzinfo) -> tuple[str, str, str]:
+    date, clock, name = spell(us, zone, 3).split(" ", 2)
+    return date, clock, name
+
+
+def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str = "", zone: tzinfo = UTC) -> str:
+    """Return the reason in words.
+
+    Args: row: the hold, or -1. inside: what Ranges.what says of an address nobody held. zone: in which times are told.
+    """
     if why == OTHER_VNI:
         return "seen in a network (VNI) that is not the cluster's"
     if why == SEVERAL_VNIS:
         return "several VNIs were seen: say which are the cluster's (--vni), or any"
     if code in (EXACT, LIKELY):
-        return _pod_reason(history, code, row, why)
+        return _pod_reason(history, code, row, why, zone)
     if why == CHANGED:
         return "one held it at the start of the flow, another by its end"
     if why == SILENT:
@@ -91,7 +133,9 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
             return "a node port of the service"
         if why == SERVICE_PORT:
             return "others have the address too: the port is the service's"
-        return "the service's address, near its creation or deletion" if why == EDGE else "the service's address"
+        if why == PORT_EDGE:
+            return "others have the address too: the port is the service's, but not for certain then"
+        return _service_edge(history, row, zone) if why == EDGE else "the service's address"
     if code == EXTERNAL:
         return "outside the cluster"
     assert code == NONE
@@ -100,8 +144,20 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
     return "nobody held it then"
 
 
-def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
+def _service_edge(history: ClusterHistory, row: int, zone: tzinfo) -> str:
+    """Nobody saw that it was there then: what is known is told, not guessed."""
+    return f"the service's address, but not for certain then: {_bounds(history, row, zone)}"
+
+
+def _bounds(history: ClusterHistory, row: int, zone: tzinfo) -> str:
+    """Within what a hold began and ended."""
     low, sure, end, high = spans(history, row)
+    times = Times(zone)
+    start = times.between(low, sure, "unknown", "unknown")
+    return f"start {start}, end {times.between(end, high, 'unknown', 'open')} {times.zone()}"
+
+
+def _pod_reason(history: ClusterHistory, code: int, row: int, why: int, zone: tzinfo) -> str:
     if why == BY_PORT:
         return "a node's address, and the only host-network pod that declares this port"
     if why == HOST_PORT:
@@ -113,19 +169,19 @@ def _pod_reason(history: ClusterHistory, code: int, row: int, why: int) -> str:
     if why == EXPORTED:
         return f"one possible holder at the time of export; when the flow was, the record does not tell{tail}"
     if why == SPOKE:
-        return (
-            f"one possible holder, and a packet came from the address: start {clock(low)} .. {clock(sure)}, "
-            f"end {clock(end, 'unknown')} .. {clock(high, 'open')} UTC{tail}"
-        )
+        return f"one possible holder, and a packet came from the address: {_bounds(history, row, zone)}{tail}"
     if code == EXACT:
-        return f"one holder, certain {clock(sure)} .. {clock(end, 'on')} UTC{tail}"
-    return (
-        f"one possible holder: start {clock(low)} .. {clock(sure, 'unknown')}, "
-        f"end {clock(end, 'unknown')} .. {clock(high, 'open')} UTC{tail}"
-    )
+        _, sure, end, _ = spans(history, row)
+        times = Times(zone)
+        return f"one holder, certain {times.between(sure, end, '?', 'on')} {times.zone()}{tail}"
+    return f"one possible holder: {_bounds(history, row, zone)}{tail}"
 
 
-def candidate_reason(history: ClusterHistory, row: int) -> str:
+def candidate_reason(history: ClusterHistory, row: int, zone: tzinfo = UTC) -> str:
     """Why this one may have held the address."""
     low, sure, end, high = spans(history, row)
-    return f"possible {clock(low)} .. {clock(high, 'open')}, certain {clock(sure)} .. {clock(end)} UTC"
+    times = Times(zone)
+    possible = f"possible {times.between(low, high, 'since an unknown time', 'open')}"
+    if sure is None or end is None or sure >= end:
+        return f"{possible} {times.zone()}, never certain"
+    return f"{possible}, certain {times.between(sure, end)} {times.zone()}"

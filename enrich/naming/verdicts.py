@@ -13,20 +13,21 @@ import numpy.typing as npt
 
 from enrich.history.history import ClusterHistory, Found
 from enrich.history.lookup import CANDIDATES
+from enrich.history.told_bounds import Told, told_bounds
 from enrich.holds.derive import NODE, POD, SERVICE
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.distinct import distinct_rows
 from enrich.naming.networks import Network
 from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
-from whowas.timestamps import AFTER_ALL, BEFORE_ALL
+from whowas.timestamps import AFTER_ALL
 
 EXACT, LIKELY, AMBIGUOUS, AT_NODE, AT_SERVICE, SNAT, EXTERNAL, NONE, UNKNOWN = range(len(CONFIDENCES))
 
 # Why, beyond what the confidence says: a small number beside each answer.
 (PLAIN, IN_GAP, BEFORE_HISTORY, AFTER_HISTORY, NOT_WATCHED, CONFLICT, CHANGED, SEVERAL_VNIS, OTHER_VNI, BY_PORT,
  NODE_PORT, EDGE, TOO_FRESH, RENEWED, OUTER, EXPORTED, GATEWAY, SERVICE_PORT, HOST_PORT,
- NO_TIME, SILENT, SPOKE) = range(22)  # fmt: skip
+ NO_TIME, SILENT, SPOKE, PORT_EDGE) = range(23)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -200,12 +201,7 @@ def _judge_others(
             codes[mine], why[mine] = AMBIGUOUS, CONFLICT if inner else PLAIN
 
 
-def spans(history: ClusterHistory, row: int) -> tuple[int | None, int | None, int | None, int | None]:
+def spans(history: ClusterHistory, row: int) -> Told:
     """Return the four bounds of a hold, None where it is open."""
-    low, sure, end, high = (int(one) for one in history.bounds[row])
-    return (
-        None if low <= BEFORE_ALL else low,
-        None if sure >= AFTER_ALL else sure,
-        None if end <= BEFORE_ALL else end,
-        None if high >= AFTER_ALL - 1 else high,
-    )
+    low, sure, end, high = history.bounds[row].tolist()
+    return told_bounds(low, sure, end, high)

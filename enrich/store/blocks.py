@@ -11,7 +11,7 @@ import msgspec
 import zstandard
 
 from enrich.store.database import rewritten
-from whowas.errors import StoreError
+from whowas.errors import StoreDamagedError
 
 # Raise it when what is derived of pods by themselves, or its columns, change: older blocks are then derived anew.
 RULES = 2
@@ -81,11 +81,16 @@ def evidence_in(database: sqlite3.Connection, block: int) -> list[Stored]:
 
 def read_block(block: int, read: Callable[[bytes], T], blob: bytes, check: bytes) -> T:
     """Read a part of a block. Raises: StoreError when it is damaged: half-true evidence makes false names."""
-    if check_of(blob) != check:
-        raise StoreError(
-            f"cannot read block {block} of the history: it is damaged; see 'whowas history verify', restore a copy"
-        )
-    return read(blob)
+    try:
+        if check_of(blob) == check:
+            return read(blob)
+        why = "its checksum does not fit"
+    except Exception as error:  # noqa: BLE001 - whatever the decoders say, the block is not what was written
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+    raise StoreDamagedError(
+        f"cannot read block {block} of the history: it is damaged ({why}); 'whowas history export STORE OUT --salvage' "
+        "saves what can be read"
+    )
 
 
 def unpack(database: sqlite3.Connection, row: int, uid: str, block: int) -> None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from whowas.errors import StoreError
 from whowas.sqlite_file import CHECK_RIGHTS, FileKind, is_database, is_empty, snapshot, version_of
@@ -68,7 +69,8 @@ HISTORY = FileKind(
     # After a power cut the cursor goes back with the events, and the watch delivers them again.
     synchronous="NORMAL",
     foreign="no history of whowas",
-    damaged="see 'whowas history verify {path}', restore a copy",
+    damaged="'whowas history export {path} OUT --salvage' saves what can be read, "
+    "'whowas history verify {path}' says what cannot",
     taken="process {who} is writing to it; stop that one, or give this one a file of its own",
 )
 
@@ -119,7 +121,7 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
     Raises: StoreError.
     """
     _refuse(path, there=not write)
-    with HISTORY.translate_errors(path, "open"):
+    with HISTORY.make_sense(path, "open"):
         if write:
             return HISTORY.connect(path)
         try:
@@ -129,6 +131,21 @@ def open_database(path: str, *, write: bool) -> sqlite3.Connection:
             if error.sqlite_errorname not in CANNOT_SHARE or _has_log(path):
                 raise
             return _connect_to_read(path, "mode=ro&immutable=1")
+
+
+def connect_to_salvage(path: str) -> sqlite3.Connection:
+    """Open what is left of a store, to read whatever can be read, as of one moment."""
+    for how in ("mode=ro", "mode=ro&immutable=1"):
+        database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+        try:
+            database.execute("BEGIN")
+            database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if getattr(error, "sqlite_errorname", "") in CANNOT_SHARE and not _has_log(path):
+                database.close()
+                continue
+        break
+    return database
 
 
 def _has_log(path: str) -> bool:
@@ -168,7 +185,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
     """One look at a store. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
-        with HISTORY.translate_errors(path, "read"), snapshot(database):
+        with HISTORY.make_sense(path, "read"), snapshot(database):
             yield database
     finally:
         database.close()

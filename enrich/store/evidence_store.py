@@ -53,7 +53,7 @@ class EvidenceStore:
         self._lock = Lock(self.path, make=make) if write else None
         try:
             self.database = open_database(self.path, write=write)
-            self._memory = WriterState(self.database)
+            self._memory = WriterState(self.path, self.database)
             self.imports = Imports(self.path, self.database, self._memory)
             self.outbox = Outbox(self.path, self.database, pack, outbox_most) if pack else None
             if write:
@@ -135,7 +135,7 @@ class EvidenceStore:
         """Pack away what has been gone for an hour, for about so long. Returns: how many objects."""
         from enrich.store.packing import pack
 
-        with HISTORY.translate_errors(self.path, "write"):
+        with HISTORY.make_sense(self.path, "write"):
             return pack(self.database, budget_seconds=budget_seconds)
 
 

@@ -16,7 +16,7 @@ from whowas.sqlite_file import transaction
 
 def compact(path: str, progress: Callable[[int], None] | None = None) -> int:
     """Pack what is over, renew what older rules derived, free the room. Returns: objects packed. Raises: StoreError."""
-    with EvidenceStore(path, write=True, make=False) as store, HISTORY.translate_errors(path, "compact"):
+    with EvidenceStore(path, write=True, make=False) as store, HISTORY.make_sense(path, "compact"):
         renew(store.database)
         packed = _pack_all(store, progress)
         _give_back(store)
@@ -42,7 +42,7 @@ def prune(path: str, before_us: int) -> int:
 
     Of the time before nothing is claimed any more: it counts as not watched. Raises: StoreError.
     """
-    with EvidenceStore(path, write=True, make=False) as store, HISTORY.translate_errors(path, "prune"):
+    with EvidenceStore(path, write=True, make=False) as store, HISTORY.make_sense(path, "prune"):
         _pack_all(store)
         count = forget(store, before_us)
         _give_back(store)
@@ -54,7 +54,7 @@ def forget(store: EvidenceStore, before_us: int) -> int:
     # An end without a time of its own counts as old as can be: whoever was seen later is not over.
     # Containers of a pod deleted by force may go on for a while: what has just gone may hold its address still.
     over = before_us - HOUR
-    with HISTORY.translate_errors(store.path, "prune"), transaction(store.database):
+    with HISTORY.make_sense(store.path, "prune"), transaction(store.database):
         run = store.database.execute
         run("CREATE TEMP TABLE leaving AS SELECT id FROM object WHERE block IN "
             "(SELECT id FROM block WHERE high_us < ?1) OR (gone_us < ?1 AND block IS NULL AND NOT EXISTS "

@@ -12,8 +12,8 @@ import msgspec
 
 from enrich.holds.cluster_track import ClusterTrack, Owned
 from enrich.store.blocks import ALL_EVENTS, NEWER, RULES, Stored, events_of, evidence_in, read_block
-from enrich.store.encoding import DERIVED, KIND, KINDS, OWNERS, POD, VERBS
-from enrich.store.writer_state import read_owner
+from enrich.store.encoding import DERIVED, EARLIEST, KIND, KINDS, LATEST, OWNERS, POD, VERBS
+from enrich.store.writer_state import as_bytes, read_owner
 from whowas.observation import KubeObject, Meta, Observation
 
 if TYPE_CHECKING:
@@ -28,31 +28,41 @@ class Facts:
     __slots__ = ("cluster", "kind", "uid")
 
     def __init__(self, uid: str, kind: int, cluster: str) -> None:
+        if not isinstance(uid, str) or not 0 <= kind < len(KINDS):
+            raise ValueError(f"an object of kind {kind} with uid {uid!r}")
         self.uid, self.kind, self.cluster = uid, KINDS[kind], cluster
 
 
 def observed(facts: Facts, events: Iterable[Stored], sources: dict[int, str]) -> list[Observation]:
-    """Return one object's observations in the order in which they happened."""
+    """Return one object's observations in the order in which they happened. Raises: ValueError where they cannot be."""
     found = []
     body: bytes | None = None
     several = set()
     for one in events:
         several.add(one.source)
+        if not (0 <= one.verb < len(VERBS) and _are_times(one.received_us or 0, one.not_before_us)):
+            raise ValueError(f"event {one.id} has no verb or time")
         verb = VERBS[one.verb]
         service = ""
         if verb in ("JOINED", "LEFT", "VANISHED"):
             thing = KubeObject(kind=facts.kind, metadata=Meta(uid=facts.uid))
-            service = bytes(one.body or b"").decode()
+            service = as_bytes(one.body).decode()
         else:
             body = one.body if one.body is not None else body
             thing = DECODE.decode(body) if body else KubeObject(kind=facts.kind, metadata=Meta(uid=facts.uid))
-            if thing.metadata is not None and one.version is not None:
+            if thing.metadata is None or thing.metadata.uid != facts.uid:
+                raise ValueError(f"event {one.id} speaks of another object than its own")
+            if one.version is not None:
                 thing.metadata.resourceVersion = str(one.version)
         name = f"event {one.id}" if one.source is None else f"event {one.id} of {sources.get(one.source, '?')}"
         found.append(Observation(verb, thing, one.received_us, one.not_before_us, facts.cluster, name, service=service))
     if len(several) > 1:
         found.sort(key=lambda seen: seen.received_us or seen.not_before_us)
     return found
+
+
+def _are_times(*moments: int) -> bool:
+    return all(EARLIEST <= us <= LATEST for us in moments)
 
 
 class StoreReader:
@@ -62,6 +72,8 @@ class StoreReader:
         self._database = database
         self.clusters: dict[int, str] = dict(database.execute("SELECT id, name FROM cluster ORDER BY id"))
         self.sources: dict[int, str] = dict(database.execute("SELECT id, name FROM source"))
+        if not all(isinstance(name, str) for name in self.clusters.values()):
+            raise ValueError("a cluster's name is no text")
         self.events: Counter[int] = Counter()
 
     def tracks(self) -> dict[int, ClusterTrack]:
@@ -115,6 +127,8 @@ class StoreReader:
         for cluster, kind, sort, low, high in self._database.execute(
             "SELECT cluster, kind, gap, low_us, high_us FROM span ORDER BY low_us"
         ):
+            if not (isinstance(kind, str) and _are_times(low, high) and 0 <= sort < 3):
+                raise ValueError("a span has no kind or time")
             track = tracks[cluster]
             (track.spans, track.gaps, track.late)[sort].setdefault(kind, []).append((low, high))
 

@@ -155,7 +155,7 @@ def position(path: str) -> Position | None:
     """Return how far the replica in a file has come; None for what is none. Raises: StoreError."""
     database = open_database(path, write=False)
     try:
-        with HISTORY.translate_errors(path, "read"), snapshot(database):
+        with HISTORY.make_sense(path, "read"), snapshot(database):
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'replica'").fetchone():
                 return None
             found = database.execute("SELECT topic, next FROM replica").fetchone()

@@ -10,6 +10,7 @@ import msgspec
 
 from enrich.holds.clock_skew import Clocks
 from enrich.holds.endpoint_slices import Slices
+from enrich.store.database import HISTORY
 from enrich.store.encoding import VERB
 from whowas.observation import Meta, Owner
 
@@ -48,8 +49,8 @@ class ClusterState:
 class WriterState:
     """What the writer remembers of the file, so as not to ask it for every observation."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+    def __init__(self, path: str, database: sqlite3.Connection) -> None:
+        self._path, self._database = path, database
         self.clusters: dict[str, ClusterState] = {}
         self.clocks = Clocks()
         # What a list that is not complete yet has shown, by cluster and kind.
@@ -69,8 +70,12 @@ class WriterState:
     def cluster(self, name: str) -> ClusterState:
         """Return what is known of a cluster, as the file has it."""
         known = self.clusters.get(name)
-        if known is not None:
-            return known
+        if known is None:
+            with HISTORY.make_sense(self._path, "read"):
+                known = self._read(name)
+        return known
+
+    def _read(self, name: str) -> ClusterState:
         found = self._database.execute("SELECT id FROM cluster WHERE name = ?", (name,)).fetchone()
         if found is None:
             found = (self._database.execute("INSERT INTO cluster(name) VALUES(?)", (name,)).lastrowid,)
@@ -82,7 +87,7 @@ class WriterState:
             (VERB["VANISHED"], known.row),
         )
         for row, uid, kind, body in rows:
-            known.living[uid] = Standing(row, kind, 0 if body is None else hash(bytes(body)))
+            known.living[uid] = Standing(row, kind, 0 if body is None else hash(as_bytes(body)))
         return known
 
     def slices(self, known: ClusterState, source: int) -> Slices:
@@ -92,9 +97,17 @@ class WriterState:
             rows = self._database.execute(
                 "SELECT uid, service, pods FROM slice WHERE cluster = ? AND source = ?", (known.row, source)
             )
-            for uid, service, pods in rows:
-                made.restore(uid, service, frozenset(LISTS.decode(pods)))
+            with HISTORY.make_sense(self._path, "read"):
+                for uid, service, pods in rows:
+                    made.restore(uid, service, frozenset(LISTS.decode(pods)))
         return known.slices[source]
+
+
+def as_bytes(value: object) -> bytes:
+    """Return what a column of bytes holds. Raises: TypeError: of a number bytes() would make so many zeros."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} in place of bytes")
+    return value
 
 
 def write_owner(meta: Meta) -> str | None:

@@ -23,6 +23,8 @@ LOOK_EVERY_SECONDS = 1.0
 # Open at once; the others wait their turn.
 OPEN_MOST = 128
 UNKNOWN_MOST = 1000
+# Of captures and compressed files so many: each has a decompressor and open conversations in memory.
+WHOLE_AT_ONCE = 2
 # A log is over, and its last line whole though it has no end, after so many times the time to settle.
 OVER = 6
 UNFINISHED = (".tmp", ".part", ".partial", ".swp", ".writing", "~")
@@ -70,7 +72,7 @@ class FolderConsumer:
             self._look()
             self._looked = time.monotonic()
         found: list[Piece] = []
-        files = [one for one in self._files.values() if one.partition not in self._paused and not one.finished]
+        files = [one for one in self._at_work() if one.partition not in self._paused]
         self._turn += 1
         for place in range(len(files)):
             piece = self._read(files[(place + self._turn) % len(files)])
@@ -82,12 +84,20 @@ class FolderConsumer:
             time.sleep(seconds)
         return found
 
+    def _at_work(self) -> list[RotatedFile]:
+        """The files that are read now: every log, and few of those that are read as a whole."""
+        files = [one for one in self._files.values() if not one.finished]
+        whole = sorted((one for one in files if one.kind != LOG), key=lambda one: not one.begun)
+        return [one for one in files if one.kind == LOG] + whole[:WHOLE_AT_ONCE]
+
     def _read(self, one: RotatedFile) -> Piece | None:
         """Read on; a file that cannot be read to its end is told of, and what came before that is kept."""
         try:
             piece = one.read(one.kind == LOG and settled(one.path, one.changed, OVER * self._options.settled_seconds))
         except (OSError, InputError, BrokenInput) as error:
             one.broken, one.finished, piece = str(error), True, None
+        except Exception as error:  # noqa: BLE001 - a fault of a reader's own must not stop the other files
+            one.broken, one.finished, piece = f"reading it failed: {error!r}"[:300], True, None
         if one.broken:
             self._tell(one.path, one.broken)
         return piece
@@ -109,6 +119,8 @@ class FolderConsumer:
                 self._meet(path, stat)
             except (OSError, InputError, BrokenInput) as error:
                 self._tell(path, str(error))
+            except Exception as error:  # noqa: BLE001 - a fault of a reader's own must not hide the other files
+                self._tell(path, f"looking at it failed: {error!r}"[:300])
         self._latest = False
         self._done = {key: told for key, told in self._done.items() if key in seen}
         for one in list(self._files.values()):

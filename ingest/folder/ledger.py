@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from whowas.errors import OutputError, StoreError
-from whowas.sqlite_file import FileKind, LockTaken, take_lock
+from whowas.lock_file import LockTaken, take_lock
+from whowas.sqlite_file import FileKind
 
 # With so much of the beginning, or two lines of it, no other file is taken for this one.
 HEAD = 4096
@@ -52,7 +53,8 @@ LEDGER = FileKind(
 class FileEntry:
     """What is known of one file. number: its name for ever. next: everything before it is delivered.
 
-    ended: it was read as a whole, when it had `size` bytes. origin: tells it from every other file, for ids.
+    ended: it was read as a whole, when it had `size` bytes. origin: tells it from every other file, for ids; its
+    name stands before the first NUL.
     key: device and inode where it stood last.
     """
 
@@ -130,7 +132,7 @@ class Ledger:
     def add(self, path: str, stat: os.stat_result, head: bytes, begin: int = 0) -> FileEntry:
         """Give a new file its number."""
         length = min(len(head), HEAD)
-        origin = f"{os.path.basename(path)} {stat.st_mtime_ns} {_digest(head[:length]).hex()}"
+        origin = f"{os.path.basename(path)}\0{stat.st_mtime_ns}\0{_digest(head[:length]).hex()}"
         made = self._write(
             "INSERT INTO file(path, device, inode, head, digest, next, origin) VALUES(?, ?, ?, ?, ?, ?, ?)",
             (path, stat.st_dev, stat.st_ino, length, _digest(head[:length]), begin, origin),

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.files import MAGICS, open_input
+from ingest.decompression import MAGICS
+from ingest.files import open_input
 from ingest.folder.ledger import FileEntry
 from ingest.packets import CaptureSource, PacketOptions
 from ingest.packets.pcap import MAGICS as PCAP
@@ -64,6 +65,11 @@ class RotatedFile:
         if self._handle is not None:
             self._handle.close()
             self._handle = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a file that is read as a whole holds its decompressor and its open conversations."""
+        return self._pieces is not None
 
     def gone(self) -> bool:
         """Say whether a log was removed, and read to what was written to it before."""
@@ -134,8 +140,15 @@ class RotatedFile:
                     block = source.read(BLOCK)
                 except BrokenInput as error:
                     self.broken, block = str(error), b""
-                last, block = not block, left + block
-                end = len(block) if last or len(block) >= LINE_MOST else block.rfind(b"\n") + 1
+                last = not block
+                if self._passing:
+                    cut = block.find(b"\n") + 1
+                    self._passing = not cut
+                    at, block = at + (cut or len(block)), block[cut:] if cut else b""
+                block = left + block
+                end = len(block) if last else block.rfind(b"\n") + 1
+                if not end and len(block) >= LINE_MOST:
+                    end, self._passing = len(block), True
                 left, block = block[end:], block[:end]
                 if at == 0 and first > 0 and block and (piece := self._piece(heading(block), 0)):
                     yield piece

@@ -52,8 +52,9 @@ class Block:
     interfaces: Words
 
 
-def _power_above(size: int) -> int:
-    return 1 << (int(size) - 1).bit_length()
+def _room(size: int) -> int:
+    """Room for one large packet, and no more: it may be a hostile one."""
+    return -(-int(size) // WINDOW_BYTES) * WINDOW_BYTES
 
 
 class Window:
@@ -85,7 +86,7 @@ class Window:
         """
         assert self._source is not None
         rest = self.data[self.start : self.stop]
-        data = self.data if need <= len(self.data) else np.zeros(_power_above(need), dtype=np.uint8)
+        data = self.data if need <= len(self.data) else np.zeros(_room(need), dtype=np.uint8)
         data[: len(rest)] = rest.copy() if data is self.data else rest
         self.base += self.start
         self.data, self.start, self.stop = data, 0, len(rest)
@@ -177,7 +178,7 @@ class Capture:
 
     def _pcapng(self) -> Iterator[Block]:
         self.format = "pcapng"
-        section, places = pcapng.Section(), _no_interfaces()
+        section = pcapng.Section()
         window = self._window
         while True:
             number, window.start, why, need = pcapng.index_pcapng(
@@ -185,7 +186,7 @@ class Capture:
                 self._packets,
             )  # fmt: skip
             if number:
-                yield Block(window.data, self._packets[:number], places)
+                yield Block(window.data, self._packets[:number], section.places)
             if why in pcapng.FAULTS:
                 return self._stop(pcapng.FAULTS[why].format(need=need))
             if why == pcap.MORE and not window.more(need):
@@ -196,7 +197,6 @@ class Capture:
                 fault = self._described(section)
                 if fault:
                     return self._stop(fault)
-                places = _places(section)
 
     def _described(self, section: pcapng.Section) -> str:
         """Read the section header or interface description at hand; return what is wrong with it, or ""."""
@@ -207,31 +207,21 @@ class Capture:
             order = window.peek(12)[8:]
             if order not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
                 return "a section's byte order cannot be told"
-            section.big, section.known = order == b"\x1a\x2b\x3c\x4d", 0
+            section.begin(big=order == b"\x1a\x2b\x3c\x4d")
             length = self._length(section)
             if length < 28 or length & 3:
                 return f"a section header of {length} bytes"
             return "" if window.skip(length) == length else "cut short in the middle of a section header"
         length = self._length(section)
         try:
-            name = section.add(window.peek(length - 4)[8:])
+            section.add(window.peek(length - 4)[8:], self._observer)
         except ValueError as error:
             return str(error)
-        section.interfaces[section.known - 1, pcapng.OBSERVER] = self._observer(name)
         window.start += length
         return ""
 
     def _length(self, section: pcapng.Section) -> int:
         return int.from_bytes(self._window.peek(8)[4:], "big" if section.big else "little")
-
-
-def _no_interfaces() -> Words:
-    return np.zeros((1, 2), dtype=np.int64)
-
-
-def _places(section: pcapng.Section) -> Words:
-    columns = section.interfaces[: section.known, [pcapng.LINK, pcapng.OBSERVER]]
-    return np.ascontiguousarray(columns) if section.known else _no_interfaces()
 
 
 def is_capture(head: bytes) -> bool:

@@ -5,6 +5,7 @@ Packet blocks are listed by a kernel; section headers and interface descriptions
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -140,16 +141,31 @@ def _packet(
 
 @dataclass
 class Section:
-    """A section of the file: its byte order and the interfaces described so far."""
+    """A section of the file: its byte order and the interfaces described so far.
+
+    A file may describe an interface before each packet: nothing here is copied for each of them.
+    """
 
     big: bool = False
     known: int = 0
     interfaces: Words = field(default_factory=lambda: np.zeros((8, 6), dtype=np.int64))
+    _places: Words = field(default_factory=lambda: np.zeros((8, 2), dtype=np.int64))
 
-    def add(self, block: bytes) -> str:
-        """Add the interface that a block describes; return its name, or "" when it has none.
+    @property
+    def places(self) -> Words:
+        """Link type and observer number (n, 2) of each interface, one row at least; good until the section ends."""
+        return self._places[: max(self.known, 1)]
 
-        Args: block: the body between the two lengths. Raises: ValueError when it cannot be read.
+    def begin(self, big: bool) -> None:
+        """Begin with another section. What was yielded of the last one keeps its places."""
+        self.big, self.known = big, 0
+        self._places = np.zeros((8, 2), dtype=np.int64)
+
+    def add(self, block: bytes, observer: Callable[[str], int]) -> None:
+        """Add the interface that a block describes.
+
+        Args: block: the body between the two lengths. observer: gives the number of a name, "" where there is none.
+        Raises: ValueError when it cannot be read.
         """
         order = "big" if self.big else "little"
         if len(block) < 8:
@@ -157,14 +173,16 @@ class Section:
         if self.known == INTERFACES_MOST:
             raise ValueError(f"more than {INTERFACES_MOST} interfaces in a section")
         if self.known == len(self.interfaces):
-            self.interfaces = np.concatenate([self.interfaces, np.zeros_like(self.interfaces)])
+            self.interfaces = _doubled(self.interfaces)
+        if self.known == len(self._places):
+            self._places = _doubled(self._places)
         row = self.interfaces[self.known]
         row[LINK] = int.from_bytes(block[:2], order)  # type: ignore[arg-type]
         row[SNAP] = int.from_bytes(block[4:8], order)  # type: ignore[arg-type]
         row[PER_SECOND], row[SHIFT], row[OFFSET] = 1_000_000, 0, 0
-        name = self._options(block, row)
+        row[OBSERVER] = observer(self._options(block, row))
+        self._places[self.known] = row[LINK], row[OBSERVER]
         self.known += 1
-        return name
 
     def _options(self, block: bytes, row: Words) -> str:
         """Read if_name (2), if_tsresol (9), if_tsoffset (14); others are skipped."""
@@ -184,6 +202,10 @@ class Section:
                 offset = int.from_bytes(value, order, signed=True)  # type: ignore[arg-type]
                 row[OFFSET] = min(max(offset, -LAST_SECOND), LAST_SECOND)
         return name
+
+
+def _doubled(rows: Words) -> Words:
+    return np.concatenate([rows, np.zeros_like(rows)])
 
 
 def resolution(value: int) -> tuple[int, int]:

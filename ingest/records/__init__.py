@@ -5,7 +5,7 @@ kernels/ scans the bytes, fields.py makes columns of what it finds, flow_builder
 
 from ingest.records.files.source import RecordFiles, RecordSource, holds_records
 from ingest.records.formats.recognise import FORMATS, reader_for
-from ingest.records.reader import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values
+from ingest.records.reader import Ids, Parsed, RecordOptions, RecordReader, Refusal, Values, read_safely
 
 __all__ = [
     "FORMATS",
@@ -18,5 +18,6 @@ __all__ = [
     "Refusal",
     "Values",
     "holds_records",
+    "read_safely",
     "reader_for",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -148,6 +148,28 @@ class Values(Sequence[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[place] for place in range(len(self)))
+
+
+UNREAD = "reader_failed"
+
+
+def read_safely(reader: RecordReader, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
+    """Read values; a fault of the reader's own costs the value that it fails at, which is refused, and no other.
+
+    A reader never raises for what a value holds. Should one do so all the same, no stream must end for it.
+    """
+    try:
+        return reader.read(values, ids, received_us)
+    except Exception:  # noqa: BLE001 - whatever it is, the values beside it are good
+        if len(values) == 1:
+            return replace(reader.read([], ids, None), refused=[Refusal(0, UNREAD)])
+    packed = Values.of(values)
+    parts = []
+    for first, last in ((0, len(packed) // 2), (len(packed) // 2, len(packed))):
+        times = None if received_us is None else received_us[first:last]
+        part = Ids(ids.origin, ids.numbers[first:last])
+        parts.append((first, read_safely(reader, packed[first:last], part, times)))
+    return merge(parts)
 
 
 def merge(parts: Sequence[tuple[int, Parsed]]) -> Parsed:

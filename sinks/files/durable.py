@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from whowas.errors import OutputError
+from whowas.lock_file import LockTaken, NoLockFile, take_lock
 
 TEMPORARY = ".whowas-tmp"
 LOCK = ".whowas.lock"
@@ -17,6 +18,8 @@ LOCK = ".whowas.lock"
 
 def refusal(what: Path, error: OSError) -> OutputError:
     """Put a failed write in words."""
+    if isinstance(error, NoLockFile):
+        return OutputError(f"cannot write '{what}': {error.strerror}")
     return OutputError(f"cannot write '{what}': {error.strerror or error}; free space or choose another folder")
 
 
@@ -37,9 +40,11 @@ def durable(path: Path) -> Iterator[BinaryIO]:
     Raises: OutputError when the disk refuses.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as handle:
+        with new_file(temporary) as handle:
+            made = True
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -48,7 +53,17 @@ def durable(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise refusal(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if made:
+            temporary.unlink(missing_ok=True)
+
+
+def new_file(path: Path) -> BinaryIO:
+    """Open a file that is made here and now: what stood under its name, a link of somebody's too, is not written to.
+
+    Raises: OSError.
+    """
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "wb")
 
 
 @contextmanager
@@ -62,67 +77,44 @@ def renaming(folder: Path, *, alone: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
-class Folder:
-    """An output folder held by one run at a time.
+def put_in_place(top: Path, names: Mapping[str, str]) -> None:
+    """Rename files below `top` that are whole and synced. names: now -> then. What is in place already is left there.
 
-    Args: path: created when missing. pattern: glob of the data files a sink writes below it.
-        run: names this run's files (whowas-RUN-…). existing: `refuse`, `append` or `replace` what an
-        earlier run left.
+    May be repeated at any time. Raises: OutputError.
     """
+    folders = set()
+    try:
+        with renaming(top):
+            for made, final in names.items():
+                source, target = top / made, top / final
+                if source.exists():
+                    folders |= _make_folders(target.parent, top)
+                    os.replace(source, target)
+                    folders.add(target.parent)
+            for folder in sorted(folders):
+                sync_folder(folder)
+    except OSError as error:
+        raise refusal(top, error) from error
 
-    def __init__(self, path: Path, pattern: str, run: str, existing: str) -> None:
-        self.path = path
-        self._pattern = pattern
-        self._run = run
-        self._existing = existing
-        self._lock: int | None = None
-        self._ours = False
 
-    def claim(self) -> None:
-        """Lock the folder and settle with what is in it. Raises: OutputError."""
-        if os.path.exists(self.path) and not os.path.isdir(self.path):
-            raise OutputError(f"cannot write into '{self.path}': it is a file; name a folder")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._ours = True
-        except BlockingIOError as error:
-            self.release()
-            raise OutputError(f"cannot write into '{self.path}': another run is writing there; wait for it") from error
-        except OSError as error:
-            self.release()
-            raise refusal(self.path, error) from error
-        self._settle()
+def _make_folders(folder: Path, top: Path) -> set[Path]:
+    """Make a folder below `top`. Returns: the folders in which a new one stands, to be synced."""
+    new = [one for one in (folder, *folder.parents) if one.is_relative_to(top) and not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return {one.parent for one in new}
 
-    def _settle(self) -> None:
-        """Only under the lock: temporary files found now belong to a run that was killed."""
-        for left in self.path.rglob(f".*{TEMPORARY}"):
-            left.unlink(missing_ok=True)
-        found = sorted(self.path.rglob(self._pattern))
-        if found and self._existing == "refuse":
-            self.release()
-            raise OutputError(
-                f"cannot write into '{self.path}': it already holds {len(found)} file(s) of another run; "
-                "choose a new folder, or say --existing append or --existing replace"
-            )
-        if self._existing == "replace":
-            for old in found:
-                old.unlink()
-        elif any(path.name.startswith(f"whowas-{self._run}-") for path in found):
-            self.release()
-            raise OutputError(
-                f"cannot append to '{self.path}': it already holds the flows of this very input; "
-                "say --existing replace or choose a new folder"
-            )
 
-    def release(self) -> None:
-        """Give the lock back. May be called again: what a signal cut short is then finished."""
-        if self._lock is None:
-            return
-        # Removed while it is held: once it is given back the name may be another run's.
-        if self._ours:
-            (self.path / LOCK).unlink(missing_ok=True)
-            self._ours = False
-        handle, self._lock = self._lock, None
-        os.close(handle)
+def lock_folder(folder: Path, busy: str, *, shared: bool = False) -> int:
+    """Take the lock of an output folder, which is made. busy: what is said where another has it, before its advice.
+
+    shared: together with others that say so. Returns: a handle to close. Raises: OutputError.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise OutputError(f"cannot write into '{folder}': it is a file; name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return take_lock(folder / LOCK, shared=shared)
+    except LockTaken:
+        raise OutputError(f"cannot write into '{folder}': {busy} is writing there; wait for it") from None
+    except OSError as error:
+        raise refusal(folder, error) from error

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -32,8 +31,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.files.durable import LOCK, TEMPORARY, durable, refusal, renaming, sync_folder
+from sinks.files.run_journal import finish_killed
 from sinks.flows.parquet import encode
 from whowas.errors import OutputError
+from whowas.lock_file import LockTaken, take_lock
 from whowas.schema import table_schema
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -88,10 +89,11 @@ class Compaction:
         if not self.out.is_dir():
             raise OutputError(f"cannot compact '{self.out}': no such folder; name the folder of a stream or replay")
         try:
-            self._lock(self.out / LOCK, fcntl.LOCK_SH, "a replay is writing there")
+            finish_killed(self.out)
+            self._lock(self.out / LOCK, "a replay is writing there", shared=True)
             self._home.mkdir(exist_ok=True)
-            self._lock(self._home / "lock", fcntl.LOCK_EX, "another compaction is at work")
-            self._recover()
+            self._lock(self._home / "lock", "another compaction is at work")
+            self.recover()
         except OSError as error:
             self._unlock()
             raise refusal(self._home, error) from error
@@ -104,12 +106,10 @@ class Compaction:
         shutil.rmtree(self._home, ignore_errors=True)
         self._unlock()
 
-    def _lock(self, path: Path, how: int, else_say: str) -> None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        self._locks.append(handle)
+    def _lock(self, path: Path, else_say: str, *, shared: bool = False) -> None:
         try:
-            fcntl.flock(handle, how | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._locks.append(take_lock(path, shared=shared))
+        except LockTaken:
             raise OutputError(f"cannot compact '{self.out}': {else_say}; try again later") from None
 
     def _unlock(self) -> None:
@@ -222,8 +222,11 @@ class Compaction:
         done.bytes_before += sum(path.stat().st_size for path in merged)
         done.bytes_after += sum(path.stat().st_size for path in made)
 
-    def _recover(self) -> None:
-        """Finish or take back what was begun by one that was killed: only the old folder has what was merged."""
+    def recover(self) -> None:
+        """Finish or take back what was begun by one that was killed: only the old folder has what was merged.
+
+        For who holds the folder, or its own lock.
+        """
         work = self._home / "work"
         if (work / STORY).exists():
             merged = json.loads((work / STORY).read_bytes())["merged"]

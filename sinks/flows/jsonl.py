@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.files.durable import Folder, durable
+from sinks.files.durable import durable
+from sinks.files.output_folder import OutputFolder, Run
 from whowas.schema import check, named_schema, plain
 
 
@@ -78,14 +79,14 @@ _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class JsonlSink:
-    """Writes `out/whowas-RUN-NNNNN.jsonl`, a file a flush, each whole or absent."""
+    """Writes `out/whowas-RUN-NNNNN.jsonl`, a file a flush; all appear when the sink is closed."""
 
-    def __init__(self, out: str | Path, run: str, existing: str = "refuse", rows_held: int = 65_536) -> None:
+    def __init__(self, out: str | Path, run: Run | str, existing: str = "refuse", rows_held: int = 65_536) -> None:
         self.files: list[str] = []
         self.bytes_written = 0
         self._out = Path(out)
-        self._run = run
-        self._folder = Folder(self._out, "*.jsonl", run, existing)
+        self._run = run if isinstance(run, Run) else Run(run)
+        self._folder = OutputFolder(self._out, ".jsonl", self._run, existing)
         self._waiting: list[Any] = []
         self._claimed = False
         self._rows_held = rows_held
@@ -103,25 +104,27 @@ class JsonlSink:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held as one file; durable on return."""
+        """Write what is held as one file; it is on disk on return, and appears with the rest."""
         if not self._waiting:
             return
-        path = self._out / f"whowas-{self._run}-{len(self.files):05d}.jsonl"
+        name = f"whowas-{self._run.name}-{len(self.files):05d}.jsonl"
+        path = self._folder.place(name)
         with durable(path) as handle:
             for batch in self._waiting:
                 handle.write("".join(f"{row}\n" for row in texts(batch)).encode())
         self._waiting.clear()
-        self.files.append(str(path))
+        self.files.append(str(self._out / name))
         self.bytes_written += path.stat().st_size
 
     def close(self) -> None:
-        """Flush and unlock the folder."""
+        """Flush, let the files appear, unlock the folder."""
         if self._claimed:
             self.flush()
+            self._folder.publish()
         self.abandon()
 
     def abandon(self) -> None:
-        """Forget what waits, keep the finished files, unlock the folder."""
+        """Forget what waits and what has not appeared; unlock the folder."""
         self._waiting.clear()
         # Also where a signal came between the lock and the word of it.
         self._folder.release()

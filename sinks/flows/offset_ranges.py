@@ -17,7 +17,6 @@ folder, on a file system whose locks hold between their hosts.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -27,11 +26,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sinks.files.durable import LOCK, durable, refusal, renaming, sync_folder
+from sinks.files.durable import durable, lock_folder, put_in_place, refusal
+from sinks.files.run_journal import finish_killed
 from sinks.flows.parquet import HourPartition, encode, hive_folder, split
 from sinks.flows.sorting import in_order
 from whowas.errors import ConfigError, OutputError
 from whowas.kafka import Partition
+from whowas.lock_file import LockTaken, take_lock
 from whowas.schema import check, named_schema
 
 HOME = ".whowas-stream"
@@ -96,13 +97,8 @@ class RangeFiles:
     def _share(self) -> None:
         """Hold the folder together with other workers; a replay into it takes it alone."""
         if self._shared is None:
-            handle = os.open(self._out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(handle)
-                raise OutputError(f"cannot write into '{self._out}': a replay is writing there; wait for it") from error
-            self._shared = handle
+            finish_killed(self._out)
+            self._shared = lock_folder(self._out, "a replay", shared=True)
 
     def claim(self, partition: Partition) -> bool:
         """Take a partition; finish what a killed worker began. Returns: False while another worker has it.
@@ -113,18 +109,16 @@ class RangeFiles:
             return True
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path(partition, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
+            handle = take_lock(self._path(partition, "lock"))
+        except LockTaken:
+            return False
         except OSError as error:
             raise refusal(self._path(partition, "lock"), error) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mark = self._read(partition)
             if mark is not None:
                 self._into_place(mark)
             shutil.rmtree(self._making(partition), ignore_errors=True)
-        except BlockingIOError:
-            os.close(handle)
-            return False
         except BaseException:
             os.close(handle)
             raise
@@ -141,7 +135,7 @@ class RangeFiles:
         if before and topic_id and before != topic_id:
             raise ConfigError(
                 f"cannot go on with {partition}: its files are of the topic of that name that there was before; it was "
-                "made anew; begin in a new folder with a new group"
+                "recreated; start in a new folder with a new group"
             )
         self._ids[partition] = topic_id or before
 
@@ -206,19 +200,7 @@ class RangeFiles:
 
     def _into_place(self, mark: _Mark) -> None:
         """Rename what the mark names and is not renamed yet. May be repeated at any time."""
-        folders = set()
-        try:
-            with renaming(self._out):
-                for made, final in mark.files.items():
-                    source, target = self._out / made, self._out / final
-                    if source.exists():
-                        folders |= _make_folders(target.parent, self._out)
-                        os.replace(source, target)
-                        folders.add(target.parent)
-                for folder in sorted(folders):
-                    sync_folder(folder)
-        except OSError as error:
-            raise refusal(self._out, error) from error
+        put_in_place(self._out, mark.files)
 
     def _read(self, partition: Partition) -> _Mark | None:
         path = self._path(partition, "json")
@@ -266,10 +248,3 @@ def _told(one: Range) -> dict[str, str]:
         "whowas.first_offset": str(one.first),
         "whowas.last_offset": str(one.last),
     }
-
-
-def _make_folders(folder: Path, top: Path) -> set[Path]:
-    """Make a folder below `top`. Returns: the folders in which a new one stands, to be synced."""
-    new = [one for one in (folder, *folder.parents) if one.is_relative_to(top) and not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return {one.parent for one in new}

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sinks.files.durable import Folder, durable
+from sinks.files.durable import durable
+from sinks.files.output_folder import OutputFolder, Run
 from sinks.flows.parquet_encoding import footer, spread, writer_options
 from sinks.flows.sorting import in_order, some
 from whowas.schema import check, named_schema
@@ -49,16 +50,16 @@ class _Partition:
 class ParquetSink:
     """Writes batches of named flows below `out`.
 
-    Args: out: folder. run: short text, the same for the same input, that names this run's files.
+    What is written appears when the sink is closed, all of it at once. Args: out: folder. run: whose files these are.
     """
 
-    def __init__(self, out: str | Path, run: str, options: ParquetOptions | None = None) -> None:
+    def __init__(self, out: str | Path, run: Run | str, options: ParquetOptions | None = None) -> None:
         self.files: list[str] = []
         self.bytes_written = 0
         self._options = options or ParquetOptions()
         self._out = Path(out)
-        self._run = run
-        self._folder = Folder(self._out, "*.parquet", run, self._options.existing)
+        self._run = run if isinstance(run, Run) else Run(run)
+        self._folder = OutputFolder(self._out, ".parquet", self._run, self._options.existing, self._recover)
         self._waiting: dict[HourPartition, _Partition] = {}
         self._held = 0
         self._claimed = False
@@ -67,6 +68,11 @@ class ParquetSink:
         """Claim the folder; refuse what an earlier run left unless told otherwise. Raises: OutputError."""
         self._folder.claim()
         self._claimed = True
+
+    def _recover(self) -> None:
+        from sinks.flows.compaction import Compaction  # which encodes with this module
+
+        Compaction(self._out).recover()
 
     def write(self, flows: Any) -> None:
         """Sort the rows of a batch into their partitions; write the fullest when too much is held."""
@@ -83,28 +89,27 @@ class ParquetSink:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
         table = in_order(partition.batches)
-        path = self._path(key)
+        name = hive_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"
+        path = self._folder.place(str(name))
         with durable(path) as handle:
             encode(handle, table, self._options.row_group_rows)
-        self.files.append(str(path))
+        self.files.append(str(self._out / name))
         self.bytes_written += path.stat().st_size
 
-    def _path(self, key: HourPartition) -> Path:
-        return self._out / hive_folder(key) / f"whowas-{self._run}-{len(self.files):05d}.parquet"
-
     def flush(self) -> None:
-        """Write all that waits; on return it is on disk under its final name."""
+        """Write all that waits; on return it is on disk, and appears with the rest."""
         for key in sorted(self._waiting):
             self._write_out(key)
 
     def close(self) -> None:
-        """Flush and unlock the folder."""
+        """Flush, let the files appear, unlock the folder."""
         if self._claimed:
             self.flush()
+            self._folder.publish()
         self.abandon()
 
     def abandon(self) -> None:
-        """Forget what waits, keep the finished files, unlock the folder."""
+        """Forget what waits and what has not appeared; unlock the folder."""
         self._waiting.clear()
         self._held = 0
         # Also where a signal came between the lock and the word of it.

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from whowas.errors import StoreBusyError, StoreError, StoreTakenError
-from whowas.sqlite_file import FileKind, LockTaken, is_database, snapshot, take_lock, transaction, version_of
+from whowas.lock_file import LockTaken, take_lock
+from whowas.sqlite_file import FileKind, is_database, snapshot, transaction, version_of
 
 FIRST = FileKind(
     noun="notebook",

@@ -142,6 +142,28 @@ class Annotator:
         self.tally.named += int(asked.sum())
         return Named(answers, *_handed_out(own, several, codes, answers.own))
 
+    def name_each(self, addresses: Sequence[str], records: Indices, moments: When) -> tuple[Answers | None, Indices]:
+        """Name addresses that were found in text. records: (n,) which of `moments` each belongs to, ascending.
+
+        Returns: the answers, None where nothing was asked; (n,) the place in their keys, -1 = none.
+        """
+        self._addresses.new_batch()
+        rows = self._addresses.rows(addresses)
+        there = np.zeros(len(moments.codes), dtype=bool)
+        there[records] = True
+        self.tally.without += int((~there).sum())
+        for code, reason in REASONS.items():
+            self.tally.refuse(reason, int((there & (moments.codes == code)).sum()))
+        self.tally.named += int((there & (moments.codes == OK)).sum())
+        asked = np.flatnonzero(moments.codes[records] == OK)
+        own = np.full(len(records), -1, dtype=np.int64)
+        if not len(asked):
+            return None, own
+        answers = self._asker.ask(self._addresses.table()[rows[asked]], moments.windows(records[asked]))
+        self.tally.answers.update(dict(zip(CONFIDENCES, answers.counts, strict=True)))
+        own[asked] = answers.own
+        return answers, own
+
     def _rows(self, column: Column) -> tuple[Indices, dict[int, list[int]]]:
         """Rows in the table of addresses; a record with a list has them apart."""
         if isinstance(column, Moments):

@@ -111,14 +111,17 @@ def _in_words(spans: Sequence[Span], known: dict[str, str]) -> list[Span]:
 class Delimited:
     """Takes bytes as they come, gives back whole records with names behind them. The first record is the header.
 
-    Args: delimiter: "" = by the header. header: names of the columns, where the input has no header.
+    Args: delimiter: "" = by the header. header: names of the columns, where the input has no header. shown:
+    at a terminal, where a record is one line: a line break inside of quotes would begin another.
     """
 
     longest = LONGEST
 
     def __init__(
-        self, beside: Annotator, choice: Choice, say: Say, delimiter: str = "", header: tuple[str, ...] = ()
-    ) -> None:
+        self, beside: Annotator, choice: Choice, say: Say, delimiter: str = "", header: tuple[str, ...] = (),
+        shown: bool = False,
+    ) -> None:  # fmt: skip
+        self._shown = shown
         self._beside, self._choice, self._say = beside, choice, say
         self._delimiter = delimiter or ("," if header else "")
         self._columns = Columns(header, choice, beside, say) if header else None
@@ -143,7 +146,13 @@ class Delimited:
         self._columns = Columns(names, self._choice, self._beside, self._say)
         added = self._write([one.encode().decode("latin-1") for one in self._columns.added])
         body, end = ended(record.raw)
-        return body + added + end
+        return self._on_a_line(body + added + end)
+
+    def _on_a_line(self, raw: str) -> str:
+        if not self._shown:
+            return raw
+        body, end = ended(raw)
+        return body.replace("\n", "\\n") + end
 
     def _body(self, records: list[Record]) -> str:
         assert self._columns is not None
@@ -158,7 +167,7 @@ class Delimited:
             for place, added in zip(places, self._columns.texts(rows, self._write), strict=True):
                 body, end = ended(raws[place])
                 raws[place] = body + added + end
-        return "".join(raws)
+        return "".join(map(self._on_a_line, raws))
 
     def _write(self, cells: list[str]) -> str:
         return self._delimiter + self._delimiter.join(quoted(cell, self._delimiter) for cell in cells)

@@ -18,7 +18,8 @@ from whowas.annotation.namer import BatchNamer
 from whowas.annotation.times import Clock, Moments
 from whowas.annotation.when import Column
 from whowas.errors import ConfigError, UnreadableWarning
-from whowas.history.queries import Paths, load_history
+from whowas.history.evidence_files import Paths
+from whowas.history.queries import load_history
 from whowas.schema import CANDIDATE, LABELS
 from whowas.timestamps import moment_us, zone_of
 

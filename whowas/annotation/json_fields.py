@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from whowas.annotation.known_logs import Path
+from whowas.errors import ConfigError
 
 UNSET: Any = msgspec.UNSET
 BREAK, OPENS, CLOSES = b"\n{}"
@@ -39,7 +40,10 @@ def _node(paths: Iterable[Path]) -> _Node:
         kind = object if inner is None else inner.type | str | int | float | bool | list | None
         told.append((f"f{number}", kind, UNSET))
     names = {attribute: key for key, (attribute, _) in fields.items()}
-    return _Node(msgspec.defstruct("Fields", told, rename=names, gc=False), fields)
+    try:
+        return _Node(msgspec.defstruct("Fields", told, rename=names, gc=False), fields)
+    except ValueError as error:
+        raise ConfigError("cannot look for a field with quotes or control characters in its name") from error
 
 
 class Block:

@@ -13,6 +13,7 @@ from whowas.flow_times import EXACT, FLOW_TIMES, NO_TIME, UPTIME, TimeBounds
 
 Path = tuple[str, ...]
 PMACCT, COUNTED = FLOW_TIMES["pmacct"].values()
+NFDUMP_CSV = FLOW_TIMES["nfdump-csv"]["whole seconds"]
 NFDUMP, AWS = FLOW_TIMES["nfdump-json"][""], FLOW_TIMES["aws"][""]
 # A dotted name may be one key or several; more dots than this in one key are not looked for.
 DOTS = 4
@@ -118,6 +119,18 @@ KINDS: tuple[Kind, ...] = (
         need=2,
     ),
     Kind("nfdump", ("src4_addr", "dst4_addr", "src6_addr", "dst6_addr"), (Span("first", "last", bounds=NFDUMP),), 2),
+    # Its CSV, before and after 1.7.3.
+    Kind("nfdump", ("sa", "da"), (Span("ts", "te", bounds=NFDUMP_CSV),), need=2),
+    Kind(
+        "nfdump",
+        ("srcAddr", "dstAddr"),
+        (
+            Span("firstSeen", "lastSeen", bounds=NFDUMP_CSV),
+            Span("firstSeen", length="duration", bounds=NFDUMP_CSV),
+            Span("firstSeen", bounds=NFDUMP_CSV),
+        ),
+        need=2,
+    ),
     Kind(
         "VPC flow log",
         ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"),

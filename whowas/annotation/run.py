@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ingest.files import Input
@@ -13,28 +14,41 @@ from whowas.annotation.annotator import Annotator, Choice, Tally
 from whowas.annotation.delimited import Delimited
 from whowas.annotation.namer import BatchNamer
 from whowas.annotation.ndjson import Fields, Ndjson
-from whowas.annotation.times import UNIT_WORDS, Clock
+from whowas.annotation.text.line_times import Years
+from whowas.annotation.text.lines import KINDS, Text
+from whowas.annotation.text.recognise import is_text
+from whowas.annotation.times import Clock
 from whowas.annotation.wrapped import TOO_LONG, Format, Wrapped, wrappings_of
 from whowas.annotation.zeek import Zeek
-from whowas.errors import BrokenInput, InputError
+from whowas.errors import BrokenInput, ConfigError, InputError
 from whowas.schema import CONFIDENCES
 from whowas.stages import Unreadable
+from whowas.timestamps import UNIT_WORDS
 
 BATCH = 1 << 20
 # So much is looked at to tell what an input is.
 HEAD = 1 << 16
-FORMATS = ("ndjson", "csv", "tsv", "zeek")
+FORMATS = ("ndjson", "csv", "tsv", "zeek", *KINDS)
 # Of these lines it is told whether they are wrapped.
 LINES = 64
 
 
 @dataclass
 class Form:
-    """What the input is. format: "" = told by its beginning. header: names of columns, where it has none itself."""
+    """What the input is. format: "" = told by its beginning. header: names of columns, where it has none itself.
+
+    shown: at a terminal. Of free text: names: how they stand in it, one of STYLES; pattern: of its times; year: of its
+    first line, where times have none; not_after: when the last line was written, at the latest.
+    """
 
     format: str = ""
     delimiter: str = ""
     header: tuple[str, ...] = ()
+    shown: bool = False
+    names: str = ""
+    pattern: str = ""
+    year: int | None = None
+    not_after: datetime | None = None
 
 
 @dataclass
@@ -45,6 +59,8 @@ class Done:
     clock: Clock = field(default_factory=Clock)
     format: str = ""
     unreadable: list[Unreadable] = field(default_factory=list)
+    # Lines of free text by what they were.
+    kinds: Counter[str] = field(default_factory=Counter)
 
     def whole(self) -> bool:
         """Say whether the input was read to its end, each line of it, and names could be asked for at all."""
@@ -59,6 +75,7 @@ class Done:
         tally = self.tally
         return {
             "format": self.format,
+            "kinds": dict(sorted(self.kinds.items())),
             "lines": tally.lines,
             "named": tally.named,
             "without_address": tally.without,
@@ -138,10 +155,14 @@ class Run:
         head = data[:HEAD]
         # The last line may go on.
         lines = head[: head.rfind(b"\n") + 1 or len(head)].removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        found = None if self._is_plain(lines) else wrappings_of(lines)
+        found = None if self._is_plain(lines) or self._form.format in KINDS else wrappings_of(lines)
         if found is None:
             return self._format_of(data)
         chain, inner = found
+        # Text in a container's log has its time before it, and room behind it.
+        form, objects = self._form, any(one.lstrip()[:1] == b"{" for one in inner)
+        if not (form.format or form.header or objects) and _told_format(b"\n".join(inner), self._choice) == "text":
+            return self._text("")
         # Programs say this and that before they log: one object is enough.
         first = next((one for one in inner if is_object(one)), b"\n".join(inner))
         inside = self._format_of(first)
@@ -155,13 +176,28 @@ class Run:
 
     def _format_of(self, data: bytes) -> Format:
         form = self._form
-        self.done.format = form.format or ("csv" if form.header or form.delimiter else recognised(data))
+        self.done.format = form.format or ("csv" if form.header or form.delimiter else recognised(data, self._choice))
+        if self.done.format in KINDS:
+            return self._text(form.format)
+        for option, value in (("--names", form.names), ("--time-pattern", form.pattern), ("--year", form.year)):
+            if value:
+                raise ConfigError(
+                    f"cannot use {option}: the log is {self.done.format}, it is for free text; leave it out"
+                )
         if self.done.format == "ndjson":
             return Ndjson(self._beside, self._choice, self._say)
         if self.done.format == "zeek":
             return Zeek(self._beside, self._choice, self._say)
         delimiter = form.delimiter or ("\t" if self.done.format == "tsv" else "")
-        return Delimited(self._beside, self._choice, self._say, delimiter, form.header)
+        return Delimited(self._beside, self._choice, self._say, delimiter, form.header, form.shown)
+
+    def _text(self, kind: str) -> Format:
+        form, self.done.format = self._form, kind or "text"
+        years = Years(form.year, form.not_after)
+        return Text(
+            self._beside, self._choice, self._say, years, names=form.names, kind=kind, pattern=form.pattern,
+            kinds=self.done.kinds,
+        )  # fmt: skip
 
     def _say_units(self) -> None:
         """Numbers are times of a unit that was not told, mostly: say what they were taken for."""
@@ -171,7 +207,14 @@ class Run:
                 self._say(f"times are numbers: taken for {UNIT_WORDS[unit]} since 1970 (--time-unit says otherwise)")
 
 
-def recognised(data: bytes) -> str:
+def _told_format(data: bytes, choice: Choice) -> str:
+    try:
+        return recognised(data, choice)
+    except InputError:
+        return ""
+
+
+def recognised(data: bytes, choice: Choice) -> str:
     """Say which format an input has by its beginning. Raises: InputError for what has no lines of records."""
     head = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"PAR1") or head.startswith(b"ARROW1"):
@@ -189,15 +232,4 @@ def recognised(data: bytes) -> str:
         raise InputError(
             "cannot annotate a file that is no text: it has no lines; captures are read by 'whowas replay'"
         )
-    return "csv"
-
-
-def write_all(number: int) -> Callable[[bytes], None]:
-    """Return what writes to a file descriptor at once. Raises (when called): OSError, BrokenPipeError."""
-
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(number, view) :]
-
-    return write
+    return "text" if is_text([line for line in lines if line.strip()], choice) else "csv"

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from whowas.arrays import Words
 from whowas.flow_times import FIRST_US, NO_MOMENT, SECOND_US
-from whowas.timestamps import AFTER_ALL, EPOCH
+from whowas.timestamps import AFTER_ALL, EPOCH, LAST_NUMBER_US, LIMITS
+from whowas.timestamps import UNITS as NANOS
 
 Codes = npt.NDArray[np.uint8]
 
@@ -32,10 +33,8 @@ REASONS = {
     NO_ZONE: "time without a zone",
     TWICE: "local time that the clock showed twice, or never",
 }
-UNITS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
-UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-# Seconds up to year 5138, milliseconds and microseconds alike; what is above counts the next smaller unit.
-LIMITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"), (math.inf, "ns"))
+# Microseconds in each unit.
+UNITS = {unit: nanos / 1000 for unit, nanos in NANOS.items()}
 # A date alone is no moment: shortest is 2026-11-20T10:15.
 SHORTEST = 16
 MINUTE_US = 59_999_999
@@ -167,7 +166,7 @@ class Clock:
             us = np.rint(values[mine] * UNITS[unit]) if unit != "ns" or whole is None else None
             if us is None:
                 us = np.array([one // 1000 for one, is_mine in zip(whole or (), mine, strict=True) if is_mine], float)
-            far = np.abs(us) >= AFTER_ALL
+            far = np.abs(us) >= (LAST_NUMBER_US if self.unit is None else AFTER_ALL)
             rows = np.flatnonzero(mine)
             codes[rows[far]] = UNREADABLE
             told[rows] = np.where(far, 0, us).astype(np.int64)

@@ -52,7 +52,7 @@ class Zeek:
         if word == "#types" and before:
             return before
         if body.startswith("#separator"):
-            self._separator = body.partition(" ")[2].encode().decode("unicode_escape") or SEPARATOR
+            self._separator = _separator(body.partition(" ")[2])
         elif word == "#unset_field":
             self._unset = rest or "-"
         elif word == "#fields":
@@ -105,6 +105,15 @@ class Zeek:
     def _escaped(self, cell: str) -> str:
         text = UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", cell)
         return text.replace(self._separator, "".join(f"\\x{ord(one):02x}" for one in self._separator))
+
+
+def _separator(told: str) -> str:
+    """Return what a header's `\\x09` or `,` means; a tab, as Zeek writes it, where that means nothing."""
+    try:
+        found = told.encode("latin-1").decode("unicode_escape")
+    except UnicodeDecodeError:
+        return SEPARATOR
+    return found if found and all(one not in "\r\n" and ord(one) < 256 for one in found) else SEPARATOR
 
 
 def _with(choice: Choice, addresses: tuple[str, ...]) -> Choice:

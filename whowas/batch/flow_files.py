@@ -17,6 +17,8 @@ from whowas.schema import is_nested, table_schema
 from whowas.timestamps import BEFORE_ALL
 
 BATCH_ROWS = 65_536
+# A flipped byte gives names that are no text, numbers that do not fit, columns that are not there.
+FAULTS = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, ArithmeticError)
 NEEDED = ("flow_id", "start_time")
 
 
@@ -67,19 +69,22 @@ class FlowFiles:
 
     def _look(self, path: str) -> None:
         try:
-            about = pq.read_metadata(path)
-        except (OSError, pa.ArrowException) as error:
+            self._take(path, pq.read_metadata(path))
+        except FAULTS as error:
             self.unreadable.append((path, _first_line(error)))
-            return
+
+    def _take(self, path: str, about: Any) -> None:
+        """Take a file in by its metadata, whole or not at all. Raises: FAULTS."""
         leaves = {about.schema.column(n).path: n for n in range(len(about.schema))}
         missing = [name for name in NEEDED if name not in leaves]
         if missing:
             self.unreadable.append((path, f"it holds no named flows: there is no column '{missing[0]}'"))
             return
+        groups = range(about.num_row_groups)
+        parts = [Part(_low_us(about.row_group(n).column(leaves["start_time"])), path, n) for n in groups]
+        self.parts += parts
         self.files += 1
         self.rows += about.num_rows
-        groups = range(about.num_row_groups)
-        self.parts += [Part(_low_us(about.row_group(n).column(leaves["start_time"])), path, n) for n in groups]
 
     def batches(self, seen: Callable[[Seen], None] | None = None) -> Iterator[tuple[Any, int]]:
         """Yield (record batch of table_schema, us before which no flow begins that is still to come)."""
@@ -91,12 +96,14 @@ class FlowFiles:
                     done += batch.num_rows
                     if seen is not None:
                         seen(Seen(part.path, done, self.rows))
-            except (OSError, pa.ArrowException) as error:
+            except FAULTS as error:
                 self.unreadable.append((part.path, _first_line(error)))
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    if isinstance(error, UnicodeDecodeError):
+        return "it is damaged: a text in it is no UTF-8"
+    return str(error).partition("\n")[0] or "it is damaged"
 
 
 def _low_us(column: Any) -> int:
@@ -109,6 +116,8 @@ def _low_us(column: Any) -> int:
 def _read(part: Part) -> Iterator[Any]:
     with pq.ParquetFile(part.path, pre_buffer=False) as file:
         for batch in file.iter_batches(BATCH_ROWS, row_groups=[part.group]):
+            # Arrow hands on what is no UTF-8 as text; whoever looks at it then would fail.
+            batch.validate(full=True)
             yield fitted(batch, _cluster(part.path))
 
 

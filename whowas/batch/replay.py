@@ -20,20 +20,22 @@ from ingest.files import find_inputs
 from ingest.packets import PacketOptions
 from ingest.progress import Progress
 from ingest.records import RecordFiles
+from sinks.files.output_folder import EXISTING, Run
 from sinks.flows.jsonl import JsonlSink
 from sinks.flows.memory import MemorySink
 from sinks.flows.parquet import ParquetOptions, ParquetSink
+from whowas.batch.hints import Hint, hints
 from whowas.batch.inputs import MixedSource
 from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
-from whowas.history.queries import Paths, listed, load_history
+from whowas.history.evidence_files import Paths, find_evidence, listed
+from whowas.history.queries import load_history
 from whowas.schema import PARTITIONS
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
 
 FORMATS = ("parquet", "jsonl")
-EXISTING = ("refuse", "append", "replace")
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,18 @@ class Result:
         """Say whether all that captures, flow logs and evidence hold was read."""
         return self.report.whole() and self.evidence.whole()
 
+    def hints(self) -> list[Hint]:
+        """Return which options would name what has no name."""
+        return hints(self.summary.missing, self.report, self.summary.first_us, self.summary.last_us)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `whowas replay --json` prints."""
         history = self.evidence.to_json() | {"watched": [list(map(rfc3339, one)) for one in self.watched]}
-        written = {"history": history, "written": {"files": self.files, "bytes": self.bytes_written}}
+        written = {
+            "history": history,
+            "hints": [one.to_json() for one in self.hints()],
+            "written": {"files": self.files, "bytes": self.bytes_written},
+        }
         return as_json(self.summary, self.report, self.seconds, written)
 
 
@@ -82,18 +92,21 @@ def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], No
         source.commit(last)
 
 
-def run_name(captures: Sequence[str], history: Sequence[str], choices: object) -> str:
-    """Name a run by what goes in: the same input gives the same names of files, on any machine."""
-    told = hashlib.sha256(f"{__version__} {choices}".encode())
+def run_names(captures: Sequence[str], history: Sequence[str], choices: Sequence[object]) -> list[str]:
+    """Name a run by what goes in: the same input gives the same names of files, on any machine. One for each choice."""
+    told = [hashlib.sha256(f"{__version__} {one}".encode()) for one in choices]
     for path in [*captures, "|", *history]:
-        size = os.path.getsize(path) if os.path.isfile(path) else 0
-        told.update(f"{os.path.basename(path)}:{size}\n".encode())
+        known = os.path.isfile(path)
+        parts = [f"{os.path.basename(path)}:{os.path.getsize(path) if known else 0}\n".encode()]
         # What cannot be read is told when it is to be read.
         with contextlib.suppress(OSError):
-            if os.path.isfile(path):
+            if known:
                 with open(path, "rb") as handle:
-                    told.update(handle.read(1 << 16))
-    return told.hexdigest()[:12]
+                    parts.append(handle.read(1 << 16))
+        for one in told:
+            for part in parts:
+                one.update(part)
+    return [one.hexdigest()[:12] for one in told]
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,18 @@ class Choices:
     naming: NamingOptions = field(default_factory=NamingOptions)
 
 
-def _sink(out: str | None, run: str, choices: Choices) -> Sink:
+def _run(captures: Sequence[str], history: Sequence[str], choices: Choices) -> Run:
+    """Say what this run is known by. What becomes of an earlier run's files is no part of it, as it once was."""
+    told = asdict(choices)
+    if not all(os.path.isfile(path) for path in captures):
+        # Nobody can tell whether what comes through a pipe came before.
+        told["once"] = os.urandom(8)
+    words = ("refuse", "append", "replace")
+    name, *former = run_names(captures, history, [told | {"existing": word} for word in words])
+    return Run(name, captures, tuple(former))
+
+
+def _sink(out: str | None, run: Run, choices: Choices) -> Sink:
     if choices.existing not in EXISTING:
         raise ConfigError(f"cannot use existing '{choices.existing}': unknown word; say one of {', '.join(EXISTING)}")
     if out is None:
@@ -167,8 +191,6 @@ def _replayed(paths: Sequence[str], reader: Reader, new_sink: Callable[[], Sink]
         again = all(os.path.isfile(path) for path in paths)
         return (*reader.pass_over(paths, sink, reader.naming, again), sink)
     except SecondNetworkError:
-        for path in sink.files:
-            os.remove(path)
         sink = new_sink()
         return (*reader.pass_over(paths, sink, replace(reader.naming, vnis="several"), False), sink)
 
@@ -183,19 +205,19 @@ def replay_captures(
 ) -> Result:
     """Replay captures and flow logs against a history; with `out` to files, else to a table in memory."""
     told = choices or Choices()
-    paths, evidence_paths = find_inputs(listed(captures)), find_inputs(listed(history))
-    name = run_name(paths, evidence_paths, asdict(told))
+    paths, evidence_paths = find_inputs(listed(captures)), find_evidence(history, ordered=False).paths
+    known_by = _run(paths, evidence_paths, told)
     naming = _naming(told)
     _refuse_overwriting(told.records.dead_letter)
-    if told.existing == "refuse":
-        _refuse_early(_sink(out, name, told))
+    _refuse_early(_sink(out, known_by, told))
     evidence, started = EvidenceReport(), time.perf_counter()
-    known = load_history(evidence_paths, cluster=told.cluster, report=evidence, progress=history_progress)
+    known = load_history(history, cluster=told.cluster, report=evidence, progress=history_progress)
     loaded = time.perf_counter()
     # The history is here to stay: without this the collector walks its objects in the middle of the packets.
     gc.freeze()
     try:
-        source, summary, sink = _replayed(paths, Reader(known, naming, told, progress), lambda: _sink(out, name, told))
+        reader = Reader(known, naming, told, progress)
+        source, summary, sink = _replayed(paths, reader, lambda: _sink(out, known_by, told))
     finally:
         gc.unfreeze()
     return Result(
@@ -224,7 +246,8 @@ def replay(
 ) -> Any:
     """Name the flows of captures and flow logs by who held each address at that moment.
 
-    Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files.
+    Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files. existing: what becomes
+        of files in it: "refuse" any, "append" to them, "replace" those of these captures, "replace-all".
         cluster: which cluster of the history. networks: TOML file of names for outside ranges.
     Returns: a pyarrow Table of whowas.schema.named_schema, or with `out` a pyarrow Dataset of the files;
         `.to_pandas()` works on the table and on `dataset.to_table()`.

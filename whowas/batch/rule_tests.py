@@ -18,6 +18,7 @@ from detect.judge.state import State
 from detect.matching.matcher import Matcher
 from detect.model import Finding, FlowRule, RuleSet
 from detect.sigma import Case
+from detect.views.flow_ends import aimed
 from whowas.schema import table_schema
 
 # A Monday; the beginning of an hour and of a day, so that windows of a case do not depend on when it is tried.
@@ -30,11 +31,15 @@ _COALESCED = re.compile(r"^coalesce\((.*), false\)$", re.DOTALL)
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What became of a case. why: nothing where it went as it should, else lines that say which flow, and why."""
+    """What became of a case. why: nothing where it went as it should, else lines that say which flow, and why.
+
+    fault: what went wrong, in words: found or not, or found with advice about the wrong end.
+    """
 
     case: Case
     right: bool
     why: tuple[str, ...] = ()
+    fault: str = ""
 
 
 def try_cases(ruleset: RuleSet, cases: Sequence[Case]) -> Iterator[CaseResult]:
@@ -78,10 +83,21 @@ def flows_of(case: Case) -> Any:
 def _tried(ruleset: RuleSet, case: Case, flows: Any, matched: Matched) -> CaseResult:
     found = _found(ruleset, case.rule, flows, matched)
     if bool(found) == case.matches:
-        return CaseResult(case, True)
+        return _aimed(case, found)
     if found:
-        return CaseResult(case, False, (f"it was found: {found[0].count} of {len(case.flows)} flows",))
-    return CaseResult(case, False, tuple(_why_not(ruleset, flows, matched)))
+        why = (f"it was found: {found[0].count} of {len(case.flows)} flows",)
+        return CaseResult(case, False, why, "should not have been found and was")
+    return CaseResult(case, False, tuple(_why_not(ruleset, flows, matched)), "should have been found and was not")
+
+
+def _aimed(case: Case, found: Sequence[Finding]) -> CaseResult:
+    """Hold the advice against whom the case says that it is about."""
+    told = {one.label for finding in found for one in aimed(finding)}
+    if case.advice is None or told == case.advice:
+        return CaseResult(case, True)
+    wanted, got = (", ".join(sorted(one)) or "nobody" for one in (case.advice, told))
+    why = f"its advice is about {got}, not {wanted}: `about: {found[0].rule.about}` says which end"
+    return CaseResult(case, False, (why,), "was found, with advice about the wrong end")
 
 
 class _Given:

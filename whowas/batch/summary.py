@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from whowas.addresses import spelled
+from whowas.batch.hints import Missing
 from whowas.schema import CONFIDENCES
 from whowas.stages import Report
 
@@ -17,6 +19,8 @@ PAIRS_KEPT = 50_000
 TIES_LOOKED_AT = 200
 PAIR = ("src", "dst", "protocol", "dst_port")
 NAMED = ("confidence", "namespace", "workload", "service", "node")
+# Of an end: the numbers of its words, and the two halves of its address.
+END = len(NAMED) + 2
 
 
 @dataclass
@@ -29,13 +33,15 @@ class Summary:
     first_us: int | None = None
     last_us: int | None = None
     answers: dict[str, Counter[str]] = field(default_factory=lambda: {"src": Counter(), "dst": Counter()})
+    missing: Missing = field(default_factory=Missing)
     _words: dict[str, int] = field(default_factory=dict)
-    _rows: Any = field(default_factory=lambda: np.empty((0, 2 * len(NAMED) + 2), dtype=np.int64))
+    _rows: Any = field(default_factory=lambda: np.empty((0, 2 * END + 2), dtype=np.int64))
     _sums: Any = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def add(self, named: Any) -> None:
         """Count a batch of named flows."""
         self.rows += named.num_rows
+        self.missing.add(named)
         for side, counts in self.answers.items():
             column = named[f"{side}_confidence"]
             found = np.bincount(column.indices.to_numpy(), minlength=len(column.dictionary))
@@ -56,7 +62,7 @@ class Summary:
 
     def _add_pairs(self, named: Any, sizes: Any) -> None:
         """Sum by pair of names, as numbers: words come back only for the few that are shown."""
-        codes = [self._numbers(named[f"{side}_{name}"]) for side in ("src", "dst") for name in NAMED]
+        codes = [code for side in ("src", "dst") for code in self._end(named, side)]
         ports = pc.fill_null(named["dst_port"].cast("int64"), -1)
         codes += [self._numbers(named["protocol"]), ports.to_numpy()]
         rows = np.concatenate([self._rows, np.stack(codes, axis=1)])
@@ -69,6 +75,21 @@ class Summary:
             kept = np.sort(np.argsort(-self._sums[:, 1], kind="stable")[: PAIRS_KEPT // 2])
             self._rows, self._sums = self._rows[kept], self._sums[kept]
 
+    def _end(self, named: Any, side: str) -> list[Any]:
+        """The numbers of an end; an address only where it has no name, so that names are summed over addresses."""
+        told = [self._numbers(named[f"{side}_{name}"]) for name in NAMED]
+        unnamed = self._unnamed(told)
+        halves = np.frombuffer(_octets(named[f"{side}_ip16"]), dtype=">i8").reshape(-1, 2).astype(np.int64)
+        return [*told, *np.where(unnamed[:, None], halves, 0).T]
+
+    def _unnamed(self, told: list[Any]) -> Any:
+        """Say which ends have no name, once for each combination of words."""
+        words = [*self._words, None]
+        rows = np.stack(told, axis=1)
+        _, first, place = np.unique(_mixed(rows), return_index=True, return_inverse=True)
+        found = [_name([words[one] for one in row]) is None for row in rows[first].tolist()]
+        return np.array(found, dtype=bool)[place.reshape(-1)]
+
     def _numbers(self, column: Any) -> Any:
         """A dictionary column as numbers that mean the same word in every batch; -1 for null."""
         own = [self._words.setdefault(word, len(self._words)) for word in column.dictionary.to_pylist()]
@@ -76,14 +97,13 @@ class Summary:
 
     def top(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the conversations by name with the most bytes; ties by name."""
-        words = list(self._words)
+        words = [*self._words, None]
         best = np.argsort(-self._sums[:, 1], kind="stable")[: count + TIES_LOOKED_AT]
         totals: dict[tuple[Any, ...], list[int]] = {}
         for row in best:
-            told = [words[one] if one >= 0 else None for one in self._rows[row, :-1].tolist()]
-            port = int(self._rows[row, -1])
-            half = len(NAMED)
-            key = (_display(told[:half]), _display(told[half : 2 * half]), told[-1], port if port >= 0 else None)
+            numbers = self._rows[row].tolist()
+            ends = (_shown(numbers[at : at + END], words) for at in (0, END))
+            key = (*ends, words[numbers[-2]], numbers[-1] if numbers[-1] >= 0 else None)
             total = totals.setdefault(key, [0, 0])
             total[0] += int(self._sums[row, 0])
             total[1] += int(self._sums[row, 1])
@@ -92,6 +112,17 @@ class Summary:
             dict(zip(PAIR, key, strict=True)) | {"conversations": total[0], "bytes": total[1]}
             for key, total in order[:count]
         ]
+
+
+def _octets(column: Any) -> Any:
+    """The bytes of a column of addresses of 16 bytes each."""
+    return np.frombuffer(column.buffers()[1], dtype=np.uint8)[16 * column.offset :][: 16 * len(column)]
+
+
+def _shown(numbers: list[int], words: list[str | None]) -> str:
+    """Text for one end: its name; where it has none its address, and why."""
+    told = [words[one] for one in numbers[: len(NAMED)]]
+    return _name(told) or f"{spelled(np.array(numbers[-2:], dtype='>i8').tobytes())} ({told[0]})"
 
 
 def _mixed(rows: Any) -> Any:
@@ -103,15 +134,15 @@ def _mixed(rows: Any) -> Any:
     return mixed
 
 
-def _display(told: list[str | None]) -> str:
-    """Text for one end: namespace/workload, else service, node or range, else how sure we are that we are not."""
+def _name(told: list[str | None]) -> str | None:
+    """The name of one end: namespace/workload, else service, node or range; None where it has none."""
     sure, namespace, workload, service, node = told
     owner = workload or service
     if sure in ("exact", "likely", "service") and owner:
         return f"{namespace}/{owner}" if namespace else owner
     if sure in ("node", "snat") and node:
         return f"node/{node}"
-    return workload or "external" if sure == "external" else str(sure)
+    return workload if sure == "external" else None
 
 
 def as_json(summary: Summary, report: Report, seconds: dict[str, float], written: dict[str, Any]) -> dict[str, Any]:

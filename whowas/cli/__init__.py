@@ -13,27 +13,35 @@ from typing import Any
 
 import click
 
+from whowas.cli import terminal
 from whowas.errors import WhowasError
-from whowas.safe_text import clean
 from whowas.version import __version__
 
 # name: (module, one line). The line stands here so that `whowas --help` imports no command.
 COMMANDS = {
     "replay": ("whowas.cli.replay", "Name the flows of captures by who held each address at that moment."),
     "who": ("whowas.cli.who", "Say who held an address at a moment, or where a workload was."),
-    "annotate": ("whowas.cli.annotate", "Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek."),
-    "history": ("whowas.cli.history", "Look after a recorded history: info, gaps, verify, export, import, prune."),
+    "annotate": (
+        "whowas.cli.annotate",
+        "Put names beside the addresses of any log: JSON lines, tables, Zeek, syslog, text.",
+    ),
+    "history": (
+        "whowas.cli.history",
+        "Look after a recorded history: info, verify, export, import, compact, prune …",
+    ),
     "flows": (
         "whowas.cli.flows",
         "Show named flows by words, without SQL: ends, ports, labels, times; or the top of them.",
     ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
-    "backtest": ("whowas.cli.backtest", "Judge named flows of the past by rules, and say what each rule costs."),
+    "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),
     "stream": ("whowas.cli.stream", "Name flow records from Kafka as they come, each once."),
     "serve": ("whowas.cli.serve", "Open a page over named flows, their history and their findings."),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
+    "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
+    "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),
     "completion": ("whowas.cli.completion", "Print the lines that switch on shell completion."),
 }
@@ -51,6 +59,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        _add_quiet(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -67,6 +76,27 @@ class Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _add_quiet(command: click.Command) -> None:
+    """Give -q to a command, and to those below it, where they have none of their own."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _add_quiet(one)
+    elif not any("--quiet" in one.opts for one in command.params):
+        command.params.append(
+            click.Option(
+                ["-q", "--quiet"],
+                is_flag=True,
+                expose_value=False,
+                callback=_quiet,
+                help="Print the answer and errors alone.",
+            )
+        )
+
+
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[terminal.QUIET] = value
+
+
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """Print the version with the facts a bug report needs."""
     if not value or ctx.resilient_parsing:
@@ -75,7 +105,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     from platform import machine, python_version, system
 
     built = ", ".join(f"{name} {version(name)}" for name in ("numba", "pyarrow", "duckdb"))
-    click.echo(f"whowas {__version__} (Python {python_version()}, {system()} {machine()}; {built})")
+    terminal.echo(f"whowas {__version__} (Python {python_version()}, {system()} {machine()}; {built})")
     ctx.exit()
 
 
@@ -112,9 +142,9 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
 
 def _leave(code: int) -> None:
     """End the process without taking a history of a million objects apart first. All that lasts is closed by now."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    for error in (False, True):
+        with contextlib.suppress(ValueError, WhowasError, terminal.ReaderLeft):
+            terminal.flush(error)
     os._exit(code)
 
 
@@ -122,30 +152,39 @@ def main() -> None:
     """Run the command line; turn a known error into one line and its exit code."""
     signal.signal(signal.SIGTERM, _stopped)
     sys.meta_path.insert(0, _WithoutPandas())
+    terminal.take_over()
+    try:
+        code = _ran()
+    except terminal.ReaderLeft:
+        code = 141
+    _leave(code)
+
+
+def _ran() -> int:
+    """Run the command, say what went wrong, return the exit code. Raises: ReaderLeft, what --debug wants to see."""
     try:
         code = group(standalone_mode=False)
-        sys.stdout.flush()
-    except WhowasError as error:
-        if "--debug" in sys.argv:
-            raise
-        # It may quote a file's own words.
-        click.echo("whowas: " + "\n".join(map(clean, str(error).split("\n"))), err=True)
-        code = error.exit_code
+        terminal.flush()
     except click.ClickException as error:
-        error.show()
-        code = 2
+        terminal.usage_error(error)
+        return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("whowas: stopped; files that were finished stay valid, nothing half-written is left", err=True)
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has left: that is its right, and no error to talk about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except OSError as error:
-        # What no room expected of its files: a mistake or a broken disk, no fault of the program.
+        terminal.error("stopped; files that were finished stay valid, nothing half-written is left")
+        return 130
+    except (WhowasError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        why = error.strerror or error
-        click.echo(f"whowas: cannot use '{error.filename or 'a file'}': {why}; --debug shows where", err=True)
-        code = 2
-    _leave(code if isinstance(code, int) else 0)
+        return _told(error)
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: WhowasError | OSError) -> int:
+    """Say a known error; an OSError is what no room expected of its files: a mistake or a broken disk."""
+    if isinstance(error, WhowasError):
+        terminal.error(error.lines[0] if error.lines else "")
+        for line in error.lines[1:]:
+            terminal.echo(line, err=True)
+        return error.exit_code
+    what = f"'{error.filename}'" if error.filename is not None else "a file"
+    terminal.error(f"cannot use {what}: {error.strerror or error}; --debug shows where")
+    return 2

@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import clean, plural
+from whowas.cli.options import history_option, read_back
+from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
 from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
     from ingest.cluster import EvidenceReport
     from whowas.annotation.annotator import Choice
     from whowas.annotation.namer import BatchNamer
-    from whowas.annotation.run import Done
+    from whowas.annotation.run import Done, Form
     from whowas.annotation.times import Clock
+    from whowas.batch.hints import Hint
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
 
 
 @click.command(short_help="Put names beside the addresses of a log.")
 @click.argument("file", metavar="FILE")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="A store, or evidence: files, folders, globs.")
+@history_option()
 @click.option("--ip", "ips", multiple=True, metavar="FIELD", help="A field that holds an address; repeatable.")
 @click.option("--time", "time_field", metavar="FIELD", help="The field that tells when.")
 @click.option("--at", metavar="TIME", help="When, for a log without times: 2026-11-20T10:15:02Z.")
-@click.option("--timezone", metavar="ZONE", help="Zone of times that have no offset; without it they are not read.")
+@click.option("--timezone", metavar="ZONE", help="Zone in which times without an offset are read, like Europe/Paris.")
 @click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of times that are numbers.")
-@click.option("--columns", metavar="A,B,…", help="What is added: confidence, pod, workload, labels …")
-@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Ends the names of what is added.")
+@click.option("--columns", metavar="A,B,…", help="Fields to add: confidence, pod, workload, labels …")
+@click.option("--suffix", default="_whowas", show_default=True, metavar="WORD", help="Suffix of added fields.")
 @click.option(
-    "--format", "form", type=click.Choice(["ndjson", "csv", "tsv", "zeek"]), help="Else told by its beginning."
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv", "tsv", "zeek", "text", "cef", "leef", "logfmt"]),
+    help="Without it, recognised by the first lines.",
 )
-@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; else told by its header.")
+@click.option(
+    "--names",
+    type=click.Choice(["short", "json", "inline"]),
+    help="How names stand in free text: behind the line, the same as JSON, or beside each address.",
+)
+@click.option("--time-pattern", metavar="FORM", help="How free text spells its times: '%d.%m.%Y %H:%M:%S'.")
+@click.option("--year", type=click.IntRange(1971, 9999), help="Of the first line, for times without a year (syslog).")
+@click.option("--delimiter", type=click.Choice(list(DELIMITERS)), help="Of CSV; without it, found in the header.")
 @click.option("--header", metavar="A,B,…", help="Names of the columns of a CSV without a header.")
-@click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
+@click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option(
     "--sensor-skew",
@@ -53,13 +63,13 @@ DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space":
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Hold lines up to so long until the history is sure to know their time.",
+    help="Wait up to this long for the history to cover the time of a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the log and errors.")
 @click.pass_context
 def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: Any) -> None:
-    """Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek.
+    """Put names beside the addresses of any log: JSON lines, CSV, TSV, Zeek, CEF, LEEF, logfmt, free text.
 
     \b
     Example:
@@ -67,34 +77,30 @@ def command(ctx: click.Context, /, file: str, history: tuple[str, ...], **told: 
 
     FILE is plain or compressed, or - for standard input, which is named line by line as it comes. The log goes
     to standard output, unchanged but for the names; what was done is told on standard error. Fields of known
-    logs are found by themselves: Suricata, Zeek, Falco, Kubernetes audit, ECS, flow logs and others.
+    logs are found by themselves: Suricata, Zeek, Falco, Kubernetes audit, ECS, flow logs and others. In free text
+    (syslog, access and error logs) every address of a line is named at the time at its start.
     """
     from ingest.cluster import EvidenceReport
     from ingest.files import open_input
-    from whowas.annotation.run import Form, Run, write_all
+    from whowas.annotation.run import Run
     from whowas.cli.replay import need_history, say_compiling, say_unreadable
 
     need_history(history)
     quiet = told["quiet"] or told["as_json"]
     choice, clock = _choice(told), _clock(told)
-    form = Form(told["form"] or "", DELIMITERS.get(told["delimiter"], ""), _words(told["header"]))
+    form = _form(told, file)
     say_compiling(quiet)
     report = EvidenceReport()
     with open_input(file) as source:
         asker = _asker(history, told, report)
-        sys.stdout.flush()
         # The history is here to stay: without this the collector walks its objects between the lines.
         gc.freeze()
-        run = Run(asker, choice, form, clock, write_all(sys.stdout.fileno()), _sayer(quiet))
+        run = Run(asker, choice, form, clock, write_bytes(), _sayer(quiet))
         try:
             run.annotate(source)
         except KeyboardInterrupt:
             _finish(run.done, report, told, file)
             raise
-        except BrokenPipeError:
-            # click would make an error of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(141)
     _finish(run.done, report, told, file)
     say_unreadable(report.files)
     ctx.exit(0 if run.done.whole() and report.whole() else 1)
@@ -106,10 +112,28 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 def _choice(told: dict[str, Any]) -> Choice:
     from whowas.annotation.annotator import USUAL, Choice
-    from whowas.timestamps import moment_us
 
-    at_us = moment_us(told["at"]) if told["at"] is not None else None
+    at_us = read_back("--at", told["at"]) if told["at"] is not None else None
     return Choice(told["ips"], told["time_field"] or "", at_us, _words(told["columns"]) or USUAL, told["suffix"])
+
+
+def _form(told: dict[str, Any], file: str) -> Form:
+    from datetime import UTC, datetime
+
+    from whowas.annotation.run import Form
+
+    # A log's last line is as old as its file, or older.
+    changed = datetime.fromtimestamp(os.path.getmtime(file), UTC) if os.path.isfile(file) else None
+    return Form(
+        format=told["form"] or "",
+        delimiter=DELIMITERS.get(told["delimiter"], ""),
+        header=_words(told["header"]),
+        names=told["names"] or "",
+        pattern=told["time_pattern"] or "",
+        year=told["year"],
+        not_after=changed,
+        shown=is_terminal(),
+    )
 
 
 def _clock(told: dict[str, Any]) -> Clock:
@@ -139,7 +163,7 @@ def _asker(history: Sequence[str], told: dict[str, Any], report: EvidenceReport)
 def _sayer(quiet: bool) -> Callable[[str], None]:
     def say(line: str) -> None:
         if not quiet:
-            click.echo(f"whowas: {clean(line)}", err=True)
+            error(line)
 
     return say
 
@@ -147,19 +171,22 @@ def _sayer(quiet: bool) -> Callable[[str], None]:
 def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str) -> None:
     """Say what came of it."""
     if told["as_json"]:
-        click.echo(json.dumps(done.to_json() | {"history": report.to_json()}, default=str), err=True)
+        hints = [one.to_json() for one in _hints(done)]
+        print_json(done.to_json() | {"hints": hints, "history": report.to_json()}, err=True, line=True)
         return
     for bad in done.unreadable:
-        click.echo(f"whowas: {clean(file)} at byte {bad.offset:,}: {clean(bad.reason)}", err=True)
+        error(f"{file} at byte {bad.offset:,}: {bad.reason}")
     if told["quiet"]:
         return
     tally = done.tally
     unread = sum(tally.unread.values())
     named = f"{tally.named:,} named   {tally.without:,} without an address   {unread:,} unread"
-    click.echo(f"{plural(tally.lines, 'line')}   {named}", err=True)
+    echo(f"{plural(tally.lines, 'line')}   {named}", err=True)
     if unread:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.unread.most_common())
-        click.echo(f"unread       {reasons}{_advice(done)}", err=True)
+        echo(f"unread       {reasons}{_advice(done)}", err=True)
+    if len(done.kinds) > 1:
+        echo("kinds        " + "  ".join(f"{word} {count:,}" for word, count in done.kinds.most_common()), err=True)
     _say_answers(done)
 
 
@@ -169,13 +196,27 @@ def _say_answers(done: Done) -> None:
         f"{word} {count:,} ({100 * count / total:.1f} %)" for word in CONFIDENCES if (count := done.tally.answers[word])
     ]
     if shares:
-        click.echo(f"addresses    {'  '.join(shares)}", err=True)
+        echo(f"addresses    {'  '.join(shares)}", err=True)
     if done.tally.unread_addresses:
-        click.echo(
-            f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True
-        )
+        echo(f"             {plural(done.tally.unread_addresses, 'value')} of address fields not readable", err=True)
     if done.nothing() and not done.tally.unread:
-        click.echo("whowas: no address in any field that is known; say --ip FIELD and --time FIELD", err=True)
+        error("no address in any field that is known; say --ip FIELD and --time FIELD")
+
+
+def _hints(done: Done) -> list[Hint]:
+    """Which options would name more."""
+    from whowas.annotation.times import MISSING, NO_ZONE, REASONS
+    from whowas.batch.hints import Hint
+
+    unread = done.tally.unread
+    without = done.tally.lines if done.nothing() and not unread else 0
+    found = [
+        Hint("--timezone", ("UTC",), unread[REASONS[NO_ZONE]], "lines", "say the zone that the times are in"),
+        Hint("--time", (), unread[REASONS[MISSING]], "lines", "say the field that tells when, or --at TIME"),
+        Hint("--history", (), done.tally.answers["unknown"], "addresses", "give evidence of the times not covered yet"),
+        Hint("--ip", (), without, "lines", "say the fields that hold addresses"),
+    ]
+    return [one for one in found if one.count]
 
 
 def _advice(done: Done) -> str:
@@ -185,4 +226,6 @@ def _advice(done: Done) -> str:
     first = done.tally.unread.most_common(1)[0][0]
     if first == REASONS[NO_ZONE]:
         return "; --timezone says which zone they are in"
-    return "; --time FIELD or --at TIME says when" if first == REASONS[MISSING] else ""
+    if first != REASONS[MISSING]:
+        return ""
+    return f"; --{'time-pattern FORM' if done.kinds else 'time FIELD'} or --at TIME says when"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.options import flows_option
+from whowas.cli.options import flows_option, history_option
 from whowas.cli.rules import LEVEL_COLOURS, RULES, SITE, load_rules
-from whowas.cli.terminal import bars, between, clean, console, plural, print_json, rate, wants_progress
+from whowas.cli.terminal import bars, between, clean, console, error, plural, print_json, rate, wants_progress
 
 if TYPE_CHECKING:
     from detect.judge.silences import Silences
@@ -22,7 +22,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 @RULES
 @flows_option()
 @SITE
-@click.option("--silences", type=click.Path(), metavar="TOML", help="Findings that are not told until a date.")
+@click.option("--silences", type=click.Path(), metavar="TOML", help="Findings to hide until a date.")
 @click.option("-o", "--out", type=click.Path(), metavar="FILE", help="Write findings here: OCSF, one JSON a line.")
 @click.option(
     "--existing",
@@ -32,16 +32,25 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     help="What to do with a FILE that is there.",
 )
 @click.option(
-    "--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="Leave out what is below."
+    "--level",
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
+    show_default=True,
+    help="Findings below it are left out.",
 )
 @click.option(
-    "--show", type=click.IntRange(0, 100), default=1, show_default=True, metavar="N", help="Findings shown whole."
+    "--show",
+    type=click.IntRange(0, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Findings shown in full.",
 )
-@click.option("-H", "--history", metavar="HISTORY", help="Named in the commands that findings propose.")
+@history_option("The history that the proposed commands name.", multiple=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no progress.")
 @click.pass_context
 def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: Any) -> None:
-    """Judge named flows of the past by rules: what would have been found, how often, and what each rule costs.
+    """Judge named flows of the past by rules: what they would have found, how often, and the time each rule takes.
 
     \b
     Example:
@@ -66,7 +75,7 @@ def command(ctx: click.Context, /, rules: tuple[str, ...], flows: str, **told: A
     else:
         _print(result, wishes.history, flows)
     for path, why in result.unreadable[:5]:
-        click.echo(f"whowas: {clean(path)}: {clean(why)}", err=True)
+        error(f"{path}: {why}")
     ctx.exit(1 if result.unreadable else 0)
 
 
@@ -111,7 +120,7 @@ class _Bar:
 
 
 def _print(result: Result, history: str | None, flows: str) -> None:
-    screen = console()
+    screen = console(summary=True)
     found = [one for one in result.rules if one.findings]
     screen.print(
         f"{plural(result.flows, 'flow')} in {plural(result.files, 'file')}   {plural(len(result.rules), 'rule')}   "
@@ -140,11 +149,11 @@ def _print_table(counts: list[RuleCount], screen: Any) -> None:
             f"{one.findings:,}",
             f"{one.flows:,}",
             between(one.first_us, one.last_us),
-            "" if one.cost_ns is None else f"{one.cost_ns:,.0f} ns",
+            "" if one.cost_ns is None else f"{one.cost_ns:,.0f}",
         )
         for one in counts
     ]
-    heads = ("level", "rule", "findings", "flows", "first .. last flow", "cost a flow")
+    heads = ("level", "rule", "findings", "flows", "first .. last flow", "ns per flow")
     wide = [max(len(row[n]) for row in [heads, *rows]) for n in range(len(heads))]
     for row in [heads, *rows]:
         cells = [f"{cell:>{wide[n]}}" if n in (2, 3, 5) else f"{cell:<{wide[n]}}" for n, cell in enumerate(row)]
@@ -158,15 +167,16 @@ def _print_table(counts: list[RuleCount], screen: Any) -> None:
 def _print_rest(result: Result, screen: Any) -> None:
     quiet = sum(not one.findings for one in result.rules)
     dear = max(result.rules, key=lambda one: one.cost_ns or 0.0, default=None)
-    told = [f"{plural(quiet, 'rule')} found nothing"]
+    told = [f"{plural(quiet, 'rule')} without findings"] if quiet else []
     if result.below:
-        told.append(f"{plural(result.below, 'finding')} below the level left out")
+        told.append(f"{plural(result.below, 'finding')} below --level left out")
     told += [f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(result.counts.items())]
     if result.silences_over:
-        told.append(f"silences that are over: {', '.join(map(clean, result.silences_over))}")
+        told.append(f"expired silences: {', '.join(map(clean, result.silences_over))}")
     if dear is not None and dear.cost_ns:
-        told.append(f"dearest: {clean(dear.info.name)} {dear.cost_ns:,.0f} ns a flow")
-    screen.print(", ".join(told))
+        told.append(f"slowest rule: {clean(dear.info.name)} ({dear.cost_ns:,.0f} ns per flow)")
+    if told:
+        screen.print(", ".join(told))
 
 
 def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> None:
@@ -174,4 +184,5 @@ def _print_finding(one: Any, history: str | None, flows: str, screen: Any) -> No
     from detect.views.text import text
 
     screen.print()
-    screen.print(text(one, DataLocations(history or "HISTORY", flows)))
+    for line in text(one, DataLocations(history or "HISTORY", flows)).split("\n"):
+        screen.print(line)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Leave an hour for the next time in which a file is younger than this.",
+    help="Skip an hour that has a file younger than this.",
 )
 @click.option(
     "--small",
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=500_000,
     show_default=True,
-    help="Rows of a merged file at most; bounds the memory.",
+    help="Most rows of a merged file; bounds the memory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def command(folder: str, settled: float, small: float, rows: int, as_json: bool, quiet: bool) -> None:
+def command(folder: str, settled: float, small: float, rows: int, as_json: bool) -> None:
     """Merge the small files of each hour of named flows, beside readers and `whowas stream`.
 
     \b
@@ -56,7 +55,7 @@ def command(folder: str, settled: float, small: float, rows: int, as_json: bool,
 
     options = CompactionOptions(settled, round(small * 1e6), rows)
     with Compaction(folder, options) as compaction:
-        done = _run(compaction, wants_progress(quiet, as_json))
+        done = _run(compaction, wants_progress(False, as_json))
     if as_json:
         print_json(asdict(done))
     else:
@@ -76,7 +75,7 @@ def _run(compaction: Compaction, shown: bool) -> Compacted:
 
 
 def _print(folder: str, done: Compacted) -> None:
-    screen = console()
+    screen = console(summary=True)
     if done.folders:
         screen.print(
             f"{clean(folder)}  {plural(done.folders, 'hour')}  {plural(done.rows, 'row')}  "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from whowas.cli.terminal import echo
+
 LINES = {
     "bash": 'eval "$(_WHOWAS_COMPLETE=bash_source whowas)"',
     "zsh": 'eval "$(_WHOWAS_COMPLETE=zsh_source whowas)"',
@@ -20,4 +22,4 @@ def command(shell: str) -> None:
     Example:
       whowas completion bash >> ~/.bashrc
     """
-    click.echo(LINES[shell])
+    echo(LINES[shell])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import read_back
 from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
 
@@ -26,7 +27,7 @@ def command() -> None:
 
     \b
     Example:
-      whowas history import cluster.whowas samples/overlay/history.jsonl.gz
+      whowas history import cluster.db samples/overlay/history.jsonl.gz
     """
 
 
@@ -35,6 +36,14 @@ def command() -> None:
 @JSON
 def info(store: str, as_json: bool) -> None:
     """Say what is in a store."""
+    from enrich.store.database import HISTORY
+
+    # What of it cannot be shown is not what was written.
+    with HISTORY.make_sense(store, "read"):
+        _show(store, as_json)
+
+
+def _show(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -55,7 +64,9 @@ def info(store: str, as_json: bool) -> None:
     screen.print(f"{store}  {size(told.bytes)}, {plural(told.events, 'event')} ({told.packed_events:,} packed){each}")
     for one in told.clusters:
         objects = ", ".join(f"{kind} {count:,}" for kind, count in sorted(one.objects.items(), key=lambda it: -it[1]))
-        screen.print(f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects stood last")
+        screen.print(
+            f"cluster {clean(one.name)}: {plural(one.events, 'event')}, {one.living:,} objects exist at its end"
+        )
         screen.print(f"  objects    {objects}")
         for kind, low, high in sorted(one.watched):
             screen.print(f"  watched    {kind or 'all kinds'}  {between(low, high)}")
@@ -72,7 +83,7 @@ def _topics(told: Facts) -> Iterator[str]:
     out, into = told.telling, told.replica
     if out is not None:
         since = (
-            "nothing goes on; the next --to-kafka sends all anew"
+            "sending has stopped; the next --to-kafka sends everything again"
             if out.begun_us is None
             else (
                 f"{plural(out.messages, 'message')} since {_spelled(out.begun_us)}"
@@ -99,6 +110,13 @@ def _spelled(us: int | None) -> str | None:
 @JSON
 def gaps(store: str, as_json: bool) -> None:
     """List when nobody was looking: what is asked of that time is `unknown`, never `none`."""
+    from enrich.store.database import HISTORY
+
+    with HISTORY.make_sense(store, "read"):
+        _show_gaps(store, as_json)
+
+
+def _show_gaps(store: str, as_json: bool) -> None:
     from enrich.store.info import facts
     from whowas.timestamps import rfc3339
 
@@ -138,7 +156,7 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
 @command.command()
 @STORE
 @click.argument("out", type=click.Path())
-@click.option("--from", "start", metavar="TIME", help="Leave out what was over before.")
+@click.option("--from", "start", metavar="TIME", help="Leave out what ended before.")
 @click.option("--to", "end", metavar="TIME", help="Leave out what came after.")
 @click.option(
     "--existing",
@@ -147,47 +165,53 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
     show_default=True,
     help="What to do with an OUT that is there.",
 )
+@click.option("--salvage", is_flag=True, help="Of a damaged STORE: all that can still be read, and say what is lost.")
 @JSON
-def export(store: str, out: str, start: str | None, end: str | None, existing: str, as_json: bool) -> None:
+@click.pass_context
+def export(ctx: click.Context, /, store: str, out: str, start: str | None, end: str | None, **told: Any) -> None:
     """Write a slice of a store into one file that travels beside a capture; `replay --history` reads it.
 
     \b
     Example:
-      whowas history export cluster.whowas case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
+      whowas history export cluster.db case-17.jsonl.zst --from 2026-11-20T10:00:00Z --to 2026-11-20T11:00:00Z
 
     OUT ending in .parquet gets a row for every hold instead, for DuckDB and Spark.
+
+    With --salvage the exit code is 1 when something is lost. What a lost row may have ended is not known: from the
+    earliest time on that it may speak of, nothing counts as watched, and names are less sure.
     """
-    import os
 
-    from whowas.history.import_export import export_holds, export_slice
-    from whowas.timestamps import moment_us
-
-    low = None if start is None else moment_us(start)
-    high = None if end is None else moment_us(end)
+    low = None if start is None else read_back("--from", start)
+    high = None if end is None else read_back("--to", end)
     if low is not None and high is not None and low > high:
         raise ConfigError(f"cannot export from {start} to {end}: the end comes first; swap them")
-    if out.endswith(".parquet"):
-        if low is not None or high is not None:
-            raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
-        lines, what = export_holds(store, out, replace=existing == "replace"), "hold"
-    else:
-        lines, what = export_slice(store, out, low, high, replace=existing == "replace"), "line"
-    if as_json:
-        print_json({"file": out, f"{what}s": lines, "bytes": os.path.getsize(out)})
-    else:
-        console().print(f"wrote {out}  ({plural(lines, what)}, {size(os.path.getsize(out))})")
+    if out.endswith(".parquet") and (low is not None or high is not None):
+        raise ConfigError("cannot cut holds to a time: a Parquet file gets all of them; leave --from and --to out")
+    from whowas.cli.history_export import exported, say_written
+
+    replace = told["existing"] == "replace"
+    if not told["salvage"]:
+        say_written(out, *exported(store, out, low, high, replace), None, told["as_json"])
+        return
+    from whowas.history.import_export import salvaged
+
+    with salvaged(store, out, replace=replace) as (fresh, lost):
+        written = exported(fresh, out, low, high, replace, bool(lost.rows))
+    say_written(out, *written, lost, told["as_json"])
+    ctx.exit(1 if lost.rows else 0)
 
 
 @command.command(name="import")
 @STORE
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--cluster", metavar="NAME", help="Name for evidence that carries none.")
+@click.option("--cluster", metavar="NAME", help="Name of evidence that has none.")
 @JSON
 @click.pass_context
 def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str | None, as_json: bool) -> None:
-    """Add evidence to a store: watch dumps, lists, slices, audit logs, Prometheus answers. Twice is once.
+    """Add evidence to a store: watch dumps, lists, slices, audit logs, Prometheus answers.
 
-    STORE is made when it is not there. A recorder that writes to it must be stopped first.
+    STORE is made when it is not there. To import a file twice changes nothing. A recorder that writes to it must
+    be stopped first.
     """
     from ingest.cluster import EvidenceReport
     from whowas.cli.progress import Bars
@@ -201,7 +225,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
         told = [{"path": one.path, "events": one.events, "known": one.events is None} for one in done]
         print_json({"imported": told} | report.to_json())
     else:
-        screen = console()
+        screen = console(summary=True)
         for one in done:
             what = "was imported before" if one.events is None else plural(one.events, "event")
             screen.print(f"{clean(one.path)}: {what}")
@@ -213,7 +237,7 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
 @STORE
 @JSON
 def compact(store: str, as_json: bool) -> None:
-    """Pack what is over and give room back; lead a store of an older version to this one."""
+    """Compress what has ended and free disk space; upgrade a store of an older version."""
     from enrich.store.info import facts
     from enrich.store.prune import compact as run
 
@@ -222,15 +246,15 @@ def compact(store: str, as_json: bool) -> None:
     if as_json:
         print_json({"packed": packed, "bytes": told.bytes, "events": told.events})
     else:
-        console().print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
+        console(summary=True).print(f"{store}: {plural(packed, 'object')} packed, {size(told.bytes)} now")
 
 
 @command.command()
 @STORE
-@click.option("--keep", required=True, metavar="90d", help="How long to keep what is over: 36h, 90d, 12w, 2y.")
+@click.option("--keep", required=True, metavar="90d", help="How long to keep what has ended: 36h, 90d, 12w, 2y.")
 @JSON
 def prune(store: str, keep: str, as_json: bool) -> None:
-    """Forget what was over long ago. What still lives keeps all its evidence."""
+    """Delete what ended long ago. What still exists keeps all its evidence."""
     from enrich.store.database import now_us
     from enrich.store.prune import prune as run
 
@@ -239,7 +263,7 @@ def prune(store: str, keep: str, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        console().print(f"{store}: {plural(forgotten, 'object')} forgotten")
+        console(summary=True).print(f"{store}: {plural(forgotten, 'object')} deleted")
 
 
 def _length(word: str) -> int:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import click
-
-from whowas.cli.terminal import clean, console
+from whowas.cli.terminal import clean, console, echo, is_quiet, print_json, wants_progress
 
 LINE_EVERY_SECONDS = 60.0
 RATE_OVER_SECONDS = 5.0
@@ -53,13 +49,17 @@ class Rate:
 
 
 class Lines:
-    """A line at each change, and one a minute: text on standard error, or JSON on standard output."""
+    """A line at each change, and one a minute: text on standard error, or JSON on standard output.
+
+    With -q there is text only while something is not well.
+    """
 
     def __init__(self, about: Description, as_json: bool) -> None:
         self._about = about
         self._as_json = as_json
         self._said = 0.0
         self._rate = Rate()
+        self._quiet = is_quiet()
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +71,7 @@ class Lines:
         """Take the state of now, print what is news. `last`: what ends now is no news."""
         rate = self._rate.of(self._about.total(vitals))
         news = None if last else self._about.news(vitals)
-        apart = [] if self._as_json else news or []
+        apart = [] if self._as_json or self._quiet else news or []
         for line in apart:
             log(line)
         changed = news is not None
@@ -82,9 +82,11 @@ class Lines:
     def _print(self, vitals: Any, rate: float, why: str) -> None:
         if self._as_json:
             told = {"line": why, self._about.rate_name: round(rate, 1), **vitals.to_json()}
-            click.echo(json.dumps(told, ensure_ascii=False))
+            print_json(told, line=True)
         elif why != "end":
             reasons = "; ".join(vitals.unready())
+            if self._quiet and not reasons:
+                return
             log(self._about.facts(vitals, rate) + (f"  {self._about.unready_word}{reasons}" if reasons else ""))
 
 
@@ -120,10 +122,10 @@ class LiveLine:
 
 def shown(about: Description, as_json: bool) -> Lines | LiveLine:
     """Return how a command is shown where it runs."""
-    return LiveLine(about) if sys.stderr.isatty() and not as_json else Lines(about, as_json)
+    return LiveLine(about) if wants_progress(False, as_json) else Lines(about, as_json)
 
 
 def log(text: str) -> None:
     """Say a line with its time on standard error."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    click.echo(f"{moment} {clean(text)}", err=True)
+    echo(f"{moment} {text}", err=True)

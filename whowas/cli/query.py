@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from whowas.cli.options import flows_option
-from whowas.cli.terminal import clean
+from whowas.cli.terminal import error
 
 SQL_MOST = 1 << 20
 
@@ -54,7 +54,7 @@ def command(ctx: click.Context, /, sql: str | None, **told: Any) -> None:
         _print(query, told)
         unreadable = query.unreadable
     for path, why in unreadable[:5]:
-        click.echo(f"whowas: {clean(path)}: {clean(why)}", err=True)
+        error(f"{path}: {why}")
     ctx.exit(1 if unreadable else 0)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.options import history_option
 from whowas.cli.progress import Bars
 from whowas.cli.replay_output import print_summary
-from whowas.cli.terminal import clean, print_json, wants_progress
+from whowas.cli.terminal import error, note, print_json, wants_progress
 
 # Of malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -25,23 +26,27 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 
 @click.command(short_help="Name the flows of captures and flow logs.")
 @click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: files, folders, globs.")
-@click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Where flows go.")
-@click.option("--cluster", metavar="NAME", help="Which cluster of the history; names evidence that says none.")
+@history_option()
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False), metavar="DIR", required=True, help="Folder for named flows."
+)
+@click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option("--vni", multiple=True, metavar="N|any", help="VNIs of the cluster's pod network; repeatable.")
 @click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
 @click.option(
     "--existing",
-    type=click.Choice(["refuse", "append", "replace"]),
+    type=click.Choice(["refuse", "append", "replace", "replace-all"]),
     default="refuse",
     show_default=True,
-    help="What to do with flows that an earlier run left in DIR.",
+    help="With flows in DIR: refuse, add, write anew what these INPUTs wrote, or remove all of DIR's flows.",
 )
 @click.option(
-    "--format-in", metavar="WORD", help="What flow logs are, where recognising fails: docs/formats.md has the words."
+    "--format-in",
+    metavar="WORD",
+    help="Format of flow logs that are not recognised: docs/formats.md lists them.",
 )
-@click.option("--timezone", metavar="ZONE", help="Of times without an offset in flow logs, like Europe/Paris.")
+@click.option("--timezone", metavar="ZONE", help="Zone in which times without an offset are read, like Europe/Paris.")
 @click.option("--fields", metavar="NAMES", help="Columns of flow logs without a header (AWS), in their order.")
 @click.option("--dead-letter", type=click.Path(dir_okay=False), metavar="FILE", help="Keep refused records here.")
 @click.option("--one-capture", is_flag=True, help="The files are one rotated capture: conversations span them.")
@@ -109,7 +114,7 @@ def need_history(history: tuple[str, ...]) -> None:
     """Refuse to name without evidence, and say where it comes from."""
     if not history:
         raise click.UsageError(
-            "cannot name without a history: say --history FILE; what stands now is a beginning: "
+            "cannot name without a history: say --history FILE, or set WHOWAS_HISTORY; what stands now is a beginning: "
             "kubectl get pods,services,nodes,endpointslices,replicasets,jobs -A -o json > now.json "
             "(docs/how-to/evidence.md tells the better ways)"
         )
@@ -153,11 +158,11 @@ def _vnis(words: tuple[str, ...]) -> Any:
 
 def say_compiling(quiet: bool) -> None:
     """Tell once that the first use takes longer, and why."""
-    from whowas.kernels import cached, needs_compiling
+    from whowas.kernels import needs_compiling, why_not_cached
 
     if needs_compiling() and not quiet:
-        again = "only this once" if cached() else "at every run: no cache folder can be written"
-        click.echo(f"whowas: compiling kernels, some seconds, {again}", err=True)
+        why = why_not_cached()
+        note(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
 
 
 def _use_system_allocator() -> None:
@@ -177,6 +182,6 @@ def say_unreadable(files: list[FileReport]) -> None:
     """Name each place that could not be read, on standard error."""
     for one in files:
         for bad in one.unreadable[:5]:
-            click.echo(f"whowas: {clean(bad.of(one.path))}", err=True)
+            error(bad.of(one.path))
         if len(one.unreadable) > 5:
-            click.echo(f"whowas: {clean(one.path)}: {len(one.unreadable) - 5:,} more; --json lists all", err=True)
+            error(f"{one.path}: {len(one.unreadable) - 5:,} more; --json lists all")

@@ -34,6 +34,8 @@ def print_summary(result: Result, out: str) -> None:
     if result.summary.rows:
         _print_answers(told["answers"], screen)
         _print_times(result, told["answers"], screen)
+    for one in result.hints():
+        screen.print(f"{'hint':<12} {one.text}")
     _print_top(told["top"], screen)
     _print_end(result, out, screen)
 
@@ -54,7 +56,7 @@ def _print_read(result: Result, screen: Any) -> None:
         f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
         f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
     )
-    for title, counts in (("refused", refused), ("no flow in", report.skipped), ("times of", report.noted_records)):
+    for title, counts in (("refused", refused), ("without flow", report.skipped), ("times", report.noted_records)):
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
             screen.print(f"{title:<12} {reasons}")
@@ -105,7 +107,7 @@ def _print_top(top: list[dict[str, Any]], screen: Any) -> None:
 
 def _print_end(result: Result, out: str, screen: Any) -> None:
     if not result.files:
-        screen.print("wrote nothing: no packet held an IP conversation, no record a flow")
+        screen.print("wrote nothing: no packet belongs to an IP conversation, and no record holds a flow")
         return
     shown = clean(out)
     screen.print(f"wrote {shown}  ({plural(len(result.files), 'file')}, {size(result.bytes_written)})")

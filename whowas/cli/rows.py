@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +9,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import click
 import pyarrow as pa
 
-from whowas.cli.terminal import clean, console, plural
-from whowas.safe_text import harmless
+from whowas.cli import terminal
+from whowas.cli.terminal import clean, console, plural, print_json
 
 UTC_NAMES = ("UTC", "Etc/UTC", "Z")
 
@@ -104,31 +101,19 @@ def names_once(names: Sequence[str]) -> list[str]:
 def print_json_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print an object a row."""
     keys = names_once(names)
-    shown = _escaped if sys.stdout.isatty() else str
     for row in rows:
-        click.echo(shown(json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False)))
-
-
-def _escaped(text: str) -> str:
-    r"""JSON for a terminal: what it would obey is \uXXXX, which means the same."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] if one > "~" else r"\u007f" for one in text)
+        print_json(dict(zip(keys, row, strict=True)), line=True)
 
 
 def print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print CSV in which no cell starts a formula; on a terminal, nor moves its cursor."""
-    # All cells are quoted: csv leaves a lone carriage return bare, and what follows it would start a row.
-    writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    shown = clean if sys.stdout.isatty() else str
-    writer.writerow(shown(harmless(name)) for name in names)
-    for row in rows:
-        writer.writerow(shown(_cell(value)) for value in row)
+    terminal.print_csv([names])
+    terminal.print_csv([_cell(value) for value in row] for row in rows)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Any:
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return text(value) if numeric else harmless(text(value))
+    return value if numeric else text(value)
 
 
 def text(value: Any) -> str:

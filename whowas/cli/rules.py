@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, echo, plural, print_json, print_text
 from whowas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ RULES = click.option(
     "--rules",
     multiple=True,
     metavar="DIR",
-    help="Rules: files or folders; `pack` stands for those delivered, which are meant where nothing is said.",
+    help="Rule files or folders; `pack` is the set that comes with whowas, and the default.",
 )
-SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Lists of your place, behind the rules' %names%.")
+SITE = click.option("--site", type=click.Path(), metavar="TOML", help="Your own lists, for the rules' %placeholders%.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -97,6 +97,7 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
         "attacks": list(info.attacks),
         "description": info.description,
         "false_positives": list(info.false_positives),
+        "about": info.about,
         "group_by": list(info.group_by),
         "window_seconds": info.window_us / 1e6,
         "path": info.path,
@@ -110,7 +111,7 @@ def _told(one: FlowRule | Correlation) -> dict[str, Any]:
 @JSON
 @click.pass_context
 def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Say whether rules can be honoured: each refusal with file, line and what to do. Exit code 1 if one cannot.
+    """Say whether rules can be used: each refusal with file, line and what to do. Exit code 1 if one cannot.
 
     \b
     Example:
@@ -130,10 +131,10 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
         print_json({"rules": rules, "correlations": correlations, "cases": len(found.cases), "refused": refused})
     else:
         for refusal in found.refusals:
-            click.echo(clean(refusal))
+            echo(refusal)
         verdict = f"{len(found.refusals):,} refused" if found.refusals else "sound"
         parts = plural(rules, "rule"), plural(correlations, "correlation"), plural(len(found.cases), "test case")
-        click.echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
+        echo(f"{parts[0]} on flows, {parts[1]}, {parts[2]}: {verdict}")
     ctx.exit(1 if found.refusals else 0)
 
 
@@ -143,7 +144,7 @@ def check(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json:
 @JSON
 @click.pass_context
 def test(ctx: click.Context, paths: tuple[str, ...], site: str | None, as_json: bool) -> None:
-    """Judge each rule's own cases; without FILE those of the rules delivered. Exit code 1 if one goes wrong.
+    """Run each rule's own test cases; without FILE those of the pack. Exit code 1 if one fails.
 
     \b
     Example:
@@ -171,6 +172,7 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
         "wanted": wanted,
         "path": case.path,
         "line": case.line,
+        "fault": one.fault,
         "why": one.why,
     }
 
@@ -178,15 +180,14 @@ def _wrong(one: CaseResult) -> dict[str, Any]:
 def _print_tried(tried: list[CaseResult], wrong: list[CaseResult], untried: list[str]) -> None:
     for one in wrong:
         case = one.case
-        wanted = "should have been found and was not" if case.matches else "should not have been found and was"
-        click.echo(f"{clean(case.path)}:{case.line}: {clean(case.rule)}: {clean(case.title)}: {wanted}")
+        echo(f"{case.path}:{case.line}: {case.rule}: {case.title}: {one.fault}")
         for line in one.why:
-            click.echo(f"    {clean(line)}")
+            echo(f"    {line}")
     rules = len({one.case.rule for one in tried})
-    right = "all as they should" if not wrong else f"{len(wrong):,} not as they should"
-    click.echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
+    right = "all pass" if not wrong else f"{len(wrong):,} fail"
+    echo(f"{plural(len(tried), 'case')} of {plural(rules, 'rule')}: {right}")
     if untried:
-        click.echo(f"without cases: {clean(', '.join(untried))}")
+        echo(f"without cases: {', '.join(untried)}")
 
 
 @command.command()
@@ -208,11 +209,11 @@ def explain(rule: str, rules: tuple[str, ...], site: str | None) -> None:
     every: tuple[FlowRule | Correlation, ...] = (*ruleset.rules, *ruleset.correlations)
     known = {key: one for one in every for key in (one.info.id, one.info.name)}
     if rule not in known:
-        raise ConfigError(f"cannot explain rule '{clean(rule)}': there is none of that name; {_near(rule, known)}")
+        raise ConfigError(f"cannot explain rule '{rule}': there is none of that name; {_near(rule, known)}")
     one = known[rule]
-    click.echo(sql_of(one, ruleset.rules))
+    print_text(sql_of(one, ruleset.rules))
     # At the end: as the first word of `whowas query` a comment would look like an option.
-    click.echo(f"-- {clean(one.info.title)} ({clean(one.info.name)}, {one.info.level})")
+    echo(f"-- {one.info.title} ({one.info.name}, {one.info.level})")
 
 
 def _near(rule: str, known: Iterable[str]) -> str:

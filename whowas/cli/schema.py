@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pyarrow as pa
 
-from whowas.cli.terminal import console, print_json
+from whowas.cli.terminal import console, echo, print_json
 from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, TIME, WORD, Column
 
 NAMES = {
@@ -39,9 +39,10 @@ def command(as_json: bool, markdown: bool) -> None:
     if as_json:
         print_json([dict(zip(("name", "type", "unit", "meaning"), row, strict=True)) for row in rows])
     elif markdown:
-        click.echo("| column | type | unit | meaning |\n|---|---|---|---|")
+        echo("| column | type | unit | meaning |")
+        echo("|---|---|---|---|")
         for row in rows:
-            click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+            echo("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     else:
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         for name, kind, unit, meaning in rows:

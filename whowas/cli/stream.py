@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli import live
+from whowas.cli.options import history_option
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, note, plural, print_json
 
 if TYPE_CHECKING:
     from whowas.settings import Alerts, Rules, StreamConfig
@@ -25,10 +26,10 @@ STATE = ".whowas-stream/files/rules.db"
 @click.command(short_help="Name flow records from Kafka as they come.")
 @click.option("-c", "--config", metavar="FILE", help="whowas.toml; deploy/whowas.toml shows all of it.")
 @click.option("--files", metavar="DIR", help="Without a configuration: a folder of captures and flow logs.")
-@click.option("-H", "--history", metavar="STORE", help="With --files: who held which address when.")
+@history_option("With --files: who held which address when.", metavar="STORE", multiple=False)
 @click.option("-o", "--out", metavar="DIR", help="With --files: where named flows go, as Parquet.")
 @click.option("--cluster", metavar="NAME", help="With --files: which cluster of the history.")
-@click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else each tells by itself.")
+@click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else recognised.")
 @click.option("--networks", metavar="FILE", help="With --files: names of outside ranges.")
 @click.option("--vni", multiple=True, metavar="N", type=int, help="With --files: VNIs of the cluster's pod network.")
 @click.option(
@@ -44,7 +45,7 @@ STATE = ".whowas-stream/files/rules.db"
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="With --files: a capture nobody wrote to for so long is whole.",
+    help="With --files: a capture is complete when nobody wrote to it for this long.",
 )
 @click.option(
     "--listen", default="none", show_default=True, metavar="ADDRESS:PORT", help="With --files: probes, metrics."
@@ -54,7 +55,7 @@ STATE = ".whowas-stream/files/rules.db"
 )
 @click.option("-r", "--rules", multiple=True, metavar="PATH", help="With --alerts: rules; `pack`, unless said.")
 @click.option("--site", metavar="TOML", help="With --alerts: lists that rules ask for.")
-@click.option("--silences", metavar="TOML", help="With --alerts: findings that are not told until a date.")
+@click.option("--silences", metavar="TOML", help="With --alerts: findings to hide until a date.")
 @click.option("--check", is_flag=True, help="Try brokers, topics, rights, history and outputs; read nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
 @click.pass_context
@@ -76,7 +77,7 @@ def command(ctx: click.Context, /, config: str | None, check: bool, as_json: boo
 
     Exit codes: 0 stopped and all that was named is delivered (with --check: all is well); 1 something named could not
     be delivered, it is read again at the next start (with --check: something is not well); 2 usage, configuration, or
-    something that trying again cannot mend.
+    something that a retry cannot fix.
     """
     loaded = _config(config, told)
     ctx.exit(_check(loaded, as_json) if check else _stream(loaded, as_json))
@@ -137,7 +138,7 @@ def _told(worker: Worker, hangs: bool, as_json: bool) -> int:
         rest = ""
         if hangs or vitals.undelivered:
             rest = "; what was named could not be delivered in time, the next start reads it again"
-        click.echo(f"whowas: stopped; {plural(vitals.counts.delivered.total(), 'record')} delivered{rest}", err=True)
+        note(f"stopped; {plural(vitals.counts.delivered.total(), 'record')} delivered{rest}")
     return 1 if hangs or vitals.undelivered else 0
 
 
@@ -164,7 +165,7 @@ def _check(config: StreamConfig, as_json: bool) -> int:
     for one in checks(config):
         well &= one.ok
         if as_json:
-            print_json({"check": one.what, "ok": one.ok, "detail": one.detail})
+            print_json({"check": one.what, "ok": one.ok, "detail": one.detail}, line=True)
         else:
             screen = console()
             screen.print("ok    " if one.ok else "failed", style="green" if one.ok else "red", end="")

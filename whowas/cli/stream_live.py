@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from whowas.cli.terminal import plural, span
+
 if TYPE_CHECKING:
     from whowas.streaming import StreamVitals
 
@@ -27,10 +29,10 @@ class Streaming:
         lag, behind, refused = vitals.lag(), vitals.behind_seconds(), vitals.counts.refused.total()
         return (
             f"{vitals.state}  {rate:,.0f} records/s  {vitals.counts.delivered.total():,} delivered  "
-            f"{vitals.held:,} held  lag {'-' if lag is None else f'{lag:,}'}  "
-            f"history {'-' if behind is None else f'{behind:,.0f} s behind'}"
+            f"{vitals.held:,} held  lag {f'{lag:,}' if lag is not None and vitals.partitions else '-'}  "
+            f"history {'-' if behind is None else f'{span(behind)} behind'}"
             + (f"  {refused:,} refused" if refused else "")
-            + (f"  {len(vitals.unread):,} files not read" if vitals.unread else "")
+            + (f"  {plural(len(vitals.unread), 'file')} not read" if vitals.unread else "")
         )
 
     def news(self, vitals: StreamVitals) -> list[str] | None:

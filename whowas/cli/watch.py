@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli import live
+from whowas.cli.options import history_option
 from whowas.cli.service import stop_signals, vitals_server
-from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.cli.terminal import clean, console, note, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
 
@@ -24,7 +25,7 @@ STOP_SECONDS = 10.0
 
 
 @click.command(short_help="Record a live cluster.")
-@click.option("-H", "--history", metavar="STORE", help="The store to write; made where there is none.")
+@history_option("The store to write; made where there is none.", metavar="STORE", multiple=False)
 @click.option("--kubeconfig", multiple=True, metavar="FILE", help="As kubectl takes it; repeatable.")
 @click.option("--context", multiple=True, metavar="NAME", help="A context of the kubeconfig; repeatable.")
 @click.option("--cluster", multiple=True, metavar="NAME", help="What the history calls the cluster; repeatable.")
@@ -38,13 +39,13 @@ STOP_SECONDS = 10.0
 @click.option("--to-kafka", metavar="TOPIC", help="Send the evidence to this topic too, for replicas of the history.")
 @click.option("--config", metavar="FILE", help="Where [kafka] says how the broker is reached; see `whowas stream`.")
 @click.option("--kafka", multiple=True, metavar="NAME=VALUE", help="An option of the Kafka client; repeatable.")
-@click.option("--resend", is_flag=True, help="Send the whole store to the topic anew.")
+@click.option("--resend", is_flag=True, help="Send the whole store to the topic again.")
 @click.option(
     "--outbox-most",
     default="1GiB",
     show_default=True,
     metavar="SIZE",
-    help="How much may wait for the broker; beyond it all is sent anew when the broker is back.",
+    help="How much may wait for the broker; beyond it everything is sent again when the broker is back.",
 )
 @click.option("--check", is_flag=True, help="Say which rights there are and which are missing; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, at each change and each minute.")
@@ -108,13 +109,13 @@ def _record(
     if recorder.failure is not None:
         raise recorder.failure
     if not as_json:
-        click.echo(_summary(history, recorder.vitals().written.total(), durable), err=True)
+        note(_summary(history, recorder.vitals().written.total(), durable))
     return 0 if durable else 1
 
 
 def _summary(history: str, written: int, durable: bool) -> str:
     rest = "" if durable else "; the store could not take the rest, the next start asks the apiserver for it again"
-    return f"whowas: stopped; {plural(written, 'observation')} written to {clean(history)}{rest}"
+    return f"stopped; {plural(written, 'observation')} written to {history}{rest}"
 
 
 def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: threading.Event) -> None:
@@ -139,7 +140,7 @@ def _check(choices: list[Choice], as_json: bool) -> int:
             told.append({"cluster": one.cluster or one.context or "", "ok": False, "error": str(error)})
     if as_json:
         for line in told:
-            print_json(line)
+            print_json(line, line=True)
     else:
         for line in told:
             _print_check(line)

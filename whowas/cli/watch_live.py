@@ -89,5 +89,5 @@ def _together(streams: Iterable[WatchVitals]) -> list[str]:
 def _words(cluster: str, state: str, streams: list[WatchVitals]) -> str:
     if state == "watching":
         return f"{cluster} watching: {', '.join(f'{one.kind} {one.objects or 0:,}' for one in streams)}"
-    why = next((one.last_error for one in streams if one.last_error), "no reason known")
-    return f"{cluster} {state}: {', '.join(one.kind for one in streams)}: {why}"
+    why = next((f": {one.last_error}" for one in streams if one.last_error), "")
+    return f"{cluster} {state}: {', '.join(one.kind for one in streams)}{why}"

@@ -15,14 +15,16 @@ from enrich.holds.cluster_track import ClusterTrack
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.info import Facts, facts
 from enrich.store.prune import compact, prune
+from enrich.store.salvage import Lost, salvage
 from enrich.store.verify import problems
 from enrich.store.watch_spans import spans_within
-from ingest.cluster import EvidenceReport, in_order, read_observations, together
+from ingest.cluster import EvidenceReport, read_observations, together
 from ingest.cluster.evidence.reader import wrong
 from ingest.cluster.evidence.slice import write_slice
-from ingest.files import find_inputs
 from whowas.errors import InputError, OutputError
+from whowas.history.evidence_files import EvidenceFiles, find_evidence
 from whowas.history.queries import WHAT_IS_ONE, why_none
+from whowas.history.whole_file import WholeFile
 from whowas.observation import KubeObject, Observation
 from whowas.sqlite_file import is_database
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
@@ -43,14 +45,20 @@ class Imported:
 
 
 def export_slice(
-    store: str, out: str, low_us: int | None = None, high_us: int | None = None, *, replace: bool = False
+    store: str,
+    out: str,
+    low_us: int | None = None,
+    high_us: int | None = None,
+    *,
+    replace: bool = False,
+    salvaged: bool = False,
 ) -> int:
     """Write the part of a store that speaks of any time from low to high into one file. Returns: lines of evidence.
 
     Inside of that time it answers as the store does, or less surely where only what lies before or after tells that
     somebody with several addresses in turn was not there. It reaches out by MARGIN on both sides: what nobody reported
     to have ended is believed to go on only when some time has passed. The file is whole or not there at all.
-    Args: replace: put it in the place of one that is there, which is refused else.
+    Args: replace: put it in the place of one that is there, which is refused else. salvaged: something of it is lost.
     Raises: StoreError, OutputError.
     """
     from enrich.store.database import opened
@@ -61,8 +69,9 @@ def export_slice(
     told: dict[str, Any] = {"whowas": __version__}
     told |= {"from": rfc3339(low_us)} if low_us is not None else {}
     told |= {"to": rfc3339(high_us)} if high_us is not None else {}
+    told |= {"salvaged": True} if salvaged else {}
     also, never = (set(), set()) if (low_us, high_us) == (None, None) else _holding(store, low, high)
-    with opened(store) as database, _Whole(out, store, replace) as handle:
+    with opened(store) as database, WholeFile(out, store, replace) as handle:
         reading = StoreReader(database)
 
         def every() -> Iterator[Observation]:
@@ -94,59 +103,22 @@ def _holding(store: str, low: int, high: int) -> tuple[set[str], set[str]]:
     return inside, outside - inside
 
 
-class _Whole:
-    """A file that appears under its name when all of it is durable."""
+@contextlib.contextmanager
+def salvaged(store: str, out: str, *, replace: bool = False) -> Iterator[tuple[str, Lost]]:
+    """Make a sound store of what can be read of a damaged one, for as long as it is looked at.
 
-    def __init__(self, path: str, store: str, replace: bool) -> None:
-        self._path = path
-        self._replace = replace
-        if os.path.realpath(path) == os.path.realpath(store):
-            raise OutputError(f"cannot write '{path}': it is the store itself; give another file")
-        if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
-            raise OutputError(f"cannot write '{path}': a file of that name is put in place as a whole; give a file")
-        self._refuse_another()
-
-    def _refuse_another(self) -> None:
-        if not self._replace and os.path.lexists(self._path):
-            raise OutputError(
-                f"cannot write '{self._path}': it is there already; name another, or say --existing replace"
-            )
-
-    def __enter__(self) -> Any:
-        folder = os.path.dirname(os.path.abspath(self._path))
-        try:
-            self._handle = tempfile.NamedTemporaryFile(dir=folder, prefix=".whowas-", delete=False)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write '{self._path}': {error.strerror}; give a file in a folder you can write to"
-            ) from None
-        return self._handle
-
-    def __exit__(self, kind: type[BaseException] | None, why: BaseException | None, *_: object) -> None:
-        if kind is None:
-            try:
-                self._handle.flush()
-                os.fsync(self._handle.fileno())
-                self._handle.close()
-                os.chmod(self._handle.name, 0o644)
-                self._refuse_another()
-                os.replace(self._handle.name, self._path)
-            except OSError as error:
-                self._drop()
-                raise OutputError(f"cannot write '{self._path}': {error.strerror}; give another file") from None
-            except OutputError:
-                self._drop()
-                raise
-            return
-        self._drop()
-        if isinstance(why, OSError):
-            raise OutputError(f"cannot write '{self._path}': {why.strerror}; make room, or give another file") from why
-
-    def _drop(self) -> None:
-        """Leave nothing behind. What lies in the buffer of a full disk is not wanted any more."""
-        with contextlib.suppress(OSError):
-            self._handle.close()
-        os.unlink(self._handle.name)
+    out: what is to be exported from it stands there in the end. Yields: its path, and what is lost.
+    Raises: StoreError, OutputError.
+    """
+    WholeFile(out, store, replace)
+    folder = os.path.dirname(os.path.abspath(out))
+    try:
+        # As large as the store itself: not where temporary files may lie in memory.
+        with tempfile.TemporaryDirectory(prefix=".whowas-", dir=folder) as within:
+            fresh = os.path.join(within, "store")
+            yield fresh, salvage(store, fresh)
+    except OSError as error:
+        raise OutputError(f"cannot write '{out}': {error.strerror}; make room, or give another file") from error
 
 
 def import_files(
@@ -162,10 +134,10 @@ def import_files(
     An import that is cut off is begun again from nothing. Raises: StoreError, InputError.
     """
     told = EvidenceReport() if report is None else report
-    files = in_order(_evidence(paths))
+    files, taken = _evidence(paths)
     found = []
     with EvidenceStore(store, write=True) as kept:
-        digests = {path: _digest(path, cluster) for path in files}
+        digests = {path: _digest(path, cluster, taken.get(path)) for path in files}
         fresh = [path for path in files if not kept.imports.was_imported(digests[path])]
         found += [Imported(path, None) for path in files if path not in fresh]
         for group in together(fresh):
@@ -173,16 +145,16 @@ def import_files(
                 found.append(Imported(group[0], None))
                 continue
             row = kept.imports.begin({os.path.basename(path): digests[path] for path in group})
-            events = _import(kept, row, read_observations(group, cluster, told, progress), told)
+            events = _import(kept, row, read_observations(group, cluster, told, progress, taken), told)
             kept.imports.end(row)
             found.append(Imported(", ".join(group), events))
     return found
 
 
-def _evidence(words: Sequence[str]) -> list[str]:
+def _evidence(words: Sequence[str]) -> EvidenceFiles:
     """Return the files to import. Raises: InputError, before a store is made for nothing."""
-    found = find_inputs(words)
-    for path in found:
+    found = find_evidence(words)
+    for path in found.paths:
         if path == "-":
             raise InputError("cannot import standard input: it cannot be read twice; write it to a file first")
         if not os.path.isfile(path):
@@ -232,8 +204,8 @@ def _import(kept: EvidenceStore, row: int, observations: Iterator[Observation], 
     return events
 
 
-def _digest(path: str, cluster: str | None) -> str:
-    """Name a file by what is in it, and by whom it is taken to speak of."""
+def _digest(path: str, cluster: str | None, taken: int | None) -> str:
+    """Name a file by what is in it, by whom it is taken to speak of, and by when it is told to be of."""
     check = hashlib.sha256()
     try:
         with open(path, "rb") as handle:
@@ -241,7 +213,7 @@ def _digest(path: str, cluster: str | None) -> str:
                 check.update(part)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}; check the file and its rights") from None
-    return f"{check.hexdigest()} {cluster or ''}".strip()
+    return f"{check.hexdigest()} {cluster or ''}{'' if taken is None else f'@{taken}'}".strip()
 
 
 def export_holds(store: str, out: str, *, replace: bool = False) -> int:
@@ -257,7 +229,7 @@ def export_holds(store: str, out: str, *, replace: bool = False) -> int:
     stored = StoredHistory(store)
     stored.close()
     rows = 0
-    with _Whole(out, store, replace) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
+    with WholeFile(out, store, replace) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
         for known in stored.history.clusters.values():
             for batch in holds_batches(known):
                 writer.write_batch(batch)
@@ -275,4 +247,5 @@ __all__ = [
     "import_files",
     "problems",
     "prune",
+    "salvaged",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -54,6 +55,7 @@ class Database:
         self._files: Files | None = parquet_files.find(flows) if parquet_files.listed(flows) else None
         self._spill = tempfile.mkdtemp(prefix="whowas-query-")
         self._thread = ThreadPoolExecutor(1, "duckdb")
+        self._working, self._stopped = threading.Lock(), False
         self.link = duckdb.connect(config=CLOSED)
         self.has_flows = self._files is not None
         try:
@@ -109,6 +111,7 @@ class Database:
     def lock(self) -> None:
         """From here on nothing is readable but the files of the view, and no setting can be changed."""
         files = self._files.paths() if self._files is not None else []
+        files = list(dict.fromkeys([*files, *map(parquet_files.as_glob, files)]))
         self.link.sql(f"SET allowed_paths = [{', '.join(map(sql_text, files))}]")
         self.link.sql("SET enable_external_access = false")
         self.link.sql("SET lock_configuration = true")
@@ -123,16 +126,28 @@ class Database:
 
     def patiently(self, work: Callable[[], T]) -> T:
         """Run something that takes long so that Ctrl-C ends it: DuckDB itself does not look up while it works."""
-        running = self._thread.submit(work)
         try:
-            return running.result()
+            return self._thread.submit(self._alone, work).result()
         except KeyboardInterrupt:
-            self.link.interrupt()
-            running.exception()
+            self._stop()
             raise
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        with self._working:
+            if self._stopped:
+                raise KeyboardInterrupt
+            return work()
+
+    def _stop(self) -> None:
+        """Let nothing begin any more, and interrupt what runs until it has ended."""
+        self._stopped = True
+        while not self._working.acquire(timeout=0.05):
+            self.link.interrupt()
+        self._working.release()
 
     def close(self) -> None:
         """Let go of the files and of what was put aside."""
+        self._stop()
         self.link.close()
         self._thread.shutdown()
         shutil.rmtree(self._spill, ignore_errors=True)

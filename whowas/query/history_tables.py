@@ -12,7 +12,8 @@ import msgspec
 import pyarrow as pa
 
 from whowas.addresses import address16
-from whowas.history.queries import Paths, listed, load_history, the_store
+from whowas.history.evidence_files import Paths, listed
+from whowas.history.queries import load_history, the_store
 from whowas.observation import KubeObject, Observation, time_us
 from whowas.query.database import Database
 from whowas.schema import ADDRESS

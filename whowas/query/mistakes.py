@@ -55,11 +55,12 @@ def _bound(told: str, columns: Iterable[str]) -> list[str]:
     """What DuckDB itself had to choose from, and what the tables have."""
     line = next((one for one in told.split("\n") if one.startswith("Candidate bindings:")), "")
     own = [one.rpartition(".")[2] for one in _CANDIDATES.findall(line)]
-    return list(dict.fromkeys([*own, *columns]))
+    # Of a subquery's columns the schema knows nothing.
+    return own if own and not set(own) & set(columns) else list(dict.fromkeys([*own, *columns]))
 
 
 def _no_column(name: str, columns: Iterable[str]) -> str:
-    known = list(columns)
+    known = [one for one in columns if one != name]
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
     # web_label may want labels; workload wants src_workload and dst_workload.
     near += [one for one in known if name.lower() in one and one not in near][: 3 - len(near)]

@@ -85,6 +85,11 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def as_glob(path: str) -> str:
+    """Write a path so that DuckDB, which takes every path for a pattern, finds this file alone."""
+    return "".join(f"[{one}]" if one in "*?[" else one for one in path)
+
+
 def relation(link: Any, files: Files) -> str:
     """Return SQL of one table of all files. Every column of `whowas schema` is there, null where a file has none."""
     parts = [_read(keys, paths) for keys, paths in files.groups.items()]
@@ -97,7 +102,7 @@ def relation(link: Any, files: Files) -> str:
 def _read(keys: tuple[str, ...], paths: list[str]) -> str:
     types = {name: HIVE_TYPES[PARTITIONS[name]] if name in PARTITIONS else "VARCHAR" for name in keys}
     told = f", hive_types = {{{', '.join(f'{name}: {kind}' for name, kind in types.items())}}}" if types else ""
-    listing = ", ".join(map(sql_text, paths))
+    listing = ", ".join(sql_text(as_glob(path)) for path in paths)
     return f"FROM read_parquet([{listing}], hive_partitioning = {bool(types)}, union_by_name = true{told})"
 
 

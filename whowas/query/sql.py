@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from whowas.history.queries import Paths
+from whowas.history.evidence_files import Paths
 from whowas.query import functions, history_tables, mistakes, statements
 from whowas.query.database import Database
 from whowas.query.parquet_files import Where

@@ -89,7 +89,7 @@ class Vitals:
 
     def _unwell(self, one: WatchVitals) -> list[str]:
         if one.state in ("forbidden", "stopped"):
-            return [f"{one.name()}: {one.state}: {one.last_error or 'no reason known'}"]
+            return [": ".join(filter(None, (one.name(), one.state, one.last_error)))]
         lag = one.lag_seconds(self.at_us)
         if one.objects is None or lag is None or not one.durable:
             return [f"{one.name()}: the first list is not complete" + (f": {one.last_error}" if one.last_error else "")]

@@ -80,11 +80,11 @@ class Claims:
             if written > end:
                 raise ConfigError(
                     f"cannot go on with {one}: its files go up to offset {written - 1}, but the topic ends at "
-                    f"{end}: it was made anew or has lost records; begin in a new folder with a new group"
+                    f"{end}: it was recreated or has lost records; start in a new folder with a new group"
                 )
             judged = self._outputs.judging.judged(one) if self._outputs.judging is not None else 0
             if judged > end:
                 raise ConfigError(
                     f"cannot go on with {one}: its flows were judged up to offset {judged - 1}, but the topic ends at "
-                    f"{end}: it was made anew or has lost records; give [rules] a new state, and the group a new name"
+                    f"{end}: it was recreated or has lost records; give [rules] a new state, and the group a new name"
                 )

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.records import Ids, Parsed, RecordOptions, reader_for
+from ingest.records import Ids, Parsed, RecordOptions, read_safely, reader_for
 from sinks.flows.dead_letters import Letter
 from whowas.errors import ConfigError, InputError
 from whowas.kafka import Partition, Piece
@@ -69,7 +69,7 @@ class RecordParser:
         told = [us for one in pieces for us in one.received_us]
         received = np.array(told, dtype=np.int64) if told else None
         topic = kin[0]
-        parsed = self._readers[kin].read(values, Ids(pieces[0].origin or topic, numbers), received)
+        parsed = read_safely(self._readers[kin], values, Ids(pieces[0].origin or topic, numbers), received)
         self.refused.update((topic, one.reason) for one in parsed.refused)
         self.skipped.update((topic, one.reason) for one in parsed.skipped)
         self.noted.update({(topic, word): count for word, count in parsed.noted.items()})
@@ -110,8 +110,9 @@ class RecordParser:
         flows = piece.flows
         offsets = np.full(flows.num_rows, piece.offsets[0], dtype=np.int64)
         return Chunk(
-            piece.offsets[0], piece.offsets[0], flows, offsets, (), 1, self._needed_us(flows), time.monotonic()
-        )
+            piece.offsets[0], piece.offsets[0], flows, offsets, (), flows.num_rows, self._needed_us(flows),
+            time.monotonic(),
+        )  # fmt: skip
 
     def knows(self, piece: Piece) -> bool:
         """Return whether there is a reader for a piece."""

@@ -20,9 +20,10 @@ class Chunk:
     """Records of one partition as they were polled together.
 
     first, last: offsets, both ends counted, of the records and of those that were passed over. flows: a batch of
-    flow_schema. offsets: (flows,) the record each flow came from. letters: what could not be read. records: how many
-    records. needed_us: up to here the history must be known before the flows are final. polled: time.monotonic().
-    unread: what it was made of, while nobody knows the format: all of it stands in letters, and may be read yet.
+    flow_schema. offsets: (flows,) the record each flow came from. letters: what could not be read. records: how
+    many records, of a capture how many conversations. needed_us: up to here the history must be known before the
+    flows are final. polled: time.monotonic(). unread: what it was made of, while nobody knows the format: all of it
+    stands in letters, and may be read yet.
     """
 
     first: int

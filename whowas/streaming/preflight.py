@@ -33,31 +33,40 @@ class Check(NamedTuple):
     detail: str
 
 
-def checks(config: StreamConfig) -> Iterator[Check]:
-    """Try each part by itself, so that one failure hides no other."""
+EVERYTHING = frozenset({"folder", "broker", "topic", "history", "parquet", "output", "letters", "rules", "alerts"})
+
+
+def checks(config: StreamConfig, wanted: frozenset[str] = EVERYTHING) -> Iterator[Check]:
+    """Try each part by itself, so that one failure hides no other. wanted: which; some write to where they look."""
     consumer: list[Consumer] = []
-    if config.input.folder is not None:
-        yield _try("folder", lambda: _folder(config.input.folder or ""))
-    if config.input.folder is None or config.kafka_output is not None or config.dead_letters.topic:
-        yield _try("broker", lambda: _broker(config, consumer))
-    for topic in config.input.topics:
-        yield _try("topic", lambda topic=topic: _topic(config, consumer, topic))  # type: ignore[misc]
-    yield _try("history", lambda: _history(config))
-    parquet, letters = config.parquet, config.dead_letters
-    if parquet is not None:
-        yield _try("parquet", lambda: _parquet(parquet.folder, config.input.group))
-    out = config.kafka_output
-    if out is not None:
-        yield _try("output", lambda: _written(config, consumer, out.topic))
-    if letters.topic:
-        yield _try("letters", lambda: _written(config, consumer, letters.topic or ""))
-    if letters.folder:
-        yield _try("letters", lambda: _letters(letters.folder or ""))
-    if config.rules is not None:
-        yield _try("rules", lambda: _rules(config))
-        yield _try("alerts", lambda: _alerts(config))
+    for what, run in _parts(config, consumer):
+        if what in wanted:
+            yield _try(what, run)
     for one in consumer:
         one.close()
+
+
+def _parts(config: StreamConfig, consumer: list[Consumer]) -> Iterator[tuple[str, Callable[[], str]]]:
+    if config.input.folder is not None:
+        yield ("folder", lambda: _folder(config.input.folder or ""))
+    if config.input.folder is None or config.kafka_output is not None or config.dead_letters.topic:
+        yield ("broker", lambda: _broker(config, consumer))
+    for topic in config.input.topics:
+        yield ("topic", lambda topic=topic: _topic(config, consumer, topic))  # type: ignore[misc]
+    yield ("history", lambda: _history(config))
+    parquet, letters = config.parquet, config.dead_letters
+    if parquet is not None:
+        yield ("parquet", lambda: _parquet(parquet.folder, config.input.group))
+    out = config.kafka_output
+    if out is not None:
+        yield ("output", lambda: _written(config, consumer, out.topic))
+    if letters.topic:
+        yield ("letters", lambda: _written(config, consumer, letters.topic or ""))
+    if letters.folder:
+        yield ("letters", lambda: _letters(letters.folder or ""))
+    if config.rules is not None:
+        yield ("rules", lambda: _rules(config))
+        yield ("alerts", lambda: _alerts(config))
 
 
 def _try(what: str, run: Callable[[], str]) -> Check:
@@ -133,7 +142,7 @@ def _rules(config: StreamConfig) -> str:
     found = ruleset_of(config)
     silences.check(found.infos())
     told = f"{len(found.rules):,} rules on flows, {len(found.correlations):,} correlations"
-    return told + (f"; silences that are over: {', '.join(over)}" if over else "")
+    return told + (f"; expired silences: {', '.join(over)}" if over else "")
 
 
 def _alerts(config: StreamConfig) -> str:

@@ -15,6 +15,8 @@ from whowas.timestamps import rfc3339
 
 # A worker whose loop has not come round for so long can only be helped by a restart.
 STUCK_SECONDS = 240.0
+# States in which nothing has failed.
+WHY = {"starting": "inputs and history are being opened", "stopped": "it was told to stop"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,11 @@ class StreamVitals:
 
     def unready(self) -> list[str]:
         """Return why flows do not come through as they should, in words; nothing when they do."""
-        reasons = [] if self.state in ("reading", "full") else [f"{self.state}: {self.reason or 'no reason known'}"]
+        reasons = (
+            []
+            if self.state in ("reading", "full")
+            else [f"{self.state}: {self.reason or WHY.get(self.state, 'it is tried again')}"]
+        )
         if self.history_trouble:
             reasons.append(f"the history cannot be followed: {self.history_trouble}")
         if self.reload_trouble:

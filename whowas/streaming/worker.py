@@ -194,7 +194,7 @@ class Worker:
         for lane, piece, chunk in zip(lanes, new, chunks, strict=True):
             lane.next = piece.offsets[-1] + 1
             lane.put(chunk)
-            self.counts.received[piece.partition.topic] += len(piece.offsets)
+            self.counts.received[piece.partition.topic] += chunk.records
         naming.name_provisionally(list(zip(lanes, chunks, strict=True)))
 
     def _look(self, naming: ChunkNamer) -> None:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ingest.files import find_inputs
 from whowas.errors import WhowasError
-from whowas.history.queries import load_history
+from whowas.history.evidence_files import find_evidence
+from whowas.history.queries import load_history, the_store
 from whowas.workbench.problems import BusyError, NotServedError
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ PATIENCE_SECONDS = 20.0
 
 
 class ServedHistory:
-    """Args: paths: a store, or files of evidence; none: no history is served."""
+    """Args: paths: a store, or files of evidence; none: no history is served. Raises: InputError, ConfigError."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = list(paths)
+        if self.paths:
+            the_store(self.paths)  # What is not there, or does not go together, is said before anything is served.
         self._known: History | None = None
         self._why = ""
         self._seen: object = None
@@ -56,7 +58,7 @@ class ServedHistory:
         """Names, sizes and times of its files, and of what SQLite keeps beside them."""
         found = []
         try:
-            for path in find_inputs(self.paths):
+            for path in find_evidence(self.paths).paths:
                 for name in (path, f"{path}-wal"):
                     if os.path.exists(name):
                         told = os.stat(name)

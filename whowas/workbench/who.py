@@ -10,12 +10,12 @@ import numpy as np
 
 from enrich.history.entities import KIND_WORDS, Entity
 from enrich.naming.networks import plain
-from enrich.naming.verdicts import NamingOptions, spans
-from enrich.naming.who import who_at
+from enrich.naming.verdicts import NamingOptions
+from enrich.naming.who import HoldView, view, who_at
 from whowas.addresses import address16, is_address
 from whowas.errors import ConfigError
 from whowas.schema import CONFIDENCES
-from whowas.timestamps import AFTER_ALL, BEFORE_ALL
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL, moment_us
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import About, Question, TimeRange
 from whowas.workbench.api.who import Gap, Gaps, Judged, Lane, LaneEvent, Who, WhoAsk
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from enrich.history.history import ClusterHistory, History
 
 MOST_EVENTS = 2000
+BOUNDS = ("start_min", "start_max", "end_min", "end_max")
 LOOKED_AT = 200_000
 """So many objects of a cluster are looked at for a label; labels of more are not searched."""
 
@@ -118,17 +119,9 @@ def _meets(one: ClusterHistory, row: int, span: TimeRange | None) -> bool:
     return bool(one.bounds[row, 0] < until and one.bounds[row, 3] >= since)
 
 
-def lane(one: ClusterHistory, row: int, at: int | None = None) -> Lane:
-    """A hold in words, with what its holder was at a moment, or when the hold began."""
-    hold, number = one.holds[row], int(one.entity_of[row])
-    entity = one.entities[number]
-    when = at if at is not None else min(max(hold.start_max, hold.start_min), hold.end_max)
-    version = one.states.then(number, when)
-    return Lane(
-        one.name, str(plain(hold.ip)), KIND_WORDS[entity.kind], entity.namespace, entity.name, entity.uid,
-        entity.workload, entity.workload_kind, entity.node, version.zone, *spans(one, row), bool(hold.conflict),
-        dict(version.labels), version.services, list(version.images), entity.service_account, hold.source,
-    )  # fmt: skip
+def lane(one: ClusterHistory, row: int) -> Lane:
+    """A hold in words, with what its holder was when the hold began."""
+    return _of_view(view(one, row))
 
 
 def judged(known: History, what: str, asked: WhoAsk) -> Judged:
@@ -136,14 +129,16 @@ def judged(known: History, what: str, asked: WhoAsk) -> Judged:
     assert asked.at is not None
     said = who_at(known, what, asked.at, NamingOptions(asked.cluster))
     return Judged(
-        said.at_us, said.confidence, said.reason, said.network, None if said.holder is None else _of_view(said.holder),
+        asked.at, said.confidence, said.reason, said.network, None if said.holder is None else _of_view(said.holder),
         list(map(_of_view, said.candidates)), list(said.candidate_reasons),
     )  # fmt: skip
 
 
-def _of_view(view: Any) -> Lane:
-    told = {name: getattr(view, name) for name in Lane.__struct_fields__}
-    return Lane(**told | {"images": list(view.images), "labels": dict(view.labels)})
+def _of_view(one: HoldView) -> Lane:
+    told = {name: getattr(one, name) for name in Lane.__struct_fields__}
+    for name in BOUNDS:
+        told[name] = None if told[name] is None else moment_us(told[name])
+    return Lane(**told | {"images": list(one.images), "labels": dict(one.labels)})
 
 
 def _events(shown: list[tuple[ClusterHistory, int]], span: TimeRange | None) -> Iterator[LaneEvent]:

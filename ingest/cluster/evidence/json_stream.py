@@ -14,36 +14,89 @@ from whowas.errors import BrokenInput
 CHUNK = 1 << 20
 # Tools on Windows begin a UTF-8 file with it.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A list of 100,000 pods is one value of some hundred megabytes; beyond this somebody is playing games.
-VALUE_MOST = 2 << 30
+# No object of a cluster comes near this: etcd takes 1.5 MiB.
+VALUE_MOST = 64 << 20
+# But a list of 100,000 pods is one value of some hundred megabytes, and so is what Prometheus answers. Compressed they
+# have a fortieth of that at least: what has less holds no pods.
+LIST = re.compile(rb'"(?:items|resultType)"\s*:')
+LIST_MOST = 2 << 30
+LIST_EXPANDS_TO = 64
+BEGINS = 1 << 12
+LINE_COSTS = 48
 YAML_FIRST = re.compile(rb"(?:- )?(?:apiVersion|kind|items|metadata):(?:\s|$)")
 # So much is looked at to tell what wraps the lines of a file.
 LINES_LOOKED_AT, BYTES_LOOKED_AT = 16, 1 << 18
 
 
+def is_too_long(size: int, begins: bytes, source: Input | None) -> bool:
+    """Say whether a value of so many bytes can be none of a cluster. begins: its first bytes."""
+    if size <= VALUE_MOST or source is None or LIST.search(begins[:BEGINS]) is None:
+        return size > VALUE_MOST
+    return size > min(LIST_MOST, source.consumed * (LIST_EXPANDS_TO if source.compression else 1))
+
+
+class _Cutter:
+    """Cuts chunks into lines. A line that is too long is passed over; `broken` tells of the first one."""
+
+    def __init__(self, source: Input) -> None:
+        self.broken: BrokenInput | None = None
+        self._source = source
+        self._left: list[bytes] = []
+        self._size = self._offset = 0
+        self._passing = False
+
+    def take(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that end in a chunk, with their offsets."""
+        if not self._size and not chunk.strip(b"\n"):
+            self._offset += len(chunk)
+            return
+        first, *others = chunk.split(b"\n")
+        self._add(first)
+        for part in others:
+            yield from self.end()
+            self._offset += self._size + 1
+            self._left, self._size, self._passing = [part], len(part), False
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._passing:
+            return
+        self._left.append(part)
+        if is_too_long(self._size, self._left[0], self._source):
+            why = "a line that does not end, or is too long to be evidence"
+            self.broken = self.broken or BrokenInput(self._source.path, self._offset, why)
+            self._left, self._passing = [], True
+
+    def end(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the line at hand."""
+        if not self._passing:
+            line = b"".join(self._left)
+            yield self._offset, line.removeprefix(BYTE_ORDER_MARK) if self._offset == 0 else line
+
+    @property
+    def waits(self) -> bool:
+        """Whether bytes are at hand that no line end follows."""
+        return self._size > 0
+
+
 def lines(source: Input) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, line without its end). Raises: BrokenInput, after the last whole line was given."""
-    left, offset = b"", 0
-    broken: BrokenInput | None = None
-    while broken is None:
+    """Yield (offset, line without its end), but for lines that are too long.
+
+    Raises: BrokenInput, after the last whole line was given, of the first place that could not be read.
+    """
+    cutter = _Cutter(source)
+    while True:
         try:
             chunk = source.read(CHUNK)
-        except BrokenInput as error:
-            broken = error
-            break
+        except BrokenInput as broken:
+            raise cutter.broken or broken from None
         if not chunk:
             break
-        parts = (left + chunk).split(b"\n") if left else chunk.split(b"\n")
-        left = parts.pop()
-        for line in parts:
-            yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
-            offset += len(line) + 1
-        if len(left) > VALUE_MOST:
-            raise BrokenInput(source.path, offset, "a line of more than 2 GiB")
-    if left and broken is None:
-        yield offset, left.removeprefix(BYTE_ORDER_MARK) if offset == 0 else left
-    if broken is not None:
-        raise broken
+        yield from cutter.take(chunk)
+    if cutter.waits:
+        yield from cutter.end()
+    if cutter.broken is not None:
+        raise cutter.broken
 
 
 class Unwrapped:
@@ -78,13 +131,15 @@ class Unwrapped:
     def _opened(self, wrapping: Chain) -> Iterator[tuple[int, bytes]]:
         joiner = wrapping.joiner()
         group: list[bytes] = []
-        start = 0
+        start = size = 0
         for offset, line in self._lines:
             start = start if group else offset
             group.append(line)
-            if joiner is None or joiner.ends(line):
+            # An object of its own takes more than the bytes of a short line.
+            size += len(line) + LINE_COSTS
+            if joiner is None or joiner.ends(line) or size > VALUE_MOST:
                 yield from _inner(wrapping, group, start)
-                group = []
+                group, size = [], 0
         yield from _inner(wrapping, group, start)
 
 
@@ -113,15 +168,16 @@ def _mostly_plain(sample: list[bytes]) -> bool:
     return 2 * sum(map(is_plain, there)) > len(there)
 
 
-def values(told: Iterable[tuple[int, bytes]], path: str) -> Iterator[tuple[int, bytes]]:
+def values(told: Iterable[tuple[int, bytes]], path: str, source: Input | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes of one JSON value) of lines with their offsets.
 
     A line that opens and closes is a value. Else lines are gathered until one closes at the same depth:
     kubectl indents, so the last line of a value is a lone brace in the first column, and JSON text holds no
     raw line break. What does not end is given as it is, for the parser to refuse.
+    Args: source: whose lines they are, where they come from a file. Raises: BrokenInput for a value that is too long.
     """
-    gathered: list[bytes] = []
-    start = size = 0
+    gathered = bytearray()
+    start = 0
     for offset, line in told:
         if not gathered:
             text = line.strip()
@@ -133,17 +189,16 @@ def values(told: Iterable[tuple[int, bytes]], path: str) -> Iterator[tuple[int, 
             start = offset
         elif line[:1] == b"{" and line.rstrip() != b"{}":
             # A new value begins though the last one did not end: it was cut in its middle.
-            yield start, b"\n".join(gathered)
-            gathered, start, size = [], offset, 0
+            yield start, bytes(gathered)
+            gathered, start = bytearray(), offset
             if line.rstrip()[-1:] == b"}" and len(line.rstrip()) > 1:
                 yield offset, line.strip()
                 continue
-        gathered.append(line)
-        size += len(line) + 1
+        gathered += b"\n" + line if gathered else line
         if line.rstrip() == b"}" and line[:1] == b"}":
-            yield start, b"\n".join(gathered)
-            gathered, size = [], 0
-        elif size > VALUE_MOST:
-            raise BrokenInput(path, start, "a JSON value of more than 2 GiB")
+            yield start, bytes(gathered)
+            gathered = bytearray()
+        elif is_too_long(len(gathered), bytes(gathered[:BEGINS]), source):
+            raise BrokenInput(path, start, "a JSON value that does not end, or is too long to be evidence")
     if gathered:
-        yield start, b"\n".join(gathered)
+        yield start, bytes(gathered)

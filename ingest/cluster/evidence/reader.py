@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -29,7 +29,7 @@ from whowas.errors import BrokenInput
 from whowas.kube_annotations import KEPT
 from whowas.observation import KubeObject, Observation, time_us
 from whowas.stages import FileReport, Unreadable
-from whowas.timestamps import AFTER_ALL
+from whowas.timestamps import AFTER_ALL, rfc3339
 
 # Audit logs of several apiservers, answers of Prometheus to several questions.
 PARTS = (b"audit.k8s.io/v1", b'"resultType"')
@@ -51,13 +51,18 @@ class EvidenceProgress:
     total: int
 
 
-def in_order(paths: Sequence[str]) -> list[str]:
+def in_order(paths: Sequence[str], taken: Mapping[str, int] | None = None) -> list[str]:
     """Return evidence files in the order of their first times of receipt, those without before all others.
+
+    Args: taken: of lists, when they were taken, in us; it goes before what a file says itself.
 
     A later state of an object must not be read before an earlier one: the earlier would then count as stale.
     """
     # What can be read once only (standard input, a pipe) is not looked into, and comes last.
-    return sorted(paths, key=lambda path: _first_receipt(path) if os.path.isfile(path) else AFTER_ALL)
+    told = taken or {}
+    return sorted(
+        paths, key=lambda path: told.get(path) or (_first_receipt(path) if os.path.isfile(path) else AFTER_ALL)
+    )
 
 
 def together(paths: Sequence[str]) -> list[list[str]]:
@@ -100,10 +105,12 @@ def read_observations(
     cluster: str | None,
     report: EvidenceReport,
     progress: Callable[[EvidenceProgress], None] | None = None,
+    taken: Mapping[str, int] | None = None,
 ) -> Iterator[Observation]:
     """Yield what the files say, file by file, in their order.
 
     Args: paths: files or `-`. cluster: name for evidence that carries none. report: filled while reading.
+        taken: of kubectl lists, which tell no time, when they were taken, us.
     A broken line is noted with its offset and passed over; a file that breaks is read up to there.
     """
     counts = report.observations
@@ -113,8 +120,10 @@ def read_observations(
         report.files.append(told)
         yield Observation("START", KubeObject(), None, 0, None, path)
         with open_input(path) as source:
-            for value in _File(told, report, imports, cluster).read(source, progress):
+            file = _File(told, report, imports, cluster, (taken or {}).get(path))
+            for value in file.read(source, progress):
                 yield from value
+            file.check_taken()
             if progress is not None:
                 progress(EvidenceProgress(path, source.consumed, source.size))
     for one in imports.observations(cluster):
@@ -141,8 +150,16 @@ def wrong(path: str) -> FileReport | None:
 class _File:
     """One file being read."""
 
-    def __init__(self, told: FileReport, report: EvidenceReport, imports: Imports, cluster: str | None) -> None:
+    def __init__(
+        self,
+        told: FileReport,
+        report: EvidenceReport,
+        imports: Imports,
+        cluster: str | None,
+        taken: int | None = None,
+    ) -> None:
         self._told, self._report, self._imports, self._cluster = told, report, imports, cluster
+        self._taken, self._took = taken, False
         self._others = self._values = 0
 
     def read(
@@ -155,7 +172,7 @@ class _File:
             if told.is_yaml():
                 self._told.unreadable.append(Unreadable(0, YAML, whole=True))
                 return
-            for count, (offset, raw) in enumerate(values(told, path)):
+            for count, (offset, raw) in enumerate(values(told, path, source)):
                 if progress is not None and count % 4096 == 0:
                     progress(EvidenceProgress(path, source.consumed, source.size))
                 if (border := seal.take(raw)) is not None:
@@ -172,6 +189,11 @@ class _File:
             self._note(error.offset, error.reason)
         if self._others and not self._values:
             self._note(0, f"no evidence in its {self._others:,} wrapped lines, which are text of something else")
+
+    def check_taken(self) -> None:
+        """Note that a time was told for a list where there is none."""
+        if self._taken is not None and not self._took:
+            self._note(0, "a time was told for it, but there is no list without a time in it")
 
     def _note(self, offset: int, reason: str) -> None:
         if len(self._told.unreadable) < UNREADABLE_KEPT:
@@ -220,6 +242,8 @@ class _File:
             report.refused["broken_json"] += 1
             self._note(offset, f"no JSON value that could be read: {error}"[:300])
             return
+        if self._taken is not None and line.items is not None and line.received is None:
+            line.received, self._took = rfc3339(self._taken), True
         said = False
         for one in observations_of(line, f"{self._told.path}@{offset}", self._cluster):
             said = True

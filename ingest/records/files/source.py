@@ -15,15 +15,18 @@ import numpy as np
 
 from ingest.files import Input, open_input
 from ingest.progress import Progress
-from ingest.records.files.framing import MESSAGES, Framer, Layout, recognise
+from ingest.records.files.framing import LINES, MESSAGES, Framer, Layout, recognise
 from ingest.records.formats.wrapped import WrappedReader
-from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values, read_safely
 from whowas.errors import BrokenInput, InputError
 from whowas.stages import FileReport, Position, Refused, Report, Unreadable
 
 HEAD = 1 << 16
 BLOCK = 4 << 20
-LONGEST = 64 << 20
+# What is longer is no record. It is passed over, and what follows it is read.
+LONGEST = 16 << 20
+# A block of very short lines is taken apart in several steps: each line that is refused has an object of its own.
+VALUES_AT_ONCE = 1 << 17
 PROGRESS_SECONDS = 0.2
 PLACES_KEPT = 20
 
@@ -155,6 +158,9 @@ class _Reading:
         self._number = 0
         self._origin = ""
         self._flows = 0
+        # Values before the last record that did not end; inside of a line that is too long.
+        self._stuck_at = -1
+        self._passing = False
 
     def batches(self, before: int) -> Iterator[tuple[Any, Position]]:
         """Yield flows of whole blocks."""
@@ -175,8 +181,9 @@ class _Reading:
         self._told.format = layout.reader.format
         framer = layout.framer()
         while True:
-            values, waiting = framer.take(block, last=ended)
-            yield from self._values(layout, values)
+            values, waiting = framer.take(self._behind_too_long(block), last=ended)
+            for first in range(0, len(values), VALUES_AT_ONCE):
+                yield from self._values(layout, values[first : first + VALUES_AT_ONCE])
             self._owner.report.bytes = before + self._source.consumed
             self._owner.tell(self._source)
             if waiting > LONGEST or (ended and waiting):
@@ -206,7 +213,7 @@ class _Reading:
         if not self._origin:
             self._origin = _origin(self._source.path, values)
         ids = Ids(self._origin, np.arange(self._number, self._number + len(values)))
-        parsed = layout.reader.read(values, ids)
+        parsed = read_safely(layout.reader, values, ids)
         self._owner.keep(self._told, parsed, values, self._number)
         self._number += len(values)
         self._flows += parsed.flows.num_rows
@@ -217,8 +224,20 @@ class _Reading:
         """What waits will never be whole: say where, and go on behind it where records can be found again."""
         at = self._source.offset - waiting
         what = "message" if layout.framing == MESSAGES else "record"
-        self._told.unreadable.append(Unreadable(at, f"a {what} that does not end, or is no {what}"))
+        if self._stuck_at != self._number:
+            # Once, not for each part of what is still the same.
+            self._told.unreadable.append(Unreadable(at, f"a {what} that does not end, or is no {what}"))
+        self._stuck_at = self._number
+        self._passing = layout.framing == LINES
         framer.forget()
+
+    def _behind_too_long(self, block: bytes) -> bytes:
+        """What of a block lies behind a line that is too long."""
+        if not self._passing:
+            return block
+        cut = block.find(b"\n") + 1
+        self._passing = not cut
+        return block[cut:] if cut else b""
 
 
 def _origin(path: str, values: Values) -> str:

@@ -17,8 +17,8 @@ from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import named_by
 from ingest.records.kernels.spots import BAD, GOOD
 from ingest.records.protocols import protocol_number
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
-from ingest.records.separated import lines_with, read_columns, segments
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.separated import lines_with, read_columns, read_under
 from whowas.arrays import Words
 from whowas.flow_times import FLOW_TIMES
 
@@ -74,21 +74,15 @@ class AwsReader:
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader. A header holds for what follows, in later calls too."""
         packed = Values.of(values)
-        headers = [row for row in lines_with(packed, b"srcaddr") if b"dstaddr" in packed[row]]
-        kept: list[tuple[int, Parsed]] = []
-        for header, first, last in segments(len(packed), sorted(headers)):
-            if header is not None:
-                self._names = self._wanted(packed[header].decode("utf-8", "replace").split())
-            if first < last:
-                part = Ids(ids.origin, ids.numbers[first:last])
-                times = None if received_us is None else received_us[first:last]
-                kept.append((first, self._lines(packed[first:last], part, times)))
-        found = merge(kept or [(0, self._lines(packed[:0], ids, None))])
-        found.skipped.extend(Refusal(row, "header") for row in headers)
+        headers = sorted(row for row in lines_with(packed, b"srcaddr") if b"dstaddr" in packed[row])
+        found, self._names = read_under(packed, ids, received_us, headers, self._names, self._told, self._lines)
         return found
 
-    def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
-        fields = read_columns(values, " ", self._names)
+    def _told(self, line: bytes, _before: Sequence[str]) -> Sequence[str]:
+        return self._wanted(line.decode("utf-8", "replace").split())
+
+    def _lines(self, names: Sequence[str], values: Values, ids: Ids, received_us: Words | None) -> Parsed:
+        fields = read_columns(values, " ", names)
         draft = FlowBuilder(len(values), self._options)
         draft.take_reasons(fields)
         broken = draft.reasons > 0

@@ -17,8 +17,8 @@ from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import counted_at, first_told, icmp_of_ports, icmp_words, observers
 from ingest.records.kernels.spots import GOOD, NOTHING
 from ingest.records.protocols import protocol_number
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
-from ingest.records.separated import lines_with, read_columns, segments
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
+from ingest.records.separated import lines_with, read_columns, read_under
 from whowas.arrays import Words
 from whowas.flow_times import FLOW_TIMES
 from whowas.schema import DIRECTIONALITIES
@@ -41,6 +41,7 @@ CSV_NAMES = {
     "svln": "src_vlan",
 }  # fmt: skip
 CSV_NAMES["proto"] = "proto"
+SUMMARY = b"Summary"
 LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
 
 
@@ -137,6 +138,14 @@ def _interface(fields: Fields) -> Texts:
     return counted_at(fields.texts("input_snmp"), fields.texts("output_snmp"), egress)
 
 
+def _told_by(line: bytes, before: tuple[bool, tuple[str, ...]]) -> tuple[bool, tuple[str, ...]]:
+    """Whether a summary follows, and the names of the columns: what a header says of the lines below it."""
+    if line.strip() == SUMMARY:
+        return True, before[1]
+    told = line.decode("utf-8", "replace").strip().split(",")[:256]
+    return False, tuple(CSV_NAMES.get(word, "") for word in told)
+
+
 class NfdumpCsvReader:
     """nfdump's CSV, with its header line; the summary behind the flows is passed over."""
 
@@ -150,38 +159,25 @@ class NfdumpCsvReader:
 
     def __init__(self, options: RecordOptions) -> None:
         self._options = options
-        self._names: list[str] = []
-        self._summing = False
+        self._state: tuple[bool, tuple[str, ...]] = (False, ())
 
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         packed = Values.of(values)
-        headers = [row for word in (b"ts,te,", b"firstSeen,") for row in lines_with(packed, word)]
-        marks = [row for row in lines_with(packed, b"Summary") if packed[row].strip() == b"Summary"]
-        kept: list[tuple[int, Parsed]] = []
-        for header, first, last in segments(len(packed), sorted({*headers, *marks})):
-            if header is not None:
-                self._summing = header in marks
-                if not self._summing:
-                    self._header(packed[header])
-            if first < last:
-                part = Ids(ids.origin, ids.numbers[first:last])
-                times = None if received_us is None else received_us[first:last]
-                kept.append((first, self._lines(packed[first:last], part, times)))
-        found = merge(kept or [(0, self._lines(packed[:0], ids, None))])
-        found.skipped.extend(Refusal(row, "header") for row in sorted({*headers, *marks}))
+        headers = {row for word in (b"ts,te,", b"firstSeen,") for row in lines_with(packed, word)}
+        headers |= {row for row in lines_with(packed, SUMMARY) if packed[row].strip() == SUMMARY}
+        found, self._state = read_under(packed, ids, received_us, sorted(headers), self._state, _told_by, self._lines)
         return found
 
-    def _header(self, line: bytes) -> None:
-        told = line.decode("utf-8", "replace").strip().split(",")[:256]
-        self._names = [CSV_NAMES.get(word, "") for word in told]
-
-    def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
-        fields = read_columns(values, ",", self._names or [""])
+    def _lines(
+        self, state: tuple[bool, tuple[str, ...]], values: Values, ids: Ids, received_us: Words | None
+    ) -> Parsed:
+        summing, names = state
+        fields = read_columns(values, ",", names or ("",))
         draft = FlowBuilder(len(values), self._options)
-        if self._summing:
+        if summing:
             draft.skip(np.ones(len(values), dtype=np.bool_), "summary")
-        elif not self._names:
+        elif not names:
             draft.refuse(np.ones(len(values), dtype=np.bool_), "no_header")
         draft.take_reasons(fields)
         for side in ("src", "dst"):

@@ -5,7 +5,9 @@ Source: docs.zeek.org, logs/conn and base/protocols/conn/main.zeek.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +18,9 @@ from ingest.records.formats.sample import Sample
 from ingest.records.formats.shared import either, icmp_words
 from ingest.records.kernels.spots import GOOD
 from ingest.records.protocols import protocol_number
-from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal, Values, merge
+from ingest.records.reader import Ids, Parsed, RecordOptions, Values
 from ingest.records.record_times import NEVER
-from ingest.records.separated import all_of, first_bytes, read_columns, segments
+from ingest.records.separated import all_of, first_bytes, read_columns, read_under
 from whowas.arrays import Words
 from whowas.flow_times import FLOW_TIMES
 from whowas.schema import COUNTER_LAYERS
@@ -33,6 +35,7 @@ ENDS = {"SF": "fin", "RSTO": "rst", "RSTR": "rst", "RSTOS0": "rst", "RSTRH": "rs
 DOTTED = tuple(name for name in FIELDS if "." in name)
 SPELLINGS = {name: (tuple(name.split(".")), (name.replace(".", "_"),)) for name in DOTTED}
 HASH = ord("#")
+HEX = re.compile("[0-7][0-9a-fA-F]")
 
 
 def filled(fields: Fields, ids: Ids, options: RecordOptions) -> FlowBuilder:
@@ -132,6 +135,34 @@ class ZeekJsonReader:
         return draft.finish(self.format, ids, received_us)
 
 
+class Header(NamedTuple):
+    """What holds for the lines below. names: "" for a column that is not wanted."""
+
+    separator: str
+    names: tuple[str, ...]
+
+
+def told_by(line: bytes, before: Header) -> Header:
+    """Return what holds below one line of a header."""
+    told = line.decode("utf-8", "replace").rstrip("\r\n")
+    if told.startswith("#separator "):
+        return Header(separator_of(told.removeprefix("#separator ")), before.names)
+    if told.startswith("#fields"):
+        names = told[len("#fields") + 1 :].split(before.separator)
+        # A hostile header must not name a million columns.
+        return Header(before.separator, tuple(name if name in FIELDS else "" for name in names[:4096]))
+    return before
+
+
+def separator_of(word: str) -> str:
+    """Return what separates columns by what a header says of it: \\x09, or the character itself."""
+    word = word.strip()
+    if word[:2] != "\\x":
+        return word[:1] if word[:1].isascii() and word else "\t"
+    # What is no such code separates nothing: tabs do, in every log that Zeek writes.
+    return chr(int(word[2:], 16)) if HEX.fullmatch(word[2:]) else "\t"
+
+
 class ZeekReader:
     """Zeek conn.log, tabs. The header may stand anywhere: it holds for what follows, in later calls too."""
 
@@ -145,39 +176,19 @@ class ZeekReader:
 
     def __init__(self, options: RecordOptions) -> None:
         self._options = options
-        self._names: Sequence[str] = options.fields
-        self._separator = "\t"
+        self._state = Header("\t", options.fields)
 
     def read(self, values: Sequence[bytes], ids: Ids, received_us: Words | None = None) -> Parsed:
         """See RecordReader."""
         packed = Values.of(values)
-        headers = np.flatnonzero((first_bytes(packed) == HASH) & (packed.ends > packed.starts))
-        kept: list[tuple[int, Parsed]] = []
-        for header, first, last in segments(len(packed), headers.tolist()):
-            if header is not None:
-                self._header(packed[header])
-            if first < last:
-                part = Ids(ids.origin, ids.numbers[first:last])
-                times = None if received_us is None else received_us[first:last]
-                kept.append((first, self._lines(packed[first:last], part, times)))
-        found = merge(kept or [(0, self._lines(packed[:0], ids, None))])
-        found.skipped.extend(Refusal(row, "header") for row in headers.tolist())
+        headers = np.flatnonzero((first_bytes(packed) == HASH) & (packed.ends > packed.starts)).tolist()
+        found, self._state = read_under(packed, ids, received_us, headers, self._state, told_by, self._lines)
         return found
 
-    def _header(self, line: bytes) -> None:
-        told = line.decode("utf-8", "replace").rstrip("\r\n")
-        if told.startswith("#separator "):
-            word = told.removeprefix("#separator ").strip()
-            self._separator = chr(int(word[2:], 16)) if word[:2] == "\\x" and len(word) == 4 else word[:1] or "\t"
-        elif told.startswith("#fields"):
-            names = told[len("#fields") + 1 :].split(self._separator)
-            # A hostile header must not name a million columns.
-            self._names = [name if name in FIELDS else "" for name in names[:4096]]
-
-    def _lines(self, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
-        if not self._names:
+    def _lines(self, told: Header, values: Values, ids: Ids, received_us: Words | None) -> Parsed:
+        if not told.names:
             draft = FlowBuilder(len(values), self._options)
             draft.refuse(all_of(np.arange(len(values)), len(values)), "no_header")
             return draft.finish(self.format, ids, received_us)
-        fields = read_columns(values, self._separator, self._names)
+        fields = read_columns(values, told.separator, told.names)
         return filled(fields, ids, self._options).finish(self.format, ids, received_us)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from detect.model import Correlation, FlowRule
+from detect.model import Correlation, Finding, FlowRule
 from detect.pack import PACK
 from detect.sigma import Loaded, load
 from detect.site import load_site
 from detect.views.mitre_attack import attacks, technique
+from detect.views.remediation import advise
 from enrich.naming import reasons as words
 from enrich.naming import verdicts
-from whowas.batch.rule_tests import try_cases
+from whowas.batch.rule_tests import flows_of, try_cases
 
 TEXTS = {one.name: one.read_text() for one in sorted(PACK.glob("*.yml"))}
 
@@ -51,6 +53,35 @@ def test_every_rule_says_why_and_where_it_errs(pack: Loaded) -> None:
         assert info.false_positives, info.name
         assert UUID(info.id).version == 4, info.name
         assert PACK / f"{info.name}.yml" == PACK / info.path.rpartition("/")[2], info.name
+
+
+def test_every_rule_says_which_end_its_advice_is_about_and_a_case_holds_it(pack: Loaded) -> None:
+    held = {one.rule for one in pack.cases if one.advice is not None}
+    for one in heard(pack):
+        assert f"\n  about: {one.info.about}\n" in TEXTS[f"{one.info.name}.yml"], one.info.name
+        assert one.info.name in held, one.info.name
+
+
+@pytest.mark.parametrize("about", ["src", "dst"])
+def test_a_case_finds_advice_about_the_wrong_end(pack: Loaded, about: str, tmp_path: Path) -> None:
+    text = TEXTS["database_from_untrusted.yml"].replace("about: src", f"about: {about}")
+    (tmp_path / "rule.yml").write_text(text)
+    found = load([tmp_path], load_site(), strict=False)
+    wrong = [one for one in try_cases(found.ruleset, found.cases) if not one.right]
+    assert [one.fault for one in wrong] == ["was found, with advice about the wrong end"] * (about == "dst")
+    assert all("about data/db, not dev/shell" in one.why[0] for one in wrong)
+
+
+def test_no_finding_about_who_asks_a_database_cuts_the_database_off(pack: Loaded) -> None:
+    """Whoever the source is: the cases' own flows, with ends that are certain pods put in their place."""
+    about = {one.info.name: one.info for one in heard(pack)}
+    asked = [one for one in pack.cases if one.matches and about[one.rule].about == "src"]
+    assert len(asked) > 100
+    for case in asked:
+        for flow in flows_of(case).to_pylist():
+            told = flow | {"dst_kind": "pod", "dst_confidence": "exact", "dst_pod": "db-0", "dst_pod_uid": "u"}
+            made = Finding("5b", about[case.rule], (), 0, 0, 0, 1, flows=[told | {"src_labels": {}, "dst_labels": {}}])
+            assert not any(pod.endswith("/db-0") for pod in advise(made).pods), case
 
 
 def test_techniques_are_known_and_fit_their_tactics(pack: Loaded) -> None:

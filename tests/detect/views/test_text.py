@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import duckdb
 import pytest
@@ -17,6 +18,7 @@ from detect.model import Finding
 from detect.views import remediation
 from detect.views import text as telling
 from detect.views.text_wrap import columns, cut, fold
+from whowas.schema import CONFIDENCES
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 HOSTILE = ["'; rm -rf / #", "$(id)", "`id`", "x\ny", "\x1b[2J", "-rf", "a b", "\u202egnp.exe", "é", "", "a" * 300]
@@ -88,7 +90,8 @@ def test_a_pod_is_cut_off_only_while_it_is_that_very_pod(tmp_path: object) -> No
     for alive, labelled in ((uid, True), ("another", False), ("", False)):
         (folder / "uid").write_text(alive)
         (folder / "calls").write_text("")
-        for command in remediation.advise(finding()).isolate:
+        told = remediation.advise(finding())
+        for command in (*told.isolate, *told.unlabel):
             subprocess.run(
                 ["bash", "-c", "\n".join(fold(command))], cwd=folder, env={"PATH": f"{folder}:/usr/bin:/bin"}
             )
@@ -96,8 +99,22 @@ def test_a_pod_is_cut_off_only_while_it_is_that_very_pod(tmp_path: object) -> No
         assert policy["spec"]["podSelector"]["matchLabels"] == {"whowas-quarantine": "true"}
         calls = (folder / "calls").read_text().splitlines()
         assert calls[0] == "-n shop apply -f -"
-        label = "-n shop label --overwrite pod web-6c9f7d-abcde whowas-quarantine=true app- tier-"
-        assert (label in calls) is labelled
+        label = "-n shop label --overwrite pod web-6c9f7d-abcde"
+        labels = [f"{label} whowas-quarantine=true", f"{label} app- tier-"]
+        assert calls[1:] == (labels if labelled else [])
+
+
+def test_labels_go_by_a_command_of_their_own_and_it_is_said_what_that_does() -> None:
+    told = remediation.advise(finding())
+    assert not [one for one in told.isolate if "app-" in one]
+    said = " ".join(told.notes)
+    for wanted in ("stays behind its Services", "open connections", "token stay", "owner, which starts another pod"):
+        assert wanted in said, wanted
+    bare = remediation.advise(finding(flows=(flow(src_labels={}),)))
+    assert bare.isolate
+    assert bare.unlabel == ()
+    assert "starts another pod" not in " ".join(bare.notes)
+    assert "Its labels and Services stay" in telling.text(finding())
 
 
 def test_the_policy_is_one_that_an_apiserver_takes() -> None:
@@ -122,7 +139,8 @@ def test_no_command_is_written_with_a_name_that_is_none(column: str, name: str) 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_labels_that_are_none_reach_no_command(name: str) -> None:
     told = remediation.advise(finding(flows=(flow(src_labels={name: "x", "app": name}),)))
-    assert words(told.isolate[1])[-2:] == ["whowas-quarantine=true", "app-"]
+    assert words(told.isolate[1])[-1] == "whowas-quarantine=true"
+    assert words(told.unlabel[0])[-2:] == ["web-6c9f7d-abcde", "app-"]
 
 
 @pytest.mark.parametrize("ip", ["fe80::1%$(id)", "1.2.3.4; id", "$(id)", "", None])
@@ -136,7 +154,8 @@ def test_what_is_no_address_reaches_no_command(ip: str | None) -> None:
 def test_every_command_is_made_of_known_words_alone(one: Finding) -> None:
     """Attackers' bytes never get there: no word of a command but known ones, names, addresses, UIDs and times."""
     known = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./:_=,()<>'\"{}[]|&$ \n")
-    for command in (*remediation.advise(one).look, *remediation.advise(one).isolate):
+    told = remediation.advise(one)
+    for command in (*told.look, *told.isolate, *told.unlabel):
         assert set(command) <= known, command
         assert command.count("$") == command.count('"$(kubectl -n ')
         assert words(command)[0] in ("whowas", "echo", "[")
@@ -162,17 +181,78 @@ def test_a_pod_on_the_hosts_network_is_not_cut_off() -> None:
     assert LIKELY
     source = "a node's address, and the only host-network pod that declares this port"
     assert source in _pod_reason.__code__.co_consts
-    told = remediation.advise(finding(flows=(flow(src_confidence="likely", src_reason=source),)))
+    told = remediation.advise(finding(flows=(flow(src_confidence="exact", src_reason=source),)))
     assert told.isolate == ()
     assert "host's network" in told.notes[0]
 
 
-def test_the_destination_is_the_suspect_where_a_stranger_came() -> None:
-    one = flow(
-        src_kind="external", src_confidence="external", src_pod=None, src_pod_uid=None, dst_kind="pod", dst_pod="db-0",
-        dst_namespace="data", dst_pod_uid="11111111-2222-3333-4444-555555555555", dst_confidence="exact",
-    )  # fmt: skip
-    assert remediation.advise(finding(flows=(one,))).pods == ("data/db-0",)
+DB = {
+    "dst_kind": "pod", "dst_pod": "db-0", "dst_namespace": "data", "dst_confidence": "exact",
+    "dst_pod_uid": "11111111-2222-3333-4444-555555555555",
+}  # fmt: skip
+NOBODY = {"src_pod": None, "src_pod_uid": None, "src_namespace": None, "src_workload": None, "src_kind": None}
+
+
+def of(about: str, **said: Any) -> Finding:
+    """A finding of a rule that is about an end."""
+    return finding(rule=replace(RULE, about=about), flows=(flow(**DB | said),))
+
+
+@pytest.mark.parametrize("kind", ["pod", "external", "node", "service", None])
+@pytest.mark.parametrize("confidence", CONFIDENCES)
+def test_who_asks_a_database_is_the_suspect_and_never_the_database(kind: str | None, confidence: str) -> None:
+    told = remediation.advise(of("src", **NOBODY | {"src_kind": kind, "src_confidence": confidence}))
+    assert told.pods == ()
+    assert told.isolate == told.unlabel == ()
+    assert told.notes
+    assert not any("db-0" in one for one in (*told.look, *told.notes))
+
+
+@pytest.mark.parametrize(
+    ("about", "pods"),
+    [("src", ("shop/web-6c9f7d-abcde",)), ("dst", ("data/db-0",)), ("both", ("shop/web-6c9f7d-abcde", "data/db-0"))],
+)
+def test_advice_is_about_the_end_that_the_rule_says(about: str, pods: tuple[str, ...]) -> None:
+    assert remediation.advise(of(about)).pods == pods
+
+
+def test_a_rule_about_neither_end_shows_both_and_cuts_off_nobody() -> None:
+    told = remediation.advise(of("neither"))
+    assert told.pods == told.isolate == ()
+    assert len([one for one in told.look if one.startswith("whowas who")]) == 2
+    assert "neither end" in told.notes[0]
+
+
+def test_of_a_correlation_the_end_is_meant_that_the_group_names() -> None:
+    uid = str(DB["dst_pod_uid"])
+    entered, onward = flow(**DB), flow(**NOBODY | {f"src{name[3:]}": value for name, value in DB.items()})
+    rule = replace(RULE, about="pod_uid", about_columns=("dst_pod_uid", "src_pod_uid"))
+    told = remediation.advise(finding(rule=rule, group=(("pod_uid", uid),), flows=(entered, onward)))
+    assert told.pods == ("data/db-0",)
+    assert remediation.advise(finding(rule=rule, group=(("pod_uid", None),), flows=(flow(),))).pods == ()
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "confidence", "words"),
+    [
+        ("src", "external", "external", "where it comes in"),
+        ("dst", "external", "external", "at the egress"),
+        ("src", "node", "node", "kubectl cordon"),
+        ("src", "node", "snat", "a node"),
+        ("dst", "service", "service", "several pods may stand"),
+        ("src", None, "none", "nobody in the cluster held it"),
+        ("src", "pod", "likely", "likely, not certain"),
+    ],
+)
+def test_where_no_label_helps_it_is_said_what_does(side: str, kind: str, confidence: str, words: str) -> None:
+    told = remediation.advise(of(side, **{f"{side}_kind": kind, f"{side}_confidence": confidence}))
+    assert words in told.notes[0]
+    assert told.isolate == ()
+
+
+def test_who_only_sent_may_have_answered() -> None:
+    assert "not who opened" in " ".join(remediation.advise(of("src", initiator_basis="sender")).notes)
+    assert "not who opened" not in " ".join(remediation.advise(of("src", initiator_basis="syn")).notes)
 
 
 def test_many_pods_are_told_by_number() -> None:

@@ -117,7 +117,10 @@ def test_a_clusterip_deleted_and_given_to_another_service() -> None:
     known = story.history()
     assert said(known, VIP, 50, 101.5, 200) == ["service a", "none", "service b"]
     assert at(known, VIP, 50).reason == "the service's address"
-    assert at(known, VIP, 98).reason == "the service's address, near its creation or deletion"
+    assert at(known, VIP, 98).reason == (
+        "the service's address, but not for certain then: start 2025-11-20 23:00:00.000 .. 23:00:01.000, "
+        "end 2025-11-21 00:01:35.000 .. 00:01:40.000 UTC"
+    )
 
 
 def test_load_balancer_and_external_addresses_name_the_service() -> None:

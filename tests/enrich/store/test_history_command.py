@@ -34,7 +34,7 @@ def told(root: Path, *words: str, code: int = 0) -> Any:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = Path(__file__).resolve().parents[3]
-    path = str(tmp_path_factory.mktemp("store") / "cluster.whowas")
+    path = str(tmp_path_factory.mktemp("store") / "cluster.db")
     assert told(root, "history", "import", path, EVIDENCE)["imported"] == [
         {"path": EVIDENCE, "events": 69, "known": False}
     ]
@@ -74,7 +74,7 @@ def test_out_of_a_store_and_into_another(root: Path, store: str, tmp_path: Path)
     assert told(root, "history", "compact", copy)["events"] == 69
     assert "objects packed" in run(root, "history", "compact", copy)
     assert told(root, "history", "prune", copy, "--keep", "100y") == {"forgotten": 0}
-    assert "0 objects forgotten" in run(root, "history", "prune", copy, "--keep", "100y")
+    assert "0 objects deleted" in run(root, "history", "prune", copy, "--keep", "100y")
 
 
 @pytest.mark.parametrize("what", ["10.244.1.20", "batch/report", "deployment/shop/web", "service/shop/api"])
@@ -116,7 +116,7 @@ def test_a_replay_reads_a_store_or_a_slice(root: Path, store: str, tmp_path: Pat
 
 def test_a_folder_with_a_store_in_it_is_that_store(root: Path, store: str) -> None:
     folder = os.path.dirname(store)
-    assert os.listdir(folder) != ["cluster.whowas"]
+    assert os.listdir(folder) != ["cluster.db"]
     assert told(root, "who", "10.244.1.20", "--history", folder)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.annotating import AT, AT_S, annotate
 
 from enrich import History
-from ingest.files import MAGICS
+from ingest.decompression import MAGICS
 from whowas.annotation.annotator import USUAL
 from whowas.errors import WhowasError
 

@@ -82,13 +82,17 @@ def test_every_kind_that_is_known_is_tried_here() -> None:
     told = {name for log in LOGS.values() for name in log[1]}
     missing = [kind.name for kind in KINDS if not told & set(kind.addresses)]
     # Tables, below.
-    assert missing == ["nfdump", "VPC flow log"]
+    assert missing == ["nfdump", "nfdump", "nfdump", "VPC flow log"]
 
 
 TABLES = {
     "vpc": b"version srcaddr dstaddr pkt-srcaddr pkt-dstaddr start end\n2 %s - %s 10.96.0.10 %d %d\n"
     % (IP.encode(), IP.encode(), AT_S, AT_S + 1),
     "nfdump": b"first,last,src4_addr,dst4_addr\n%s,%s,%s,10.96.0.10\n" % (AT.encode(), AT.encode(), IP.encode()),
+    "nfdump csv": b"ts,te,td,sa,da,sp,dp,pr\n2026-11-21 08:39:36,2026-11-21 08:39:36,0.0,%s,10.96.0.10,1,2,UDP\n"
+    % IP.encode(),
+    "nfdump csv of 1.7.3": b"firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort\n"
+    b"2026-11-21 08:39:36.100,0.300,UDP,%s,1,10.96.0.10,2\n" % IP.encode(),
     "siem": b'"@timestamp";"source.ip";"rule"\n"%s";"%s";"a;b"\n' % (AT.encode(), IP.encode()),
     "tsv": b"Timestamp\tSRC_IP\tDst-IP\n%s\t%s\t10.96.0.10\n" % (AT.encode(), IP.encode()),
 }
@@ -96,7 +100,7 @@ TABLES = {
 
 @pytest.mark.parametrize("table", TABLES)
 def test_columns_of_a_known_table_are_found(overlay: History, table: str) -> None:
-    found = annotate(TABLES[table], overlay)
+    found = annotate(TABLES[table], overlay, zone="UTC")
     assert found.done.tally.named == 1
     assert WEB in found.data.decode()
     assert unread(found) == {}

@@ -31,6 +31,8 @@ HISTORY = "samples/overlay/history.jsonl.gz"
 PATIENCE = 120.0
 JSON = b'{"src_ip":"10.244.1.20","dest_ip":"10.96.0.10","timestamp":"%s","n":%%d}\n' % AT.encode()
 CSV = b"src_ip,timestamp,n\n", b"10.244.1.20,%s,%%d\n" % AT.encode()
+ACCESS = b'10.244.1.20 - - [21/Nov/2026:08:39:36 +0000] "GET /%d HTTP/1.1" 200 1\n'
+CEF = b"CEF:0|a|b|1|%d|c|1|rt=1795250376000 src=10.244.1.20\n"
 ZEEK = b"#fields\tts\tid.orig_h\tn\n#types\ttime\taddr\tcount\n", b"1795250376.5\t10.244.1.20\t%d\n"
 
 
@@ -52,7 +54,7 @@ def running(root: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.mark.parametrize(("head", "line"), [(b"", JSON), CSV, ZEEK])
+@pytest.mark.parametrize(("head", "line"), [(b"", JSON), CSV, ZEEK, (b"", ACCESS), (b"", CEF)])
 def test_a_line_comes_out_before_the_next_goes_in(running: subprocess.Popen[bytes], head: bytes, line: bytes) -> None:
     assert running.stdin is not None
     assert running.stdout is not None

@@ -99,7 +99,7 @@ def test_standard_input_and_compression_change_nothing(root: Path, tmp_path: Pat
 def test_an_out_in_use_is_refused_before_the_first_read(root: Path, tmp_path: Path) -> None:
     words = ("replay", CAPTURE, "--history", HISTORY, "--out", str(tmp_path / "out"))
     run(root, *words, "-q")
-    assert "--existing append or --existing replace" in run(root, *words, code=2).stderr
+    assert "choose a new folder, or say --existing append" in run(root, *words, code=2).stderr
     run(root, *words, "--existing", "replace", "-q")
 
 
@@ -163,7 +163,7 @@ def test_an_interrupted_run_leaves_nothing_half(root: Path, tmp_path: Path) -> N
         words = process.stderr.read().decode()
         assert process.wait(timeout=60) == 130
     assert "Traceback" not in words
-    assert [path for path in out.rglob("*") if path.is_file()] == []
+    assert [path.name for path in out.rglob("*") if path.is_file()] in ([], [".whowas.lock"])
 
 
 def test_no_history_that_fits_is_unknown_never_a_guess(root: Path, tmp_path: Path) -> None:
@@ -193,7 +193,8 @@ def test_who_at_a_moment_and_over_time(root: Path) -> None:
 @pytest.mark.parametrize(("words", "text"), [
     (("10.244.1.12", "--at", "2026-11-20T10:15:02"), "no zone"),
     (("shop/nothing-like-this",), "shop/nothing-like-this"),
-    (("shop/web", "--at", "2026-11-20T10:15:02Z"), "leave it out"),
+    (("shop/we", "--at", "2026-11-20T10:15:02Z"), "write more of the name"),
+    (("10.244.1.999",), "it is no address"),
 ])  # fmt: skip
 def test_who_explains_mistakes(words: tuple[str, ...], text: str, root: Path) -> None:
     done = run(root, "who", *words, "--history", HISTORY, code=2)

@@ -112,7 +112,7 @@ def test_check_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_test_judges_the_cases_of_a_file(rule: Path) -> None:
-    assert run("rules", "test", str(rule)).stdout == "2 cases of 1 rule: all as they should\n"
+    assert run("rules", "test", str(rule)).stdout == "2 cases of 1 rule: all pass\n"
 
 
 def test_test_says_which_flow_failed_and_why(rule: Path) -> None:
@@ -120,17 +120,14 @@ def test_test_says_which_flow_failed_and_why(rule: Path) -> None:
     shown = run("rules", "test", str(rule), code=1).stdout
     assert f"{rule}:15: web_asks_api: match 2: should have been found and was not" in shown
     assert "flow 1: src_workload is cart, which is not lower(src_workload) = 'web'" in shown
-    assert shown.endswith("3 cases of 1 rule: 1 not as they should\n")
+    assert shown.endswith("3 cases of 1 rule: 1 fail\n")
     (wrong,) = told("rules", "test", str(rule), code=1)["wrong"]
     assert (wrong["rule"], wrong["case"], wrong["wanted"], wrong["line"]) == ("web_asks_api", "match 2", "match", 15)
 
 
 def test_test_says_what_has_no_cases(rule: Path) -> None:
     rule.write_text(RULE.partition("whowas:\n")[0])
-    assert (
-        run("rules", "test", str(rule)).stdout
-        == "0 cases of 0 rules: all as they should\nwithout cases: web_asks_api\n"
-    )
+    assert run("rules", "test", str(rule)).stdout == "0 cases of 0 rules: all pass\nwithout cases: web_asks_api\n"
 
 
 def test_explained_sql_finds_the_flows_that_a_backtest_counts(rule: Path, named: Path) -> None:

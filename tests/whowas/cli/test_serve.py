@@ -63,7 +63,7 @@ def test_a_missing_extra_is_the_line_that_installs_it(tmp_path: Path, monkeypatc
     )
     result = CliRunner().invoke(group, ["serve", "--flows", str(tmp_path)])
     assert isinstance(result.exception, MissingExtra)
-    assert "pip install 'whowas[serve]'" in str(result.exception)
+    assert re.search(r"pip install .*\[serve\]'", str(result.exception))
 
 
 def test_mistakes_are_said_in_a_line(tmp_path: Path) -> None:

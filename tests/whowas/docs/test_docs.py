@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 WHOWAS = Path(sys.executable).with_name("whowas")
 PAGES = (
     "README.md", "docs/how-to/replay.md", "docs/how-to/who.md", "docs/how-to/annotate.md", "docs/how-to/query.md",
-    "samples/README.md",
+    "docs/how-to/flow-logs.md", "samples/README.md",
 )  # fmt: skip
 # Commands that need what a test has not: a cluster, another host, a file of the reader's.
 ELSEWHERE = ("kubectl", "ssh", "git ", "source ", "YOUR", "cluster.jsonl", "python", "pip", "make ")
@@ -34,6 +34,34 @@ def commands(page: Path) -> list[str]:
             if line.startswith("whowas ") and not open_quote and not any(word in line for word in ELSEWHERE):
                 found.append(re.split(r"\s{2,}#", line)[0])
     return found
+
+
+# A page of which each step is looked at.
+ELSEWHERE_RUN = {"docs/how-to/rules.md"}  # test_rules_page.py
+
+
+def pages(root: Path) -> list[Path]:
+    return [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("docs/**/*.ipynb"), root / "samples/README.md"]
+
+
+def test_every_file_of_the_samples_that_a_page_names_is_there(root: Path) -> None:
+    named = {
+        (page.relative_to(root).as_posix(), path)
+        for page in pages(root)
+        if page.name != "CHANGELOG.md"
+        for path in re.findall(r"(?<![\w./-])samples/[\w./*-]*[\w*]", page.read_text())
+    }
+    assert len(named) > 20
+    assert {one for one in named if not list(root.glob(one[1]))} == set()
+
+
+def test_every_page_that_shows_a_command_on_samples_is_run(root: Path) -> None:
+    shown = {
+        page.relative_to(root).as_posix()
+        for page in pages(root)
+        if page.suffix == ".md" and any("samples/" in line for line in commands(page))
+    }
+    assert shown - {"docs/reference/cli.md"} <= {*PAGES, *ELSEWHERE_RUN}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -87,3 +115,15 @@ def test_links_between_pages_lead_somewhere(root: Path) -> None:
 
 def test_readme_is_short(root: Path) -> None:
     assert len((root / "README.md").read_text().splitlines()) <= 120
+
+
+def test_stores_have_one_suffix(root: Path) -> None:
+    """A reader who meets two takes them for two things."""
+    places = [*pages(root), *root.glob("whowas/**/*.py"), *root.glob("detect/**/*.py"), *root.glob("deploy/**/*")]
+    found = {
+        f"{place.relative_to(root)}: {name}"
+        for place in places
+        if place.is_file() and "reference" not in place.parts
+        for name in re.findall(r"(?<![\w.])[a-z]+\.whowas\b(?!-)", place.read_text(errors="replace"))
+    }
+    assert found == set()

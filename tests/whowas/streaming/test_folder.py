@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
+from support.flow_logs import ZEEK_HEADER, zeek_line
 from support.streaming.flow_records import count, record, serials
 from support.streaming.workers import Process, wait_until, write_config
 
@@ -157,12 +159,23 @@ def test_captures_are_read_when_they_are_whole(begin: Begin, logs: Path, root: P
     replayed = whowas.replay(source, root / "samples/overlay/history.jsonl.gz")
     wait_until(lambda: count(tmp_path / "named") >= replayed.num_rows, worker)
     assert worker.stop() == 0, worker.told()
+    # A capture's records are its conversations.
+    assert worker.lines()[-1]["delivered"] == worker.lines()[-1]["flows"] == replayed.num_rows
     assert flow_ids(tmp_path / "named") == sorted(replayed["flow_id"].to_pylist())
     worker = begin()
     wait_until(worker.lines, worker)
     time.sleep(2)
     assert worker.stop() == 0
     assert flow_ids(tmp_path / "named") == sorted(replayed["flow_id"].to_pylist())
+
+
+def test_an_observer_that_no_record_tells_is_the_name_of_the_file(begin: Begin, logs: Path, tmp_path: Path) -> None:
+    (logs / "conn.log").write_bytes(b"\n".join([*ZEEK_HEADER, zeek_line(), b""]))
+    worker = begin()
+    wait_until(lambda: count(tmp_path / "named") == 1, worker)
+    assert worker.stop() == 0, worker.told()
+    table = pq.read_table(next((tmp_path / "named").rglob("*.parquet")), partitioning=None)
+    assert table["observer"].to_pylist() == ["conn.log"]
 
 
 def test_what_is_not_read_is_told(begin: Begin, logs: Path, tmp_path: Path) -> None:

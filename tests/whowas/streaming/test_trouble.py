@@ -162,7 +162,7 @@ def test_a_topic_that_was_made_anew(
         except Exception:  # noqa: BLE001 - it is still being deleted
             pass
     produce(broker, topic, map(record, range(3 + more)), partition=0)
-    assert "it was made anew" in refused(config)
+    assert "it was recreated" in refused(config)
 
 
 def test_check_says_what_this_user_may_not(

@@ -98,7 +98,7 @@ def test_a_credential_plugin_that_fails(tmp_path: Path) -> None:
 
 def test_the_client_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'whowas\[watch\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install -e '\S+\[watch\]'"):
         connect(None, None)
 
 

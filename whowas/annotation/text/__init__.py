@@ -1,0 +1,1 @@
+"""Free text: lines without columns. Their addresses and times are found, and names put behind them as text."""
