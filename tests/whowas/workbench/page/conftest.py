@@ -26,7 +26,8 @@ def run(*words: str) -> None:
 def named(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the samples' flows (`named`) and findings (`findings.jsonl`)."""
     folder = tmp_path_factory.mktemp("samples")
-    captures = [str(one) for kind in ("overlay", "crafted") for one in sorted((root / "samples" / kind).glob("*.pcap"))]
+    found = sorted([*(root / "samples/overlay").glob("*.pcap"), *(root / "samples/crafted").glob("*.pcap")])
+    captures = [str(one) for one in found if one.name != "truncated.pcap"]
     run("replay", *captures, "--history", str(root / HISTORY), "--out", str(folder / "named"), "--json")
     run("backtest", "--flows", str(folder / "named"), "--out", str(folder / "findings.jsonl"))
     return folder

@@ -65,7 +65,7 @@ def test_a_brush_on_the_overview_narrows_every_pane(look: Tab) -> None:
     look.ready()
     assert shares(look) != before
     assert "unknown" in shares(look)
-    assert "exact" not in shares(look)
+    assert "service" not in shares(look)
     expect(page.get_by_label("from")).to_have_value(look.told()["since"])
     for view in ("Map", "Flows", "Findings"):
         page.get_by_role("navigation").get_by_role("button", name=view).click()
@@ -148,7 +148,9 @@ def both_holders(look: Tab) -> None:
     assert [one.split("-")[0] for one in names] == ["shop/web", "batch/report", "shop/web"]
     expect(page.locator("svg.lanes .certain")).to_have_count(3)
     expect(page.locator("svg.lanes .possible")).to_have_count(3)
-    for certain, possible in zip(*(page.locator(f"svg.lanes .{one}").all() for one in ("certain", "possible")), strict=True):
+    for certain, possible in zip(
+        *(page.locator(f"svg.lanes .{one}").all() for one in ("certain", "possible")), strict=True
+    ):
         (inner, outer) = (one.bounding_box() for one in (certain, possible))
         assert outer["x"] < inner["x"]
         assert outer["x"] + outer["width"] > inner["x"] + inner["width"]
