@@ -17,7 +17,8 @@ ARGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgrou
 ARGS += ["--disable-component-update", "--disable-sync", "--font-render-hinting=none"]
 VIOLATIONS = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (one) => window.violations.push(`${one.violatedDirective}: ${one.blockedURI}`));
+const note = (one) => window.violations.push(`${one.violatedDirective}: ${one.blockedURI}`);
+addEventListener("securitypolicyviolation", note);
 """
 AXE = Path("web/node_modules/axe-core/axe.min.js")
 WAIT = 20_000  # ms: a loaded machine is slow, and a test that waits for nothing ends at once
