@@ -16,7 +16,8 @@ const WIDE = 900;
 export function Who() {
   const what = own.value.what ?? "";
   const at = own.value.at ? Number(own.value.at) : null;
-  const told = useAnswer("/api/who", what ? { ...question.value, what, at } : null);
+  const served = Boolean(status.value?.history);
+  const told = useAnswer("/api/who", what && served ? { ...question.value, what, at } : null);
   // Lanes may fill but a moment of the range: their flows are then asked for in that moment.
   const span = told.answer?.lanes.length ? spanOf(told.answer.lanes, shown.value, at) : null;
   const close = useAnswer("/api/who", what && span && !range.value ? { filter: filter.value, range: span, what, at } : null);
@@ -27,12 +28,12 @@ export function Who() {
           <h2>Who was</h2>
           <Asking what={what} at={at} />
         </header>
-        {!status.value?.history && (
+        {status.value && !served && (
           <p class="warn">No history is served: there are no lanes. Give whowas serve a --history.</p>
         )}
         {!what && <p class="quiet">An address, namespace/pod, kind/namespace/name, node/name, or a label such as app=web.</p>}
       </section>
-      {what && (
+      {what && served && (
         <Pane title={plain(what)} asked={told} wide>
           {(answer) => <Lanes told={close.answer ? { ...answer, ...flowsOfAnswer(close.answer) } : answer} at={at} />}
         </Pane>

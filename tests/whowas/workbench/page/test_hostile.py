@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -28,10 +29,9 @@ UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202
 
 def finding(number: int, text: str) -> dict[str, Any]:
     """A finding whose every text is hostile."""
-    uid = f"{number:032x}"
+    uid, named = f"{number:032x}", {"uid": text, "name": text}
     return {
-        "finding_info": {"uid": uid, "title": text, "desc": text,
-                         "attacks": [{"tactic": {"uid": text, "name": text}, "technique": {"uid": text, "name": text}}]},
+        "finding_info": {"uid": uid, "title": text, "desc": text, "attacks": [{"tactic": named, "technique": named}]},
         "metadata": {"correlation_uid": uid, "uid": f"{uid}-0", "sequence": 0, "event_code": text},
         "severity": "High", "confidence_score": 90, "start_time": DAY // 1000, "end_time": DAY // 1000 + 5000,
         "count": 3, "message": text, "evidences": [{"uid": "a" * 32}],
@@ -40,7 +40,7 @@ def finding(number: int, text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def evil(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+def evil(browser: Any, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     """A tab on a folder in which every name is hostile."""
     folder = tmp_path_factory.mktemp("hostile")
     flows = workbench.rows(60)
@@ -55,17 +55,33 @@ def evil(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab
         row["cluster"] = "demo" if number % 2 else "<b>\u202ecluster"
     findings = folder / "findings.jsonl"
     findings.write_text("".join(json.dumps(finding(*one)) + "\n" for one in enumerate(EVIL)))
-    named = workbench.write(folder / "named", flows)
-    with served(named, folder / "cache", findings=str(findings)) as running, tab(browser, running) as one:
+    named, history = workbench.write(folder / "named", flows), hostile_history(root, folder / "history.jsonl")
+    with (
+        served(named, folder / "cache", history=[str(history)], findings=str(findings)) as running,
+        tab(browser, running) as one,
+    ):
         yield one
 
 
-@pytest.mark.parametrize("group", ["", "namespace", "pod", "node", "label"])
-@pytest.mark.parametrize("view", ["overview", "map", "who", "flows", "findings"])
-def test_strangers_texts_are_text(evil: Tab, view: str, group: str, tmp_path: Path) -> None:
-    if group and view != "map":
-        pytest.skip("the map alone is grouped")
-    page = evil.open(view, **({"what": EVIL[2]} if view == "who" else {"group": group} if group else {}))
+def hostile_history(root: Path, path: Path) -> Path:
+    """The sample's history, in which every name, label and image of a pod is a stranger's text."""
+    lines = gzip.decompress((root / "samples/overlay/history.jsonl.gz").read_bytes()).decode().splitlines()
+    changed = []
+    for number, line in enumerate(lines):
+        for word in ("web", "report", "worker-1"):
+            line = line.replace(f'"{word}"', json.dumps(EVIL[number % len(EVIL)]))
+        changed.append(line)
+    path.write_text("\n".join(changed))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("view", "keep"),
+    [("overview", {}), *(("map", {"group": one}) for one in ("namespace", "workload", "pod", "node", "label")),
+     ("who", {"what": f"app={EVIL[0]}"}), ("who", {"what": "10.244.1.20"}), ("flows", {}), ("findings", {})],
+)  # fmt: skip
+def test_strangers_texts_are_text(evil: Tab, view: str, keep: dict[str, str], tmp_path: Path) -> None:
+    page = evil.open(view, **keep)
     if view == "flows":
         page.locator(".grid-body .grid-row").first.click()
         page.get_by_label("One flow").get_by_text("tls_sni").wait_for()
@@ -75,7 +91,7 @@ def test_strangers_texts_are_text(evil: Tab, view: str, group: str, tmp_path: Pa
             evil.ready()
             page.get_by_label("One finding").get_by_role("heading", name="Notes").wait_for()
             clean(evil)
-    evil.shot(f"hostile-{view}{group}", tmp_path)
+    evil.shot(f"hostile-{view}{keep.get('group', '')}", tmp_path)
     clean(evil)
 
 

@@ -148,10 +148,9 @@ def both_holders(look: Tab) -> None:
     assert [one.split("-")[0] for one in names] == ["shop/web", "batch/report", "shop/web"]
     expect(page.locator("svg.lanes .certain")).to_have_count(3)
     expect(page.locator("svg.lanes .possible")).to_have_count(3)
-    for certain, possible in zip(
-        *(page.locator(f"svg.lanes .{one}").all() for one in ("certain", "possible")), strict=True
-    ):
-        (inner, outer) = (one.bounding_box() for one in (certain, possible))
+    parts = [page.locator(f"svg.lanes .{one}").all() for one in ("certain", "possible")]
+    for pair in zip(*parts, strict=True):
+        inner, outer = (one.bounding_box() for one in pair)
         assert outer["x"] < inner["x"]
         assert outer["x"] + outer["width"] > inner["x"] + inner["width"]
 
