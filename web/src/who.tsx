@@ -117,7 +117,7 @@ function Lanes({ told, at }: { told: Told; at: number | null }) {
         ))}
       </svg>
       <p class="quiet">
-        solid: certain · fading: may have begun or ended there · hatched: nobody was looking · marks above: flows by this end · times in {plain(zone.value)}
+        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · marks above: flows by this end · times in {plain(zone.value)}
         {told.left_out > 0 && ` · ${number(told.left_out)} more holders are not shown`}
       </p>
       <LaneTable told={told} />
