@@ -66,7 +66,7 @@ def test_a_brush_on_the_overview_narrows_every_pane(look: Tab) -> None:
     assert shares(look) != before
     assert "unknown" in shares(look)
     assert "service" not in shares(look)
-    expect(page.get_by_label("from")).to_have_value(look.told()["since"])
+    expect(page.get_by_role("textbox", name="from")).to_have_value(look.told()["since"])
     for view in ("Map", "Flows", "Findings"):
         page.get_by_role("navigation").get_by_role("button", name=view).click()
         look.ready()
@@ -183,7 +183,7 @@ def test_keys_ask_who_was(look: Tab) -> None:
     look.keys("j", "j", "Enter")
     look.ready()
     assert look.told()["filter"].startswith("end=batch/report-")
-    expect(page.locator(".grid-row").nth(1)).to_contain_text("batch/report")
+    expect(page.locator(".grid-body")).to_contain_text("batch/report")
 
 
 def test_flows_are_narrowed_by_a_facet_and_opened(look: Tab) -> None:
@@ -263,7 +263,7 @@ def test_keys_write_a_note(triage: Tab) -> None:
     triage.keys("j", "Enter")
     one = page.get_by_label("One finding")
     expect(one).to_contain_text("Notes")
-    tab_to(triage, "note")
+    tab_to(triage, "  note")
     page.keyboard.type("looked at")
     triage.keys("Tab", "Enter")
     expect(one.locator("li", has_text="looked at")).to_be_visible()
