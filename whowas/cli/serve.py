@@ -13,6 +13,8 @@ from whowas.cli.options import flows_option
 from whowas.cli.terminal import echo, flush, note
 from whowas.errors import MissingExtra
 
+VIEWS = ("overview", "map", "who", "flows", "findings")
+
 
 @click.command(short_help="Open a page over named flows.")
 @flows_option()
@@ -20,9 +22,16 @@ from whowas.errors import MissingExtra
 @click.option("--findings", type=click.Path(), metavar="FILE|DIR", help="What backtest --out or a stream wrote.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port; a free one unless said.")
 @click.option("--cache", type=click.Path(), metavar="DIR", help="Where roll-ups are kept. [default: ~/.cache/whowas]")
+@click.option("--view", type=click.Choice(VIEWS), default=VIEWS[0], show_default=True, help="Screen to open.")
 @click.option("--no-browser", is_flag=True, help="Open no browser, only print the URL.")
 def command(
-    flows: str, history: tuple[str, ...], findings: str | None, port: int, cache: str | None, no_browser: bool
+    flows: str,
+    history: tuple[str, ...],
+    findings: str | None,
+    port: int,
+    cache: str | None,
+    view: str,
+    no_browser: bool,
 ) -> None:
     """Open a page: what is unusual, who talked to whom, who held an address, flows, findings.
 
@@ -49,7 +58,7 @@ def command(
         token = new_token()
         server = Server(bench, listen(port), token)
         bench.start()
-        url = f"http://127.0.0.1:{server.port}/#token={token}"
+        url = f"http://127.0.0.1:{server.port}/?view={view}#token={token}"
         for line in (f"{flows} is served at", f"  {url}", "Ctrl-C ends it"):
             echo(line)
         flush()

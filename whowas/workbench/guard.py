@@ -16,7 +16,7 @@ Header = tuple[bytes, bytes]
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "require-trusted-types-for 'script'; trusted-types whowas-layout"
 )
 ALWAYS: tuple[Header, ...] = (
     (b"content-security-policy", CSP.encode()),

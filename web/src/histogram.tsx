@@ -1,0 +1,124 @@
+// Flows over time, stacked by how sure the weaker end is. A drag or the keys choose a range.
+
+import { scaleLinear, scaleUtc } from "d3-scale";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Gap, Histogram, TimeRange } from "./api";
+import { number, plain, size } from "./text";
+import { clock, moment } from "./times";
+
+const HEIGHT = 150;
+const BELOW = 22;
+
+interface Bar {
+  time: number;
+  word: string;
+  from: number;
+  to: number;
+}
+
+/** Stack the rows of a bucket, in the order in which the server tells its words. */
+export function stacked(told: Histogram, values: number[]): { bars: Bar[]; most: number } {
+  const tops = new Map<number, number>();
+  const bars = told.time.map((time, row) => {
+    const from = tops.get(time) ?? 0;
+    const to = from + (values[row] ?? 0);
+    tops.set(time, to);
+    return { time, word: told.confidence[row] ?? "unknown", from, to };
+  });
+  return { bars, most: Math.max(1, ...tops.values()) };
+}
+
+function useWidth(): [(node: HTMLDivElement | null) => void, number] {
+  const [width, setWidth] = useState(600);
+  const [node, setNode] = useState<HTMLDivElement | null>(null);
+  useEffect(() => {
+    if (!node) return undefined;
+    const watch = new ResizeObserver(() => setWidth(Math.max(200, node.clientWidth)));
+    watch.observe(node);
+    setWidth(Math.max(200, node.clientWidth));
+    return () => watch.disconnect();
+  }, [node]);
+  return [setNode, width];
+}
+
+export function TimeChart(told: {
+  histogram: Histogram;
+  shown: TimeRange;
+  bytes: boolean;
+  gaps: Gap[];
+  choose: (range: TimeRange) => void;
+}) {
+  const { histogram, shown, gaps } = told;
+  const [hold, width] = useWidth();
+  const [drag, setDrag] = useState<[number, number] | null>(null);
+  const box = useRef<SVGSVGElement>(null);
+  const values = told.bytes ? histogram.bytes : histogram.flows;
+  const { bars, most } = useMemo(() => stacked(histogram, values), [histogram, told.bytes]);
+  const x = scaleUtc([shown.since / 1000, shown.until / 1000], [0, width]);
+  const y = scaleLinear([0, most], [HEIGHT - BELOW, 4]);
+  const place = (us: number) => x(us / 1000);
+  const at = (event: PointerEvent) => {
+    const left = box.current?.getBoundingClientRect().left ?? 0;
+    return Math.max(0, Math.min(width, event.clientX - left));
+  };
+  const finish = () => {
+    if (drag && Math.abs(drag[1] - drag[0]) > 3) {
+      const [since, until] = drag.map((one) => Math.round(x.invert(one).getTime() * 1000)).sort((a, b) => a - b) as [number, number];
+      told.choose({ since, until });
+    }
+    setDrag(null);
+  };
+  const wide = Math.max(1, place(shown.since + histogram.bucket) - 1);
+  const days = shown.until - shown.since > 36 * 3_600_000_000;
+  const total = values.reduce((sum, one) => sum + one, 0);
+  return (
+    <div ref={hold} class="chart">
+      <svg
+        ref={box}
+        width={width}
+        height={HEIGHT}
+        role="img"
+        aria-label={`${told.bytes ? size(total) : `${number(total)} flows`} from ${moment(shown.since)} to ${moment(shown.until)}`}
+        onPointerDown={(event) => {
+          (event.currentTarget as Element).setPointerCapture(event.pointerId);
+          setDrag([at(event), at(event)]);
+        }}
+        onPointerMove={(event) => drag && setDrag([drag[0], at(event)])}
+        onPointerUp={finish}
+        onPointerCancel={() => setDrag(null)}
+      >
+        <defs>
+          <pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <rect width="2" height="6" class="gap-line" />
+          </pattern>
+        </defs>
+        {gaps.map((gap, place_) => {
+          const [from, to] = [place(Math.max(gap.since ?? shown.since, shown.since)), place(Math.min(gap.until ?? shown.until, shown.until))];
+          return to > from ? (
+            <rect key={place_} x={from} y={0} width={to - from} height={HEIGHT - BELOW} fill="url(#gap)">
+              <title>{`nobody was looking: ${plain(gap.why)}`}</title>
+            </rect>
+          ) : null;
+        })}
+        {bars.map((bar, row) => (
+          <rect key={row} class={`bar bar-${bar.word}`} x={place(bar.time)} y={y(bar.to)} width={wide} height={Math.max(0, y(bar.from) - y(bar.to))}>
+            <title>{`${moment(bar.time)}  ${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`}</title>
+          </rect>
+        ))}
+        <line class="axis" x1={0} x2={width} y1={HEIGHT - BELOW} y2={HEIGHT - BELOW} />
+        {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) < width - 18).map((tick) => (
+          <g key={tick.getTime()} transform={`translate(${x(tick)},${HEIGHT - BELOW})`}>
+            <line class="axis" y2={5} />
+            <text class="tick" y={17} text-anchor="middle">
+              {clock(tick.getTime() * 1000, days)}
+            </text>
+          </g>
+        ))}
+        <text class="tick" x={2} y={12}>
+          {told.bytes ? size(most) : number(most)}
+        </text>
+        {drag && <rect class="brush" x={Math.min(...drag)} y={0} width={Math.abs(drag[1] - drag[0])} height={HEIGHT - BELOW} />}
+      </svg>
+    </div>
+  );
+}

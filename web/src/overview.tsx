@@ -1,0 +1,219 @@
+// What is unusual in this range?
+
+import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
+import { useAnswer } from "./ask";
+import { TimeChart } from "./histogram";
+import { Confidence, Count, NameOf, Pane, wordOf } from "./parts";
+import { go, measure, question, range, shown, status } from "./state";
+import { condition, number, plain, short, size } from "./text";
+import { between, moment } from "./times";
+
+export function Overview() {
+  const again = status.value?.ready ?? 0;
+  const asks = question.value;
+  const by = measure.value;
+  const histogram = useAnswer("/api/histogram", asks, again);
+  const gaps = useAnswer("/api/gaps", status.value?.history ? asks : null);
+  const ends = useAnswer("/api/ends", asks, again);
+  const talkers = useAnswer("/api/talkers", { ...asks, by, limit: 12 }, again);
+  const changes = useAnswer("/api/changes", { ...asks, by, limit: 12 }, again);
+  const findings = useAnswer("/api/findings", status.value?.findings ? { range: asks.range ?? null, limit: 8 } : null);
+  return (
+    <div class="panes">
+      <Pane title={by === "bytes" ? "Bytes over time" : "Flows over time"} asked={histogram} wide note={<ZoomOut />}>
+        {(told) =>
+          shown.value ? (
+            <TimeChart
+              histogram={told}
+              shown={shown.value}
+              bytes={by === "bytes"}
+              gaps={gaps.answer?.gaps ?? []}
+              choose={(chosen) => {
+                range.value = chosen;
+              }}
+            />
+          ) : (
+            <p class="quiet">There are no flows here.</p>
+          )
+        }
+      </Pane>
+      <Pane title="How sure the ends are" asked={ends}>
+        {(told) => <EndsTable told={told} />}
+      </Pane>
+      <Pane title="Top talkers" asked={talkers}>
+        {(told) => <TalkersTable told={told} />}
+      </Pane>
+      <Pane title="New since the range before" asked={changes}>
+        {(told) => <ChangesTable told={told} />}
+      </Pane>
+      {findings.answer || findings.error ? (
+        <Pane title="Findings" asked={findings}>
+          {(told) => <FindingsList told={told} />}
+        </Pane>
+      ) : (
+        <section class="pane">
+          <header>
+            <h2>Findings</h2>
+          </header>
+          <p class="quiet">None are served. Make some with whowas backtest, and give --findings.</p>
+        </section>
+      )}
+      {gaps.answer && <GapsPane told={gaps.answer} />}
+    </div>
+  );
+}
+
+function ZoomOut() {
+  if (!range.value) return <span class="hint">drag to choose a range</span>;
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        range.value = null;
+      }}
+    >
+      whole time
+    </button>
+  );
+}
+
+function EndsTable({ told }: { told: Ends }) {
+  const words = status.value?.confidences ?? [...new Set(told.confidence)];
+  const of = (side: string, word: string) =>
+    told.flows.reduce((sum, one, row) => sum + (told.side[row] === side && told.confidence[row] === word ? one : 0), 0);
+  const rows = words.map((word) => ({ word, src: of("src", word), dst: of("dst", word) })).filter((one) => one.src + one.dst);
+  const all = rows.reduce((sum, one) => sum + one.src + one.dst, 0) || 1;
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th>word</th>
+          <th class="number">share of ends</th>
+          <th class="number">sources</th>
+          <th class="number">destinations</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ word, src, dst }) => (
+          <tr key={word}>
+            <td>
+              <Confidence word={word} />
+            </td>
+            <td class="number">{((100 * (src + dst)) / all).toFixed(1)} %</td>
+            <td class="number">
+              <Count value={src} conditions={[condition("where", `src_confidence=${word}`)]} />
+            </td>
+            <td class="number">
+              <Count value={dst} conditions={[condition("where", `dst_confidence=${word}`)]} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** The conditions that lead to the flows of an edge. */
+export function conditionsOf(edge: Edge, names: Name[]): string[] {
+  const found: string[] = [];
+  for (const [side, place] of [["src", edge.src], ["dst", edge.dst]] as const) {
+    const name = names[place];
+    if (!name) continue;
+    const word = wordOf(name);
+    if (word) found.push(condition(side, word));
+    found.push(condition("where", `${side}_confidence=${name.confidence}`));
+  }
+  if (edge.port !== null) found.push(condition("port", String(edge.port)));
+  return found;
+}
+
+export function EdgeRows({ edges, names }: { edges: Edge[]; names: Name[] }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th>from</th>
+          <th>to</th>
+          <th>port</th>
+          <th class="number">flows</th>
+          <th class="number">bytes</th>
+        </tr>
+      </thead>
+      <tbody>
+        {edges.map((edge, row) => (
+          <tr key={row}>
+            <td>{names[edge.src] && <NameOf name={names[edge.src] as Name} side="src" />}</td>
+            <td>{names[edge.dst] && <NameOf name={names[edge.dst] as Name} side="dst" />}</td>
+            <td title={between(edge.first, edge.last)}>
+              {plain(edge.protocol)}
+              {edge.port === null ? "" : ` ${edge.port}`}
+            </td>
+            <td class="number">
+              <Count value={edge.flows} conditions={conditionsOf(edge, names)} />
+            </td>
+            <td class="number">{size(edge.bytes)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function TalkersTable({ told }: { told: Talkers }) {
+  if (!told.edges.length) return <p class="quiet">No flows in this range.</p>;
+  return (
+    <>
+      <EdgeRows edges={told.edges} names={told.names} />
+      {told.left_out > 0 && <p class="quiet">{number(told.left_out)} more pairs are not shown.</p>}
+    </>
+  );
+}
+
+function ChangesTable({ told }: { told: Changes }) {
+  if (!told.baseline_ready) return <p class="quiet">Nothing is known of the range before: everything would seem new.</p>;
+  const before = between(told.baseline.since, told.baseline.until);
+  return (
+    <>
+      {told.new.length ? <EdgeRows edges={told.new} names={told.names} /> : <p class="quiet">No new pair.</p>}
+      <p class="quiet">
+        compared with {before}: {number(told.new.length + told.new_left_out)} new, {number(told.gone.length + told.gone_left_out)} gone
+      </p>
+    </>
+  );
+}
+
+function FindingsList({ told }: { told: Findings }) {
+  if (!told.findings.length) return <p class="quiet">No finding in this range.</p>;
+  return (
+    <ul class="list">
+      {told.findings.map((one) => (
+        <li key={one.uid}>
+          <span class={`level level-${one.level}`}>{plain(one.level)}</span>{" "}
+          <button type="button" class="link" onClick={() => go("findings", { finding: one.uid })}>
+            {short(one.title)}
+          </button>{" "}
+          <span class="quiet">{moment(one.first)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function GapsPane({ told }: { told: Gaps }) {
+  if (!told.gaps.length) return null;
+  return (
+    <section class="pane">
+      <header>
+        <h2>When nobody was looking</h2>
+      </header>
+      <ul class="list">
+        {told.gaps.slice(0, 12).map((gap, place) => (
+          <li key={place}>
+            {between(gap.since, gap.until)} <span class="quiet">{plain(gap.why)}</span>
+          </li>
+        ))}
+      </ul>
+      {told.gaps.length > 12 && <p class="quiet">{told.gaps.length - 12} more</p>}
+    </section>
+  );
+}
