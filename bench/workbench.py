@@ -145,25 +145,29 @@ def main() -> None:
     told = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="whowas-bench-") as name:
         page = Page(told.flows.resolve(), told.cache or Path(name))
-        began = time.perf_counter()
-        while (status := page.ask("/api/status")[2])["building"]:
-            time.sleep(0.5)
-        made = {"flows": status["flows"], "hours": status["hours"], "seconds_to_build": time.perf_counter() - began}
-        print(json.dumps(made), flush=True)
-        first = page.ask("/api/flows", {"columns": ["src_ip", "src_workload"], "limit": 1})[2]["values"]
-        for title, (path, asked, sql) in questions(status["since"], status["until"], first[0][0], first[1][0]).items():
-            runs = [page.ask(path, asked) for _ in range(told.turns)]
-            peer = plain(told.flows, sql, {"w": first[1][0], "a": first[0][0]}, max(1, told.turns // 2))
-            walls = [one[0] for one in runs]
-            row = {
-                "question": title, "source": runs[0][2]["about"]["source"], "first_ms": round(walls[0]),
-                "median_ms": round(statistics.median(walls)), "best_ms": round(min(walls)),
-                "cpu_ms": round(min(one[1] for one in runs)), "duckdb_first_ms": round(peer[0]),
-                "duckdb_best_ms": round(min(peer)), "times": round(min(peer) / min(walls), 1),
-            }  # fmt: skip
-            print(json.dumps(row), flush=True)
-        print(json.dumps({"server_mb": page.resident_mb()}))
-        page.close()
+        try:
+            began = time.perf_counter()
+            while (status := page.ask("/api/status")[2])["building"]:
+                time.sleep(0.5)
+            made = {"flows": status["flows"], "hours": status["hours"], "seconds_to_build": time.perf_counter() - began}
+            print(json.dumps(made), flush=True)
+            first = page.ask("/api/flows", {"columns": ["src_ip", "src_workload"], "limit": 1})[2]["values"]
+            for title, (path, asked, sql) in questions(
+                status["since"], status["until"], first[0][0], first[1][0]
+            ).items():
+                runs = [page.ask(path, asked) for _ in range(told.turns)]
+                peer = plain(told.flows, sql, {"w": first[1][0], "a": first[0][0]}, max(1, told.turns // 2))
+                walls = [one[0] for one in runs]
+                row = {
+                    "question": title, "source": runs[0][2]["about"]["source"], "first_ms": round(walls[0]),
+                    "median_ms": round(statistics.median(walls)), "best_ms": round(min(walls)),
+                    "cpu_ms": round(min(one[1] for one in runs)), "duckdb_first_ms": round(peer[0]),
+                    "duckdb_best_ms": round(min(peer)), "times": round(min(peer) / min(walls), 1),
+                }  # fmt: skip
+                print(json.dumps(row), flush=True)
+            print(json.dumps({"server_mb": page.resident_mb()}))
+        finally:
+            page.close()
 
 
 if __name__ == "__main__":

@@ -98,7 +98,9 @@ Next, try:
   whowas query "SELECT src_workload, dst_workload, sum(bytes_out) FROM flows GROUP BY ALL" --flows {OUT}
   whowas who {ip} --history {HISTORY} --at {named[0]["moment"]}
   whowas replay YOUR.pcap --history YOUR-watch-dump.json --out named     # docs/how-to/replay.md
-""")
+
+Or look in a browser: the map, and under "Who was" the holders of {ip} (docs/how-to/look.md):
+  .venv/bin/whowas serve --flows {OUT} --history {HISTORY} --view map""")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,10 @@ def test_the_wheel_holds_the_five_names_that_readme_says(root: Path, tmp_path: P
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
+        held = archive.namelist()
+    tops = {name.split("/")[0] for name in held}
     assert {name for name in tops if not name.endswith(".dist-info")} == NAMES
+    page = {"index.html", "app.js", "app.css", "layout.js", "licenses.txt"}
+    assert {f"whowas/workbench/static/{one}" for one in page} <= set(held)
     section = (root / "README.md").read_text().split("## In the wheel\n")[1].split("\n## ")[0]
     assert all(f"`{name}`" in section for name in NAMES)

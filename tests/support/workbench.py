@@ -159,8 +159,9 @@ def served(
 ) -> Iterator[Served]:
     """Serve a folder, with all roll-ups made."""
     pytest.importorskip("uvicorn")
-    from whowas.workbench.app import Server, listen
+    from whowas.workbench.app import Server
     from whowas.workbench.guard import new_token
+    from whowas.workbench.loopback import listen
     from whowas.workbench.workbench import Workbench
 
     bench = Workbench(str(flows), cache, history, findings)

@@ -198,7 +198,7 @@ export interface FindingRow {
 }
 
 /**
- * Worst level first, then surest, then newest. levels: number by level, of all that match but for `levels`.
+ * Worst level first, then surest, then newest. levels, states: number by each, of all that match but for itself.
  */
 export interface Findings {
   about: About;

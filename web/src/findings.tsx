@@ -3,10 +3,10 @@
 import { useState } from "preact/hooks";
 import type { Finding, FindingRow, Findings, FindingsAsk } from "./api";
 import { ask, Refused, useAnswer } from "./ask";
-import { Copy, Pane } from "./parts";
+import { Copy, Pane, useArrival } from "./parts";
 import { go, own, range, status } from "./state";
 import { number, plain, short } from "./text";
-import { moment } from "./times";
+import { between, moment } from "./times";
 
 const LEVELS = ["critical", "high", "medium", "low", "informational"];
 const STATES = ["open", "closed", "false_positive"] as const;
@@ -46,7 +46,7 @@ export function FindingsScreen() {
       >
         {(answer) => <Queue told={answer} open={open} />}
       </Pane>
-      {open && <One uid={open} changed={() => setAgain(again + 1)} />}
+      {open && <One key={open} uid={open} changed={() => setAgain(again + 1)} />}
     </div>
   );
 }
@@ -114,7 +114,7 @@ function QueueRow({ one, open }: { one: FindingRow; open: boolean }) {
       <td class="number">{one.score} %</td>
       <td class="number">{number(one.flows)}</td>
       <td>
-        {moment(one.first)} .. {moment(one.last)}
+        {between(one.first, one.last)}
       </td>
       <td>{STATE_WORDS[one.state]}</td>
     </tr>
@@ -124,8 +124,9 @@ function QueueRow({ one, open }: { one: FindingRow; open: boolean }) {
 function One({ uid, changed }: { uid: string; changed: () => void }) {
   const [again, setAgain] = useState(0);
   const told = useAnswer("/api/finding", { uid }, again);
+  const box = useArrival<HTMLElement>();
   return (
-    <section class="pane">
+    <section ref={box} tabIndex={-1} class="pane" aria-label="One finding" aria-busy={told.waiting}>
       <header>
         <h2>{told.answer ? short(told.answer.row.title) : "Finding"}</h2>
         <button
@@ -160,7 +161,7 @@ function Whole({ told }: { told: Finding }) {
     <>
       <p>{plain(row.message)}</p>
       <p class="quiet">
-        {plain(row.rule)} · {moment(row.first)} .. {moment(row.last)} · {number(row.flows)} flows
+        {plain(row.rule)} · {between(row.first, row.last)} · {number(row.flows)} flows
       </p>
       {told.attack.length > 0 && <p>ATT&amp;CK: {plain(told.attack.join(", "))}</p>}
       <p>

@@ -4,7 +4,7 @@ import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import type { About, Facet, Facets, Flow, Flows } from "./api";
 import { ask, Refused, useAnswer } from "./ask";
-import { Confidence, Copy, Pane } from "./parts";
+import { Confidence, Copy, Pane, useArrival } from "./parts";
 import { filter, go, narrow, own, question, range, status } from "./state";
 import { condition, number, plain, short, size } from "./text";
 import { moment, rfc3339 } from "./times";
@@ -194,8 +194,8 @@ function End({ side, row }: { side: string; row: Record<string, unknown> }) {
   const address = of("port") === null || of("port") === undefined ? ip : `${ip.includes(":") ? `[${ip}]` : ip}:${of("port")}`;
   return (
     <>
-      {whole && <strong title={plain(whole)}>{short(whole, 34)} </strong>}
-      {plain(address)} {typeof of("confidence") === "string" && <Confidence word={of("confidence") as string} />}
+      {typeof of("confidence") === "string" && <Confidence word={of("confidence") as string} />} {whole && <strong title={plain(whole)}>{short(whole, 34)} </strong>}
+      <span title={plain(address)}>{plain(address)}</span>
     </>
   );
 }
@@ -294,6 +294,7 @@ function FacetList({ facet }: { facet: Facet }) {
 function OneFlow({ id }: { id: string }) {
   const [hour, flow_id] = id.split(" ") as [string, string];
   const told = useAnswer("/api/flow", { hour, flow_id });
+  const box = useArrival<HTMLElement>();
   const close = () => {
     own.value = {};
   };
@@ -307,7 +308,7 @@ function OneFlow({ id }: { id: string }) {
     return () => removeEventListener("keydown", press, true);
   }, []);
   return (
-    <aside class="pane one" aria-label="One flow">
+    <aside ref={box} tabIndex={-1} class="pane one" aria-label="One flow" aria-busy={told.waiting}>
       <header>
         <h2>One flow</h2>
         <button type="button" onClick={close}>

@@ -5,10 +5,10 @@ import type { MapAsk, MapEdge, MapNode, ServiceMap } from "./api";
 import { useAnswer } from "./ask";
 import { download } from "./export";
 import { MapCanvas } from "./map_canvas";
-import { Confidence, Count, NameOf, Pane, WhoLink, wordOf } from "./parts";
+import { Confidence, Count, NameOf, Pane, useArrival, WhoLink, wordOf } from "./parts";
 import { go, measure, narrow, own, question, shown, status } from "./state";
 import { condition, number, plain, short, size } from "./text";
-import { moment } from "./times";
+import { between } from "./times";
 
 const GROUPS = ["namespace", "workload", "pod", "node", "label"] as const;
 const SHOWN = 200;
@@ -49,7 +49,7 @@ export function MapScreen() {
               <LeftOut map={map} />
             </div>
             <aside aria-label="The chosen node">
-              {chosen !== null && map.nodes[chosen] ? <Side map={map} at={chosen} by={ask.by ?? "workload"} /> : <Legend />}
+              {chosen !== null && map.nodes[chosen] ? <Side key={chosen} map={map} at={chosen} by={ask.by ?? "workload"} /> : <Legend />}
             </aside>
           </div>
         )}
@@ -131,10 +131,13 @@ function conditions(node: MapNode, by: string, side: string): string[] {
 function Side({ map, at, by }: { map: ServiceMap; at: number; by: string }) {
   const node = map.nodes[at] as MapNode;
   const word = wordOf(node.name);
+  const title = useArrival<HTMLHeadingElement>();
   const edges = map.edges.filter((one) => one.src === at || one.dst === at);
   return (
     <>
-      <h3>{short(word || node.name.namespace || node.name.confidence)}</h3>
+      <h3 ref={title} tabIndex={-1}>
+        {short(word || node.name.namespace || node.name.confidence)}
+      </h3>
       <p>
         {plain(node.name.kind)} <Confidence word={node.name.confidence} />
         <br />
@@ -214,7 +217,7 @@ function EdgeTable({ map, choose }: { map: ServiceMap; choose: (at: number) => v
               <td class="number">{number(one.flows)}</td>
               <td class="number">{size(one.bytes)}</td>
               <td>
-                {moment(one.first)} .. {moment(one.last)}
+                {between(one.first, one.last)}
               </td>
               <td class={one.change}>{one.change}</td>
             </tr>

@@ -6,7 +6,7 @@ import { TimeChart } from "./histogram";
 import { Confidence, Count, NameOf, Pane, wordOf } from "./parts";
 import { go, measure, question, range, shown, status } from "./state";
 import { condition, number, plain, short, size } from "./text";
-import { moment } from "./times";
+import { between, moment } from "./times";
 
 export function Overview() {
   const again = status.value?.ready ?? 0;
@@ -144,7 +144,7 @@ export function EdgeRows({ edges, names }: { edges: Edge[]; names: Name[] }) {
           <tr key={row}>
             <td>{names[edge.src] && <NameOf name={names[edge.src] as Name} side="src" />}</td>
             <td>{names[edge.dst] && <NameOf name={names[edge.dst] as Name} side="dst" />}</td>
-            <td title={`${moment(edge.first)} .. ${moment(edge.last)}`}>
+            <td title={between(edge.first, edge.last)}>
               {plain(edge.protocol)}
               {edge.port === null ? "" : ` ${edge.port}`}
             </td>
@@ -171,7 +171,7 @@ function TalkersTable({ told }: { told: Talkers }) {
 
 function ChangesTable({ told }: { told: Changes }) {
   if (!told.baseline_ready) return <p class="quiet">Nothing is known of the range before: everything would seem new.</p>;
-  const before = `${moment(told.baseline.since)} .. ${moment(told.baseline.until)}`;
+  const before = between(told.baseline.since, told.baseline.until);
   return (
     <>
       {told.new.length ? <EdgeRows edges={told.new} names={told.names} /> : <p class="quiet">No new pair.</p>}
@@ -209,7 +209,7 @@ function GapsPane({ told }: { told: Gaps }) {
       <ul class="list">
         {told.gaps.slice(0, 12).map((gap, place) => (
           <li key={place}>
-            {moment(gap.since)} .. {moment(gap.until)} <span class="quiet">{plain(gap.why)}</span>
+            {between(gap.since, gap.until)} <span class="quiet">{plain(gap.why)}</span>
           </li>
         ))}
       </ul>

@@ -1,6 +1,7 @@
 // Small parts that all screens use.
 
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import type { About, Name } from "./api";
 import type { Asked } from "./ask";
 import { go, narrow } from "./state";
@@ -63,6 +64,19 @@ export function NameOf({ name, side }: { name: Name; side: "src" | "dst" | "end"
       <Confidence word={name.confidence} />
     </span>
   );
+}
+
+/** What opens takes the focus, and gives it back to where it was. */
+export function useArrival<E extends HTMLElement>() {
+  const box = useRef<E>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    box.current?.focus({ preventScroll: true });
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return box;
 }
 
 /** A text that opens Who was. */

@@ -31,6 +31,13 @@ export function moment(us: number | null | undefined, digits = 0): string {
   return `${told.year}-${told.month}-${told.day} ${told.hour}:${told.minute}:${told.second}${rest}`;
 }
 
+/** From one moment to another; a day that is the same is said once. */
+export function between(since: number | null, until: number | null, digits = 0): string {
+  const [from, to] = [moment(since, digits), moment(until, digits)];
+  if (from === to) return from;
+  return `${from} .. ${from.slice(0, 11) === to.slice(0, 11) ? to.slice(11) : to}`;
+}
+
 /** The clock alone, for axes. */
 export function clock(us: number, withDay: boolean): string {
   const told = parts(us);

@@ -7,7 +7,7 @@ import { useAnswer } from "./ask";
 import { Confidence, Copy, Pane } from "./parts";
 import { filter, go, narrow, own, question, range, shown, status } from "./state";
 import { condition, number, plain, short } from "./text";
-import { clock, moment, read, rfc3339, zone } from "./times";
+import { between, clock, moment, read, rfc3339, zone } from "./times";
 
 const LANE = 26;
 const LEFT = 260;
@@ -16,7 +16,8 @@ const WIDE = 900;
 export function Who() {
   const what = own.value.what ?? "";
   const at = own.value.at ? Number(own.value.at) : null;
-  const told = useAnswer("/api/who", what ? { ...question.value, what, at } : null);
+  const served = Boolean(status.value?.history);
+  const told = useAnswer("/api/who", what && served ? { ...question.value, what, at } : null);
   // Lanes may fill but a moment of the range: their flows are then asked for in that moment.
   const span = told.answer?.lanes.length ? spanOf(told.answer.lanes, shown.value, at) : null;
   const close = useAnswer("/api/who", what && span && !range.value ? { filter: filter.value, range: span, what, at } : null);
@@ -27,12 +28,12 @@ export function Who() {
           <h2>Who was</h2>
           <Asking what={what} at={at} />
         </header>
-        {!status.value?.history && (
+        {status.value && !served && (
           <p class="warn">No history is served: there are no lanes. Give whowas serve a --history.</p>
         )}
         {!what && <p class="quiet">An address, namespace/pod, kind/namespace/name, node/name, or a label such as app=web.</p>}
       </section>
-      {what && (
+      {what && served && (
         <Pane title={plain(what)} asked={told} wide>
           {(answer) => <Lanes told={close.answer ? { ...answer, ...flowsOfAnswer(close.answer) } : answer} at={at} />}
         </Pane>
@@ -116,7 +117,7 @@ function Lanes({ told, at }: { told: Told; at: number | null }) {
         ))}
       </svg>
       <p class="quiet">
-        solid: certain · fading: may have begun or ended there · hatched: nobody was looking · marks above: flows by this end · times in {plain(zone.value)}
+        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · marks above: flows by this end · times in {plain(zone.value)}
         {told.left_out > 0 && ` · ${number(told.left_out)} more holders are not shown`}
       </p>
       <LaneTable told={told} />
@@ -142,16 +143,23 @@ function GapBands({ gaps, place, span, high }: { gaps: Gap[]; place: Place; span
 }
 
 function FlowMarks({ told, place, span }: { told: Told; place: Place; span: TimeRange }) {
-  const most = Math.max(1, ...told.flows_count);
+  const all = new Map<number, number>();
+  told.flows_time.forEach((time, row) => all.set(time, (all.get(time) ?? 0) + (told.flows_count[row] ?? 0)));
+  const most = Math.max(1, ...all.values());
+  const tops = new Map<number, number>();
   return (
     <>
       {told.flows_time.map((time, row) => {
         if (time + told.bucket < span.since || time > span.until) return null;
         const word = told.flows_confidence[row] ?? "unknown";
         const count = told.flows_count[row] ?? 0;
-        const high = 4 + (20 * Math.log1p(count)) / Math.log1p(most);
+        // A bucket is as high as the logarithm of its flows, and is shared among their words.
+        const sum = all.get(time) ?? 1;
+        const high = ((4 + (20 * Math.log1p(sum)) / Math.log1p(most)) * count) / sum;
+        const top = (tops.get(time) ?? 28) - high;
+        tops.set(time, top);
         return (
-          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={28 - high} height={high}>
+          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={top} height={high}>
             <title>{`${moment(time)}: ${number(count)} flows, ${word}`}</title>
           </rect>
         );
@@ -190,7 +198,7 @@ function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; e
 function bounds(low: number | null, high: number | null, none: string): string {
   if (low === null && high === null) return none;
   if (low === null || high === null || high - low <= 1000) return moment(high ?? low, 3);
-  return `${moment(low, 3)} .. ${moment(high, 3)}`;
+  return between(low, high, 3);
 }
 
 function spell(lane: Lane): string {

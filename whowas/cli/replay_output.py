@@ -86,6 +86,9 @@ def _print_told_names(result: Result, screen: Any) -> None:
     if not told.told:
         return
     counts = told.counts
+    if not told.both():
+        screen.print("their names  no end that the record names is one that we name exactly or likely")
+        return
     screen.print(
         f"their names  of {plural(told.both(), 'end')} that the record names and we name exactly or likely: "
         f"{counts['same_pod']:,} the same pod, {counts['same_workload']:,} the same workload, "

@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from whowas.cli.options import flows_option
-from whowas.cli.terminal import clean
+from whowas.cli.terminal import echo, flush, note
 from whowas.errors import MissingExtra
+
+VIEWS = ("overview", "map", "who", "flows", "findings")
 
 
 @click.command(short_help="Open a page over named flows.")
@@ -20,9 +22,16 @@ from whowas.errors import MissingExtra
 @click.option("--findings", type=click.Path(), metavar="FILE|DIR", help="What backtest --out or a stream wrote.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port; a free one unless said.")
 @click.option("--cache", type=click.Path(), metavar="DIR", help="Where roll-ups are kept. [default: ~/.cache/whowas]")
+@click.option("--view", type=click.Choice(VIEWS), default=VIEWS[0], show_default=True, help="Screen to open.")
 @click.option("--no-browser", is_flag=True, help="Open no browser, only print the URL.")
 def command(
-    flows: str, history: tuple[str, ...], findings: str | None, port: int, cache: str | None, no_browser: bool
+    flows: str,
+    history: tuple[str, ...],
+    findings: str | None,
+    port: int,
+    cache: str | None,
+    view: str,
+    no_browser: bool,
 ) -> None:
     """Open a page: what is unusual, who talked to whom, who held an address, flows, findings.
 
@@ -38,8 +47,9 @@ def command(
     for package in ("starlette", "uvicorn"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package, "serve")
-    from whowas.workbench.app import Server, listen
+    from whowas.workbench.app import Server
     from whowas.workbench.guard import new_token
+    from whowas.workbench.loopback import listen
     from whowas.workbench.rollups import default_cache
     from whowas.workbench.workbench import Workbench
 
@@ -48,9 +58,10 @@ def command(
         token = new_token()
         server = Server(bench, listen(port), token)
         bench.start()
-        url = f"http://127.0.0.1:{server.port}/#token={token}"
-        click.echo(f"whowas: {clean(flows)} is served at\n  {url}\nCtrl-C ends it", err=False)
-        sys.stdout.flush()
+        url = f"http://127.0.0.1:{server.port}/?view={view}#token={token}"
+        for line in (f"{flows} is served at", f"  {url}", "Ctrl-C ends it"):
+            echo(line)
+        flush()
         if not no_browser and _desktop():
             import webbrowser
 
@@ -58,7 +69,7 @@ def command(
         server.run()
     finally:
         bench.close()
-    click.echo("whowas: stopped", err=True)
+    note("stopped")
 
 
 def _desktop() -> bool:

@@ -46,7 +46,7 @@ def read(link: Any, text: str) -> Statement:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else "it is not text"
         raise ConfigError(f"cannot run the query: {why}; give one SQL statement") from error
     if tree["error"]:
-        raise ConfigError(_why_none(link, inner, tree))
+        raise ConfigError(_why_none(inner, tree))
     _refuse_several(len(tree["statements"]))
     _walk(tree["statements"], found)
     return found
@@ -59,11 +59,9 @@ def _refuse_several(count: int) -> None:
         raise ConfigError(f"cannot run the query: these are {count} statements; give one a call")
 
 
-def _why_none(link: Any, text: str, told: dict[str, Any]) -> str:
+def _why_none(text: str, told: dict[str, Any]) -> str:
     if told["error_type"] != "not implemented":
         return f"cannot run the query: {told['error_message']}{_pointed(text, told.get('position'))}"
-    statements = link.extract_statements(text)
-    _refuse_several(len(statements))
     word = (re.findall(r"[A-Za-z]+", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)) or ["this"])[0].upper()
     if word in ("SET", "RESET"):
         return (

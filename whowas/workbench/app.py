@@ -34,6 +34,7 @@ from whowas.workbench.api.flows import ExportAsk
 from whowas.workbench.database import Call
 from whowas.workbench.filter_text import FilterError
 from whowas.workbench.guard import ALWAYS, MOST_BODY, Guard, Refusal
+from whowas.workbench.loopback import hosts
 from whowas.workbench.problems import BusyError, CancelledError, NotFoundError, NotServedError, OldRevisionError
 from whowas.workbench.workbench import Workbench
 
@@ -258,25 +259,6 @@ def make_app(bench: Workbench, guard: Guard, seconds: float = SECONDS) -> ASGIAp
     app = Starlette(routes=routes, exception_handlers={HTTPException: failed, Exception: broken})
     app.router.redirect_slashes = False
     return Guarded(app, guard)
-
-
-def listen(port: int) -> socket.socket:
-    """A socket of the loopback address; port 0 takes a free one. Raises: ConfigError."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind(("127.0.0.1", port))
-        # From here on who comes waits: the URL may be opened before the server runs.
-        made.listen(128)
-    except OSError as error:
-        made.close()
-        raise ConfigError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}; say --port with another") from error
-    return made
-
-
-def hosts(port: int) -> list[str]:
-    """How a browser names this server."""
-    return [f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"]
 
 
 class Server:

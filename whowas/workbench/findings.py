@@ -149,11 +149,11 @@ class ServedFindings:
         words = asked.text.lower()
         there = [one for one in list(self._places.values()) if one.row.first < until and one.row.last >= since]
         rows = [self._row(one) for one in there if words in one.text]
+        states: Counter[str] = Counter(one.state for one in rows if not asked.levels or one.level in asked.levels)
         rows = [one for one in rows if not asked.states or one.state in asked.states]
         levels = Counter(one.level for one in rows)
         rows = [one for one in rows if not asked.levels or one.level in asked.levels]
         rows.sort(key=lambda one: (_rank(one.level), -one.score, -one.last, one.uid))
-        states: Counter[str] = Counter(one.state for one in rows)
         shown = rows[asked.offset : asked.offset + asked.limit]
         return Findings(asking.done(About("findings")), dict(levels), dict(states), shown, len(rows))
 

@@ -151,6 +151,16 @@ def before(span: TimeRange | None, state: Any) -> TimeRange:
     return TimeRange(since - (until - since), since)
 
 
+def unknown_before(span: TimeRange, state: Any) -> str:
+    """Say that a baseline begins before anything is known: what is called new may be older."""
+    first = min((one.since for one in state.found.hours if one.timed and one.since > 0), default=span.since)
+    return (
+        "the baseline begins before the first flow that is known: what is new may be older"
+        if span.since < first
+        else ""
+    )
+
+
 def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     """Edges that are new, and edges that are gone."""
     wanted = read(asked.filter).filter
@@ -168,7 +178,7 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
         )
         sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
     (new, new_more), (gone, gone_more) = sides
-    now.about.partial = now.about.partial or then.about.partial
+    now.about.partial = now.about.partial or then.about.partial or unknown_before(past, asking.state)
     return Changes(
         asking.done(now.about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more
     )

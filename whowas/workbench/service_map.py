@@ -11,7 +11,7 @@ from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.api.map import MapAsk, MapEdge, MapNode, ServiceMap
 from whowas.workbench.edges import Asking, More, edges
 from whowas.workbench.filter_text import read
-from whowas.workbench.overview import ENDS, Names
+from whowas.workbench.overview import ENDS, Names, unknown_before
 from whowas.workbench.rollup_sql import SIDES
 
 MOST_PORTS = 20
@@ -70,7 +70,7 @@ def service_map(asking: Asking, asked: MapAsk) -> ServiceMap:
     then = None
     if asked.baseline is not None:
         then, past = _table(asking, asked, asked.baseline, wanted)
-        about.partial = about.partial or past.partial
+        about.partial = about.partial or past.partial or unknown_before(asked.baseline, asking.state)
         if not past.ready:
             then, about.partial = None, "there are no flows in the baseline: nothing can be called new"
     names = Names()

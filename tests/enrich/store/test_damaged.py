@@ -62,7 +62,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for uids in (["later-79"], []):
             targets = [{"targetRef": {"kind": "Pod", "uid": uid}} for uid in uids]
             store.write([seen("MODIFIED", thing("slice", endpoints=targets, **ends), 7207)])
-        store.write([seen("ADDED", thing("odd", version=990), 7207)])
+        store.write([seen("ADDED", thing("odd", version=990, ip="10.0.0.250"), 7207)])
         store.write([seen("START", thing(""), 7208), seen("RELISTED", thing("", "Pod", version=999), 7208)])
         assert store.maintain(5.0) > 50
     assert list(problems(str(path))) == []

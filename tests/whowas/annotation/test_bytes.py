@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from support.annotating import AT, AT_S, annotate
+from support.annotating import AT, AT_S, WEB, annotate
 
 from enrich import History
 from ingest.decompression import MAGICS
@@ -162,3 +162,12 @@ def test_a_zeek_log_keeps_its_header_and_its_end(overlay: History, root: Any, en
     assert len(fields) == len(kinds) == 12 + 2 * len(USUAL)
     assert {len(line.split(b"\t")) for line in lines if line and not line.startswith(b"#")} == {len(fields) - 1}
     assert lines[-2].startswith(b"#close")
+
+
+@pytest.mark.parametrize("told", ["\\x", '\\x"9', "\\xzz", "\\N{BULLET}", "\\u2022", "\\n", "\\", ""])
+def test_a_separator_of_zeek_that_is_none_is_a_tab(overlay: History, told: str) -> None:
+    head = "#separator {}\n#fields\tts\tid.orig_h\n#types\ttime\taddr\n"
+    row = f"{AT_S}\t10.244.1.20\n"
+    found = annotate((head.format(told) + row).encode(), overlay).data.decode()
+    assert found == annotate((head.format("\\x09") + row).encode(), overlay).data.decode().replace("\\x09", told)
+    assert WEB in found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,3 +154,19 @@ def test_records_names_are_kept_as_they_are_told(
     parsed = reader.read(values, Ids("x", np.arange(1)))
     (row,) = parsed.flows.to_pylist()
     assert tuple(row[f"{side}_{name}"] for side in ("src", "dst") for name in THEIRS) == told
+
+
+@pytest.mark.parametrize("path", ["netobserv/console_mock_flow_records.ndjson", "hubble/aks_export_2025.ndjson"])
+def test_other_peoples_records_bring_names(path: str) -> None:
+    shared = os.environ.get("WHOWAS_SHARED")
+    if not shared or not (file := Path(shared) / "data/flowrecords" / path).exists():
+        pytest.skip("WHOWAS_SHARED is not set, or has no flow records")
+    values = file.read_bytes().splitlines()
+    flows = reader_for(None, values).read(values, Ids("x", np.arange(len(values)))).flows
+    whole = flows.to_pylist()
+    text = file.read_text()
+    for side in ("src", "dst"):
+        names = {row[f"{side}_told_name"] for row in whole} - {None}
+        assert len(names) > 1
+        assert "" not in names
+        assert all(f'"{name}"' in text for name in names)

@@ -198,6 +198,12 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("-f", EVIL + "none"),
         ("-f", "bad"),
     ],
+    "serve": [
+        ("-f", EVIL + "none", "--no-browser"),
+        ("-f", "bad", "-H", EVIL + "none", "--no-browser"),
+        ("-f", "named", "--findings", EVIL + "none", "--no-browser"),
+        ("-f", "named", "--view", EVIL),
+    ],
     "init": [(EVIL + "place",), (EVIL + "place2", "--json"), (EVIL,)],
     "doctor": [
         ("-H", "two.jsonl", "--flows", EVIL + "none", "--timeout", "0.1"),
@@ -257,6 +263,7 @@ CASES: dict[str, list[tuple[str, ...]]] = {
 RUNNING = [
     (("watch", "--history", "live.db", "--kubeconfig", "kubeconfig", "--listen", "none"), "pwned"),
     (("stream", "--files", "logs", "-H", "store.db", "-o", "s3", "--settled", "0"), "1 file not read"),
+    (("serve", "-f", "named", "-H", "h.jsonl", "--cache", EVIL + "cache", "--no-browser"), "Ctrl-C"),
     (("stream", "--files", EVIL + "none", "-H", "store.db", "-o", "s4"), "no such folder"),
 ]
 

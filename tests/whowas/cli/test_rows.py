@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whowas.cli import rows
+from whowas.safe_text import clean_json
 
 HOSTILE = "a\x1b[31m\x7f\x9b\u202e\u2066\U000e0001ü\n"
 
@@ -16,22 +17,22 @@ HOSTILE = "a\x1b[31m\x7f\x9b\u202e\u2066\U000e0001ü\n"
 @given(text=st.text())
 @example(text=HOSTILE)
 def test_json_for_a_terminal_means_the_same(text: str) -> None:
-    shown = rows._escaped(json.dumps({text: [text]}, ensure_ascii=False))
+    shown = clean_json(json.dumps({text: [text]}, ensure_ascii=False))
     assert shown.isprintable()
     assert json.loads(shown) == {text: [text]}
 
 
+@pytest.mark.parametrize("terminal", [True, False])
 def test_on_a_terminal_csv_and_json_move_no_cursor(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for terminal in (True, False):
-        monkeypatch.setattr("sys.stdout.isatty", lambda shown=terminal: shown)
-        rows.print_csv([HOSTILE, "n"], [[HOSTILE, -1], ["=1", 2]])
-        rows.print_json_lines([HOSTILE, HOSTILE], [[HOSTILE, None]])
-        out = capsys.readouterr().out
-        assert ("\x1b" in out) is not terminal
-        assert all(line.isprintable() for line in out.split("\n")) is terminal
-        assert '"\'=1"' in out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    rows.print_csv([HOSTILE, "n"], [[HOSTILE, -1], ["=1", 2]])
+    rows.print_json_lines([HOSTILE, HOSTILE], [[HOSTILE, None]])
+    out = capsys.readouterr().out
+    assert ("\x1b" in out) is not terminal
+    assert all(line.isprintable() for line in out.split("\n")) is terminal
+    assert '"\'=1"' in out
 
 
 def test_names_are_once() -> None:

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 WHOWAS = Path(sys.executable).with_name("whowas")
 PAGES = (
     "README.md", "docs/how-to/replay.md", "docs/how-to/who.md", "docs/how-to/annotate.md", "docs/how-to/query.md",
-    "docs/how-to/flow-logs.md", "samples/README.md",
+    "docs/how-to/flow-logs.md", "docs/how-to/report.md", "samples/README.md",
 )  # fmt: skip
 # Commands that need what a test has not: a cluster, another host, a file of the reader's.
 ELSEWHERE = ("kubectl", "ssh", "git ", "source ", "YOUR", "cluster.jsonl", "python", "pip", "make ")

@@ -49,7 +49,7 @@ class FindingRow(Told):
 
 
 class Findings(Told):
-    """Worst level first, then surest, then newest. levels: number by level, of all that match but for `levels`."""
+    """Worst level first, then surest, then newest. levels, states: number by each, of all that match but for itself."""
 
     about: About
     levels: dict[str, int]
