@@ -251,10 +251,6 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("-f", "named", "-o", "r6.html", "--cache", "cache", "--since", EVIL),
         ("-f", "named", "-o", "r7.html", "--cache", "conn.log/" + EVIL),
     ],
-    "serve": [
-        ("-f", EVIL + "none", "--no-browser", "--cache", "cache"),
-        ("-f", "named", "--no-browser", "--cache", "cache", "--findings", EVIL + "none"),
-    ],
     "compact": [("named", EVIL), (EVIL + "none",)],
     "schema": [(EVIL,)],
     "completion": [(EVIL,)],
