@@ -14,6 +14,7 @@ import pytest
 from support.workbench import DAY, HOSTILE, HOUR, Row, rows, write
 
 from whowas.errors import ConfigError, InputError
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench.api.common import TimeRange
 from whowas.workbench.report import Sources, Wish, pdf, report
 from whowas.workbench.report import inputs as hashed
@@ -231,6 +232,32 @@ def test_many_names_stay_within_bounds(tmp_path: Path) -> None:
     assert 100 < drawn <= 150
     assert "Not drawn: " in Reader(page).text
     assert told.talkers.left_out > 0
+
+
+def test_an_open_range_ends_where_the_flows_do(tmp_path: Path, flows: list[Row]) -> None:
+    page, told = made(tmp_path, Wish(span=TimeRange(DAY + HOUR, AFTER_ALL)))
+    assert told.wish.span == TimeRange(DAY + HOUR, DAY + 3 * HOUR)
+    assert told.flows == sum(one["start_time"] >= DAY + HOUR for one in flows)
+    assert told.over_time.bucket < HOUR
+    page, told = made(tmp_path, Wish(span=TimeRange(BEFORE_ALL, DAY + HOUR)))
+    assert told.flows == sum(one["start_time"] < DAY + HOUR for one in flows)
+    assert "2025-11-21 00:00:00.000 UTC until before 2025-11-21 01:00:00.000 UTC" in page
+
+
+def test_a_history_that_cannot_be_read_whole_is_said(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    whole = (request.config.rootpath / "samples/overlay/history.jsonl.gz").read_bytes()
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    write(tmp_path / "flows", rows(20))
+    _, told = made(tmp_path, history=[str(tmp_path / "cut.jsonl.gz")])
+    assert [one for one in told.missing if "cut.jsonl.gz" in one]
+
+
+def test_a_finding_of_any_size_makes_a_small_report(tmp_path: Path, flows: list[Row]) -> None:
+    long = {"desc": "\n".join(["kubectl " + "z" * 3000] * 1000)}
+    listed = [finding(flows[:1], f"{n:032x}", remediation=long, message="m" * 100_000) for n in range(10)]
+    page, told = made(tmp_path, findings=told_to(tmp_path / "f.jsonl", *listed))
+    assert len(told.whole) == 10
+    assert len(page) < 3_000_000
 
 
 def test_files_are_named_with_their_hashes_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,9 @@ from whowas.workbench.report.markup import (
 )
 from whowas.workbench.report.sureness import word
 
+MOST = 30
+"""Of commands, techniques and the like: a finding has a few, and a file of strangers may have any number."""
+
 
 def findings(made: Gathered) -> Html:
     """Findings of the range, the worst of them whole."""
@@ -63,7 +66,7 @@ def _whole(told: Told) -> Html:
 def _pairs(row: FindingRow, attack: list[str]) -> Html:
     pairs = [
         ("Id", row.uid), ("Rule", row.rule), ("Sure", f"{row.score} %"),
-        ("When", f"{moment(row.first)} .. {moment(row.last)}"), ("ATT&CK", "; ".join(attack) or "not told"),
+        ("When", f"{moment(row.first)} .. {moment(row.last)}"), ("ATT&CK", "; ".join(attack[:MOST]) or "not told"),
     ]  # fmt: skip
     return tag("dl", joined(Html(tag("dt", name) + tag("dd", value)) for name, value in pairs))
 
@@ -95,7 +98,7 @@ def _end(one: dict[str, Any], side: str) -> Html:
 
 
 def _listed(title: str, items: list[str]) -> Html:
-    return Html(tag("h4", title) + tag("ul", *(tag("li", one) for one in items))) if items else Html("")
+    return Html(tag("h4", title) + tag("ul", *(tag("li", one) for one in items[:MOST]))) if items else Html("")
 
 
 def _next(ocsf: dict[str, Any], commands: list[str]) -> Html:
@@ -103,7 +106,7 @@ def _next(ocsf: dict[str, Any], commands: list[str]) -> Html:
     advice = told.get("desc") if isinstance(told, dict) else None
     if not isinstance(advice, str):
         return Html("")
-    copied = joined(map(to_copy, commands))
+    copied = joined(map(to_copy, commands[:MOST]))
     whole = folded("All of the advice, with its notes", tag("pre", lines(advice)))
     return Html(tag("h4", "What to do next: to be read, then copied; none of it was run") + copied + whole)
 

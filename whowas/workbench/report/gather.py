@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from whowas.addresses import is_address
-from whowas.errors import InputError
+from whowas.errors import InputError, UnreadableWarning
 from whowas.history.evidence_files import find_evidence
 from whowas.query import parquet_files
+from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench.api import Asked
 from whowas.workbench.api.common import Commands, Question, Status, TimeRange
 from whowas.workbench.api.findings import Finding, FindingAsk, FindingRow, Findings, FindingsAsk
@@ -27,6 +29,7 @@ from whowas.workbench.report import inputs
 from whowas.workbench.workbench import Workbench
 
 AROUND_US = 15 * 60_000_000
+LAST_US = 253_402_300_799_000_000  # 9999-12-31T23:59:59Z
 MOST_EDGES, MOST_TALKERS, MOST_FINDINGS, MOST_WHOLE = 400, 50, 50, 10
 MOST_ADDRESSES, MOST_LANES, MOST_FLOWS = 12, 40, 50
 FLOW_COLUMNS = (
@@ -96,9 +99,12 @@ def gather(bench: Workbench, wish: Wish) -> Gathered:
     chosen = ""
     if wish.finding:
         wish, chosen = _about(_finding(bench, wish.finding), wish)
+    wish = wish._replace(span=_closed(bench, wish.span))
     since, until = bounds(wish.span)
     bench.rollups.build_all(span=(since, until))
-    bench.history.load()
+    with warnings.catch_warnings(record=True) as unread:
+        warnings.simplefilter("always", UnreadableWarning)
+        bench.history.load()
     question = wish.filter, wish.span
     listed, total, whole = _findings(bench, wish)
     facets = _ask(bench, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
@@ -120,8 +126,19 @@ def gather(bench: Workbench, wish: Wish) -> Gathered:
         inputs=inputs.look(_files(bench, since, until)),
         damaged=[one for hour in touched(bench.rollups.state.found.hours, since, until) for one in _damaged(hour)],
     )
-    made.missing = list(_missing(bench, made, facets))
+    made.missing = [*(str(one.message) for one in unread), *_missing(bench, made, facets)]
     return made
+
+
+def _closed(bench: Workbench, span: TimeRange | None) -> TimeRange | None:
+    """A range whose open sides end where the flows do: a picture of all times would show nothing."""
+    if span is None:
+        return None
+    status = bench.status()
+    since = status.since if status.since is not None else 0
+    until = status.until if status.until is not None else LAST_US
+    low = min(since, span.until) if span.since <= BEFORE_ALL else span.since
+    return TimeRange(low, max(until, low) if span.until >= AFTER_ALL else span.until)
 
 
 def _ask(bench: Workbench, path: str, asked: Asked, _kind: type[Answer]) -> Answer:

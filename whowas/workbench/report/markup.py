@@ -12,7 +12,7 @@ from whowas.safe_text import clean
 from whowas.timestamps import spell
 
 LONGEST = 160
-MOST_LINES, LONGEST_LINE = 400, 4000
+MOST_LINES, LONGEST_LINE, LONGEST_TEXT = 400, 4000, 20_000
 EMPTY = frozenset({"meta"})
 
 
@@ -37,10 +37,12 @@ def cut(value: str, longest: int = LONGEST) -> str:
 
 def lines(value: str) -> Html:
     """Text whose line breaks are meant."""
-    told = value.split("\n")
+    told = value[:LONGEST_TEXT].split("\n")
     kept = [text(one, LONGEST_LINE) for one in told[:MOST_LINES]]
     if len(told) > MOST_LINES:
         kept.append(Html(f"… {len(told) - MOST_LINES:,} more lines"))
+    if len(value) > LONGEST_TEXT:
+        kept.append(Html(f"… {len(value) - LONGEST_TEXT:,} more characters"))
     return Html("\n".join(kept))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from whowas.safe_text import size
-from whowas.timestamps import AFTER_ALL, BEFORE_ALL, rfc3339
+from whowas.timestamps import rfc3339
 from whowas.workbench.api.common import Edge, Name
 from whowas.workbench.api.who import Gap
 from whowas.workbench.commands import quoted
@@ -42,7 +42,7 @@ def summary(made: Gathered) -> Html:
         ("Filter", tag("code", made.wish.filter) if made.wish.filter else "none: all flows of the range"),
         *([("Chosen", made.chosen)] if made.chosen else []),
         ("Flows", f"{count(made.flows)}, {size(made.bytes)}"),
-        ("Clusters", ", ".join(one or "(no name)" for one in made.status.clusters)),
+        ("Clusters of the folder", ", ".join(one or "(no name)" for one in made.status.clusters)),
         *([("Findings", f"{plural(made.findings_all, 'finding')} in this range")] if made.status.findings else []),
     ]
     items = joined(Html(tag("dt", name) + tag("dd", value)) for name, value in rows)
@@ -52,8 +52,7 @@ def summary(made: Gathered) -> Html:
 def _range(made: Gathered) -> str:
     span = made.wish.span
     if span is not None:
-        since = "the beginning" if span.since <= BEFORE_ALL else moment(span.since)
-        return f"{since} until {'the end' if span.until >= AFTER_ALL else 'before ' + moment(span.until)}"
+        return f"{moment(span.since)} until before {moment(span.until)}"
     if made.status.since is None:
         return "all there is"
     return f"all there is, in the hours from {moment(made.status.since, 0)} until {moment(made.status.until, 0)}"
