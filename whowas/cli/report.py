@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, **told: Any) -> None:
         print_json({"written": written, "bytes": len(page.encode()), "flows": made.flows, "missing": made.missing})
     else:
         echo(f"wrote {' and '.join(written)}  ({size(len(page.encode()))}, of {plural(made.flows, 'flow')})")
-    for one in [*(f"{path}: {why}" for path, why in made.status.unreadable), *made.damaged][:5]:
+    for one in [*(f"{path}: {why}" for path, why in made.status.unreadable), *made.damaged, *made.unread][:5]:
         error(one)
     ctx.exit(1 if made.unreadable else 0)
 

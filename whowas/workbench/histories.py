@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ingest.cluster import EvidenceReport
 from whowas.errors import WhowasError
 from whowas.history.evidence_files import find_evidence
 from whowas.history.queries import load_history, the_store
@@ -45,11 +46,14 @@ class ServedHistory:
                 self._loading = threading.Thread(target=self._load, name="history", daemon=True)
                 self._loading.start()
 
-    def load(self) -> None:
-        """Read it now. Raises: InputError and what else load_history does."""
+    def load(self) -> EvidenceReport:
+        """Read it now, and say what became of it. Raises: InputError and what else load_history does."""
+        told = EvidenceReport()
         if self.paths:
-            self._known, self._seen, self._looked = load_history(self.paths), self._marks(), time.monotonic()
+            self._known, self._seen = load_history(self.paths, report=told), self._marks()
+            self._looked = time.monotonic()
             self._there.set()
+        return told
 
     def _load(self) -> None:
         seen = self._marks()

@@ -248,7 +248,9 @@ def test_a_history_that_cannot_be_read_whole_is_said(tmp_path: Path, request: py
     whole = (request.config.rootpath / "samples/overlay/history.jsonl.gz").read_bytes()
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     write(tmp_path / "flows", rows(20))
-    _, told = made(tmp_path, history=[str(tmp_path / "cut.jsonl.gz")])
+    page, told = made(tmp_path, Wish("ip=10.244.1.21"), history=[str(tmp_path / "cut.jsonl.gz")])
+    assert told.unreadable
+    assert "a holder may be missing, even where one is called certain" in page
     assert [one for one in told.missing if "cut.jsonl.gz" in one]
 
 

@@ -28,6 +28,8 @@ from whowas.workbench.report.sureness import word
 MOST = 30
 """Of commands, techniques and the like: a finding has a few, and a file of strangers may have any number."""
 
+UNREAD = "Parts of the history could not be read: a holder may be missing, even where one is called certain."
+
 
 def findings(made: Gathered) -> Html:
     """Findings of the range, the worst of them whole."""
@@ -130,7 +132,8 @@ def who(made: Gathered) -> Html:
         "A red line is the moment of a finding's flow."
     )
     parts = [_address(made, one, axis) for one in made.who]
-    return section("Who held the addresses", tag("p", what), *parts)
+    warned = tag("p", tag("strong", UNREAD)) if made.unread else ""
+    return section("Who held the addresses", warned, tag("p", what), *parts)
 
 
 def _address(made: Gathered, one: Who, axis: tuple[int, int] | None) -> Html:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from whowas.addresses import is_address
-from whowas.errors import InputError, UnreadableWarning
+from whowas.errors import InputError
 from whowas.history.evidence_files import find_evidence
 from whowas.query import parquet_files
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
@@ -31,7 +30,7 @@ from whowas.workbench.workbench import Workbench
 AROUND_US = 15 * 60_000_000
 LAST_US = 253_402_300_799_000_000  # 9999-12-31T23:59:59Z
 MOST_EDGES, MOST_TALKERS, MOST_FINDINGS, MOST_WHOLE = 400, 50, 50, 10
-MOST_ADDRESSES, MOST_LANES, MOST_FLOWS = 12, 40, 50
+MOST_ADDRESSES, MOST_LANES, MOST_FLOWS, MOST_UNREAD = 12, 40, 50, 20
 FLOW_COLUMNS = (
     "start_time", "src_ip", "src_port", "src_confidence", "src_kind", "src_namespace", "src_workload", "src_pod",
     "src_service", "src_reason", "dst_ip", "dst_port", "dst_confidence", "dst_kind", "dst_namespace", "dst_workload",
@@ -74,6 +73,7 @@ class Gathered:
     gaps: Gaps | None
     commands: Commands
     inputs: inputs.Inputs
+    unread: list[str]
     damaged: list[str]
     missing: list[str] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ class Gathered:
     @property
     def unreadable(self) -> bool:
         """Was something there that could not be read?"""
-        return bool(self.status.unreadable or self.damaged)
+        return bool(self.status.unreadable or self.damaged or self.unread)
 
 
 def gather(bench: Workbench, wish: Wish) -> Gathered:
@@ -102,9 +102,7 @@ def gather(bench: Workbench, wish: Wish) -> Gathered:
     wish = wish._replace(span=_closed(bench, wish.span))
     since, until = bounds(wish.span)
     bench.rollups.build_all(span=(since, until))
-    with warnings.catch_warnings(record=True) as unread:
-        warnings.simplefilter("always", UnreadableWarning)
-        bench.history.load()
+    unread = [bad.of(one.path) for one in bench.history.load().files for bad in one.unreadable]
     question = wish.filter, wish.span
     listed, total, whole = _findings(bench, wish)
     facets = _ask(bench, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
@@ -124,9 +122,10 @@ def gather(bench: Workbench, wish: Wish) -> Gathered:
         gaps=_ask(bench, "/api/gaps", Question(range=wish.span), Gaps) if bench.history else None,
         commands=_ask(bench, "/api/commands", Question(*question), Commands),
         inputs=inputs.look(_files(bench, since, until)),
+        unread=unread,
         damaged=[one for hour in touched(bench.rollups.state.found.hours, since, until) for one in _damaged(hour)],
     )
-    made.missing = [*(str(one.message) for one in unread), *_missing(bench, made, facets)]
+    made.missing = [*_missing(bench, made, facets)]
     return made
 
 
@@ -255,6 +254,9 @@ def _missing(bench: Workbench, made: Gathered, facets: Facets) -> Iterator[str]:
     for path, why in made.status.unreadable:
         yield f"{path} could not be read: {why}"
     yield from made.damaged
+    yield from (f"a part of the history could not be read: {one}" for one in made.unread[:MOST_UNREAD])
+    if len(made.unread) > MOST_UNREAD:
+        yield f"{len(made.unread) - MOST_UNREAD:,} more parts of the history could not be read"
     if made.wish.span is not None:
         yield "flows that tell no start are in no range"
     elif made.over_time.untimed:
