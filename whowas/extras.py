@@ -16,6 +16,8 @@ EXTRAS = {
     "confluent": ("confluent_kafka", "the same, in less time"),
     "rules": ("sigma", "judges flows by Sigma rules"),
     "watch": ("kubernetes", "records a live cluster"),
+    "serve": ("starlette", "opens a page over named flows"),
+    "plot": ("altair", "draws named flows in a notebook"),
     "samples": ("scapy", "makes the samples anew"),
 }
 CHECKOUT = Path(__file__).resolve().parent.parent
