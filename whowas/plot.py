@@ -148,6 +148,10 @@ def _plain(name: str, column: Any) -> Any:
         return column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
     if name in MEASURED:
         return column.cast(pa.float64()).fill_null(0)
+    if pa.types.is_dictionary(column.type):
+        # polars has words in a type that pyarrow cannot take from.
+        parts = [pa.DictionaryArray.from_arrays(one.indices, one.dictionary.cast(pa.string())) for one in column.chunks]
+        column = pa.chunked_array(parts, pa.dictionary(column.type.index_type, pa.string()))
     return column.cast(pa.string())
 
 
