@@ -11,7 +11,8 @@ from whowas.workbench.report.sureness import LOOKS, look, named, rank
 from whowas.workbench.report.timeline import svg_text
 
 MOST_NODES = 150
-BOX, TALL, GAP, BETWEEN, TOP, ROWS = 172, 36, 12, 84, 44, 22
+BOX, TALL, GAP, BETWEEN, TOP, ROWS, COLUMNS = 172, 36, 12, 60, 44, 22, 5
+WIDEST = 1068  # of the page
 LETTERS = 25
 
 
@@ -65,7 +66,14 @@ def draw(told: ServiceMap) -> Html:
     tall = max(one.y for one in places.values()) + TALL + 16
     title = tag("title", f"Who talked to whom: {plural(len(chosen.nodes), 'name')}, {plural(len(lines), 'edge')}")
     picture = tag(
-        "svg", title, *heads, *lines, *boxes, viewBox=f"0 0 {wide:g} {tall:g}", width=f"{min(wide, 1400):g}", role="img"
+        "svg",
+        title,
+        *heads,
+        *lines,
+        *boxes,
+        viewBox=f"0 0 {wide:g} {tall:g}",
+        width=f"{min(wide, WIDEST):g}",
+        role="img",
     )
     return Html(tag("div", picture, class_="wide") + legend() + _left_out(chosen))
 
@@ -100,17 +108,23 @@ def _column(one: MapNode, several: bool) -> tuple[int, str]:
 
 
 def _places(columns: dict[tuple[int, str], list[MapNode]], nodes: list[MapNode]) -> tuple[dict[int, Place], list[Html]]:
-    """Boxes by their place in the list of nodes, and the words above columns. A long column goes on beside itself."""
+    """Boxes by their place in the list of nodes, and the words above columns.
+
+    A long column goes on beside itself; what does not fit beside goes on below.
+    """
     number = {id(one): place for place, one in enumerate(nodes)}
     found: dict[int, Place] = {}
     heads = []
-    column = 0
+    column, top, deepest = 0, TOP, 0
     for (_, title), listed in columns.items():
         for first in range(0, len(listed), ROWS):
+            if column == COLUMNS:
+                column, top, deepest = 0, top + deepest * (TALL + GAP) + TOP, 0
             x = 12 + column * (BOX + BETWEEN)
-            heads.append(svg_text(x, TOP - 18, cut(title, LETTERS + 4), 12, font_weight="bold"))
+            heads.append(svg_text(x, top - 18, cut(title, LETTERS + 4), 12, font_weight="bold"))
             for row, one in enumerate(listed[first : first + ROWS]):
-                found[number[id(one)]] = Place(x, TOP + row * (TALL + GAP), column)
+                found[number[id(one)]] = Place(x, top + row * (TALL + GAP), column)
+                deepest = max(deepest, row + 1)
             column += 1
     return found, heads
 

@@ -100,6 +100,7 @@ def over_time(made: Gathered) -> Html:
 def the_map(made: Gathered) -> Html:
     """Who talked to whom."""
     what = "A column is a namespace. Ends of different confidence are different boxes, even of one name."
+    what += " All that have no name stand in one box for each word: they may be many."
     return section("Map", tag("p", what), map_picture.draw(made.map))
 
 
