@@ -37,7 +37,6 @@ def command(
 
     \b
     Example:
-      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
       whowas serve --flows named --history samples/overlay/history.jsonl.gz
 
     It listens on 127.0.0.1 alone. The URL holds a token: whoever has it can read the flows. Nothing is changed but
