@@ -176,7 +176,8 @@ function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; e
   const { lane, y, place, span } = told;
   const [a, b] = [place(lane.start_min, span.since), place(lane.start_max, span.since)];
   const [c, d] = [place(lane.end_min, span.until), place(lane.end_max, span.until)];
-  const sure = c > b;
+  // Where nobody knows by when it had begun, or until when it surely held, no part is certain.
+  const sure = lane.start_max !== null && lane.end_min !== null && c > b;
   return (
     <g>
       <text class="lane-name" x={4} y={y + 13}>
