@@ -84,7 +84,7 @@ def test_every_command_starts_its_help_with_an_example_that_works(root: Path, tm
     (tmp_path / "samples").symlink_to(root / "samples")
     from whowas.cli import COMMANDS
 
-    # A cluster is in tests/whowas/recorder, a broker in tests/whowas/streaming, a page in tests/whowas/workbench, and the
+    # A cluster is in tests/whowas/recorder, a broker in tests/whowas/streaming, a page in tests/whowas/workbench; the
     # pages' commands run there.
     for name in (one for one in COMMANDS if one not in ("watch", "stream", "serve")):
         text = subprocess.run([str(WHOWAS), name, "--help"], capture_output=True, text=True, check=True).stdout
