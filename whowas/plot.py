@@ -45,7 +45,8 @@ def timeline(flows: Any) -> altair.Chart:
         for (start, sure), flows in sorted(found.items())
     ]
     colour = alt.Color("confidence:N", title="weaker end", scale=alt.Scale(domain=CONFIDENCES, range=COLOURS))
-    return _over_time(alt, rows).encode(y=alt.Y("flows:Q", title="flows"), color=colour, order="rank:Q")
+    chart: altair.Chart = _over_time(alt, rows).encode(y=alt.Y("flows:Q", title="flows"), color=colour, order="rank:Q")
+    return chart
 
 
 def traffic(flows: Any, top: int = 8) -> altair.Chart:
@@ -71,7 +72,9 @@ def traffic(flows: Any, top: int = 8) -> altair.Chart:
         for start, size in sorted(sums.items())
     ]
     colour = alt.Color("edge:N", title="edge", sort=list(told), legend=alt.Legend(labelLimit=400, symbolLimit=0))
-    return _over_time(alt, rows).encode(y=alt.Y("bytes:Q", title="bytes", axis=alt.Axis(format="~s")), color=colour)
+    height = alt.Y("bytes:Q", title="bytes", axis=alt.Axis(format="~s"))
+    chart: altair.Chart = _over_time(alt, rows).encode(y=height, color=colour)
+    return chart
 
 
 def service_map(flows: Any, top: int = MOST_NAMES) -> altair.Chart:
@@ -100,7 +103,7 @@ def service_map(flows: Any, top: int = MOST_NAMES) -> altair.Chart:
     left = len(names) - len(kept)
     title = "who talked to whom" + (f" ({left} more names are not shown)" if left else "")
     order = sorted(kept)
-    return (
+    chart: altair.Chart = (
         alt.Chart(alt.Data(values=rows), title=title)
         .mark_rect()
         .encode(
@@ -113,6 +116,7 @@ def service_map(flows: Any, top: int = MOST_NAMES) -> altair.Chart:
             ],
         )
     )
+    return chart
 
 
 def _altair() -> Any:
