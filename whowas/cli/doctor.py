@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from whowas.cli.options import history_option
 from whowas.cli.terminal import clean, console, print_json
 
 if TYPE_CHECKING:
@@ -17,15 +18,7 @@ WIDE = 14
 
 
 @click.command(short_help="Say what is installed, reachable, permitted and how fresh.")
-@click.option(
-    "-H",
-    "--history",
-    multiple=True,
-    metavar="HISTORY",
-    type=click.Path(),
-    envvar="WHOWAS_HISTORY",
-    help="A store, or evidence.",
-)
+@history_option("A store, or evidence.")
 @click.option("-c", "--config", metavar="FILE", default="", help="whowas.toml: all that it names is looked at.")
 @click.option("--flows", metavar="DIR", default="", envvar="WHOWAS_FLOWS", help="A folder of named flows.")
 @click.option("--kubeconfig", metavar="FILE", help="As kubectl takes it.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from whowas.cli.options import flows_option
+from whowas.cli.options import flows_option, history_option
 from whowas.cli.terminal import error
 
 SQL_MOST = 1 << 20
@@ -16,15 +16,7 @@ SQL_MOST = 1 << 20
 @click.command(short_help="Ask named flows in SQL.")
 @click.argument("sql", required=False)
 @flows_option(multiple=True, required=False)
-@click.option(
-    "-H",
-    "--history",
-    multiple=True,
-    type=click.Path(),
-    metavar="HISTORY",
-    envvar="WHOWAS_HISTORY",
-    help="Makes the tables holds and evidence: a store, or files, folders and globs of evidence.",
-)
+@history_option("Makes the tables holds and evidence: a store, or files, folders and globs of evidence.")
 @click.option("--file", "path", type=click.Path(), metavar="FILE", help="Read the SQL from a file.")
 @click.option("--cluster", metavar="NAME", help="Name for evidence that carries none.")
 @click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone in which times are shown.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from whowas.cli.options import flows_option
+from whowas.cli.options import flows_option, history_option
 from whowas.cli.terminal import echo, flush, note
 from whowas.errors import MissingExtra
 
@@ -18,7 +18,7 @@ VIEWS = ("overview", "map", "who", "flows", "findings")
 
 @click.command(short_help="Open a page over named flows.")
 @flows_option()
-@click.option("-H", "--history", multiple=True, metavar="HISTORY", help="Evidence: a store, files, folders, globs.")
+@history_option()
 @click.option("--findings", type=click.Path(), metavar="FILE|DIR", help="What backtest --out or a stream wrote.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port; a free one unless said.")
 @click.option("--cache", type=click.Path(), metavar="DIR", help="Where roll-ups are kept. [default: ~/.cache/whowas]")

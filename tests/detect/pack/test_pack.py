@@ -105,6 +105,9 @@ def reasons() -> set[str]:
     told = set()
     for code in range(verdicts.AMBIGUOUS, verdicts.UNKNOWN + 1):
         for why in range(verdicts.EXPORTED + 1):
+            # It tells the Service's own bounds, which no rule can ask for.
+            if (code, why) == (verdicts.AT_SERVICE, verdicts.EDGE):
+                continue
             told |= {words.reason(None, code, -1, why, inside) for inside in ("", "private")}  # type: ignore[arg-type]
     return told
 

@@ -19,7 +19,7 @@ from enrich.holds.pod_tables import Rows
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.service_node_track import ThingTrack
 from enrich.holds.versions import Version
-from enrich.naming.who import holds_of
+from enrich.naming.who_several import holds_of
 from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
 from whowas.history.import_export import export_slice, import_files

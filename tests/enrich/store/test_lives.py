@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from enrich.store.info import facts
 from enrich.store.packing import pack
 from enrich.store.prune import compact, forget
 from enrich.store.verify import problems
+from whowas.errors import StoreError
 from whowas.history.import_export import import_files
 from whowas.observation import KubeObject, Meta, Observation
 
@@ -118,7 +118,7 @@ def test_a_list_in_several_transactions_is_one_list_even_after_a_failure(path: P
         store.database.execute(
             "CREATE TEMP TRIGGER breaks BEFORE INSERT ON main.event BEGIN SELECT RAISE(ABORT, ''); END"
         )
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(StoreError):
             store.write(relisted("Pod", 2, *pods[4:5]))
         store.database.execute("DROP TRIGGER breaks")
         store.write(relisted("Pod", 2, *pods[4:5]))

@@ -15,6 +15,7 @@ from whowas.cli import COMMANDS, group
 from whowas.cli.options import HISTORY
 
 IP = "10.244.1.5"
+WITH_HISTORY = ("replay", "who", "annotate", "query", "backtest", "watch", "stream", "serve", "report", "doctor")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -22,7 +23,7 @@ def test_a_history_is_taken_from_the_environment_wherever_it_is_an_option(name: 
     command: click.Command = importlib.import_module(COMMANDS[name][0]).command
     found = [one for one in command.params if "--history" in one.opts]
     assert all(one.envvar == HISTORY for one in found)
-    assert bool(found) == (name in ("replay", "who", "annotate", "backtest", "watch", "stream"))
+    assert bool(found) == (name in WITH_HISTORY)
 
 
 def test_several_histories_stand_between_separators(tmp_path: Path) -> None:
