@@ -205,10 +205,13 @@ def endpoint(bench: Workbench, path: str, kind: type[Asked], seconds: float) -> 
 
 
 async def _export(bench: Workbench, asked: ExportAsk, call: Call) -> Response:
+    partial = await anyio.to_thread.run_sync(bench.export_partial, asked, Call())
     pieces = bench.export(asked, call)
     first = await anyio.to_thread.run_sync(next, pieces, b"")
     answer = StreamingResponse(_streamed(first, pieces, call), media_type=exports.TYPES[asked.format])
     answer.headers["content-disposition"] = f'attachment; filename="flows.{asked.format}"'
+    if partial:
+        answer.headers["x-whowas-partial"] = partial
     return answer
 
 

@@ -33,6 +33,20 @@ def pieces(asking: Asking, asked: ExportAsk) -> Iterator[bytes]:
     return made(_batches(asking, asked, names), names)
 
 
+def partial(asking: Asking, asked: ExportAsk) -> str:
+    """Say that the file will not hold all that matches; "" when it will."""
+    sql, values = where(FlowsAsk(asked.filter, asked.range), read(asked.filter).filter, None)
+    left = asked.limit
+    for hours in steps(touched(asking.state.found.hours, *bounds(asked.range)), asked.oldest_first):
+        asking.call.check()
+        every = " UNION ALL BY NAME ".join(f"({relation(asking.link, one)})" for one in hours)
+        some = f"SELECT 1 FROM ({every}) WHERE {sql} LIMIT {int(left) + 1}"
+        left -= asking.link.sql(f"SELECT count(*) FROM ({some})", params=values).fetchall()[0][0]
+        if left < 0:
+            return f"the {'oldest' if asked.oldest_first else 'newest'} {asked.limit:,} flows; more match"
+    return ""
+
+
 def _batches(asking: Asking, asked: ExportAsk, names: list[str]) -> Iterator[Any]:
     """Batches of one schema."""
     sql, values = where(FlowsAsk(asked.filter, asked.range), read(asked.filter).filter, None)

@@ -89,6 +89,11 @@ class Workbench:
         with self._asking(call) as asking:
             return self._answers[path](asking, asked)
 
+    def export_partial(self, asked: ExportAsk, call: Call) -> str:
+        """Say why a file of flows will not be whole; "" when it will be."""
+        with self._asking(call, self._database.export_cursor) as asking:
+            return exports.partial(asking, asked)
+
     def export(self, asked: ExportAsk, call: Call) -> Iterator[bytes]:
         """Yield a file of flows. What is wrong with the question is raised before the first piece."""
         with self._asking(call, self._database.export_cursor) as asking:

@@ -120,7 +120,17 @@ def test_files_hold_the_flows_of_the_filter(page: Served, flows: list[Row]) -> N
     assert table.column_names == asked["columns"]
     nothing = page.ask("/api/export", {"filter": "dst=:1", "columns": ["flow_id"], "format": "parquet"})
     assert pq.read_table(io.BytesIO(nothing.body)).num_rows == 0
-    assert len(page.ask("/api/export", asked | {"format": "jsonl", "limit": 5}).body.splitlines()) == 5
+
+
+def test_a_file_that_is_cut_at_its_limit_says_so(page: Served, flows: list[Row]) -> None:
+    mine = [one for one in flows if one["dst_port"] == 443]
+    asked = {"filter": "dst=:443", "columns": ["flow_id"], "format": "jsonl"}
+    cut = page.ask("/api/export", asked | {"limit": 5})
+    assert len(cut.body.splitlines()) == 5 < len(mine)
+    assert cut.headers["x-whowas-partial"] == "the newest 5 flows; more match"
+    whole = page.ask("/api/export", asked | {"limit": len(mine)})
+    assert len(whole.body.splitlines()) == len(mine)
+    assert "x-whowas-partial" not in whole.headers
 
 
 def test_the_commands_say_the_same(page: Served, flows: list[Row], folder: Any) -> None:
