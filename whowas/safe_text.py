@@ -53,6 +53,17 @@ def _json_escape(one: str) -> str:
     return "".join(f"\\u{pairs[at : at + 4]}" for at in range(0, len(pairs), 4))
 
 
+def in_words(value: Any) -> str:
+    """One value of a row for people: labels as k=v, lists with commas, nothing for none."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={in_words(one)}" for name, one in value.items() if one is not None)
+    if isinstance(value, list):
+        return ", ".join(in_words(one) for one in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def size(count: float) -> str:
     """Bytes for people, powers of 1000 as disks and links count."""
     for unit in UNITS:

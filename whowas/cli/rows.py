@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from whowas.cli import terminal
 from whowas.cli.terminal import clean, console, plural, print_json
+from whowas.safe_text import in_words
 
 UTC_NAMES = ("UTC", "Etc/UTC", "Z")
 
@@ -113,26 +114,13 @@ def print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _cell(value: Any) -> Any:
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if numeric else text(value)
-
-
-def text(value: Any) -> str:
-    """One value for people: labels as k=v, lists with commas, candidates by name."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return " ".join(f"{name}={text(one)}" for name, one in value.items() if one is not None)
-    if isinstance(value, list):
-        return ", ".join(text(one) for one in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    return value if numeric else in_words(value)
 
 
 def print_table(names: Sequence[str], rows: Iterator[Sequence[Any]], numeric: Sequence[bool], limit: int) -> None:
     """Print the first rows as a table, upright where it is too wide, and how many more there are."""
     screen = console()
-    shown = [[clean(text(value)) for value in row] for _, row in zip(range(limit), rows, strict=False)]
+    shown = [[clean(in_words(value)) for value in row] for _, row in zip(range(limit), rows, strict=False)]
     more = sum(1 for _ in rows)
     heads = [clean(name) for name in names]
     wide = [max([len(head), *(len(row[at]) for row in shown)]) for at, head in enumerate(heads)]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sinks.flows.jsonl import rows as plain_rows
 from sinks.flows.jsonl import texts
-from whowas.safe_text import harmless
+from whowas.safe_text import harmless, in_words
 from whowas.workbench.api.flows import ExportAsk, FlowsAsk
 from whowas.workbench.edges import Asking, bounds
 from whowas.workbench.filter_text import read
@@ -85,17 +85,7 @@ def _lines(rows: Any) -> bytes:
 def _cell(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
-    return harmless(_text(value))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return " ".join(f"{name}={_text(one)}" for name, one in value.items() if one is not None)
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return harmless(in_words(value))
 
 
 def _jsonl(batches: Iterator[Any], _names: list[str]) -> Iterator[bytes]:
