@@ -38,7 +38,6 @@ def command(ctx: click.Context, /, **told: Any) -> None:
 
     \b
     Example:
-      whowas replay samples/overlay/node1-bridge.pcap --history samples/overlay/history.jsonl.gz --out named
       whowas report --flows named --history samples/overlay/history.jsonl.gz -o report.html
 
     Exit code 1 says that something was unreadable; the report names it. SOURCE_DATE_EPOCH sets the time of making:
