@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from support.servers.fixtures import broker, control_plane, kafka_fetched, lent,
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and what they start inherits that: tests that
+# send it would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["broker", "control_plane", "kafka_fetched", "lent", "servers_built"]
 

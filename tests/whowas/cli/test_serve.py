@@ -41,7 +41,7 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, told: signal.Signals) -> 
         while found is None:
             line = running.stdout.readline()
             assert line
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/#token=(\S+)", line)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/\?view=overview#token=(\S+)", line)
         link = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
         link.request("GET", "/api/status", headers={"Authorization": f"Bearer {found[2]}"})
         assert json.loads(link.getresponse().read())["hours"] == 3
