@@ -1,7 +1,7 @@
 // The filter with its chips, the range, the zone: above every screen.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useAnswer } from "./ask";
+import { ask, useAnswer } from "./ask";
 import { chips, filter, known, measure, range, shown, status, theme } from "./state";
 import { number, plain, short, size } from "./text";
 import { length, moment, read, rfc3339, zone } from "./times";
@@ -19,7 +19,11 @@ export function FilterBar() {
       class="filter"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!wrong) filter.value = text.trim();
+        // What is known of it may be of the letters before: it is asked anew.
+        const wanted = text.trim();
+        void ask("/api/check", { filter: wanted }).then((told) => {
+          if (!told.error) filter.value = wanted;
+        });
       }}
     >
       <label for="filter">Filter</label>
@@ -40,9 +44,7 @@ export function FilterBar() {
           <option key={one} value={`${text.replace(/\S*$/, "")}${one}`} />
         ))}
       </datalist>
-      <button type="submit" disabled={Boolean(wrong)}>
-        Apply
-      </button>
+      <button type="submit">Apply</button>
       <span id="filter-wrong" class="wrong" role="status">
         {plain(wrong)}
       </span>

@@ -1,7 +1,7 @@
 // Small parts that all screens use.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { About, Name } from "./api";
 import type { Asked } from "./ask";
 import { go, narrow } from "./state";
@@ -69,7 +69,8 @@ export function NameOf({ name, side }: { name: Name; side: "src" | "dst" | "end"
 /** What opens takes the focus, and gives it back to where it was. */
 export function useArrival<E extends HTMLElement>() {
   const box = useRef<E>(null);
-  useEffect(() => {
+  // Before it is painted: whoever sees it may press a key at once.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current?.focus({ preventScroll: true });
     return () => {

@@ -52,7 +52,8 @@ def test_a_wrong_filter_is_told_and_not_applied(look: Tab) -> None:
     page = look.open("flows")
     page.get_by_label("Filter").fill("nonsense=1")
     expect(page.locator("#filter-wrong")).not_to_be_empty()
-    expect(page.get_by_role("button", name="Apply")).to_be_disabled()
+    page.get_by_role("button", name="Apply").click()
+    assert "filter" not in look.told()
     assert "filter" not in look.told()
 
 
