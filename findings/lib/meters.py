@@ -74,7 +74,8 @@ def argus(capture: str) -> list[Count]:
     found = []
     for line in text.splitlines():
         source, destination, *counts = line.split(",")
-        if source.isdecimal():
+        if all(one.isdecimal() for one in counts):  # IP in IP has no ports, and an empty column for them
+            source, destination = source or "0", destination or "0"
             forth, back, forth_bytes, back_bytes = map(int, counts)
             found += [(f"{source}>{destination}", forth, forth_bytes), (f"{destination}>{source}", back, back_bytes)]
     return sorted(one for one in found if one[1])
