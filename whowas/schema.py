@@ -17,6 +17,9 @@ from whowas.errors import SchemaError
 TIME = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
 ADDRESS = pa.binary(16)
+# Table formats and Spark know no unsigned numbers; they take those of Parquet for negative ones, or refuse them.
+NUMBER = pa.int32()
+PORTS, FLAGS = 65_535, 4_095
 LABELS = pa.map_(pa.string(), pa.string())
 CANDIDATE = pa.struct(
     [
@@ -32,9 +35,11 @@ CANDIDATE = pa.struct(
 CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "external", "none", "unknown")
 """The words of src_/dst_confidence, in the order in which they are always shown."""
 
-# Columns of which folders tell the values (Hive partitions), in this order. Readers that guess take a cluster 42 for a
-# number, and an hour for one thing or another as it begins with a zero or not.
-PARTITIONS = {"cluster": pa.string(), "event_day": pa.int64(), "event_hour": pa.int64()}
+VERSION = "2"
+"""Of the columns' types and the folders' names, as files tell it (docs/reference/schema.md says what changed)."""
+# What folders' names tell beyond the columns (Hive partitions). Readers that guess take them for numbers too: no zero
+# stands before them.
+PARTITIONS = {"event_day": pa.int64(), "event_hour": pa.int64()}
 KINDS = ("pod", "service", "node", "external")
 END_REASONS = ("fin", "rst", "idle_timeout", "active_timeout", "end_of_capture", "table_full")
 INITIATOR_BASES = ("syn", "first_packet", "record", "sender")
@@ -45,13 +50,17 @@ TIME_BASES = ("packet", "uptime", "export", "window", "receive")
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `unit` is empty where the type says all; `step` is the room that fills it."""
+    """One column. `unit` is empty where the type says all; `step` is the room that fills it.
+
+    most: the largest value of numbers of which there are few, from 0 on; 0 for all else.
+    """
 
     name: str
     type: Any
     unit: str
     meaning: str
     step: str = "ingest"
+    most: int = 0
 
 
 def _end(side: str, other: str) -> list[Column]:
@@ -61,7 +70,7 @@ def _end(side: str, other: str) -> list[Column]:
     return [
         Column(f"{side}_ip", WORD, "", f"Address of the end that {role} the conversation (uni: that {uni}), as text"),
         Column(f"{side}_ip16", ADDRESS, "16 bytes, IPv4 as ::ffff:a.b.c.d", f"{side}_ip for range conditions"),
-        Column(f"{side}_port", pa.uint16(), "", f"Port of {side}_ip; null where the protocol has none"),
+        Column(f"{side}_port", NUMBER, "", f"Port of {side}_ip; null where the protocol has none", most=PORTS),
         Column(f"{side}_mac", WORD, "", f"Innermost Ethernet address next to {side}_ip; null without Ethernet"),
         Column(
             f"{side}_spoke_time",
@@ -70,7 +79,7 @@ def _end(side: str, other: str) -> list[Column]:
             f"Time of the first packet that {side}_ip sent itself (TCP without RST, UDP); null: none, or not told",
         ),
         Column(f"{side}_nat_ip", WORD, "", f"{side}_ip after translation, where a record tells; not {other}"),
-        Column(f"{side}_nat_port", pa.uint16(), "", f"{side}_port after translation, where a record tells"),
+        Column(f"{side}_nat_port", NUMBER, "", f"{side}_port after translation, where a record tells", most=PORTS),
         Column(
             f"{side}_told_name", WORD, "", "Name that the record itself gives this end, never used for ours; or null"
         ),
@@ -119,7 +128,7 @@ COLUMNS: tuple[Column, ...] = (
     *_end("src", "dst_ip"),
     *_end("dst", "src_ip"),
     Column("protocol", WORD, "", "tcp, udp, icmp, icmpv6, sctp; else the IANA number as text"),
-    Column("protocol_number", pa.uint8(), "", "IANA protocol number"),
+    Column("protocol_number", NUMBER, "", "IANA protocol number", most=255),
     Column("bytes_out", pa.int64(), "bytes of counter_layer", "From src to dst, not scaled by sampling_rate"),
     Column("bytes_in", pa.int64(), "bytes of counter_layer", "From dst to src; null where the record is uni"),
     Column("packets_out", pa.int64(), "packets", "From src to dst, not scaled by sampling_rate"),
@@ -131,9 +140,9 @@ COLUMNS: tuple[Column, ...] = (
         "counter_layer", WORD, "", "What bytes count: L2 frames, L3 IP packets (captures), L4 payload; null if not told"
     ),
     Column("sampling_rate", pa.int64(), "packets for each one counted", "1 = all were counted, 0 = not known"),
-    Column("tcp_flags", pa.uint16(), "bits", "Union of the TCP flags of both directions; null unless TCP"),
-    Column("tcp_flags_out", pa.uint16(), "bits", "TCP flags from src to dst"),
-    Column("tcp_flags_in", pa.uint16(), "bits", "TCP flags from dst to src"),
+    Column("tcp_flags", NUMBER, "bits", "Union of the TCP flags of both directions; null unless TCP", most=FLAGS),
+    Column("tcp_flags_out", NUMBER, "bits", "TCP flags from src to dst", most=FLAGS),
+    Column("tcp_flags_in", NUMBER, "bits", "TCP flags from dst to src", most=FLAGS),
     Column(
         "initiator_basis",
         WORD,
@@ -141,8 +150,8 @@ COLUMNS: tuple[Column, ...] = (
         "Why src is src: syn (it sent the SYN), first_packet, record (its word), sender (uni)",
     ),
     Column("direction", WORD, "", "internal, inbound, outbound, external as the cluster sees it", "enrich"),
-    Column("vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels"),
-    Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
+    Column("vni", NUMBER, "", "VXLAN or Geneve network of the innermost packet; null outside tunnels"),
+    Column("vlan", pa.list_(NUMBER), "", "VLAN ids, outermost first"),
     Column("tunnels", WORD, "", "Chain of tunnels, outermost first, joined by '>'; null without"),
     Column(
         "encapsulated",

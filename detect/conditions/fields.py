@@ -39,7 +39,7 @@ class Field:
     """One thing that a rule can ask for.
 
     column: of whowas.schema.table_schema. key: of a label, else None. kind: one of the kinds above. words: all that
-    the column can hold, where that is a closed list.
+    the column can hold, where that is a closed list. most: as whowas.schema.Column has it.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Field:
     kind: str
     key: str | None = None
     words: tuple[str, ...] = ()
+    most: int = 0
 
     @property
     def sql(self) -> str:
@@ -70,8 +71,12 @@ def _kind(column: schema.Column) -> str | None:
 @cache
 def fields() -> dict[str, Field]:
     """Return every field but labels, by name."""
-    kinds = {one.name: _kind(one) for one in schema.COLUMNS}
-    return {name: Field(name, name, kind, words=_WORDS.get(name, ())) for name, kind in kinds.items() if kind}
+    kinds = {one: _kind(one) for one in schema.COLUMNS}
+    return {
+        one.name: Field(one.name, one.name, kind, words=_WORDS.get(one.name, ()), most=one.most)
+        for one, kind in kinds.items()
+        if kind
+    }
 
 
 def field(name: str) -> Field | None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detect.conditions.encoded import SMALL, encoded
+from detect.conditions.encoded import encoded, is_small
+from detect.conditions.fields import fields
 from detect.judge.flow_text import LABELS, as_text
 from detect.judge.hashing import NULL_HASH, Hashes, joined
 from whowas.arrays import Flags, Hashed, Words
@@ -125,8 +126,10 @@ def _texts(batch: Any, column: str) -> tuple[Words, list[str | None]]:
     """A column as numbers into texts, the last of which is None."""
     base, _, key = column.partition(".")
     label = base in LABELS and bool(key)
-    codes, values = encoded(batch.column(base if label else column), key if label else None)
-    if any(values is one for one in SMALL.values()):
+    known = fields().get(column)
+    most = 0 if known is None else known.most
+    codes, values = encoded(batch.column(base if label else column), key if label else None, most)
+    if is_small(values):
         return _used(codes, len(values))
     if isinstance(values[0], str):
         return codes, values

@@ -98,7 +98,7 @@ class _BatchMatch:
         self._batch, self._known, self._tests, self._database = batch, known, tests, database
         self._coded: dict[Field, tuple[Codes, Codes]] = {}
         for one, met in known.items():
-            codes, values = encoded(batch.column(one.column), one.key)
+            codes, values = encoded(batch.column(one.column), one.key, one.most)
             self._coded[one] = codes, met.numbers(values)
         self._others: dict[Field, tuple[Codes, Any]] = {}
         self._asked: dict[Atom, Bits] = {}
@@ -208,7 +208,7 @@ class _BatchMatch:
 
     def _code(self, one: Field) -> tuple[Codes, Any]:
         if one not in self._others:
-            self._others[one] = self._coded.get(one) or encoded(self._batch.column(one.column), one.key)
+            self._others[one] = self._coded.get(one) or encoded(self._batch.column(one.column), one.key, one.most)
         return self._others[one]
 
     def _told(self, asked: list[Atom], rows: Rows) -> list[Bits]:

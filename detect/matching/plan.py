@@ -119,7 +119,7 @@ def _single(condition: Condition) -> bool:
 
 def few_values(one: Field) -> bool:
     """Say whether a field has few enough values that it pays to know them."""
-    return bool(one.kind) and repeats(table_schema().field(one.column).type, one.column)
+    return bool(one.kind) and (one.most > 0 or repeats(table_schema().field(one.column).type, one.column))
 
 
 def by_value(atom: Atom) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from detect.conditions.encoded import SMALL
+from detect.conditions.encoded import is_small
 from detect.conditions.fields import TEXTS, Field
 
 Codes = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ def repeats(kind: Any, name: str) -> bool:
         return True
     if pa.types.is_list(kind):
         return bool(pa.types.is_string(kind.value_type))
-    return kind in SMALL or (kind == pa.string() and name not in _SELDOM_TWICE)
+    return bool(kind == pa.string()) and name not in _SELDOM_TWICE
 
 
 class ValueCache:
@@ -59,7 +59,7 @@ class ValueCache:
 
     def numbers(self, values: Sequence[Hashable]) -> Codes:
         """Return the number of each value, new ones met and tested."""
-        if any(values is one for one in SMALL.values()):
+        if is_small(values):
             if not len(self._all) or len(self._numbers) != len(values):
                 self._forget(0)
                 self._meet(values)

@@ -26,7 +26,7 @@ from ingest.columns.sha1 import sha1_rows
 from ingest.packets import flow_table as t
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
-from whowas.schema import END_REASONS, INITIATOR_BASES, TIME, flow_schema
+from whowas.schema import END_REASONS, INITIATOR_BASES, NUMBER, TIME, flow_schema
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _end_columns(ends: Ends, cold: Words, is_b: Flags) -> dict[str, Any]:
     for place, side in enumerate(("src", "dst")):
         columns[f"{side}_ip"] = words.slice(place * number, number)
         columns[f"{side}_ip16"] = fixed(ends.octets[place])
-        columns[f"{side}_port"] = numbers(ends.ports[place], pa.uint16(), ~ends.has_ports)
+        columns[f"{side}_port"] = numbers(ends.ports[place], NUMBER, ~ends.has_ports)
         columns[f"{side}_mac"] = distinct(macs[place], spell_mac, macs[place] < 0)
     return columns
 
@@ -110,14 +110,14 @@ def _counts(rows: Words, ends: Ends, is_b: Flags) -> dict[str, Any]:
     not_tcp = ends.protocol != 6
     return {
         "protocol": distinct(ends.protocol, spell_protocol),
-        "protocol_number": numbers(ends.protocol, pa.uint8()),
+        "protocol_number": numbers(ends.protocol, NUMBER),
         "bytes_out": numbers(octets[0], pa.int64()),
         "bytes_in": numbers(octets[1], pa.int64()),
         "packets_out": numbers(packets[0], pa.int64()),
         "packets_in": numbers(packets[1], pa.int64()),
-        "tcp_flags": numbers(flags_a | flags_b, pa.uint16(), not_tcp),
-        "tcp_flags_out": numbers(np.where(is_b, flags_b, flags_a), pa.uint16(), not_tcp),
-        "tcp_flags_in": numbers(np.where(is_b, flags_a, flags_b), pa.uint16(), not_tcp),
+        "tcp_flags": numbers(flags_a | flags_b, NUMBER, not_tcp),
+        "tcp_flags_out": numbers(np.where(is_b, flags_b, flags_a), NUMBER, not_tcp),
+        "tcp_flags_in": numbers(np.where(is_b, flags_a, flags_b), NUMBER, not_tcp),
     }
 
 

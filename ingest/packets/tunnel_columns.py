@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ingest.packets.layout import TUNNEL_WORDS, TUNNELS_KEPT, VLANS_KEPT
 from whowas.arrays import Words
+from whowas.schema import NUMBER
 
 
 def spell_tunnels(codes: int) -> str:
@@ -21,8 +22,8 @@ def vlan_lists(tags: Words) -> Any:
     """List column of VLAN ids, null where there is none."""
     counts = (tags >> 60).astype(np.int32)
     ids = (tags[:, None] >> (12 * np.arange(VLANS_KEPT))) & 0xFFF
-    values = ids[np.arange(VLANS_KEPT) < counts[:, None]].astype(np.uint16)
+    values = ids[np.arange(VLANS_KEPT) < counts[:, None]].astype(np.int32)
     offsets = np.zeros(len(tags) + 1, dtype=np.int32)
     np.cumsum(counts, out=offsets[1:])
     absent = pa.array(counts == 0) if len(tags) else None
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.uint16()), mask=absent)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, NUMBER), mask=absent)

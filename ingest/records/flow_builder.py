@@ -25,7 +25,7 @@ from ingest.records.kernels import spots
 from ingest.records.reader import Ids, Parsed, RecordOptions, Refusal
 from ingest.records.record_times import RecordTimes
 from whowas.arrays import Flags, Words
-from whowas.schema import TIME_BASES, flow_schema
+from whowas.schema import NUMBER, TIME_BASES, flow_schema
 
 WITH_PORTS = (6, 17, 33, 132, 136)
 UDP = 17
@@ -196,7 +196,7 @@ class _Batch:
             port = self.number(f"{side}_port")
             made[f"{side}_ip"] = words.slice(place * self.size, self.size)
             made[f"{side}_ip16"] = fixed(octets[place])
-            made[f"{side}_port"] = numbers(np.maximum(port, 0), pa.uint16(), ~has_ports | (port < 0))
+            made[f"{side}_port"] = numbers(np.maximum(port, 0), NUMBER, ~has_ports | (port < 0))
             if side in draft.macs:
                 macs = self.of(draft.macs[side])
                 made[f"{side}_mac"] = distinct(macs, spell_mac, macs < 0)
@@ -212,13 +212,13 @@ class _Batch:
                 made[name] = address_words(self.of(draft.addresses[of].octets), families)
         port = self.number(f"{side}_nat_port")
         if (port >= 0).any():
-            made[f"{side}_nat_port"] = numbers(np.maximum(port, 0), pa.uint16(), ~has_ports | (port < 0))
+            made[f"{side}_nat_port"] = numbers(np.maximum(port, 0), NUMBER, ~has_ports | (port < 0))
         return made
 
     def _numbers(self) -> dict[str, Any]:
         made = {
             "protocol": distinct(self.protocol, spell_protocol),
-            "protocol_number": numbers(self.protocol, pa.uint8()),
+            "protocol_number": numbers(self.protocol, NUMBER),
             "sampling_rate": numbers(np.maximum(self.number("sampling_rate"), 0), pa.int64()),
             "encapsulated": pa.array(self._encapsulated()),
         }
@@ -227,14 +227,14 @@ class _Batch:
             made[name] = numbers(value, pa.int64(), value < 0)
         for name in ("tcp_flags", "tcp_flags_out", "tcp_flags_in"):
             value = self.number(name)
-            made[name] = numbers(np.maximum(value, 0) & 0xFFF, pa.uint16(), (value < 0) | (self.protocol != 6))
+            made[name] = numbers(np.maximum(value, 0) & 0xFFF, NUMBER, (value < 0) | (self.protocol != 6))
         vni = self.number("vni")
         made["vni"] = numbers(np.maximum(vni, 0), pa.int32(), vni < 0)
         vlan = self.number("vlan")
         offsets = np.concatenate([[0], np.cumsum(vlan > 0)]).astype(np.int32)
         lists = pa.array(vlan <= 0) if self.size else None
         made["vlan"] = pa.ListArray.from_arrays(
-            pa.array(offsets), pa.array(vlan[vlan > 0].astype(np.uint16), pa.uint16()), mask=lists
+            pa.array(offsets), pa.array(vlan[vlan > 0].astype(np.int32), NUMBER), mask=lists
         )
         return made
 

@@ -34,6 +34,7 @@ from sinks.files.durable import LOCK, TEMPORARY, durable, refusal, renaming, syn
 from sinks.files.run_journal import finish_killed
 from sinks.flows.parquet import encode
 from whowas.errors import OutputError
+from whowas.flow_folders import HOURS
 from whowas.lock_file import LockTaken, take_lock
 from whowas.schema import table_schema
 
@@ -119,7 +120,7 @@ class Compaction:
 
     def folders(self) -> list[Path]:
         """Return every folder of one cluster and hour that holds more than one file."""
-        found = sorted({path.parent for path in self.out.glob("cluster=*/event_day=*/event_hour=*/*.parquet")})
+        found = sorted({path.parent for hours in HOURS for path in self.out.glob(f"{hours}/*.parquet")})
         return [folder for folder in found if len(_files(folder)) > 1]
 
     def run(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Compacted:

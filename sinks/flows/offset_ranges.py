@@ -28,9 +28,10 @@ from urllib.parse import quote
 
 from sinks.files.durable import durable, lock_folder, put_in_place, refusal
 from sinks.files.run_journal import finish_killed
-from sinks.flows.parquet import HourPartition, encode, hive_folder, split
+from sinks.flows.parquet import encode, split
 from sinks.flows.sorting import in_order
 from whowas.errors import ConfigError, OutputError
+from whowas.flow_folders import HourPartition, hour_folder
 from whowas.kafka import Partition
 from whowas.lock_file import LockTaken, take_lock
 from whowas.schema import check, named_schema
@@ -194,7 +195,7 @@ class RangeFiles:
             with durable(path) as handle:
                 encode(handle, table)
             self.bytes_written += path.stat().st_size
-            names[str(path.relative_to(self._out))] = str(hive_folder(place) / _file_name(one))
+            names[str(path.relative_to(self._out))] = str(hour_folder(place) / _file_name(one))
         self.files_written += len(names)
         return names
 

@@ -1,8 +1,8 @@
-"""Named flows as Parquet: Hive partitions cluster/event_day/event_hour, sorted, searchable, whole or absent.
+"""Named flows as Parquet: Hive partitions (whowas/flow_folders.py), sorted, searchable, whole or absent.
 
 Files: zstd, rows sorted by start_time, page index, and of every name, address and pod uid a dictionary (a
-bloom filter where that would be too large), so that "this address, that hour" reads a few pages. The
-partition columns are in the folder names only, as Hive, Spark, Trino and DuckDB expect.
+bloom filter where that would be too large), so that "this address, that hour" reads a few pages. No folder is
+called as a column is: readers would have to agree on which of both is right.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +20,10 @@ from sinks.files.durable import durable
 from sinks.files.output_folder import OutputFolder, Run
 from sinks.flows.parquet_encoding import footer, spread, writer_options
 from sinks.flows.sorting import in_order, some
+from whowas.flow_folders import NO_CLUSTER, HourPartition, cluster_key, hour_folder
 from whowas.schema import check, named_schema
 
-NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
 HOUR_US = 3_600_000_000
-
-HourPartition = tuple[str, int]
-"""Cluster as a folder name, and hours since 1970: what a file's rows have in common."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ class ParquetSink:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
         table = in_order(partition.batches)
-        name = hive_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"
+        name = hour_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"
         path = self._folder.place(str(name))
         with durable(path) as handle:
             encode(handle, table, self._options.row_group_rows)
@@ -117,12 +113,6 @@ class ParquetSink:
         self._claimed = False
 
 
-def hive_folder(place: HourPartition) -> Path:
-    """Return the folder of a cluster and hour, below the output's."""
-    day, of_day = divmod(place[1], 24)
-    return Path(f"cluster={place[0]}", f"event_day={_civil(day)}", f"event_hour={of_day:02d}")
-
-
 def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
     """Write a table of `in_order` as a Parquet file."""
     made = spread(table)
@@ -131,16 +121,11 @@ def encode(handle: BinaryIO, table: Any, row_group_rows: int = 65_536) -> None:
         writer.add_key_value_metadata(footer(table))
 
 
-def _civil(days: int) -> str:
-    """Days since 1970 as YYYYMMDD. Hostile clocks reach past year 9999, where datetime ends."""
-    return str(np.datetime64(days, "D")).replace("-", "")
-
-
 def split(flows: Any) -> list[tuple[HourPartition, Any]]:
     """Cut a batch by cluster and hour of start_time (the first of 1970 without one), rows of a part in their order."""
     hours = np.floor_divide(pc.fill_null(flows["start_time"].cast(pa.int64()), 0).to_numpy(), HOUR_US)
     clusters = flows["cluster"]
-    words = [*(_folder_name(one or "") for one in clusters.dictionary.to_pylist()), NO_CLUSTER]
+    words = [*(cluster_key(one or "") for one in clusters.dictionary.to_pylist()), NO_CLUSTER]
     index = pc.fill_null(clusters.indices, len(words) - 1).to_numpy()
     if len(hours) and (hours == hours[0]).all() and (index == index[0]).all():
         return [((words[index[0]], int(hours[0])), flows)]
@@ -149,10 +134,3 @@ def split(flows: Any) -> list[tuple[HourPartition, Any]]:
     groups = np.split(order, ends) if len(order) else []
     parts = [((words[index[rows[0]]], int(hours[rows[0]])), some(flows, rows)) for rows in groups]
     return sorted(parts, key=lambda one: one[0])
-
-
-def _folder_name(cluster: str) -> str:
-    """A cluster's name as a folder, escaped as Hive does it; no name leads out of the folder."""
-    if not cluster:
-        return NO_CLUSTER
-    return cluster.replace(".", "%2E") if set(cluster) == {"."} else quote(cluster, safe=" ._-")

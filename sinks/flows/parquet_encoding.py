@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whowas.schema import is_nested, plain
+from sinks.flows.field_ids import numbered
+from whowas.schema import VERSION, is_nested, plain
 
 # A column whose dictionary outgrows its page is written plainly; then a bloom filter says what is not in it.
 DICTIONARY_BYTES = 1 << 20
@@ -19,6 +20,7 @@ SEARCHED_BYTES = {"src_ip16": "src_ip", "dst_ip16": "dst_ip"}
 FEW = (
     "dst_port", "dst_nat_port", "protocol_number", "tcp_flags", "tcp_flags_out", "tcp_flags_in", "vni",
 )  # fmt: skip
+VERSION_KEY = "whowas.schema"
 ORDER = [("start_time", "ascending"), ("flow_id", "ascending")]
 
 
@@ -28,14 +30,15 @@ def spread(table: Any) -> Any:
     Readers are told another schema (`footer`): to them they are maps and lists of text.
     """
     columns = [_spread(one) if is_nested(one.type) else one for one in table.columns]
-    return pa.table(columns, names=table.schema.names)
+    fields = zip(table.schema.names, columns, strict=True)
+    return pa.table(columns, schema=numbered(pa.schema([(name, one.type) for name, one in fields])))
 
 
 def footer(table: Any) -> dict[str, str]:
-    """Return the table's metadata, and its schema as Arrow's readers look for it."""
+    """Return the table's metadata, the version of its columns, and its schema as Arrow's readers look for it."""
     told = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     schema = plain(table.slice(0, 0)).schema.with_metadata(table.schema.metadata)
-    return told | {"ARROW:schema": base64.b64encode(schema.serialize()).decode()}
+    return told | {VERSION_KEY: VERSION, "ARROW:schema": base64.b64encode(schema.serialize()).decode()}
 
 
 def _spread(column: Any) -> Any:
@@ -86,8 +89,9 @@ def writer_options(table: Any) -> dict[str, Any]:
         "bloom_filter_options": _blooms(table),
         "dictionary_pagesize_limit": DICTIONARY_BYTES,
         "store_schema": False,
-        # Statistics are for what is asked for in ranges: times, numbers, addresses; in names they skip nothing.
-        "write_statistics": [*numbers, *SEARCHED_BYTES],
+        # Statistics are for what is asked for in ranges: times, numbers, addresses. In names they skip nothing and cost
+        # much; but a table format knows a file's partition by the statistics of its cluster, and finds nothing without.
+        "write_statistics": [*numbers, *SEARCHED_BYTES, *(name for name in ("cluster",) if name in table.column_names)],
     }
 
 

@@ -16,12 +16,11 @@ LAST = (1 << 62) - 1
 
 
 def in_order(batches: Sequence[Any]) -> Any:
-    """Return one table without its partition column, by start_time; ties by flow_id, so that order is a fact.
+    """Return one table, by start_time; ties by flow_id, so that order is a fact.
 
     Args: batches: of whowas.schema.named_schema. Every column of the table is one chunk.
     """
-    names = [name for name in batches[0].schema.names if name != "cluster"]
-    columns = {name: _joined([one[name] for one in batches]) for name in names}
+    columns = {name: _joined([one[name] for one in batches]) for name in batches[0].schema.names}
     order = _order(columns["start_time"], columns["flow_id"])
     if order is not None:
         taking = _Taking(order)

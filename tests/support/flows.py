@@ -12,7 +12,7 @@ import pyarrow as pa
 from detect.judge.findings import uid
 from detect.judge.flow_text import text_of
 from detect.model import Correlation, Finding, FirstSeen, FlowRule, RuleInfo, RuleSet
-from whowas.schema import LABELS, TIME, WORD
+from whowas.schema import LABELS, NUMBER, TIME, WORD
 
 Flow = dict[str, Any]
 COLUMNS = {
@@ -22,7 +22,7 @@ COLUMNS = {
     "src_workload": WORD,
     "dst_workload": WORD,
     "dst_ip": WORD,
-    "dst_port": pa.uint16(),
+    "dst_port": NUMBER,
     "src_labels": LABELS,
 }
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from whowas.errors import InputError
-from whowas.schema import is_nested, table_schema
+from whowas.flow_folders import CLUSTER_KEY, OLD_CLUSTER_KEY, told_cluster
+from whowas.schema import PARTITIONS, is_nested, table_schema
 from whowas.timestamps import BEFORE_ALL
 
 BATCH_ROWS = 65_536
@@ -118,17 +119,14 @@ def _read(part: Part) -> Iterator[Any]:
         for batch in file.iter_batches(BATCH_ROWS, row_groups=[part.group]):
             # Arrow hands on what is no UTF-8 as text; whoever looks at it then would fail.
             batch.validate(full=True)
-            yield fitted(batch, _cluster(part.path))
-
-
-def _cluster(path: str) -> str | None:
-    """The cluster that a folder's name tells, as partitions have it."""
-    named = [one.partition("=")[2] for one in Path(path).parent.parts if one.startswith("cluster=")]
-    return unquote(named[-1]) if named else None
+            yield fitted(batch, told_cluster(os.path.dirname(part.path)) or None)
 
 
 def fitted(batch: Any, cluster: str | None) -> Any:
-    """Return a batch of a file as one of table_schema: what is missing is null, the cluster is told by the folder."""
+    """Return a batch of a file as one of table_schema.
+
+    What is missing is null. cluster: as the folder tells it, for files of version 1, which have no such column.
+    """
     arrays = []
     for want in table_schema():
         if want.name in batch.schema.names:
@@ -138,6 +136,29 @@ def fitted(batch: Any, cluster: str | None) -> Any:
             arrays.append(pa.repeat(pa.scalar(value, _plain(want.type)), batch.num_rows))
             arrays[-1] = _cast(arrays[-1], want.type)
     return pa.RecordBatch.from_arrays(arrays, schema=table_schema())
+
+
+def dataset(folder: str | os.PathLike[str]) -> Any:
+    """Open all files below a folder as a pyarrow Dataset, with the columns of table_schema and of PARTITIONS.
+
+    With files of version 1 among them `cluster` is text that is not dictionary-encoded: Arrow makes no such column of
+    a folder's name. Raises: FileNotFoundError.
+    """
+    import pyarrow.dataset as ds
+
+    schema = pa.schema([*table_schema(), *PARTITIONS.items()])
+    found: dict[str, list[str]] = {CLUSTER_KEY: [], OLD_CLUSTER_KEY: []}
+    for path in sorted(Path(folder).rglob("*.parquet")):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            found[OLD_CLUSTER_KEY if f"/{OLD_CLUSTER_KEY}=" in f"/{path}" else CLUSTER_KEY].append(str(path))
+    if found[OLD_CLUSTER_KEY]:
+        schema = schema.set(schema.get_field_index("cluster"), pa.field("cluster", pa.string()))
+    parts = []
+    for key, paths in found.items():
+        if paths:
+            keys = ds.partitioning(pa.schema([(key, pa.string()), *PARTITIONS.items()]), flavor="hive")
+            parts.append(ds.dataset(paths, schema, format="parquet", partitioning=keys, exclude_invalid_files=False))
+    return ds.dataset(parts) if len(parts) > 1 else parts[0] if parts else ds.dataset(Path(folder), schema)
 
 
 def _plain(kind: Any) -> Any:

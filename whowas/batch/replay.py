@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from enrich import History, Namer, NamingOptions, load_networks
@@ -30,7 +29,6 @@ from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.evidence_files import Paths, find_evidence, listed
 from whowas.history.queries import load_history
-from whowas.schema import PARTITIONS
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -274,8 +272,6 @@ def replay(
 
 def open_flows(folder: str | os.PathLike[str]) -> Any:
     """Open Parquet files written by a replay as a pyarrow Dataset, partitions as columns (whowas.schema.PARTITIONS)."""
-    import pyarrow as pa
-    import pyarrow.dataset as ds
+    from whowas.batch.flow_files import dataset
 
-    folders = ds.partitioning(pa.schema(list(PARTITIONS.items())), flavor="hive")
-    return ds.dataset(Path(folder), format="parquet", partitioning=folders, exclude_invalid_files=False)
+    return dataset(folder)

@@ -18,7 +18,7 @@ LATE_US = 5 * 60 * 1_000_000
 FLOWS_LATE_US = 3_600 * 1_000_000
 # Of the newest hour so many files are opened, and so many are counted at all.
 OPENED, COUNTED = 50, 1_000_000
-PARTITION = re.compile(r"event_day=(\d{4}-\d\d-\d\d)(?:.*event_hour=(\d{1,2}))?")
+PARTITION = re.compile(r"event_day=(\d+)(?:.*event_hour=(\d{1,2}))?")
 
 
 def history(paths: Sequence[str]) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def flows(folder: str, *, told: bool) -> Iterator[Finding]:
 
 def _newest(folder: str) -> tuple[list[str], int]:
     """The files of the newest hour, and how many there are in all."""
-    best: tuple[str, int] = ("", -1)
+    best: tuple[int, int] = (-1, -1)
     files: list[str] = []
     count = 0
     for where, below, names in os.walk(folder):
@@ -92,7 +92,7 @@ def _newest(folder: str) -> tuple[list[str], int]:
         own = [os.path.join(where, one) for one in names if one.endswith(".parquet") and not one.startswith(".")]
         count += len(own)
         found = PARTITION.search(where)
-        key = (found[1], int(found[2] or 0)) if found else ("", 0)
+        key = (int(found[1]), int(found[2] or 0)) if found else (-1, 0)
         if own and key >= best:
             files = own if key > best else [*files, *own]
             best = key

@@ -6,7 +6,7 @@ import click
 import pyarrow as pa
 
 from whowas.cli.terminal import console, echo, print_json
-from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, TIME, WORD, Column
+from whowas.schema import ADDRESS, CANDIDATE, COLUMNS, LABELS, NUMBER, TIME, WORD, Column
 
 NAMES = {
     WORD: "text",
@@ -15,7 +15,7 @@ NAMES = {
     LABELS: "map of text to text",
     pa.list_(CANDIDATE): "list of structs",
     pa.list_(pa.string()): "list of text",
-    pa.list_(pa.uint16()): "list of uint16",
+    pa.list_(NUMBER): "list of int32",
     pa.string(): "text",
 }
 

@@ -30,7 +30,7 @@ from whowas.query.filters import (
     some,
 )
 from whowas.query.functions import address, bounds
-from whowas.schema import CONFIDENCES, KINDS, PARTITIONS
+from whowas.schema import CONFIDENCES, KINDS
 
 VALUE_MOST = 1 << 16
 STARS_MOST = 16
@@ -288,7 +288,7 @@ WORDS: dict[str, Callable[[str], Filter]] = {
     "namespace": partial(_of_either, "namespace"),
     "node": partial(_of_either, "node"),
     "label": _label,
-    "cluster": lambda value: like(next(iter(PARTITIONS)), value),
+    "cluster": lambda value: like("cluster", value),
     "direction": lambda value: _where(f"direction={value}"),
     "external": _external,
     "where": _where,

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whowas.errors import InputError
+from whowas.flow_folders import CLUSTER_KEY
 from whowas.schema import PARTITIONS, table_schema
 
-HIVE_TYPES = {pa.string(): "VARCHAR", pa.int64(): "BIGINT"}
+HIVE_TYPES = {pa.int64(): "BIGINT"}
+UNSIGNED = ("UTINYINT", "USMALLINT", "USMALLINT[]")
 Where = str | os.PathLike[str]
 
 
@@ -92,11 +94,22 @@ def as_glob(path: str) -> str:
 
 def relation(link: Any, files: Files) -> str:
     """Return SQL of one table of all files. Every column of `whowas schema` is there, null where a file has none."""
-    parts = [_read(keys, paths) for keys, paths in files.groups.items()]
+    wanted = _types(link)
+    parts = [_typed(link, _read(keys, paths), wanted) for keys, paths in files.groups.items()]
     every = " UNION ALL BY NAME ".join(parts)
     there = set(link.sql(every).columns)
-    missing = [f"NULL::{kind} AS {name}" for name, kind in _types(link).items() if name not in there]
+    missing = [f"NULL::{kind} AS {name}" for name, kind in wanted.items() if name not in there]
     return f"SELECT {', '.join(['*', *missing])} FROM ({every})" if missing else every  # noqa: S608
+
+
+def _typed(link: Any, read: str, wanted: dict[str, str]) -> str:
+    """The same with numbers as the schema has them (version 1: unsigned), without what only folders are called by."""
+    found = link.sql(read)
+    there = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+    other = [name for name, kind in there.items() if kind in UNSIGNED and kind != wanted.get(name, kind)]
+    left = f" EXCLUDE ({CLUSTER_KEY})" if CLUSTER_KEY in there else ""
+    cast = f" REPLACE ({', '.join(f'{name}::{wanted[name]} AS {name}' for name in other)})" if other else ""
+    return f"SELECT *{left}{cast} {read}" if left or cast else read
 
 
 def _read(keys: tuple[str, ...], paths: list[str]) -> str:

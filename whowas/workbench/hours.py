@@ -8,16 +8,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import unquote
 
+from whowas.flow_folders import told_cluster
 from whowas.query import parquet_files
 from whowas.query.parquet_files import Files
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, moment_us
 
 HOUR_US = 3_600_000_000
-NO_CLUSTER = "__HIVE_DEFAULT_PARTITION__"
 _PLACE = re.compile(r"event_day=(\d{8})/event_hour=(\d{1,2})$")
-_CLUSTER = re.compile(r"(?:^|/)cluster=([^/]*)/")
 
 
 class Hour(NamedTuple):
@@ -71,8 +69,7 @@ def _hour(root: str, place: str, keys: tuple[str, ...], paths: list[str]) -> Hou
         files.append(path)
         told.append(f"{os.path.basename(path)}\0{about.st_size}\0{about.st_mtime_ns}")
     since, until = _bounds(place)
-    cluster = _CLUSTER.search(place + "/")
-    name = "" if cluster is None or cluster[1] == NO_CLUSTER else unquote(cluster[1])
+    name = told_cluster(place) or ""
     return Hour(_short(beneath), name, since, until, tuple(files), _short("\n".join(told)), keys, since != BEFORE_ALL)
 
 

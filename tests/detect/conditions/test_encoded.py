@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detect.conditions.encoded import SMALL, encoded
+from detect.conditions.encoded import encoded, is_small
 
 LABELS = pa.map_(pa.string(), pa.string())
 COLUMNS: list[tuple[Any, list[Any]]] = [
@@ -26,9 +26,9 @@ COLUMNS: list[tuple[Any, list[Any]]] = [
 ]
 
 
-def said(column: Any, key: str | None = None) -> list[Any]:
+def said(column: Any, key: str | None = None, most: int = 0) -> list[Any]:
     """What the rows say, put together again."""
-    codes, values = encoded(column, key)
+    codes, values = encoded(column, key, most)
     assert values[-1] is None
     return [values[one] for one in codes.tolist()]
 
@@ -54,8 +54,18 @@ def test_a_label_of_maps() -> None:
     assert said(repeated, "app") == ["a", "b", None, None, None, "a"]
 
 
-def test_values_of_small_types_are_one_list_for_all_batches() -> None:
-    assert encoded(pa.array([1, 2], pa.uint16()))[1] is SMALL[pa.uint16()]
+@pytest.mark.parametrize("kind", [pa.int32(), pa.uint16(), pa.int64()])
+def test_small_numbers_are_one_list_for_all_batches(kind: Any) -> None:
+    ports = pa.array([443, None, 0, 65535], kind)
+    assert is_small(encoded(ports, most=65535)[1])
+    assert encoded(ports, most=65535)[1] is encoded(ports[:1], most=65535)[1] is encoded(ports[:0], most=65535)[1]
+    assert said(ports, most=65535) == [443, None, 0, 65535]
+    assert not is_small(encoded(ports)[1])
+
+
+@pytest.mark.parametrize("odd", [-1, 65536, 70_000, 2**31 - 1])
+def test_what_no_port_is_comes_back_too(odd: int) -> None:
+    assert said(pa.array([443, None, odd], pa.int32()), most=65535) == [443, None, odd]
 
 
 def test_a_slice_is_encoded_as_itself() -> None:

@@ -240,7 +240,7 @@ def test_what_was_merged_is_still_known_and_never_taken_apart(tmp_path: Path) ->
 def test_days_that_somebody_removed_may_be_written_anew(tmp_path: Path) -> None:
     out, run = tmp_path / "out", Run("bb", [log(tmp_path, "b.log")])
     write(out, run, "append", 1)
-    shutil.rmtree(next(out.glob("cluster=*")))
+    shutil.rmtree(next(out.glob("cluster_key=*")))
     write(out, run, "replace", 1)
     assert found(out) == ids(1)
 

@@ -77,7 +77,7 @@ def test_types_are_those_of_the_schema(tmp_path: Path) -> None:
     with Compaction(out, AT_ONCE) as compaction:
         compaction.run()
     got = pq.ParquetFile(files_of(out)[0]).schema_arrow
-    assert got.equals(pa.schema([one for one in table_schema() if one.name != "cluster"]))
+    assert got.equals(table_schema())
 
 
 def test_a_merged_file_has_no_more_rows_than_asked(tmp_path: Path) -> None:

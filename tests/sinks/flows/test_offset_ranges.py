@@ -28,7 +28,7 @@ def part(first: int, last: int) -> Range:
 
 def found(out: Path) -> list[str]:
     """The ids of all flows in finished files."""
-    paths = sorted(out.glob("cluster=*/**/*.parquet"))
+    paths = sorted(out.glob("cluster_key=*/**/*.parquet"))
     return sorted(one for path in paths for one in pq.ParquetFile(path).read(["flow_id"])["flow_id"].to_pylist())
 
 
@@ -45,9 +45,9 @@ def test_files_say_where_their_rows_came_from(tmp_path: Path) -> None:
     files.write(part(20, 29))
     assert files.next(PART) == 30
     assert found(tmp_path) == ids(30)
-    names = {path.name for path in tmp_path.glob("cluster=*/**/*.parquet")}
+    names = {path.name for path in tmp_path.glob("cluster_key=*/**/*.parquet")}
     assert names == {f"flows-3-{0:019d}-{19:019d}.parquet", f"flows-3-{20:019d}-{29:019d}.parquet"}
-    path = next(tmp_path.glob("cluster=*/**/*29.parquet"))
+    path = next(tmp_path.glob("cluster_key=*/**/*29.parquet"))
     told = pq.read_schema(path).metadata
     keys = ("topic", "partition", "first_offset", "last_offset")
     assert [told[f"whowas.{key}".encode()] for key in keys] == [b"flows", b"3", b"20", b"29"]

@@ -53,14 +53,14 @@ def produce(broker: Broker, topic: str, values: Iterable[bytes], partition: int 
 def serials(folder: Path) -> Counter[int]:
     """How often each serial number stands in the finished Parquet files."""
     found: Counter[int] = Counter()
-    for path in folder.glob("cluster=*/**/*.parquet"):
+    for path in folder.glob("cluster_key=*/**/*.parquet"):
         found.update(pq.ParquetFile(path).read(["bytes_out"])["bytes_out"].to_pylist())
     return found
 
 
 def count(folder: Path) -> int:
     """How many rows stand in the finished Parquet files."""
-    return sum(_rows(str(path), path.stat().st_mtime_ns) for path in folder.glob("cluster=*/**/*.parquet"))
+    return sum(_rows(str(path), path.stat().st_mtime_ns) for path in folder.glob("cluster_key=*/**/*.parquet"))
 
 
 @cache
@@ -72,7 +72,7 @@ def _rows(path: str, _written_ns: int) -> int:
 def column(folder: Path, name: str) -> Counter[Any]:
     """How often each word stands in a column."""
     found: Counter[Any] = Counter()
-    for path in folder.glob("cluster=*/**/*.parquet"):
+    for path in folder.glob("cluster_key=*/**/*.parquet"):
         for one in pc.value_counts(pq.ParquetFile(path).read([name])[name].combine_chunks()).to_pylist():
             found[one["values"]] += one["counts"]
     return found

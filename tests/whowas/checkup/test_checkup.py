@@ -219,8 +219,8 @@ def test_an_apiserver_that_does_not_answer_is_a_warning_or_what_was_asked_for(al
 
 def test_flows_are_as_fresh_as_the_newest_of_them(alone: Path) -> None:
     now = time.time_ns() // 1000
-    for day, us in (("2026-01-01", now - 10 * 86_400_000_000), ("2099-01-01", now - 60_000_000)):
-        folder = alone / "named" / "cluster=x" / f"event_day={day}" / "event_hour=1"
+    for day, us in (("20260101", now - 10 * 86_400_000_000), ("20990101", now - 60_000_000)):
+        folder = alone / "named" / "cluster_key=x" / f"event_day={day}" / "event_hour=1"
         folder.mkdir(parents=True)
         parquet.write_table(pa.table({"start_time": pa.array([us], pa.timestamp("us", "UTC"))}), folder / "a.parquet")
     (found,) = [one for one in examined(Asked(flows="named")) if one.about == "fresh"]
@@ -229,7 +229,7 @@ def test_flows_are_as_fresh_as_the_newest_of_them(alone: Path) -> None:
     (folder / "b.parquet").write_bytes(b"PAR1 broken")
     told = [one.state for one in examined(Asked(flows="named")) if one.about == "fresh"]
     assert told == [WARN, OK]
-    shutil.rmtree(alone / "named" / "cluster=x" / "event_day=2099-01-01")
+    shutil.rmtree(alone / "named" / "cluster_key=x" / "event_day=20990101")
     assert [one.state for one in examined(Asked(flows="named")) if one.about == "fresh"] == [WARN]
     assert [one.state for one in examined(Asked(flows="nowhere")) if one.about == "fresh"] == [FAIL]
 
