@@ -37,7 +37,7 @@ def peak_mb() -> float:
 
 def own_bytes(history: Any) -> int:
     """Bytes of the arrays of a history."""
-    columns = [one.nbytes for one in history.entities._columns] + [history.holds._source.nbytes]
+    columns = [one.nbytes for one in history.entities._columns] + [history.holds.source.nbytes]
     states = history.states
     index = sum(one.nbytes for one in (*history.index, *states.own, *states.zones.lines, states.homes))
     return sum(getattr(history, name).nbytes for name in ARRAYS) + sum(columns) + index

@@ -47,12 +47,12 @@ class Entities(Sequence[Entity]):
     )  # fmt: skip
 
     def __init__(self, pods: Any, things: Sequence[ThingTrack], clocks: dict[str, Clock]) -> None:
-        self._pods, self._things, self._clocks = pods.select(self.COLUMNS), things, clocks
+        self.pods, self.things, self.clocks = pods.select(self.COLUMNS), things, clocks
         self._columns = [chunk(pods, name) for name in self.COLUMNS]
         self._kept: dict[int, Entity] = {}
 
     def __len__(self) -> int:
-        return int(self._pods.num_rows) + len(self._things)
+        return int(self.pods.num_rows) + len(self.things)
 
     @overload
     def __getitem__(self, row: int) -> Entity: ...
@@ -78,11 +78,11 @@ class Entities(Sequence[Entity]):
         """Make several at once: far cheaper than one by one."""
         if len(self._kept) > KEPT:
             self._kept.clear()
-        size = self._pods.num_rows
+        size = self.pods.num_rows
         wanted = [row for row in dict.fromkeys(rows) if row not in self._kept]
         for row in wanted:
             if row >= size:
-                self._kept[row] = _thing(self._things[row - size])
+                self._kept[row] = _thing(self.things[row - size])
         pods = [row for row in wanted if row < size]
         if pods:
             taken = pa.array(pods, pa.int64())
@@ -101,7 +101,7 @@ class Entities(Sequence[Entity]):
         note: str,
         account: str,
     ) -> Entity:
-        clock = self._clocks.get(node)
+        clock = self.clocks.get(node)
         if clock is not None:
             off = f"the clock of its node is off by {max(clock) / SECOND:.1f} s, bounds are widened by that"
             note = f"{note}; {off}" if note else off
@@ -109,23 +109,23 @@ class Entities(Sequence[Entity]):
 
     def nodes(self) -> tuple[npt.NDArray[np.int32], list[str]]:
         """Return a number for the node of each entity, and the names that the numbers mean; "" is no node."""
-        code, words = codes(chunk(self._pods, "node"))
+        code, words = codes(chunk(self.pods, "node"))
         known = {word: number for number, word in enumerate(words)}
-        things = [known.setdefault(one.name if one.kind == "Node" else "", len(known)) for one in self._things]
+        things = [known.setdefault(one.name if one.kind == "Node" else "", len(known)) for one in self.things]
         return np.append(code, np.array(things, dtype=np.int64)).astype(np.int32), list(known)
 
     def uids(self) -> list[str]:
         """Return the UIDs of all entities."""
-        found: list[str] = self._pods["uid"].to_pylist()
-        return found + [one.uid for one in self._things]
+        found: list[str] = self.pods["uid"].to_pylist()
+        return found + [one.uid for one in self.things]
 
     def named(self, namespace: str, begins: str) -> list[int]:
         """Return rows of pods of a namespace whose names begin so."""
-        code, words = codes(chunk(self._pods, "namespace"))
+        code, words = codes(chunk(self.pods, "namespace"))
         if namespace not in words:
             return []
         rows = np.flatnonzero(code == words.index(namespace))
-        names = values(chunk(self._pods, "name"), pa.array(rows))
+        names = values(chunk(self.pods, "name"), pa.array(rows))
         return [int(row) for row, name in zip(rows, names, strict=True) if name.startswith(begins)]
 
 
@@ -143,7 +143,7 @@ class Holds(Sequence[Hold]):
 
     def __init__(self, table: Table, first: npt.NDArray[np.int64], halves: npt.NDArray[np.int64]) -> None:
         self._bounds, self._kind, self._entity = table.bounds, table.kind, table.entity
-        self._conflict, self._source = table.conflict, table.source
+        self._conflict, self.source = table.conflict, table.source
         self._first, self._halves = first, halves
 
     def __len__(self) -> int:
@@ -159,7 +159,7 @@ class Holds(Sequence[Hold]):
         if row < 0 or row >= len(self):
             raise IndexError(row)
         low, sure, end, high = self._bounds[row].tolist()
-        source = "" if self._source is None else self._source[int(row)].as_py()
+        source = "" if self.source is None else self.source[int(row)].as_py()
         address = np.searchsorted(self._first, row, side="right") - 1
         ip = self._halves[address].astype(">i8").tobytes()
         return Hold(

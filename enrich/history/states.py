@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enrich.history.lookup import states_at
-from enrich.holds.pod_tables import chunk, codes, read_labels
+from enrich.holds.pod_tables import STATE, chunk, read_labels
 from enrich.holds.service_node_track import ThingTrack
 from enrich.holds.versions import Version
 from whowas.arrays import Indices, Words
@@ -66,19 +66,20 @@ class Versions:
     def __init__(self, table: Any, things: Sequence[Version]) -> None:
         self._size, self._things = table.num_rows, things
         self.since = np.append(table["since"].to_numpy(), np.array([one.since for one in things], dtype=np.int64))
-        self._labels, self._label_words = codes(chunk(table, "labels"))
-        self._services, self._service_words = codes(chunk(table, "services"))
-        self._images, self._image_words = codes(chunk(table, "images"))
-        self._ports, self._port_words = codes(chunk(table, "ports"))
+        self.table = table
+        # Words are made when somebody asks: of a million pods each may have labels of its own.
+        self._labels, self._services, self._images, self._ports = (chunk(table, name) for name in STATE)
 
     def __getitem__(self, row: int) -> Version:
         if row >= self._size:
             version: Version = self._things[row - self._size]
             return version
-        images, since = self._image_words[self._images[row]], int(self.since[row])
+        labels, services, images, ports = (
+            one[row].as_py() for one in (self._labels, self._services, self._images, self._ports)
+        )
+        since = int(self.since[row])
         return Version(
-            since, read_labels(self._label_words[self._labels[row]]), self._service_words[self._services[row]],
-            tuple(images.split("\n")) if images else (), tuple(self._port_words[self._ports[row]].split()),
+            since, read_labels(labels), services, tuple(images.split("\n")) if images else (), tuple(ports.split()),
             possible=since,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enrich.store.database import HISTORY, rewritten
 from enrich.store.encoding import DERIVED, KINDS, VERB
 from enrich.store.evidence_store import EvidenceStore
+from enrich.store.kept_beside import drop
 from enrich.store.outbox import end_epoch
 from enrich.store.packing import HOUR, pack, renew
 from enrich.store.writer_state import RECORDER
@@ -81,6 +82,7 @@ def forget(store: EvidenceStore, before_us: int) -> int:
         # A topic forgets it too: by a snapshot of what is left.
         end_epoch(store.database)
     store.invalidate()
+    drop(store.path)
     return count
 
 

@@ -240,9 +240,15 @@ def import_(ctx: click.Context, store: str, files: tuple[str, ...], cluster: str
 def compact(store: str, as_json: bool) -> None:
     """Compress what has ended and free disk space; upgrade a store of an older version."""
     from enrich.store.info import facts
+    from enrich.store.kept_beside import is_large
     from enrich.store.prune import compact as run
 
     packed = run(store)
+    if is_large(store):
+        from enrich.history.sealed import seal
+
+        # Whoever asks next finds it derived.
+        seal(store)
     told = facts(store)
     if as_json:
         print_json({"packed": packed, "bytes": told.bytes, "events": told.events})

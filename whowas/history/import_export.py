@@ -89,10 +89,9 @@ def _holding(store: str, low: int, high: int) -> tuple[set[str], set[str]]:
     """
     import numpy as np
 
-    from enrich.history.stored import StoredHistory
+    from enrich.history.sealed import load
 
-    stored = StoredHistory(store)
-    stored.close()
+    stored = load(store)
     inside: set[str] = set()
     outside: set[str] = set()
     for known in stored.history.clusters.values():
@@ -224,10 +223,9 @@ def export_holds(store: str, out: str, *, replace: bool = False) -> int:
     import pyarrow.parquet as pq
 
     from enrich.history.holds_table import SCHEMA, holds_batches
-    from enrich.history.stored import StoredHistory
+    from enrich.history.sealed import load
 
-    stored = StoredHistory(store)
-    stored.close()
+    stored = load(store)
     rows = 0
     with WholeFile(out, store, replace) as handle, pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
         for known in stored.history.clusters.values():

@@ -70,10 +70,9 @@ def load_history(
         known = derive(read_observations(files.paths, cluster, told, progress, files.taken))
         _refuse_nothing(told.files)
         return known
-    from enrich.history.stored import StoredHistory
+    from enrich.history.sealed import load
 
-    stored = StoredHistory(store)
-    stored.close()
+    stored = load(store)
     told.files.append(FileReport(store, format="store"))
     told.observations.update(stored.counts)
     return stored.history
