@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from detect.model import Site
@@ -23,7 +25,7 @@ def load_site(path: str | None = None) -> Site:
     Returns: a Site whose values are text, numbers too; its path is the user's file.
     Raises: ConfigError naming the file, and the list or the line where TOML breaks.
     """
-    delivered = _read(DELIVERED)["lists"]
+    delivered = _delivered()
     lists = dict(delivered)
     if path is None:
         return Site(lists, str(DELIVERED))
@@ -32,6 +34,12 @@ def load_site(path: str | None = None) -> Site:
     for name, more in told["add"].items():
         lists[name] = tuple(dict.fromkeys((*lists.get(name, ()), *more)))
     return Site(lists, path, frozenset({*told["lists"], *told["add"]} - set(delivered)))
+
+
+@cache
+def _delivered() -> Mapping[str, tuple[str, ...]]:
+    """The lists as delivered; they do not change while a program runs."""
+    return MappingProxyType(_read(DELIVERED)["lists"])
 
 
 def _read(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -126,7 +126,9 @@ def _silences(told: Mapping[str, Any], path: str) -> list[Silence]:
     return list(found.values())
 
 
-def _silence(entry: Mapping[str, Any], path: str, number: int) -> Silence:
+def _silence(entry: Any, path: str, number: int) -> Silence:
+    if not isinstance(entry, Mapping):
+        raise _refusal(path, number, "there is no table", "write [[silence]] and its words below it")
     for word in entry:
         if word not in WORDS:
             raise _refusal(path, number, f"'{word}' is unknown", f"known are {', '.join(WORDS)}")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import multiprocessing
 import random
+import resource
+import signal
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,36 +28,47 @@ from support.mutate import mutated
 
 from whowas.errors import WhowasError
 
-Feed = Callable[[bytes, Path], None]
-BATCH = 40
+# What a group of inputs may take: seconds of processor time, bytes beyond what the process took before.
+SECONDS, BYTES = 20.0, 256 << 20
 
 
-def _capture(data: bytes, folder: Path) -> None:
+def _files(inputs: Sequence[bytes], folder: Path, name: str) -> list[str]:
+    paths = [folder / f"{name}{number}" for number in range(len(inputs))]
+    for path, data in zip(paths, inputs, strict=True):
+        path.write_bytes(data)
+    return [str(path) for path in paths]
+
+
+def _captures(inputs: Sequence[bytes], folder: Path) -> None:
+    """Several as one capture that was rotated: what follows packets is done once for all of them."""
     from ingest.packets import CaptureSource, PacketOptions
 
-    path = folder / "capture"
-    path.write_bytes(data)
-    for _ in CaptureSource([str(path)], PacketOptions(max_conversations=64, batch_rows=64)).batches():
+    options = PacketOptions(max_conversations=64, batch_rows=64, continuous=len(inputs) > 1)
+    for _ in CaptureSource(_files(inputs, folder, "capture"), options).batches():
         pass
 
 
-def _records(data: bytes, folder: Path) -> None:
-    """As a file that is recognised, or of a format that was told."""
+def _records(inputs: Sequence[bytes], folder: Path) -> None:
+    """As files that are recognised, or of a format that was told; mostly one file of several damaged parts."""
     from ingest.records import FORMATS, RecordFiles, RecordOptions, RecordSource
+    from ingest.records.reader import UNREAD
 
-    path = folder / "log"
-    path.write_bytes(data)
+    data = inputs[0]
     told = RecordOptions(timezone="Europe/Paris")
     form = sorted(FORMATS)[len(data) % len(FORMATS)] if len(data) & 64 else None
-    for _ in RecordSource([str(path)], RecordFiles(form, told)).batches():
+    parts = [b"".join(inputs)] if len(data) & 7 else inputs
+    source = RecordSource(_files(parts, folder, "log"), RecordFiles(form, told))
+    for _ in source.batches():
         pass
+    assert UNREAD not in source.report.refused_records, "a reader failed, and the net below it caught that"
 
 
-def _messages(data: bytes, _folder: Path) -> None:
+def _messages(inputs: Sequence[bytes], _folder: Path) -> None:
     """As messages of a topic, of each format in turn; here no net is below the readers."""
     from ingest.records import FORMATS, Ids, RecordOptions, reader_for
 
-    values = data.split(b"\n") if len(data) & 1 else [data]
+    data = inputs[0]
+    values = [part for one in inputs for part in one.split(b"\n")] if len(data) & 1 else list(inputs)
     form = sorted(FORMATS)[len(data) % len(FORMATS)] if len(data) & 128 else None
     reader = reader_for(form, values, RecordOptions(timezone="UTC"))
     reader.read(values, Ids("here", np.arange(len(values))))
@@ -82,7 +96,7 @@ def _annotate(data: bytes, _folder: Path) -> None:
     from whowas.annotation.run import FORMATS, Form
 
     form = Form(FORMATS[len(data) % len(FORMATS)]) if len(data) & 32 else Form()
-    choice = Choice(("id.orig_h", "src_ip", "0"), None) if len(data) & 64 else Choice()
+    choice = Choice(("id.orig_h", "src_ip", "0")) if len(data) & 64 else Choice()
     annotate(data, _known(), choice, form, pieces=1 << (len(data) % 12 + 4))
 
 
@@ -105,7 +119,7 @@ def _toml(data: bytes, folder: Path) -> None:
 
     path = folder / "some.toml"
     path.write_bytes(data)
-    for read in (load_site, load_networks, load, load_kafka, Silences):
+    for read in (load_site, load_networks, load, load_kafka, Silences.load):
         with contextlib.suppress(WhowasError):
             read(str(path))
 
@@ -129,21 +143,40 @@ def _parquet(data: bytes, folder: Path) -> None:
         batch.to_pylist()
 
 
+def _each(feed: Callable[[bytes, Path], None]) -> Callable[[Sequence[bytes], Path], None]:
+    def feed_each(inputs: Sequence[bytes], folder: Path) -> None:
+        for data in inputs:
+            feed(data, folder)
+
+    return feed_each
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How a reader is fed. together: inputs that it takes at once. job: how many are about half a second's work."""
+
+    give: Callable[[Sequence[bytes], Path], None]
+    together: int
+    job: int
+
+
 FEEDS: dict[str, Feed] = {
-    "captures": _capture,
-    "records": _records,
-    "messages": _messages,
-    "evidence": _evidence,
-    "annotate": _annotate,
-    "toml": _toml,
-    "sigma": _sigma,
-    "parquet": _parquet,
+    "captures": Feed(_captures, 16, 1024),
+    "records": Feed(_records, 16, 512),
+    "messages": Feed(_messages, 16, 1024),
+    "evidence": Feed(_each(_evidence), 1, 384),
+    "annotate": Feed(_each(_annotate), 1, 512),
+    "toml": Feed(_each(_toml), 1, 384),
+    "sigma": Feed(_each(_sigma), 1, 256),
+    "parquet": Feed(_each(_parquet), 1, 256),
 }
+# Inputs with neighbouring seeds are made of one good input: damaged parts of one story.
+FAMILY = 16
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An input that let an error out. told: its last lines."""
+    """An input that let an error out, or took too much. told: the error's last lines."""
 
     reader: str
     seed: int
@@ -151,26 +184,101 @@ class Fault:
     told: str
 
 
-def executions(reader: str, first: int, count: int, folder: Path) -> Iterator[Fault]:
-    """Feed so many inputs, of the seeds from `first` on; yield those that let an error out."""
-    seeds = seeds_of(reader)
-    feed = FEEDS[reader]
-    for seed in range(first, first + count):
-        chance = random.Random(seed)
-        data = mutated(chance.choice(seeds), seeds, chance)
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                feed(data, folder)
-        except WhowasError:
-            pass
-        except Exception:  # noqa: BLE001 - this is what is looked for
-            yield Fault(reader, seed, data, "".join(traceback.format_exc().splitlines(keepends=True)[-4:]))
+class TooSlowError(BaseException):
+    """No Exception: nothing below may catch it."""
+
+
+def damaged(reader: str, seed: int) -> bytes:
+    """Return the input that a seed stands for."""
+    seeds, chance = seeds_of(reader), random.Random(seed)
+    good = seeds[random.Random(seed // FAMILY).randrange(len(seeds))]
+    return mutated(good, seeds, chance)
+
+
+def executions(reader: str, first: int, count: int, folder: Path, guarded: bool = False) -> Iterator[Fault]:
+    """Feed so many inputs, of the seeds from `first` on; yield those that let an error out.
+
+    guarded: those too that take too much time or memory; kernels must have been compiled.
+    """
+    together = FEEDS[reader].together
+    seeds = range(first, first + count)
+    for low in range(0, count, together):
+        group = [(seed, damaged(reader, seed)) for seed in seeds[low : low + together]]
+        yield from _fed(reader, group, folder, guarded)
+
+
+def _fed(reader: str, group: list[tuple[int, bytes]], folder: Path, guarded: bool) -> Iterator[Fault]:
+    """An error ends a whole group: each input of it is then fed alone."""
+    give = FEEDS[reader].give
+    error, told = _error(lambda: give([data for _, data in group], folder), guarded)
+    if error is None:
+        return
+    if len(group) > 1:
+        found = [fault for one in group for fault in _fed(reader, [one], folder, guarded)]
+        yield from found
+        if found:
+            return
+    if not isinstance(error, WhowasError):
+        yield Fault(reader, group[0][0], b"\n--- next ---\n".join(data for _, data in group), told)
+
+
+def _error(call: Callable[[], None], guarded: bool) -> tuple[BaseException | None, str]:
+    """Return what comes out of a call, and its last lines."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"), _limit(guarded):
+            warnings.simplefilter("ignore")
+            call()
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+        if guarded and grown > BYTES:
+            raise MemoryError(f"it took more than {BYTES >> 20} MiB")
+    except (Exception, TooSlowError) as error:  # noqa: BLE001 - this is what is looked for
+        return error, "".join(traceback.format_exc().splitlines(keepends=True)[-4:])
+    return None, ""
+
+
+@contextlib.contextmanager
+def _limit(guarded: bool) -> Iterator[None]:
+    """Interrupt what takes too long, by the processor's time: the machine may be busy."""
+
+    def interrupt(*_: object) -> None:
+        raise TooSlowError(f"it took more than {SECONDS:g} s")
+
+    if not guarded:
+        yield
+        return
+    signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+_WARM: set[str] = set()
 
 
 def _soak(job: tuple[str, int, int]) -> tuple[str, int, list[Fault]]:
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        return job[0], job[2], list(executions(*job, Path(folder)))
+    reader, first, count = job
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        folder = Path(name)
+        if reader not in _WARM:
+            # What is loaded and compiled once is no input's doing.
+            _WARM.add(reader)
+            for data in seeds_of(reader):
+                _error(functools.partial(FEEDS[reader].give, [data], folder), guarded=False)
+        return reader, count, list(executions(reader, first, count, folder, guarded=True))
+
+
+def _jobs(readers: Sequence[str], inputs: int, seed: int) -> Iterator[tuple[str, int, int]]:
+    """Yield jobs for all readers in turn: each has the same time, so that quick ones get more inputs."""
+    first = -(-seed // FAMILY) * FAMILY
+    while inputs > 0:
+        for one in readers:
+            count = min(FEEDS[one].job, max(inputs, 0))
+            yield one, first, count
+            inputs -= count
+        first += max(FEEDS[one].job for one in readers)
 
 
 def main() -> int:
@@ -184,8 +292,7 @@ def main() -> int:
     words.add_argument("--keep", default="out/fuzz")
     told = words.parse_args()
     readers = [one for one in FEEDS if not told.only or one in told.only.split(",")]
-    rounds = -(-told.executions // (BATCH * len(readers)))
-    jobs = ((one, told.seed + number * BATCH, BATCH) for number in range(rounds) for one in readers)
+    jobs = _jobs(readers, told.executions, told.seed)
     done: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     began = shown = time.monotonic()

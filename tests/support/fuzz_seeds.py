@@ -96,6 +96,8 @@ def _toml() -> list[bytes]:
         b'[input]\ntopics = ["flows"]\ngroup = "g"\n[kafka]\nbrokers = "b:9092"\n[history]\npath = "h.db"\n'
         b'[naming]\nwait = "never"\n[parquet]\nfolder = "out"\nflush_seconds = 0.2\n[serving]\nlisten = "none"\n',
         b'[[silence]]\nid = "a"\nrule = "x"\nuntil = 2026-01-01T00:00:00Z\nreason = "r"\n',
+        b'[[silence]]\nid = "b"\nrule = "x"\nuntil = 2026-01-01\n[silence.match]\nsrc_namespace = ["dev", "a*"]\n',
+        b'silence = [{id = "c", rule = "x", until = 2026-01-01T00:00:00+01:00, match = {dst_port = 80}}]\n',
     ]
     return [*docs, (ROOT / "detect/site.toml").read_bytes()[:HEAD]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,7 +48,14 @@ def _configuration(path: str) -> tuple[StreamConfig | None, list[Finding]]:
         config = load(path)
     except WhowasError as error:
         return None, [of_error("configuration", "whowas.toml", str(error))]
-    return config, [Finding("configuration", "whowas.toml", OK, f"'{path}' is valid")]
+    return config, [Finding("configuration", "whowas.toml", OK, f"'{path}' is valid{_begin_in(path)}")]
+
+
+def _begin_in(path: str) -> str:
+    """Where relative paths of a configuration begin, if it lies elsewhere: streams may be started anywhere."""
+    here = os.getcwd()
+    same = os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(here)
+    return "" if same else f"; relative paths in it begin in '{here}', as for a whowas stream that is started there"
 
 
 def _of_configuration(config: StreamConfig, asked: Asked) -> Iterator[Finding]:

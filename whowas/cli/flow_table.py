@@ -12,6 +12,9 @@ LEGEND = {
     "~": "~ likely: nobody else is known to have held the address",
     "?": "? ambiguous: it may have been any of the names; none is certain",
 }
+# No name of ours begins so: Kubernetes allows no colon.
+TOLD = "told:"
+TOLD_LEGEND = "told: the record says so, the history does not; nobody checked it"
 CANDIDATES_SHOWN = 2
 
 
@@ -31,6 +34,13 @@ def name_of(row: dict[str, Any], side: str) -> str:
     return MARKS.get(str(confidence), "") + name if name else ""
 
 
+def _told(row: dict[str, Any], side: str) -> str:
+    """What the record itself calls an end; empty where it does not."""
+    name = row.get(f"{side}_told_name")
+    space = row.get(f"{side}_told_namespace")
+    return TOLD + (f"{space}/{name}" if space else str(name)) if name else ""
+
+
 def _candidates(several: Iterable[dict[str, Any]]) -> str:
     names = [
         "/".join(str(part) for part in (one["namespace"], one["workload"] or one["name"]) if part) for one in several
@@ -43,7 +53,7 @@ def _candidates(several: Iterable[dict[str, Any]]) -> str:
 def _end(row: dict[str, Any], side: str) -> str:
     """Name and address, the port behind them."""
     address, port = row[f"{side}_ip"] or "no address", row[f"{side}_port"]
-    name = name_of(row, side)
+    name = name_of(row, side) or _told(row, side)
     if side == "src" or port is None:
         return f"{name} {address}".strip()
     if name:
@@ -169,6 +179,8 @@ def _foot(counted: Any, cells: Sequence[str]) -> None:
     for mark in LEGEND:
         if any(cell.startswith(mark) for cell in cells):
             screen.print(LEGEND[mark], soft_wrap=True)
+    if any(cell.startswith(TOLD) for cell in cells):
+        screen.print(TOLD_LEGEND, soft_wrap=True)
     if counted.noise:
         screen.print(f"… {plural(counted.noise, 'flow')} to multicast and broadcast (--noise shows them)")
     if counted.sampled:

@@ -29,6 +29,8 @@ END = (
     "service",
     "node",
     "candidates",
+    "told_name",
+    "told_namespace",
 )
 SHOWN = (
     "flow_id", "start_time", "end_time", "cluster", "protocol", "bytes_out", "bytes_in", "packets_out", "packets_in",

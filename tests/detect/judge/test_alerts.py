@@ -227,6 +227,7 @@ def test_expired_silences_are_told(tmp_path: Path) -> None:
         ('[[silence]]\nid = "a"\nrule = "*"\nuntil = 2026-01-01\nmatch = { src_ip = [] }', "neither text nor number"),
         ('[[silence]]\nid = "a"\nrule = "*"\nuntil = 2026-01-01\n' * 2, "the id 'a' was there before"),
         ("[silences]", "'silences' is unknown"),
+        ("silence = [1]", "in silence 1 there is no table"),
         ("[[silence]", "cannot read silences"),
     ],
 )

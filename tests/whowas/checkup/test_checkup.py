@@ -74,6 +74,24 @@ def settings(more: str) -> Any:
     return load("more.toml")
 
 
+def test_relative_paths_begin_where_a_stream_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both commands mean the same files, and the doctor says which where the configuration lies elsewhere."""
+    (tmp_path / "else" / "named").mkdir(parents=True)
+    told = {one.what: one.detail for one in examined(Asked(config="whowas.toml", seconds=0.1))}
+    assert told["whowas.toml"] == "'whowas.toml' is valid"
+    monkeypatch.chdir(tmp_path / "else")
+    there = {one.what: one.detail for one in examined(Asked(config="../whowas.toml", seconds=0.1))}
+    assert there["whowas.toml"].endswith(f"relative paths in it begin in '{tmp_path / 'else'}', as for a whowas stream "
+                                         "that is started there")  # fmt: skip
+    for command in (["stream", "--check"], ["doctor"]):
+        said = CliRunner().invoke(group, [*command, "--config", "../whowas.toml"], catch_exceptions=False).output
+        assert "cannot read folder 'in': No such file or directory" in said
+    (tmp_path / "else" / "in").mkdir()
+    for command in (["stream", "--check"], ["doctor"]):
+        said = CliRunner().invoke(group, [*command, "--config", "../whowas.toml"], catch_exceptions=False).output
+        assert "'in': 0 entries" in said
+
+
 def store(root: Path) -> str:
     sample = root / "samples" / "overlay" / "history.jsonl.gz"
     told = CliRunner().invoke(group, ["history", "import", "cluster.db", str(sample)], catch_exceptions=False)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from support import rows as made_up
+from support.flow_logs import netobserv
 
 import whowas
 from sinks.flows.parquet import ParquetSink
+from whowas.cli import flow_table, group
 from whowas.cli import flows as command
-from whowas.cli import group
 from whowas.cli.flow_table import name_of
 
 HISTORY = "samples/overlay/history.jsonl.gz"
@@ -140,6 +141,26 @@ def test_csv_has_a_row_a_flow(named: Path) -> None:
     assert all(row["src_ip"] and row["start_time"].endswith("Z") for row in rows)
     groups = list(csv.DictReader(io.StringIO(run("-f", str(named), "--csv", "--top", "dst_port").output)))
     assert set(groups[0]) == {"dst_port", "bytes", "packets", "flows", "first_time", "last_time"}
+
+
+def test_names_that_the_record_tells_are_shown_as_told_where_ours_are_unknown(root: Path, tmp_path: Path) -> None:
+    log = tmp_path / "netobserv.json"
+    log.write_text(json.dumps(netobserv(SrcK8S_Name="web-1", SrcK8S_Namespace="mall", SrcK8S_Type="Pod")))
+    whowas.replay(log, root / HISTORY, out=tmp_path / "named")
+    rows = told(tmp_path / "named")["flows"]
+    theirs = [row for row in rows if row["src_told_name"] and row["src_workload"] is None]
+    assert theirs
+    out = run("-f", str(tmp_path / "named")).output
+    for row in theirs:
+        assert f"told:{row['src_told_namespace']}/{row['src_told_name']} {row['src_ip']}" in out
+    assert "told: the record says so, the history does not; nobody checked it" in out
+
+
+def test_our_name_stands_alone_where_there_is_one() -> None:
+    row = {"src_ip": "10.0.0.1", "src_port": 1, "src_told_name": "a\tb", "src_told_namespace": None}
+    assert flow_table._end(row, "src") == "told:a\tb 10.0.0.1"
+    assert flow_table._end(row | {"src_workload": "web", "src_confidence": "likely"}, "src") == "~web 10.0.0.1"
+    assert flow_table._end(row | {"src_confidence": "ambiguous"}, "src") == "? 10.0.0.1"
 
 
 @pytest.mark.parametrize(("words", "text"), [
