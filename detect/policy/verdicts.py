@@ -76,21 +76,21 @@ def _combined(ingress: Side, egress: Side) -> Verdict:
 
 
 def agreed(several: Iterable[Verdict], word: str, why: str) -> Verdict:
-    """Return one verdict of what may each have been meant: theirs where they agree, else `word`, with all told.
-
-    `open` and `allowed` both get through: together they are `allowed`.
-    """
+    """Return one verdict of what may each have been so: theirs where they agree, else `word`, with all told."""
     found = list(several)
     words = {one.word for one in found}
     if len(words) == 1:
         return found[0]
-    if words <= set(PASSES):
-        return next(one for one in found if one.word == ALLOWED)
-    for strong in (UNSUPPORTED, UNDEFINED):
-        if strong in words and not words & {ALLOWED, DENIED, OPEN}:
-            return next(one for one in found if one.word == strong)
-    told = " or ".join(word for word in VERDICTS if word in words)
+    told = " or ".join(one for one in VERDICTS if one in words)
     return Verdict(word, f"{why}: {told}", _merged(one.ingress for one in found), _merged(one.egress for one in found))
+
+
+def through(several: Iterable[Verdict], word: str, why: str) -> Verdict:
+    """As agreed, of ways to look at one connection: where it gets through in each, it is allowed if one allows it."""
+    found = list(several)
+    if all(one.passes() for one in found):
+        return next((one for one in found if one.word == ALLOWED), found[0])
+    return agreed(found, word, why)
 
 
 def _merged(sides: Iterable[Side]) -> Side:
