@@ -64,10 +64,11 @@ coverage: $(VENV)/.dev  ## Run every test and report branch coverage
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html
 
 .PHONY: servers
-servers:  ## Build a real Kubernetes control plane and goflow2, and fetch a Kafka broker, for the tests; once (some eight minutes)
+servers:  ## Build a real Kubernetes control plane, goflow2 and a judge of policies, and fetch a Kafka broker, for the tests; once (some eight minutes)
 	@PYTHONPATH=tests $(PYTHON) -m support.servers.build
 	@PYTHONPATH=tests $(PYTHON) -m support.servers.build_kafka
 	@PYTHONPATH=tests $(PYTHON) -m support.servers.build_goflow2
+	@PYTHONPATH=tests $(PYTHON) -m support.servers.build_cyclonus
 
 bench: $(VENV)/.bench  ## Measure speed and memory beside named peers (some minutes; --quick: BENCH=--quick)
 	$(BIN)/python bench/run.py $(BENCH)
@@ -135,6 +136,7 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_DAMAGE=2000 $(BIN)/python -m pytest -q tests/whowas/batch/test_append_kills.py tests/enrich/store/test_damaged.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
+	WHOWAS_POLICIES=200000 $(BIN)/python -m pytest -q tests/detect/policy/test_differential.py
 	PYTHONPATH=tests $(BIN)/python -m support.fuzz --executions $(or $(EXECUTIONS),1000000)
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 

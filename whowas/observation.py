@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,7 +103,7 @@ class Balancer(Struct, omit_defaults=True):
 
 
 class Spec(Struct, omit_defaults=True):
-    """spec of a Pod, Service, Node, Lease or NetworkPolicy. What a policy says is kept as it was written."""
+    """spec of a Pod, Service, Node, Lease or policy. What a policy says is kept as it was written."""
 
     nodeName: str | None = None
     hostNetwork: bool | None = None
@@ -117,9 +117,12 @@ class Spec(Struct, omit_defaults=True):
     podCIDRs: list[str] | None = None
     renewTime: str | None = None
     policyTypes: list[str] | None = None
-    podSelector: Raw | None = None
-    ingress: Raw | None = None
-    egress: Raw | None = None
+    podSelector: Any = None
+    ingress: Any = None
+    egress: Any = None
+    tier: str | None = None
+    priority: int | None = None
+    subject: Any = None
 
 
 class Status(Struct, omit_defaults=True):

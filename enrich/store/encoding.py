@@ -15,7 +15,8 @@ from whowas.observation import KubeObject, Observation, version_number
 VERBS = ("ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED", "JOINED", "LEFT")
 KINDS = (
     "", "Pod", "Service", "Node", "EndpointSlice", "Namespace", "NetworkPolicy", "ReplicaSet", "Job", "CronJob",
-    "Deployment", "StatefulSet", "DaemonSet",
+    "Deployment", "StatefulSet", "DaemonSet", "ClusterNetworkPolicy", "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
 )  # fmt: skip
 VERB = {word: number for number, word in enumerate(VERBS)}
 KIND = {word: number for number, word in enumerate(KINDS) if word}

@@ -56,6 +56,9 @@ KEPT: dict[str, frozenset[str]] = {
             "podSelector",
             "ingress",
             "egress",
+            "tier",
+            "priority",
+            "subject",
             "terminationGracePeriodSeconds",
         )
     ),

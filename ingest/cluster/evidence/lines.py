@@ -15,7 +15,21 @@ from whowas.observation import KubeObject, Observation, newest, newest_by_contro
 from whowas.stages import FileReport
 
 KINDS = frozenset(
-    ("Pod", "Service", "EndpointSlice", "Node", "Namespace", "ReplicaSet", "Job", "CronJob", "Deployment")
+    (
+        "Pod",
+        "Service",
+        "EndpointSlice",
+        "Node",
+        "Namespace",
+        "ReplicaSet",
+        "Job",
+        "CronJob",
+        "Deployment",
+        "NetworkPolicy",
+        "ClusterNetworkPolicy",
+        "AdminNetworkPolicy",
+        "BaselineAdminNetworkPolicy",
+    )
 )
 
 
@@ -214,8 +228,10 @@ def event_observation(line: Line, source: str, cluster: str | None) -> Observati
 
 
 def allowed(thing: KubeObject) -> KubeObject:
-    """Keep of the annotations what is asked for."""
+    """Keep of the annotations what is asked for; of priorities those of policies, not of pods."""
     meta = thing.metadata
+    if thing.spec is not None and thing.kind == "Pod":
+        thing.spec.priority = None
     if meta is not None and meta.annotations:
         meta.annotations = {name: text for name, text in meta.annotations.items() if name in KEPT} or None
     return thing
