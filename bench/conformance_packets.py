@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CLAIMED = {"vxlan", "geneve"}
+CLAIMED = {
+    "vxlan", "geneve", "vxlan_gpe", "gre", "erspan", "ipip", "6in4", "4in6", "6in6", "ah", "mpls", "nsh", "gtp", "l2tp",
+    "teredo", "ieee8021ah", "pppoe", "ppp", "eth", "wlan", "llc", "etherip",
+}  # fmt: skip
+# Told by whowas alone: what it recognises and does not open.
+SEALED = {"esp", "wireguard", "hbone"}
 # Names of tshark's layers that whowas reads on the way to the first IP header.
-LINKS_READ = {"eth", "ethertype", "vlan", "ieee8021ad", "sll", "raw", "null", "llc"}
+LINKS_READ = {
+    "eth", "ethertype", "vlan", "ieee8021ad", "sll", "raw", "null", "llc", "mpls", "pppoes", "ppp", "nsh", "ieee8021ah",
+    "nflog", "cmd", "wlan", "wlan_radio", "radiotap",
+}  # fmt: skip
 Row = dict[str, str]
 Packet = dict[str, Any]
 Ends = tuple[str, str, int, int | None, int | None]
@@ -75,7 +83,7 @@ def differences(ours: Packet, theirs: Row) -> list[str]:
         "dport": (ours["dst_port"], number(theirs["dport"])),
         "vni": (ours["vni"], number(theirs["vni"])),
         "vlan": (ours["vlan"] or [], [int(one) for one in theirs["vlan_ids"].replace("|", ",").split(",") if one]),
-        "tunnels": (ours["tunnels"] or "", theirs["tunnels"]),
+        "tunnels": (_as_listed(ours["tunnels"] or ""), theirs["tunnels"]),
         "outer_src": (ours["outer_src_ip"] or "", theirs["outer_src"]),
         "outer_dst": (ours["outer_dst_ip"] or "", theirs["outer_dst"]),
         "ip_len": (ours["ip_bytes"], number(theirs["ip_len"])),
@@ -83,6 +91,29 @@ def differences(ours: Packet, theirs: Row) -> list[str]:
         "icmp_type": (ours["icmp_type"], number(theirs["icmp_type"].split("|")[-1])),
     }
     return [f"{name} {mine!r} != {other!r}" for name, (mine, other) in pairs.items() if mine != other]
+
+
+def _as_listed(chain: str) -> str:
+    """A chain without what the oracle does not list: what nobody opens, and PPPoE, which it has among its layers."""
+    return ">".join(word for word in chain.split(">") if word not in SEALED | {"pppoe"})
+
+
+def other_way(ours: Packet, theirs: Row, found: list[str]) -> tuple[str, list[str]]:
+    """Differences in full, and the rule by which whowas read the packet in another way."""
+    layers = [one for one in layers_of(theirs["stack"]) if isinstance(one, Layer)]
+    noted = (ours["noted"] or "").split(",")
+    if "tunnel_by_srcport" in theirs["flags"]:
+        return at_depth(ours, layers[0], "tunnel by source port")
+    if "no_tunnel_on_its_port" in noted and len(layers) > 1:
+        return at_depth(ours, layers[-2], "tunnel without its flags")
+    if "several_packets_in_a_frame" in noted:
+        return at_depth(ours, layers[1], "several packets in a frame")
+    swapped = (ours["tunnels"] or "").replace("vxlan_gpe", "vxlan") == theirs["tunnels"]
+    if swapped and all(one.startswith("tunnels ") for one in found):
+        return "kind by source port", []
+    if len(theirs["vlan_ids"].split("|")) > 5 and all(one.startswith("vlan ") for one in found):
+        return "more than five VLANs", []
+    return "", found
 
 
 def at_depth(ours: Packet, layer: Layer | None, rule: str) -> tuple[str, list[str]]:
@@ -118,12 +149,7 @@ def judge(ours: Packet, theirs: Row) -> tuple[str, list[str]]:
     if ours["refused"]:
         return "", [f"refused as {ours['refused']}"]
     found = differences(ours, theirs)
-    if found and "tunnel_by_srcport" in theirs["flags"]:
-        outer = next((one for one in layers_of(theirs["stack"]) if isinstance(one, Layer)), None)
-        return at_depth(ours, outer, "tunnel by source port")
-    if found and len(theirs["vlan_ids"].split("|")) > 5 and all(one.startswith("vlan ") for one in found):
-        return "more than five VLANs", []
-    return "", found
+    return other_way(ours, theirs, found) if found else ("", [])
 
 
 def ends_of(row: Packet) -> Ends:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ingest.columns.byte_reads import Bytes, bits64, u32, u48
+from ingest.packets.encrypted import told
 from ingest.packets.flow_table import (
     A_HI,
     A_LO,
@@ -46,6 +47,7 @@ from ingest.packets.flow_table import (
     TAGS,
 )
 from ingest.packets.layout import (
+    DEPTH,
     DST_HI,
     DST_LO,
     DST_PORT,
@@ -63,6 +65,7 @@ from ingest.packets.layout import (
     SRC_PORT,
     TCP_FLAGS,
     TCP_SEQUENCE,
+    TUNNEL_HBONE,
     TUNNELS,
     VLANS,
     VNI,
@@ -73,6 +76,8 @@ from whowas.kernels import lean_kernel, rare_kernel
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 PROTOCOL_TCP, PROTOCOL_UDP = 6, 17
+# Istio's ambient mode: ztunnel speaks for its pods, with their addresses, to this port.
+HBONE_PORT = 15008
 
 # Why a row ends: whowas.schema.END_REASONS, by position.
 END_FIN, END_RST, END_IDLE, END_ACTIVE, END_CAPTURE, END_FULL = 0, 1, 2, 3, 4, 5
@@ -155,13 +160,15 @@ def outer_address(data: Bytes, at: int, family: int, cold: Words, end: int) -> N
 @rare_kernel
 def begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Words, place: int) -> None:
     """Keep what is told once: outer and Ethernet addresses, tunnels, where and as which packet it was seen."""
-    cold[OUTER] = 0
+    if facts[PROTOCOL] == PROTOCOL_TCP and (facts[SRC_PORT] == HBONE_PORT or facts[DST_PORT] == HBONE_PORT):
+        told(facts, TUNNEL_HBONE)
+    cold[OUTER] = facts[TUNNELS] << 4
     src, dst = (OUTER_B_HI, OUTER_A_HI) if sender else (OUTER_A_HI, OUTER_B_HI)
-    if facts[TUNNELS]:
+    if facts[DEPTH] > 1:
         family, at = facts[OUTER_FAMILY], facts[OUTER_AT]
         size = 4 if family == 4 else 16
         at += 12 if family == 4 else 8
-        cold[OUTER] = (facts[TUNNELS] << 4) | family
+        cold[OUTER] |= family
         outer_address(data, at, family, cold, src)
         outer_address(data, at + size, family, cold, dst)
     src, dst = (MAC_B, MAC_A) if sender else (MAC_A, MAC_B)

@@ -21,7 +21,7 @@ from whowas.kernels import lean_kernel, rare_kernel
 # A row, first line: ends a and b in order of address and port, whoever sent first.
 A_HI, A_LO, B_HI, B_LO = 0, 1, 2, 3
 ENDS = 4  # port a << 40 | port b << 24 | protocol << 8 | 1 if IPv6 << 1 | 1 if there are ports
-NETWORK = 5  # VNI + 1
+NETWORK = 5  # layout.VNI + 1
 TAGS = 6  # VLAN ids as in layout.VLANS
 HASH = 7  # 31 bits << 32 | sequence number of the SYN
 # Second line.
@@ -44,7 +44,7 @@ OUTER_ENDS = 1 << 32  # of a tunnel that was not opened
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3
-OUTER = 4  # tunnels << 4 | family of the outer addresses, 0 without tunnels
+OUTER = 4  # tunnels << 4 | family of the outer addresses, 0 where there is but one IP header
 MAC_A, MAC_B = 5, 6  # -1 = none
 SEQUENCE = 7  # ordinal of the first packet in the run
 ORDINAL = 8  # ordinal of the first packet in its file

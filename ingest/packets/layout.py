@@ -18,9 +18,9 @@ PROTOCOL = 8
 SRC_PORT = 9
 DST_PORT = 10
 HAS_PORTS = 11
-VNI = 12  # -1 = none
+VNI = 12  # network of the innermost packet: a VNI, or GRE_KEY | key; -1 = none
 VLANS = 13  # five ids of 12 bits, outermost lowest; their number from bit 60 on
-TUNNELS = 14  # codes of 4 bits, innermost lowest
+TUNNELS = 14  # codes of TUNNEL_BITS each, innermost lowest
 MAC = 15  # offset << 2 | how it lies there; -1 = none
 IP_BYTES = 16  # length of the IP packet by its header
 TCP_FLAGS = 17
@@ -67,6 +67,40 @@ PORTS_ONLY = 14
 ICMP_ANY = 15
 VXLAN = 16
 GENEVE = 17
+# From here on the layers that few packets have; rare_layers.py knows them.
+RARE = 18
+PPP = 18
+PPPOE_SESSION = 19
+LABELS = 20  # MPLS
+GRE = 21
+ERSPAN_1 = 22
+ERSPAN_2 = 23
+ERSPAN_3 = 24
+INSIDE_4 = 25  # IPv4 in IP
+INSIDE_6 = 26
+NSH = 27
+VXLAN_GPE = 28
+GTP = 29
+L2TP = 30
+TEREDO = 31
+BACKBONE = 32  # 802.1ah
+ETHERIP = 33
+FLANNEL_UDP = 34
+WLAN = 35
+RADIOTAP = 36
+NFLOG = 37
+ESP = 38
+ESP_UDP = 39
+WIREGUARD = 40
+PPP_DIRECTION = 41
+C_HDLC = 42
+ENC = 43
+PFLOG = 44
+PPI = 45
+PKTAP = 46
+TAG_6 = 47  # a tag of so many bytes, an ethertype at its end: VN-Tag, HSR; Cisco's metadata
+TAG_8 = 48
+MPLS_LINK = LABELS
 REFUSE = 128
 
 # Reasons. Refused when no IP header was accepted before, else a note on the packet.
@@ -82,6 +116,8 @@ NOT_A_TUNNEL = 9
 VLANS_DROPPED = 10
 UNKNOWN_FRAGMENT = 11
 OTHER_TUNNEL = 12
+SEVERAL_INSIDE = 13
+HELD = 14  # a later fragment that came before the first: no reason to refuse it, it waits
 # Told by no word of its own: the packet's ends are those of a tunnel that was not opened.
 UNOPENED = 15
 REASONS = 16
@@ -94,6 +130,7 @@ REFUSED = {
     PPPOE: "unsupported_pppoe",
     TOO_DEEP: "too_deep",
     LINK_TYPE: "unsupported_link_type",
+    OTHER_TUNNEL: "encapsulation_not_opened",
 }
 NOTED = {
     CUT_SHORT: "tunnel_payload_cut_short",
@@ -107,15 +144,68 @@ NOTED = {
     VLANS_DROPPED: "more_than_5_vlans",
     UNKNOWN_FRAGMENT: "fragment_without_ports",
     OTHER_TUNNEL: "tunnel_not_opened",
+    SEVERAL_INSIDE: "several_packets_in_a_frame",
 }
+
+# Kinds of tunnel are told in so many bits each.
+TUNNEL_BITS = 6
 
 # Where each table lies in the one array of bytes that leads from a number to a layer.
 BY_ETHERTYPE = 0
 BY_UDP_PORT = 1 << 16
 BY_LINK = 2 << 16
 BY_PROTOCOL = 3 << 16
-TABLES = (3 << 16) + 256
+BY_UDP_SOURCE = (3 << 16) + 256
+BY_TUNNEL = (4 << 16) + 256  # by the code of a tunnel: where GRE leads to ERSPAN, say
+TABLES = (4 << 16) + 256 + (1 << TUNNEL_BITS)
 
-TUNNEL_WORDS = {1: "vxlan", 2: "geneve"}
+# A GRE key keeps tenants apart as a VNI does, and is none.
+GRE_KEY = 1 << 32
 TUNNEL_VXLAN = 1
 TUNNEL_GENEVE = 2
+TUNNEL_VXLAN_GPE = 3
+TUNNEL_GRE = 4
+TUNNEL_ERSPAN = 5
+TUNNEL_IPIP = 6
+TUNNEL_6IN4 = 7
+TUNNEL_4IN6 = 8
+TUNNEL_6IN6 = 9
+TUNNEL_AH = 10
+TUNNEL_MPLS = 11
+TUNNEL_PPPOE = 12
+TUNNEL_NSH = 13
+TUNNEL_GTP = 14
+TUNNEL_L2TP = 15
+TUNNEL_TEREDO = 16
+TUNNEL_BACKBONE = 17
+TUNNEL_ETHERIP = 18
+TUNNEL_FLANNEL_UDP = 19
+# Recognised and told, never opened: what is inside is encrypted.
+TUNNEL_ESP = 20
+TUNNEL_WIREGUARD = 21
+TUNNEL_HBONE = 22
+TUNNEL_WORDS = {
+    TUNNEL_VXLAN: "vxlan",
+    TUNNEL_GENEVE: "geneve",
+    TUNNEL_VXLAN_GPE: "vxlan_gpe",
+    TUNNEL_GRE: "gre",
+    TUNNEL_ERSPAN: "erspan",
+    TUNNEL_IPIP: "ipip",
+    TUNNEL_6IN4: "6in4",
+    TUNNEL_4IN6: "4in6",
+    TUNNEL_6IN6: "6in6",
+    TUNNEL_AH: "ah",
+    TUNNEL_MPLS: "mpls",
+    TUNNEL_PPPOE: "pppoe",
+    TUNNEL_NSH: "nsh",
+    TUNNEL_GTP: "gtp",
+    TUNNEL_L2TP: "l2tp",
+    TUNNEL_TEREDO: "teredo",
+    TUNNEL_BACKBONE: "ieee8021ah",
+    TUNNEL_ETHERIP: "etherip",
+    TUNNEL_FLANNEL_UDP: "flannel_udp",
+    TUNNEL_ESP: "esp",
+    TUNNEL_WIREGUARD: "wireguard",
+    TUNNEL_HBONE: "hbone",
+}
+SEALED = ("esp", "wireguard", "hbone")

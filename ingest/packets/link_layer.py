@@ -51,6 +51,14 @@ def vlan(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
 
 
 @rare_kernel
+def tag(data: Bytes, at: int, size: int, facts: Words, tables: Bytes) -> tuple[int, int]:
+    """Cisco's VN-Tag (802.1BR) and metadata, HSR's sequence numbers: of them the ethertype at the end counts."""
+    if at + size > facts[END]:
+        return REFUSE + CUT_SHORT, at
+    return u8(tables, BY_ETHERTYPE + u16(data, at + size - 2)), at + size
+
+
+@rare_kernel
 def llc(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """802.2: IP comes here only behind a SNAP header (RFC 1042)."""
     if at + 8 > facts[END]:
@@ -85,7 +93,7 @@ def cooked2(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int
 
 
 @lean_kernel
-def _by_address_family(family: int) -> int:
+def by_address_family(family: int) -> int:
     if family == 2:
         return IPV4
     # Linux, NetBSD and OpenBSD, FreeBSD, Darwin: each has its own number for IPv6.
@@ -102,7 +110,7 @@ def null(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     family = word(data, at, 0)
     if family > 0xFFFF:
         family = u32(data, at)
-    return _by_address_family(family), at + 4
+    return by_address_family(family), at + 4
 
 
 @rare_kernel
@@ -110,7 +118,7 @@ def loop(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
     """LOOP: as NULL, in network byte order."""
     if at + 4 > facts[END]:
         return REFUSE + CUT_SHORT, at
-    return _by_address_family(u32(data, at)), at + 4
+    return by_address_family(u32(data, at)), at + 4
 
 
 @rare_kernel

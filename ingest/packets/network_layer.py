@@ -24,6 +24,8 @@ from ingest.packets.layout import (
     ICMP,
     IP_AT,
     IP_BYTES,
+    IPV4,
+    IPV6,
     MAC,
     NEXT_MAC,
     NEXT_TUNNELS,
@@ -40,10 +42,12 @@ from ingest.packets.layout import (
     TCP_FLAGS,
     TCP_SEQUENCE,
     TOO_DEEP,
+    TUNNEL_AH,
     TUNNELS,
     VLANS,
     VNI,
 )
+from ingest.packets.tunnels import opened
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
@@ -146,9 +150,14 @@ def _extensions(data: Bytes, at: int, following: int, facts: Words, tables: Byte
 
 @rare_kernel
 def ah(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
-    """Authentication header: signs, hides nothing. The protocol is the one behind it."""
+    """Authentication header: signs, hides nothing. The protocol is the one behind it; a whole packet may be."""
     if at + 8 > facts[END]:
         return REFUSE + PORTS_CUT, at
+    following = u8(data, at)
+    if following == 4 or following == 41:
+        why = opened(facts, TUNNEL_AH, tables)
+        facts[NEXT_MAC] = -1
+        return why or (IPV4 if following == 4 else IPV6), at + (u8(data, at + 1) + 2) * 4
     return _extensions(data, at + (u8(data, at + 1) + 2) * 4, u8(data, at), facts, tables)
 
 

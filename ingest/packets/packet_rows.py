@@ -14,12 +14,14 @@ from ingest.files import open_input
 from ingest.packets.capture import Block, Capture, Window
 from ingest.packets.decode import decode, layer_tables
 from ingest.packets.layout import (
+    DEPTH,
     DST_HI,
     DST_LO,
     DST_PORT,
     FACTS,
     FAMILY,
     FRAGMENT,
+    GRE_KEY,
     HAS_PORTS,
     ICMP,
     IP_BYTES,
@@ -69,7 +71,7 @@ def decode_rows(data: Bytes, packets: Words, places: Words, tables: Bytes, rows:
         row = rows[i]
         row[:] = 0
         row[REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], places[packets[i, 4], 0], row, tables)
-        if row[REASON] == 0 and row[TUNNELS]:
+        if row[REASON] == 0 and row[DEPTH] > 1:
             _outer(data, row)
 
 
@@ -83,7 +85,7 @@ def decode_packets(path: str, options: PacketOptions | None = None) -> Iterator[
     Raises: InputError. A file that breaks ends early; CaptureSource tells why.
     """
     told = options or PacketOptions()
-    tables = layer_tables(told.vxlan_ports, told.geneve_ports)
+    tables = layer_tables(told.vxlan_ports, told.geneve_ports, told.tunnels)
     observers: list[str] = []
     frame = 1
     with open_input(path) as source:
@@ -112,7 +114,7 @@ def _batch(block: Block, rows: Words, frame: int, observers: list[str]) -> Any:
 
 def _innermost(rows: Words, bad: Flags) -> dict[str, Any]:
     family = np.where(rows[:, FAMILY] == 6, 6, 4)
-    plain = bad | (rows[:, TUNNELS] == 0)
+    alone, networks = bad | (rows[:, DEPTH] < 2), rows[:, VNI]
     outer_family = np.where(rows[:, OUTER_FAMILY] == 6, 6, 4)
     # TCP flags that were not captured are not zero.
     no_flags = bad | (rows[:, PROTOCOL] != 6) | (rows[:, FRAGMENT] == 2) | (rows[:, NOTES] >> PORTS_CUT & 1 != 0)
@@ -123,11 +125,11 @@ def _innermost(rows: Words, bad: Flags) -> dict[str, Any]:
         "protocol_number": numbers(rows[:, PROTOCOL], pa.uint8(), bad),
         "src_port": numbers(rows[:, SRC_PORT], pa.uint16(), no_ports),
         "dst_port": numbers(rows[:, DST_PORT], pa.uint16(), no_ports),
-        "vni": numbers(rows[:, VNI], pa.int32(), bad | (rows[:, VNI] < 0)),
+        "vni": numbers(networks, pa.int32(), bad | (networks < 0) | (networks >= GRE_KEY)),
         "vlan": vlan_lists(np.where(bad, 0, rows[:, VLANS])),
-        "tunnels": distinct(rows[:, TUNNELS], spell_tunnels, plain),
-        "outer_src_ip": address_words(address_octets(rows[:, OUTER], rows[:, OUTER + 1]), outer_family, plain),
-        "outer_dst_ip": address_words(address_octets(rows[:, OUTER + 2], rows[:, OUTER + 3]), outer_family, plain),
+        "tunnels": distinct(rows[:, TUNNELS], spell_tunnels, bad | (rows[:, TUNNELS] == 0)),
+        "outer_src_ip": address_words(address_octets(rows[:, OUTER], rows[:, OUTER + 1]), outer_family, alone),
+        "outer_dst_ip": address_words(address_octets(rows[:, OUTER + 2], rows[:, OUTER + 3]), outer_family, alone),
         "ip_bytes": numbers(rows[:, IP_BYTES], pa.int64(), bad),
         "tcp_flags": numbers(rows[:, TCP_FLAGS], pa.uint16(), no_flags),
         "fragment": numbers(rows[:, FRAGMENT], pa.uint8(), bad),

@@ -14,7 +14,7 @@ from ingest.files import Input, open_input
 from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, Window, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
-from ingest.packets.decode import layer_tables
+from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
 from ingest.packets.fold import OUT_PER_PACKET, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
@@ -37,7 +37,7 @@ class PacketOptions:
     idle_timeout_seconds: silence that ends a conversation. active_timeout_seconds: a longer one is cut into
     rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
     out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
-    was rotated, so that a conversation may go on in the next file.
+    was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
     """
 
     vxlan_ports: tuple[int, ...] = (4789, 8472)
@@ -47,11 +47,15 @@ class PacketOptions:
     max_conversations: int = 1 << 20
     batch_rows: int = 1 << 15
     continuous: bool = False
+    tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
 
     def __post_init__(self) -> None:
         for port in (*self.vxlan_ports, *self.geneve_ports):
             if not 0 < port < 1 << 16:
                 raise ConfigError(f"cannot use tunnel port {port}: not a UDP port; say a number from 1 to 65535")
+        unknown = [word for word in self.tunnels if word not in OPENED]
+        if unknown:
+            raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
         shared = set(self.vxlan_ports) & set(self.geneve_ports)
         if shared:
             raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
@@ -84,7 +88,7 @@ class CaptureSource:
         self._paths = list(paths)
         self._options = options
         self._progress = progress
-        self._tables = layer_tables(options.vxlan_ports, options.geneve_ports)
+        self._tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
         self._table = t.Table(options.max_conversations, options.batch_rows + OUT_PER_PACKET * t.GROUP, _spans(options))
         self._window = Window()
         self._observers: list[str] = []

@@ -24,6 +24,7 @@ from ingest.columns.arrow import (
 from ingest.columns.community_id import community_ids
 from ingest.columns.sha1 import sha1_rows
 from ingest.packets import flow_table as t
+from ingest.packets.layout import GRE_KEY
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
 from whowas.schema import END_REASONS, INITIATOR_BASES, NUMBER, TIME, flow_schema
@@ -136,19 +137,19 @@ def _spoke(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
 def _network(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
     high = _pick(is_b, cold, t.OUTER_A_HI, t.OUTER_B_HI)
     low = _pick(is_b, cold, t.OUTER_A_LO, t.OUTER_B_LO)
-    family, plain = cold[:, t.OUTER] & 15, cold[:, t.OUTER] == 0
-    outer = [_outer(high[place], low[place], family, plain) for place in (0, 1)]
+    family, chains, networks = cold[:, t.OUTER] & 15, cold[:, t.OUTER] >> 4, rows[:, t.NETWORK]
+    outer = [_outer(high[place], low[place], family, family == 0) for place in (0, 1)]
     return {
-        "vni": numbers(rows[:, t.NETWORK] - 1, pa.int32(), rows[:, t.NETWORK] == 0),
+        "vni": numbers(networks - 1, pa.int32(), (networks == 0) | (networks > GRE_KEY)),
         "vlan": vlan_lists(rows[:, t.TAGS]),
-        "tunnels": distinct(cold[:, t.OUTER] >> 4, spell_tunnels, plain),
+        "tunnels": distinct(chains, spell_tunnels, chains == 0),
         "outer_src_ip": outer[0],
         "outer_dst_ip": outer[1],
     }
 
 
 def _outer(high: Words, low: Words, family: Words, plain: Flags) -> Any:
-    """Outer addresses as text. Rows without tunnels hold nothing that was written: blank them first."""
+    """Outer addresses as text. Rows without hold nothing that was written: blank them first."""
     octets = address_octets(np.where(plain, 0, high), np.where(plain, 0, low))
     return address_words(octets, family, plain)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.columns.byte_reads import Bytes, u8, u16, u32
 from ingest.packets.layout import (
     BY_UDP_PORT,
+    BY_UDP_SOURCE,
     DONE,
     DST_PORT,
     END,
@@ -47,13 +48,19 @@ def tcp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
 
 @lean_kernel
 def udp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
-    """A tunnel is known by its destination port: replies of a tunnel go to that port too (RFC 7348, 8926)."""
+    """A tunnel is known by its destination port: replies of a tunnel go to that port too (RFC 7348, 8926).
+
+    A few are known from the other side too: those whose port somebody chose, and what shows itself by its content.
+    """
     if at + 4 > facts[END]:
         return REFUSE + PORTS_CUT, at
     facts[SRC_PORT] = u16(data, at)
     facts[DST_PORT] = u16(data, at + 2)
     facts[HAS_PORTS] = 1
-    return u8(tables, BY_UDP_PORT + facts[DST_PORT]), at + 8
+    layer = u8(tables, BY_UDP_PORT + facts[DST_PORT])
+    if layer == DONE:
+        layer = u8(tables, BY_UDP_SOURCE + facts[SRC_PORT])
+    return layer, at + 8
 
 
 @lean_kernel

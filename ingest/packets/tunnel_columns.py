@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingest.packets.layout import TUNNEL_WORDS, TUNNELS_KEPT, VLANS_KEPT
+from ingest.packets.layout import TUNNEL_BITS, TUNNEL_WORDS, TUNNELS_KEPT, VLANS_KEPT
 from whowas.arrays import Words
 from whowas.schema import NUMBER
 
 
 def spell_tunnels(codes: int) -> str:
     """Chain of tunnels, outermost first."""
-    steps = [codes >> (4 * place) & 15 for place in range(TUNNELS_KEPT - 1, -1, -1)]
+    steps = [codes >> (TUNNEL_BITS * place) & 63 for place in range(TUNNELS_KEPT - 1, -1, -1)]
     return ">".join(TUNNEL_WORDS[code] for code in steps if code)
 
 

@@ -62,6 +62,11 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
     "--geneve-port", multiple=True, type=click.IntRange(1, 65535), default=(6081,), show_default=True, callback=_ports
 )
 @click.option(
+    "--tunnels",
+    metavar="WORDS",
+    help="Kinds of tunnel to open, by comma, or none. Default: all that cannot be mistaken (not flannel_udp).",
+)
+@click.option(
     "--idle-timeout", type=click.FloatRange(min=0.001), metavar="SECONDS", help="Silence that ends a conversation."
 )
 @click.option(
@@ -132,6 +137,7 @@ def _choices(told: dict[str, Any]) -> Choices:
         vxlan_ports=told["vxlan_port"],
         geneve_ports=told["geneve_port"],
         continuous=told["one_capture"],
+        tunnels=_tunnels(told["tunnels"]),
         **{name: value for name, value in spans.items() if value is not None},
     )
     naming = NamingOptions(vnis=_vnis(told["vni"]), sensor_skew_seconds=told["sensor_skew"])
@@ -142,6 +148,15 @@ def _choices(told: dict[str, Any]) -> Choices:
     )
     records = RecordFiles(told["format_in"], options, told["dead_letter"])
     return Choices(told["cluster"], told["networks"], told["form"], told["existing"], packets, records, naming)
+
+
+def _tunnels(words: str | None) -> tuple[str, ...]:
+    """What is opened: the default, or what was said."""
+    from ingest.packets.decode import OPENED_BY_DEFAULT
+
+    if words is None:
+        return OPENED_BY_DEFAULT
+    return tuple(word for word in words.replace(",", " ").split() if word != "none")
 
 
 def _vnis(words: tuple[str, ...]) -> Any:

@@ -249,9 +249,9 @@ def test_ipv6_by_family(link: int, family: int, tmp_path: Path) -> None:
 
 
 def test_other_link_types_are_named(tmp_path: Path) -> None:
-    files = [("a.pcap", pcap([(START, bytes(40))], link=105)), ("b.pcap", pcap([(START, bytes(40))], link=4242))]
+    files = [("a.pcap", pcap([(START, bytes(40))], link=189)), ("b.pcap", pcap([(START, bytes(40))], link=4242))]
     _, report = replay(files, tmp_path)
-    assert report.refused == {"unsupported_link_type_105_ieee802_11": 1, "unsupported_link_type_4242": 1}
+    assert report.refused == {"unsupported_link_type_189_usb_linux": 1, "unsupported_link_type_4242": 1}
 
 
 def test_tunnel_ports_are_a_choice(tmp_path: Path) -> None:

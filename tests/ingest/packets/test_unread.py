@@ -49,10 +49,14 @@ def test_what_was_read_of_a_dual_stack_is_no_tunnel_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("frame", "word"), [
     (vxlan(7, ethernet(bytes(40))), "tunnel_payload_bad_ip_header"),
-    (vxlan(7, ethernet(bytes(40), 0x8847)), "tunnel_payload_unsupported_mpls"),
-    (geneve(bytes(40), 0x8864), "tunnel_payload_unsupported_pppoe"),
+    (vxlan(7, ethernet(b"\0\0\1\1" + bytes(40), 0x8847)), "tunnel_payload_bad_ip_header"),
+    (vxlan(7, ethernet(b"\1\0\1\1" + bytes(40), 0x8847)), "tunnel_payload_unsupported_mpls"),
+    (vxlan(7, ethernet(b"\1\0\0\1" * 9, 0x8847)), "tunnel_payload_cut_short"),
+    (geneve(b"\x11\0\0\1\0\x20\0\xfd" + bytes(40), 0x8864), "tunnel_not_opened"),
     (geneve(ethernet(bytes(12))), "tunnel_payload_cut_short"),
-    *((ethernet(ipv4(*NODES, protocol, bytes(40))), "tunnel_not_opened") for protocol in (4, 41, 47, 50, 97, 115, 137)),
+    *((ethernet(ipv4(*NODES, protocol, bytes(40))), "tunnel_not_opened") for protocol in (50, 97, 108, 115)),
+    *((ethernet(ipv4(*NODES, protocol, bytes(40))), "tunnel_payload_bad_ip_header") for protocol in (4, 41)),
+    (ethernet(ipv4(*NODES, 137, bytes(40))), "tunnel_payload_cut_short"),
 ])  # fmt: skip
 def test_an_inside_that_cannot_be_read_is_told(frame: bytes, word: str, tmp_path: Path) -> None:
     (row,), report = replay([("made.pcap", pcap([(START, frame)]))], tmp_path)
