@@ -35,6 +35,7 @@ SOURCES = (
     "detect/judge/event_columns.py",
     "detect/judge/group_kernels.py",
     "detect/judge/window_kernels.py",
+    "whowas/workbench/summing_kernels.py",
     "whowas/arrays.py",
     "whowas/timestamps.py",
 )

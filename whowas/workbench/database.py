@@ -14,6 +14,7 @@ from typing import Any
 
 from whowas.query.database import CLOSED, FAST
 from whowas.query.parquet_files import sql_text
+from whowas.workbench.kept import attach
 from whowas.workbench.problems import BusyError, CancelledError
 
 MEMORY = "1GB"
@@ -60,6 +61,7 @@ class Database:
     def __init__(self, folders: list[str], memory: str = MEMORY, waiting: int = 32) -> None:
         self.link = connect(memory)
         allowed = ", ".join(sql_text(os.path.realpath(one).rstrip("/") + "/") for one in folders)
+        attach(self.link)
         for setting in (f"allowed_directories = [{allowed}]", "enable_external_access = false"):
             self.link.execute(f"SET {setting}")
         self.link.execute("SET lock_configuration = true")

@@ -11,13 +11,14 @@ from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import on_rollups, rollup_sql
 from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.commands import Places
+from whowas.workbench.covering import BY_LINK, BY_SPACE, COUNTS, MINUTE, cover
 from whowas.workbench.database import Call
 from whowas.workbench.filter_text import columns_of
 from whowas.workbench.hours import Hour, touched
-from whowas.workbench.rollup_sql import AN_HOUR, SPACE_COLUMNS, TEN_MINUTES
+from whowas.workbench.kept import SPACE
+from whowas.workbench.rollup_sql import ADDED, AN_HOUR, SPACE_COLUMNS, TEN_MINUTES
 from whowas.workbench.rollups import Ready, State, relation
 
-EDGES = ("edges_1h", "edges_10m")
 FLOW_SECONDS = 10.0
 """So long hours of flows are read for one question; then it is answered from what was read."""
 
@@ -72,92 +73,85 @@ class More(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
-def edges(
-    asking: Asking,
-    asked: TimeRange | None,
-    wanted: Filter,
-    size: int = AN_HOUR,
-    more: More | None = None,
-    spaces: bool = False,
-) -> Relation:
-    """Edges of the flows of a range that a filter leaves.
+def edges(asking: Asking, asked: TimeRange | None, wanted: Filter, more: More | None = None) -> Relation:
+    """Edges of the flows of a range that a filter leaves, not parted by time.
 
-    size: us, of their buckets; they may be smaller. more: is grouped by too; then flows are read.
-    spaces: no workload and no port is asked for.
+    more: is grouped by too; then flows are read.
     """
     hours = touched(asking.state.found.hours, *bounds(asked))
     ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
-    if more is None and size >= TEN_MINUTES:
-        kept = translated(asking, wanted, ready)
-        if kept is not None:
-            kinds = ("spaces_10m", "spaces_10m") if spaces and columns_of(kept) <= SPACE_COLUMNS else EDGES
-            return _from_rollups(asking, asked, kept, hours, ready, size, kinds)
-    return _from_flows(asking, asked, wanted, hours, min(size, TEN_MINUTES), more or More({}))
+    kept = translated(asking, wanted, ready) if more is None else None
+    if kept is None:
+        return _from_flows(asking, asked, wanted, hours, AN_HOUR, more or More({}))
+    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
+    parts, values = _fringes(asking, covered.rest, ready, wanted, AN_HOUR)
+    if covered.links:
+        where, told = sql_of(kept)
+        summed = f"SELECT link, {ADDED} FROM ({' UNION ALL '.join(covered.links)}) GROUP BY link"
+        named = f"SELECT * EXCLUDE (space, src_group, dst_group) FROM {SPACE}.links WHERE {where}"
+        parts.append(f"SELECT * EXCLUDE (id, link) FROM ({summed}) AS f JOIN ({named}) AS l ON f.link = l.id")
+        values += told
+    if not parts:
+        return Relation(f"({_nothing(asking)})", [], about)
+    return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
+
+
+def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int = AN_HOUR) -> Relation:
+    """The same by buckets of at most `size` us, and without workloads and ports: SPACE_COLUMNS, bucket, MEASURES."""
+    hours = touched(asking.state.found.hours, *bounds(asked))
+    ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
+    kept = translated(asking, wanted, ready) if size >= MINUTE else None
+    if kept is None:
+        return _from_flows(asking, asked, wanted, hours, min(size, TEN_MINUTES), More({}))
+    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    alone = columns_of(wanted) <= SPACE_COLUMNS
+    levels = tuple(one for one in (BY_SPACE if alone else BY_LINK[1:]) if one.size <= size)
+    covered = cover(levels, ready, None if asked is None else bounds(asked))
+    parts, values = _fringes(asking, covered.rest, ready, wanted, min(size, TEN_MINUTES))
+    where, told = sql_of(kept)
+    pieces: list[str] = []
+    if covered.links:
+        left = f"SELECT id, space FROM {SPACE}.links WHERE {where}"
+        every = " UNION ALL ".join(covered.links)
+        pieces.append(f"SELECT bucket, space, {COUNTS} FROM ({every}) AS f JOIN ({left}) AS l ON f.link = l.id")
+        values += told
+    if covered.spaces:
+        left = f"SELECT id FROM {SPACE}.spaces WHERE {where}"
+        every = " UNION ALL ".join(covered.spaces)
+        pieces.append(f"SELECT bucket, space, {COUNTS} FROM ({every}) AS f JOIN ({left}) AS l ON f.space = l.id")
+        values += told
+    if pieces:
+        summed = f"SELECT bucket, space, {ADDED} FROM ({' UNION ALL '.join(pieces)}) GROUP BY ALL"
+        parts.append(f"SELECT * EXCLUDE (id, space) FROM ({summed}) AS f JOIN {SPACE}.spaces AS l ON f.space = l.id")
+    if not parts:
+        return Relation(f"({_nothing(asking)})", [], about)
+    return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
 
 
 def translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | None:
-    """The filter as it is one of the roll-ups of some hours, None where it is none."""
+    """The filter as it is one of the links of some hours, None where it is none."""
     if wanted == EVERY:
         return EVERY
     if not ready:
         return EVERY if on_rollups.answerable(wanted) else None
-    return on_rollups.translate(asking.link, wanted, [one.path("identities") for one in ready])
+    return on_rollups.translate(asking.link, wanted, [one.table("seen") for one in ready])
 
 
-def _from_rollups(
-    asking: Asking,
-    asked: TimeRange | None,
-    wanted: Filter,
-    hours: list[Hour],
-    ready: list[Ready],
-    size: int,
-    kinds: tuple[str, str],
-) -> Relation:
-    """kinds: of roll-ups for whole hours, and for parts of hours."""
-    since, until = bounds(asked)
-    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+def _fringes(
+    asking: Asking, spans: list[tuple[int, int]], ready: list[Ready], wanted: Filter, size: int
+) -> tuple[list[str], list[Any]]:
+    """Edges of some seconds, from the flows."""
     parts: list[str] = []
     values: list[Any] = []
-    inside = [one for one in ready if size >= AN_HOUR and since <= one.hour.since and one.hour.until <= until]
-    edge = [one for one in ready if one not in inside]
-    if asked is None:
-        inside, edge = (ready, []) if size >= AN_HOUR else ([], ready)
-    if inside:
-        # What tells no start is in no range.
-        timed = "" if asked is None else " WHERE bucket IS NOT NULL"
-        parts.append(f"SELECT * FROM read_parquet(?){timed}")
-        values.append([one.path(kinds[0]) for one in inside])
-    if edge:
-        low, high = -(-since // TEN_MINUTES) * TEN_MINUTES, until // TEN_MINUTES * TEN_MINUTES
-        within = "" if asked is None else " WHERE bucket >= ? AND bucket < ?"
-        parts.append(f"SELECT * FROM read_parquet(?){within}")
-        values += [[one.path(kinds[1]) for one in edge], *([] if asked is None else [low, max(low, high)])]
-        if asked is not None:
-            for fringe in _fringes(since, until, low, high):
-                made = _fringe(asking, edge, fringe)
-                parts += [made.sql] if made else []
-                values += made.values if made else []
-    if not parts:
-        return Relation(f"({_nothing(asking)})", [], about)
-    where, told = sql_of(wanted)
-    every = " UNION ALL BY NAME ".join(parts)
-    return Relation(f"(SELECT * FROM ({every}) WHERE {where})", [*values, *told], about)
-
-
-def _fringes(since: int, until: int, low: int, high: int) -> list[tuple[int, int]]:
-    """The parts of a range that are no whole bucket."""
-    if high <= low:
-        return [(since, until)]
-    return [(first, last) for first, last in ((since, low), (high, until)) if first < last]
-
-
-def _fringe(asking: Asking, ready: list[Ready], span: tuple[int, int]) -> Relation | None:
-    """Edges of a few minutes, from the flows."""
-    hours = touched([one.hour for one in ready], *span)
-    if not hours:
-        return None
-    flows, values = _flows(asking, hours, span)
-    return Relation(f"({rollup_sql.edges(flows)})", values, About("flows"))
+    for span in spans:
+        hours = touched([one.hour for one in ready], *span)
+        if hours:
+            flows, told = _flows(asking, hours, span)
+            where, filtered = sql_of(wanted)
+            parts.append(f"({rollup_sql.edges(f'SELECT * FROM ({flows}) WHERE {where}', size)})")
+            values += [*told, *filtered]
+    return parts, values
 
 
 def _flows(asking: Asking, hours: list[Hour], span: tuple[int, int] | None) -> tuple[str, list[Any]]:

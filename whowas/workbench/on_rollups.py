@@ -1,8 +1,8 @@
 """A filter of flows as a filter of roll-ups, where it means exactly the same there.
 
-Roll-ups know groups of ends, and not their pods, labels or nodes. A test of those is asked of `identities`: where all
-that was seen of a group within an hour agrees, the test is one of the group. Where it does not, or where a test reads
-anything else, there is no such filter, and the flows themselves have to be read.
+Roll-ups know groups of ends, and not their pods, labels or nodes. A test of those is asked of `details`: where all
+that was seen of a group in the hours asked for agrees, the test is one of the group. Where it does not, or where a test
+reads anything else, there is no such filter, and the flows themselves have to be read.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import re
 from typing import Any
 
 from whowas.query.filters import SIDES, All, Filter, Not, Some, Test, sql_of
-from whowas.workbench import rollup_sql
 from whowas.workbench.filter_text import columns_of
-from whowas.workbench.rollup_sql import AN_HOUR, DETAILS, EDGE_COLUMNS, GROUP
+from whowas.workbench.kept import SPACE
+from whowas.workbench.rollup_sql import DETAILS, EDGE_COLUMNS, GROUP
 
 
-def translate(link: Any, one: Filter, identities: list[str]) -> Filter | None:
-    """Return the filter of edges, or None. identities: files of the hours that are asked."""
+def translate(link: Any, one: Filter, seen: list[str]) -> Filter | None:
+    """Return the filter of edges, or None. seen: tables of the hours that are asked."""
     if columns_of(one) <= EDGE_COLUMNS:
         return one
     side = _side(one)
     if side is not None:
-        return _resolved(link, one, side, identities)
+        return _resolved(link, one, side, seen)
     if isinstance(one, Test):
         return None
     if isinstance(one, Not):
-        part = translate(link, one.part, identities)
+        part = translate(link, one.part, seen)
         return None if part is None else Not(part)
-    parts = [translate(link, part, identities) for part in one.parts]
+    parts = [translate(link, part, seen) for part in one.parts]
     kept = tuple(part for part in parts if part is not None)
     if len(kept) < len(parts):
         return None
@@ -45,7 +45,7 @@ def answerable(one: Filter) -> bool:
 
 
 def _side(one: Filter) -> str | None:
-    """The end that a filter is about, if it is about one, and about nothing that identities lack."""
+    """The end that a filter is about, if it is about one, and about nothing that details lack."""
     columns = columns_of(one)
     for side in SIDES:
         if columns <= {f"{side}_{what}" for what in (*GROUP, *DETAILS)} - {f"{side}_name"}:
@@ -53,17 +53,16 @@ def _side(one: Filter) -> str | None:
     return None
 
 
-def _resolved(link: Any, one: Filter, side: str, identities: list[str]) -> Filter | None:
+def _resolved(link: Any, one: Filter, side: str, seen: list[str]) -> Filter | None:
+    """The groups for which a test holds, None where what was seen of one disagrees."""
     sql, values = sql_of(one, True)
     told = re.sub(rf"(?<![\w.]){side}_(?=[a-z])", "", sql)
-    grouped = f"FROM read_parquet(?) GROUP BY {_key('')}"
-    split = f"SELECT 1 {grouped} HAVING bool_or({told}) AND NOT bool_and({told}) LIMIT 1"
-    if link.execute(split, [identities, *values, *values]).fetchall():
+    here = " UNION ALL ".join(f"FROM {table}" for table in seen)
+    rows = link.execute(
+        f"SELECT group_id, bool_and(told) FROM (SELECT group_id, {told} AS told FROM {SPACE}.details "
+        f"WHERE id IN (SELECT detail FROM ({here}))) GROUP BY group_id HAVING bool_or(told)",
+        values,
+    ).fetchall()
+    if not all(row[1] for row in rows):
         return None
-    return Test(f"{_key(side + '_')} IN (SELECT {_key('')} {grouped} HAVING bool_and({told}))", (identities, *values))
-
-
-def _key(prefix: str) -> str:
-    """A group of ends within an hour, as a list: its nulls equal each other."""
-    hour = rollup_sql.bucket(AN_HOUR, "bucket")
-    return f"[({hour})::VARCHAR, cluster, {', '.join(prefix + what for what in GROUP)}]"
+    return Test(f"{side}_group IN (SELECT unnest(?::INTEGER[]))", ([row[0] for row in rows],))

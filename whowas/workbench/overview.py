@@ -8,7 +8,7 @@ from whowas.schema import CONFIDENCES
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import Edge, Name, Question, TimeRange
 from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
-from whowas.workbench.edges import Asking, Relation, bounds, edges
+from whowas.workbench.edges import Asking, Relation, bounds, edges, traffic
 from whowas.workbench.filter_text import read
 from whowas.workbench.rollup_sql import AN_HOUR, SIDES, TEN_MINUTES
 
@@ -91,7 +91,7 @@ def _shown(span: TimeRange | None, state: Any) -> tuple[int, int]:
 def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
     """Flows over time."""
     size = asked.bucket or bucket_of(asked.range, asking.state)
-    made = edges(asking, asked.range, read(asked.filter).filter, size, spaces=True)
+    made = traffic(asking, asked.range, read(asked.filter).filter, size)
     start = rollup_sql.bucket(size, "bucket")
     rows = asking.rows(
         f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
@@ -106,7 +106,7 @@ def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
 
 def ends(asking: Asking, asked: Question) -> Ends:
     """How sure the ends are."""
-    made = edges(asking, asked.range, read(asked.filter).filter, spaces=True)
+    made = traffic(asking, asked.range, read(asked.filter).filter)
     both = " UNION ALL ".join(
         f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e"
         for side in SIDES

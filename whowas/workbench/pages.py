@@ -20,6 +20,7 @@ from whowas.workbench.commands import of_flow
 from whowas.workbench.edges import Asking, More, bounds, edges, readable, translated
 from whowas.workbench.filter_text import read
 from whowas.workbench.hours import Hour, touched
+from whowas.workbench.kept import SPACE
 from whowas.workbench.problems import NotFoundError
 from whowas.workbench.rollup_sql import EDGE_COLUMNS
 from whowas.workbench.rollups import relation
@@ -105,15 +106,17 @@ def _with_flows(asking: Asking, wanted: Filter, hours: list[Hour]) -> list[Hour]
     ready = {one.id for one in hours if one.id in asking.state.ready}
     if wanted == EVERY or not ready or any(not one.timed for one in hours):
         return hours
-    kept = translated(asking, wanted, [asking.state.ready[one] for one in ready])
+    mine = [asking.state.ready[one] for one in ready]
+    kept = translated(asking, wanted, mine)
     if kept is None:
         return hours
     sql, values = sql_of(kept)
-    files = [asking.state.ready[one].path("edges_1h") for one in ready]
-    start = f"coalesce({rollup_sql.bucket(rollup_sql.AN_HOUR, 'bucket')}, 0)"
-    found = asking.rows(f"SELECT DISTINCT {start} FROM read_parquet(?) WHERE {sql}", [files, *values])
-    there = {row[0] for row in found}
-    return [one for one in hours if one.id not in ready or one.since in there]
+    every = " UNION ALL ".join(f"SELECT {at} AS place, link FROM {one.table('here')}" for at, one in enumerate(mine))
+    found = asking.rows(
+        f"SELECT DISTINCT place FROM ({every}) WHERE link IN (SELECT id FROM {SPACE}.links WHERE {sql})", values
+    )
+    there = {mine[row[0]].hour.id for row in found}
+    return [one for one in hours if one.id not in ready or one.id in there]
 
 
 def _passed(hour: int, of_cursor: int, oldest_first: bool) -> bool:

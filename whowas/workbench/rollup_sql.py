@@ -1,14 +1,4 @@
-"""Roll-ups as SQL: what is kept of an hour of flows, so that questions about a day need not read the day.
-
-| kind | one row | for |
-|---|---|---|
-| `edges_10m`, `edges_1h` | both ends' names, port, protocol, direction, a bucket of time | overview, map, facets |
-| `spaces_10m` | the same without workloads and ports | traffic over time, how sure ends are |
-| `ends_1h` | an address, its side and name; sorted by address, so that statistics skip | who was, pages |
-| `identities` | a group of ends as edges have it, and what it has no column for: pod, labels, node, images | filters |
-
-Every row holds ends of one confidence. Counts are of flows; bytes and packets of both directions, as they were counted.
-"""
+"""Edges as SQL: of flows that are read for a question, with the columns that roll-ups have (whowas.workbench.kept)."""
 
 from __future__ import annotations
 
@@ -77,41 +67,3 @@ def edges(flows: str, size: int = TEN_MINUTES, more: tuple[str, ...] = ()) -> st
     ends = ", ".join(f"{_group(side)}, {_candidates(side)}" for side in SIDES)
     grouped = f"{bucket(size)} AS bucket, cluster, {ends}, {', '.join([*LINK, *more])}"
     return f"SELECT {grouped}, {COUNTED} FROM ({flows}) GROUP BY ALL"
-
-
-def coarser(edges_of: str, size: int = AN_HOUR) -> str:
-    """Edges by larger buckets."""
-    return (
-        f"SELECT {bucket(size, 'bucket')} AS bucket, * EXCLUDE (bucket, {', '.join(MEASURES)}), {ADDED} "
-        f"FROM ({edges_of}) GROUP BY ALL"
-    )
-
-
-def spaces(edges_of: str) -> str:
-    """Edges between namespaces, by the buckets that they have."""
-    return f"SELECT bucket, {', '.join(sorted(SPACE_COLUMNS))}, {ADDED} FROM ({edges_of}) GROUP BY ALL"
-
-
-def ends(flows: str) -> str:
-    """Addresses with their names, by hour."""
-    parts = []
-    for side in SIDES:
-        named = ", ".join(f"{side}_{what} AS {what}" for what in (*GROUP, "pod", "pod_uid") if what != "name")
-        parts.append(
-            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {side}_ip AS address, '{side}' AS side, {named}, "
-            f"{_name(side)} AS name, {COUNTED} FROM ({flows}) GROUP BY ALL"
-        )
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY address, bucket"
-
-
-def identities(flows: str) -> str:
-    """Groups of ends with every detail that was seen of them, by hour."""
-    parts = []
-    for side in SIDES:
-        named = ", ".join(f"{side}_{what} AS {what}" for what in (*GROUP, *DETAILS) if what != "name")
-        parts.append(
-            f"SELECT {bucket(AN_HOUR)} AS bucket, cluster, {named}, {_name(side)} AS name, {COUNTED} "
-            f"FROM ({flows}) GROUP BY ALL"
-        )
-    rest = f"* EXCLUDE ({', '.join(MEASURES)})"
-    return f"SELECT {rest}, {ADDED} FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL"

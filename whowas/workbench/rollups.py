@@ -16,17 +16,15 @@ from typing import Any, NamedTuple
 
 from whowas.errors import ConfigError, InputError, OutputError, WhowasError
 from whowas.query import parquet_files
-from whowas.query.parquet_files import sql_text
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
-from whowas.workbench import hours, rollup_sql
-from whowas.workbench.database import connect
+from whowas.workbench import hours
 from whowas.workbench.hours import Found, Hour
+from whowas.workbench.kept import Kept, Loaded
+from whowas.workbench.problems import CancelledError
 
-VERSION = "2"
+VERSION = "3"
 """Of what is in a cache: another one is made anew."""
-BUILD_MEMORY = "768MB"
 LOOK_SECONDS = 5.0
-SORTED_ROWS = 8192
 _BEGUN = ".begun-"
 
 
@@ -37,6 +35,12 @@ class Ready(NamedTuple):
     folder: str
     flows: int
     bytes: int
+    loaded: Loaded | None = None
+
+    def table(self, kind: str) -> str:
+        """The name of a table of what is in memory."""
+        assert self.loaded is not None
+        return self.loaded.table(kind)
 
     def path(self, kind: str) -> str:
         """The file of one kind."""
@@ -75,12 +79,17 @@ class Rollups:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OutputError(f"cannot keep roll-ups in '{cache}': {error.strerror}; say --cache DIR") from error
+        self.kept: Kept | None = None
+        self._unloadable: set[str] = set()
+        self._stop, self._again = threading.Event(), threading.Event()
         self.state = State(hours.find(root), {}, {}, True)
         self._look()
-        self._stop, self._again = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._building: Any = None
-        self._lock = threading.Lock()
+
+    def keep_in(self, kept: Kept) -> None:
+        """Load what is ready, too, from now on: an hour is ready when it is loaded."""
+        self.kept = kept
+        self.state = self.state._replace(ready={}, building=True)
 
     def start(self) -> None:
         """Build in the background, and look for changes every few seconds."""
@@ -95,9 +104,6 @@ class Rollups:
         """End the building; what is half made is removed by the next."""
         self._stop.set()
         self._again.set()
-        with self._lock:
-            if self._building is not None:
-                self._building.interrupt()
         if self._thread is not None:
             self._thread.join()
 
@@ -129,16 +135,48 @@ class Rollups:
             found = hours.find(self.flows)
         except InputError:
             found = Found((), ())
-        ready = {}
-        for hour in found.hours:
-            kept = self.state.ready.get(hour.id)
-            if kept is not None and kept.hour.key == hour.key and os.path.isdir(kept.folder):
-                ready[hour.id] = kept
-            elif (folder := self._place(hour)).is_dir():
-                ready[hour.id] = _measured(hour, str(folder))
+        ready: dict[str, Ready] = {}
         broken = {one.key: self.state.broken[one.key] for one in found.hours if one.key in self.state.broken}
+        for hour in found.hours:
+            if self._stop.is_set():
+                return
+            made = None if hour.key in broken else self._known(hour)
+            if made is not None:
+                ready[hour.id] = made
+                self.state = State(found, self.state.ready | ready, broken, True)
+        broken |= {one.key: self.state.broken[one.key] for one in found.hours if one.key in self.state.broken}
         missing = any(one.id not in ready and one.key not in broken for one in found.hours)
         self.state = State(found, ready, broken, missing)
+        if self.kept is not None:
+            self.kept.keep({one.folder for one in ready.values()})
+
+    def _known(self, hour: Hour) -> Ready | None:
+        """What the cache has of an hour, loaded."""
+        import duckdb
+        import pyarrow as pa
+
+        one = self.state.ready.get(hour.id)
+        if one is None or one.hour.key != hour.key or not os.path.isdir(one.folder):
+            folder = self._place(hour)
+            if not folder.is_dir():
+                return None
+            one = Ready(hour, str(folder), 0, 0)
+        if self.kept is None or one.loaded is not None:
+            return one
+        try:
+            loaded = self.kept.load(one.folder)
+        except (duckdb.Error, pa.ArrowException, OSError, ValueError) as error:
+            self._damaged(one, str(error).partition("\n")[0])
+            return None
+        return one._replace(loaded=loaded, flows=loaded.flows, bytes=loaded.bytes)
+
+    def _damaged(self, one: Ready, why: str) -> None:
+        """What cannot be loaded is made again, once."""
+        if one.hour.key in self._unloadable:
+            self.state = self.state._replace(broken=self.state.broken | {one.hour.key: why})
+        else:
+            self._unloadable.add(one.hour.key)
+            shutil.rmtree(one.folder, ignore_errors=True)
 
     def _place(self, hour: Hour) -> Path:
         return self.folder / hour.id / hour.key
@@ -149,8 +187,6 @@ class Rollups:
         return next((one for one in asked if one.id not in state.ready and one.key not in state.broken), None)
 
     def _build(self, hour: Hour) -> None:
-        import duckdb
-
         begun = self._place(hour).with_name(f"{_BEGUN}{os.getpid()}-{hour.key}")
         shutil.rmtree(begun, ignore_errors=True)
         try:
@@ -158,7 +194,7 @@ class Rollups:
             self._write(hour, begun)
             if not self._place(hour).exists():
                 os.rename(begun, self._place(hour))
-        except (duckdb.Error, OSError, InputError) as error:
+        except (OSError, InputError, CancelledError) as error:
             # Another process may have been faster.
             if not self._stop.is_set() and not self._place(hour).is_dir():
                 why = str(error).partition("\n")[0]
@@ -167,14 +203,16 @@ class Rollups:
             shutil.rmtree(begun, ignore_errors=True)
 
     def _write(self, hour: Hour, place: Path) -> None:
-        with connect(BUILD_MEMORY, threads=1) as link:
-            with self._lock:
-                self._building = link
-            try:
-                write(link, relation(link, hour), place)
-            finally:
-                with self._lock:
-                    self._building = None
+        from whowas.workbench import summed_files
+        from whowas.workbench.summing import Summed
+
+        summed = Summed()
+        summed.read(hour, self._check)
+        summed_files.write(summed, place)
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise CancelledError("the building of roll-ups was ended")
 
     def _sweep(self) -> None:
         """Remove what is of hours as they no longer are, and what a killed process left."""
@@ -212,28 +250,3 @@ def relation(link: Any, hour: Hour) -> str:
         if not sound.groups or sound == hour.as_files():
             raise InputError(str(error).partition("\n")[0]) from error
         return parquet_files.relation(link, sound)
-
-
-def write(link: Any, flows: str, place: Path) -> None:
-    """Make the roll-ups of a relation of flows in a folder."""
-    fine = place / "edges_10m.parquet"
-    _copy(link, rollup_sql.edges(flows), fine)
-    made = f"FROM read_parquet({sql_text(str(fine))})"
-    _copy(link, rollup_sql.coarser(made), place / "edges_1h.parquet")
-    _copy(link, rollup_sql.spaces(made), place / "spaces_10m.parquet")
-    _copy(link, rollup_sql.ends(flows), place / "ends_1h.parquet")
-    _copy(link, rollup_sql.identities(flows), place / "identities.parquet")
-
-
-def _copy(link: Any, sql: str, path: Path) -> None:
-    told = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {SORTED_ROWS}"
-    link.execute(f"COPY ({sql}) TO {sql_text(str(path))} ({told})")
-
-
-def _measured(hour: Hour, folder: str) -> Ready:
-    """Read how much is in an hour, from its coarsest file."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(f"{folder}/edges_1h.parquet", columns=["flows", "bytes"])
-    return Ready(hour, folder, pc.sum(table["flows"]).as_py() or 0, pc.sum(table["bytes"]).as_py() or 0)

@@ -20,6 +20,7 @@ from whowas.workbench.database import Call, Database
 from whowas.workbench.edges import FLOW_SECONDS, Asking
 from whowas.workbench.findings import ServedFindings
 from whowas.workbench.histories import ServedHistory
+from whowas.workbench.kept import Kept
 from whowas.workbench.on_rollups import answerable
 from whowas.workbench.rollup_sql import EDGE_COLUMNS
 from whowas.workbench.rollups import Rollups
@@ -50,6 +51,7 @@ class Workbench:
         self.flow_seconds = flow_seconds
         self.places = Places(flows, history[0] if history else "")
         self._database = Database([self.rollups.flows, str(self.rollups.folder)])
+        self.rollups.keep_in(Kept(self._database.link))
         self._calls: set[Call] = set()
         self._lock = threading.Lock()
         self._answers: dict[str, Answer] = {
@@ -110,7 +112,7 @@ class Workbench:
         try:
             with (lend or self._database.cursor)(call) as link:
                 yield Asking(link, self.rollups.state, call, flow_seconds=self.flow_seconds, places=self.places)
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.CatalogException) as error:
             # Files were put together meanwhile: what there is now is known in a moment.
             self.rollups.look_again()
             raise InputError("files of the flows were exchanged meanwhile; ask again") from error

@@ -1,0 +1,225 @@
+"""Roll-ups in memory: tables of integers in DuckDB, one set of names for all hours.
+
+| table | one row |
+|---|---|
+| `links` | id, both groups, `space`, and both ends' names as flows have them: `src_workload`… |
+| `spaces` | id, and what is left of a link without workloads and ports |
+| `details` | id, group, its names, and what was seen of it beyond them |
+| `edges_10m_N`, `edges_1h_N` | bucket, link, counts: of the hour that was loaded as number N |
+| `spaces_10m_N` | bucket, space, counts |
+| `here_N` | link of the hour's own number: `edges_1m` stays in its file |
+| `seen_N` | details that hour N has seen |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whowas.query.parquet_files import as_glob, sql_text
+from whowas.workbench import rollup_sql
+from whowas.workbench.numbering import Lists, WordList
+from whowas.workbench.rollup_sql import ADDED, AN_HOUR, DETAILS, GROUP, MEASURES, SIDES, SPACE_COLUMNS
+
+SPACE = "rollups"
+"""The name of the database in memory: its tables are compressed, which those of the connection's own are not."""
+GRACE_SECONDS = 90.0
+"""So long the tables of an hour that changed are kept for questions that began before."""
+HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here", "seen")
+_FACTS = f"link, {', '.join(MEASURES)}"
+
+
+def attach(link: Any) -> None:
+    """Make the place for the tables; before settings are locked."""
+    link.execute(f"ATTACH ':memory:' AS {SPACE} (COMPRESS)")
+
+
+class Loaded(NamedTuple):
+    """What an hour has. number: of its tables. flows, bytes: in it."""
+
+    number: int
+    flows: int
+    bytes: int
+
+    def table(self, kind: str) -> str:
+        """The name of one of its tables."""
+        return f"{SPACE}.{kind}_{self.number}"
+
+
+class Kept:
+    """Loads roll-ups, and drops them. One thread loads; many may read. link: a connection with `attach` done."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link.cursor()
+        self._lock = threading.Lock()
+        self._next = 0
+        self._loaded: dict[str, Loaded] = {}
+        self._dropped: list[tuple[float, Loaded]] = []
+        self._words = WordList()
+        self._groups = WordList()
+        self._details = WordList()
+        self._links, self._spaces = Lists(), Lists()
+        self._link.execute(_tables())
+
+    def load(self, folder: str) -> Loaded:
+        """Load an hour's roll-ups, once. folder: of its files. Raises: duckdb.Error, OSError, pyarrow's errors."""
+        with self._lock:
+            if folder not in self._loaded:
+                self._loaded[folder] = self._load(folder)
+            return self._loaded[folder]
+
+    def keep(self, folders: set[str]) -> None:
+        """Forget all but some; their tables go a while later."""
+        with self._lock:
+            now = time.monotonic()
+            for folder in set(self._loaded) - folders:
+                self._dropped.append((now, self._loaded.pop(folder)))
+            late = [one for at, one in self._dropped if at + GRACE_SECONDS < now]
+            self._dropped = [(at, one) for at, one in self._dropped if at + GRACE_SECONDS >= now]
+            for one in late:
+                self._link.execute("; ".join(f"DROP TABLE IF EXISTS {one.table(kind)}" for kind in HOUR_TABLES))
+            if late:
+                self._compress()
+
+    def _compress(self) -> None:
+        import duckdb
+
+        # Put off while somebody else writes: the next load does it too.
+        with contextlib.suppress(duckdb.TransactionException):
+            self._link.execute(f"CHECKPOINT {SPACE}")
+
+    def _load(self, folder: str) -> Loaded:
+        groups = self._of_groups(pq.read_table(f"{folder}/groups.parquet"))
+        links = self._of_links(pq.read_table(f"{folder}/links.parquet"), groups)
+        seen = self._of_details(pq.read_table(f"{folder}/details.parquet"), groups)
+        made = Loaded(self._next, 0, 0)
+        self._next += 1
+        fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
+        self._make(made.table("here"), "FROM arrow", pa.table({"own": np.arange(len(links)), "link": links}))
+        self._make(made.table("seen"), "FROM arrow", pa.table({"detail": seen}))
+        own = f"SELECT bucket, h.link, {', '.join(MEASURES)} FROM read_parquet({fine}) AS f"
+        self._make(made.table("edges_10m"), f"{own} JOIN {made.table('here')} AS h ON f.link = h.own")
+        hour = rollup_sql.bucket(AN_HOUR, "bucket")
+        of = made.table("edges_10m")
+        self._make(made.table("edges_1h"), f"SELECT {hour} AS bucket, link, {ADDED} FROM {of} GROUP BY ALL")
+        spaced = f"(FROM {of} AS f JOIN (SELECT id, space FROM {SPACE}.links) AS l ON f.link = l.id)"
+        self._make(made.table("spaces_10m"), f"SELECT bucket, space, {ADDED} FROM {spaced} GROUP BY ALL")
+        self._compress()
+        flows, size = self._link.execute(
+            f"SELECT coalesce(sum(flows), 0)::BIGINT, least(coalesce(sum(bytes), 0), {rollup_sql.MOST})::BIGINT "
+            f"FROM {of}"
+        ).fetchall()[0]
+        return made._replace(flows=flows, bytes=size)
+
+    def _make(self, table: str, sql: str, told: Any = None) -> None:
+        if told is not None:
+            self._link.register("arrow", told)
+        self._link.execute(f"CREATE TABLE {table} AS {sql}")
+        if told is not None:
+            self._link.unregister("arrow")
+
+    def _of_groups(self, table: Any) -> Any:
+        """Numbers of groups that all hours share: equal names, equal candidates, one number."""
+        known = len(self._groups.words)
+        names = ("cluster", *GROUP, "candidates")
+        rows = zip(*(table[one].to_pylist() for one in names), strict=True)
+        codes = np.array([self._groups.code(_hashable(row)) for row in rows], np.int64)
+        fresh = _first(codes, known)
+        if len(fresh):
+            self._insert("groups", table.take(fresh).append_column("id", pa.array(codes[fresh])))
+        return codes
+
+    def _of_links(self, table: Any, groups: Any) -> Any:
+        known = self._links.known
+        words = [
+            np.array([self._words.code(word) for word in table[one].to_pylist()], np.int32)
+            for one in ("protocol", "direction")
+        ]
+        numbers = [table[one].fill_null(-1).to_numpy() for one in ("dst_port", "protocol_number")]
+        ends = [groups[table[side].to_numpy()] for side in SIDES]
+        codes = self._links.rows(*ends, *numbers, *words)
+        fresh = _first(codes, known)
+        if len(fresh):
+            told = table.drop(list(SIDES)).take(fresh)
+            for side, of in zip(SIDES, ends, strict=True):
+                told = told.append_column(f"{side}_group", pa.array(of[fresh]))
+            self._insert_links(told.append_column("id", pa.array(codes[fresh])))
+        return codes
+
+    def _of_details(self, table: Any, groups: Any) -> Any:
+        known = len(self._details.words)
+        own = groups[table["group"].to_numpy()]
+        rows = zip(own.tolist(), *(table[one].to_pylist() for one in DETAILS), strict=True)
+        codes = np.array([self._details.code(_hashable(row)) for row in rows], np.int64)
+        fresh = _first(codes, known)
+        if len(fresh):
+            told = table.drop(["group"]).take(fresh)
+            told = told.append_column("id", pa.array(codes[fresh])).append_column("group_id", pa.array(own[fresh]))
+            named = f"(SELECT id AS group_id, * EXCLUDE (id, candidates) FROM {SPACE}.groups)"
+            self._insert("details", told, f"FROM arrow JOIN {named} USING (group_id)")
+        return codes
+
+    def _insert(self, table: str, told: Any, sql: str = "FROM arrow") -> None:
+        self._link.register("arrow", told)
+        self._link.execute(f"INSERT INTO {SPACE}.{table} BY NAME {sql}")
+        self._link.unregister("arrow")
+
+    def _insert_links(self, told: Any) -> None:
+        """Put both ends' names beside new links, and say of which space each is."""
+        self._link.register("arrow", told)
+        named = [f"s.cluster, {', '.join(rollup_sql.LINK)}, a.id, a.src_group, a.dst_group"]
+        for side in SIDES:
+            named += [f"{side[0]}.{what} AS {side}_{what}" for what in (*GROUP, "candidates")]
+        ends = " ".join(f"JOIN {SPACE}.groups AS {side[0]} ON a.{side}_group = {side[0]}.id" for side in SIDES)
+        spaces = ", ".join(sorted(SPACE_COLUMNS))
+        self._link.execute(f"CREATE TEMP TABLE new_links AS SELECT {', '.join(named)} FROM arrow AS a {ends}")
+        self._link.unregister("arrow")
+        same = " AND ".join(f"n.{one} IS NOT DISTINCT FROM p.{one}" for one in sorted(SPACE_COLUMNS))
+        self._link.execute(
+            f"INSERT INTO {SPACE}.spaces BY NAME SELECT n.*, (SELECT coalesce(max(id) + 1, 0) FROM {SPACE}.spaces) + "
+            f"row_number() OVER () AS id FROM (SELECT DISTINCT {spaces} FROM new_links) AS n "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {SPACE}.spaces AS p WHERE {same})"
+        )
+        self._link.execute(
+            f"INSERT INTO {SPACE}.links BY NAME SELECT n.*, p.id AS space FROM new_links AS n "
+            f"JOIN {SPACE}.spaces AS p ON {same}; DROP TABLE new_links"
+        )
+
+
+def _first(codes: Any, known: int) -> Any:
+    """Where numbers from `known` on stand first."""
+    several, place = np.unique(codes, return_index=True)
+    return np.sort(place[several >= known])
+
+
+def _hashable(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(one if one is None or isinstance(one, (str, int)) else repr(one) for one in row)
+
+
+def _tables() -> str:
+    """SQL of the tables that all hours share."""
+    texts = " VARCHAR, ".join(GROUP) + " VARCHAR"
+    others = "STRUCT(kind VARCHAR, namespace VARCHAR, name VARCHAR, workload VARCHAR)[]"
+    ends = ", ".join(
+        f"{', '.join(f'{side}_{one} VARCHAR' for one in GROUP)}, {side}_candidates {others}, {side}_group INTEGER"
+        for side in SIDES
+    )
+    link = "cluster VARCHAR, dst_port INTEGER, protocol VARCHAR, protocol_number INTEGER, direction VARCHAR"
+    spaces = ", ".join(f"{one} {'INTEGER' if one == 'protocol_number' else 'VARCHAR'}" for one in sorted(SPACE_COLUMNS))
+    nested = {"labels": "MAP(VARCHAR, VARCHAR)", "images": "VARCHAR[]"}
+    details = ", ".join(f"{one} {nested.get(one, 'VARCHAR')}" for one in DETAILS)
+    return "; ".join(
+        f"CREATE TABLE {SPACE}.{name} ({columns})"
+        for name, columns in (
+            ("groups", f"id INTEGER, cluster VARCHAR, {texts}, candidates {others}"),
+            ("links", f"id INTEGER, space INTEGER, {link}, {ends}"),
+            ("spaces", f"id INTEGER, {spaces}"),
+            ("details", f"id INTEGER, group_id INTEGER, cluster VARCHAR, {texts}, {details}"),
+        )
+    )
