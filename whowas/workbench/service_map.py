@@ -53,7 +53,9 @@ def _group(side: str, by: str) -> str:
 
 
 def _more(asked: MapAsk) -> More | None:
-    """What roll-ups lack for a grouping, and for a paint."""
+    """What roll-ups lack for a grouping, and for a paint. Raises: ConfigError for what is no paint."""
+    if asked.paint and asked.paint not in paints():
+        raise ConfigError(f"cannot paint edges by '{asked.paint}': say one of {', '.join(paints())}")
     found: dict[str, str] = {}
     values: tuple[str, ...] = ()
     if asked.by == "label":
@@ -65,13 +67,11 @@ def _more(asked: MapAsk) -> More | None:
     return More(found, values) if found else None
 
 
-def _paint(asked: MapAsk) -> str:
-    """SQL of the value that an edge is painted by. Raises: ConfigError for a column that is none of these."""
-    if not asked.paint:
+def _paint(column: str) -> str:
+    """SQL of the value that an edge is painted by."""
+    if not column:
         return "NULL::VARCHAR"
-    if asked.paint not in paints():
-        raise ConfigError(f"cannot paint edges by '{asked.paint}': say one of {', '.join(paints())}")
-    return f"{asked.paint}::VARCHAR" if asked.paint in EDGE_COLUMNS else "paint"
+    return f"{column}::VARCHAR" if column in EDGE_COLUMNS else "paint"
 
 
 def _table(asking: Asking, asked: MapAsk, span: TimeRange | None, wanted: Filter) -> tuple[str, About]:
@@ -80,7 +80,7 @@ def _table(asking: Asking, asked: MapAsk, span: TimeRange | None, wanted: Filter
     table = asking.table()
     both = ", ".join(_group(side, asked.by) for side in SIDES)
     asking.rows(
-        f"CREATE TEMP TABLE {table} AS SELECT {both}, protocol, dst_port, direction, {_paint(asked)} AS paint, "
+        f"CREATE TEMP TABLE {table} AS SELECT {both}, protocol, dst_port, direction, {_paint(asked.paint)} AS paint, "
         f"{rollup_sql.ADDED} FROM {made.sql} GROUP BY ALL",
         made.values,
     )
