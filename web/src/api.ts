@@ -77,11 +77,14 @@ export interface ColumnInfo {
 }
 
 /**
- * The same filter and range elsewhere. sql: for `whowas query`; cli: the line; sigma: a rule drafted from it.
+ * The same filter and range elsewhere.
+ *
+ * sql: for `whowas query`; cli: the line of `whowas flows`; report: that of `whowas report`; sigma: a rule drafted.
  */
 export interface Commands {
   sql: string;
   cli: string;
+  report: string;
   sigma: string;
 }
 
@@ -113,6 +116,41 @@ export interface Ends {
   confidence: string[];
   flows: number[];
   bytes: number[];
+}
+
+/**
+ * Everything that was said of the holders of the first lanes. left_out: lines. restarts: lane is that of Who.
+ *
+ * unsaid: lanes whose evidence was not looked for.
+ */
+export interface Evidence {
+  about: About;
+  lines: EvidenceLine[];
+  left_out: number;
+  restarts: LaneEvent[];
+  unsaid: number;
+}
+
+/**
+ * What was said of the holders of an answer of Who: the same question, for the evidence behind it.
+ */
+export interface EvidenceAsk {
+  what?: string;
+  cluster?: string | null;
+  range?: TimeRange | null;
+  limit?: number;
+}
+
+/**
+ * One sight of one object. time: when it was received, null: nobody wrote that down. says: in words.
+ */
+export interface EvidenceLine {
+  uid: string;
+  name: string;
+  time: number | null;
+  verb: string;
+  says: string;
+  source: string;
 }
 
 /**
@@ -356,12 +394,15 @@ export interface Lane {
 }
 
 /**
- * What changed about a lane's holder: image, labels, services, zone. lane: place in Who.lanes.
+ * What happened to a lane's holder, at some time from `time` to `until` (both the same: then). lane: in Who.lanes.
+ *
+ * started, ended: the hold; restarted: a container (Evidence tells of these); others: what changed, from what to what.
  */
 export interface LaneEvent {
   lane: number;
   time: number;
-  what: "ended" | "images" | "labels" | "services" | "started";
+  until: number;
+  what: "ended" | "images" | "labels" | "restarted" | "services" | "started";
   before: string;
   after: string;
 }
@@ -370,6 +411,7 @@ export interface LaneEvent {
  * by: what a node of the map is; label: its key for by "label". ports: an edge a port, else ports are folded.
  *
  * baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`.
+ * paint: of Status.paints: edges tell how many of their flows have each of its values ("" = none is asked).
  */
 export interface MapAsk {
   filter?: string;
@@ -380,13 +422,15 @@ export interface MapAsk {
   measure?: "bytes" | "flows" | "packets";
   baseline?: TimeRange | null;
   limit?: number;
+  paint?: string;
 }
 
 /**
  * Flows from node src to node dst (places in ServiceMap.nodes).
  *
  * ports: [protocol, port of dst, flows], at most 20, heaviest first; more_ports: left out. worst: the weaker of both
- * nodes' confidences. change: against the baseline ("" = in both, or no baseline was asked for).
+ * nodes' confidences. change: against the baseline ("" = in both, or no baseline was asked for). painted: [value of
+ * the column that was asked for ("" = none is told), flows], most flows first.
  */
 export interface MapEdge {
   src: number;
@@ -401,6 +445,7 @@ export interface MapEdge {
   first: number | null;
   last: number | null;
   change: "" | "gone" | "new";
+  painted: ([string, number])[];
 }
 
 /**
@@ -476,6 +521,15 @@ export interface Question {
 }
 
 /**
+ * One self-contained file about the flows of a filter, or about a finding, as `whowas report` writes it.
+ */
+export interface ReportAsk {
+  filter?: string;
+  range?: TimeRange | null;
+  finding?: string;
+}
+
+/**
  * Who talked to whom. left_out: [nodes, edges, flows] that are not shown.
  */
 export interface ServiceMap {
@@ -486,10 +540,30 @@ export interface ServiceMap {
 }
 
 /**
+ * An address that several held in the range, as its flows were named. names: [confidence, namespace/workload].
+ */
+export interface Shared {
+  address: string;
+  holders: number;
+  names: ([string, string])[];
+  flows: number;
+}
+
+/**
+ * Addresses whose flows were named after several pods, most holders first. left_out: addresses.
+ */
+export interface SharedAddresses {
+  about: About;
+  addresses: Shared[];
+  left_out: number;
+}
+
+/**
  * What is served. since, until: starts of the first and last hour's bounds; null without flows.
  *
  * hours: hour folders; ready: of these with roll-ups. flows, bytes: in the ready hours. building: are they made now?
- * unreadable: [file, why]. history, findings: are they served? notes: can states be written?
+ * unreadable: [file, why]. history, findings: are they served? evidence: is it there at once, or has all to be read
+ * again? notes: can states be written? paints: columns that edges of the map can be painted by.
  */
 export interface Status {
   version: string;
@@ -504,9 +578,11 @@ export interface Status {
   bytes: number;
   unreadable: ([string, string])[];
   history: boolean;
+  evidence: boolean;
   findings: boolean;
   notes: boolean;
   confidences: string[];
+  paints: string[];
   columns: ColumnInfo[];
   page_limit: number;
   export_limit: number;
@@ -545,6 +621,7 @@ export interface TopAsk {
  * Lanes, oldest first; left_out: lanes beyond the limit. judged: when `at` was asked.
  *
  * flows_*: flows with that end, by bucket, as the flows themselves were named: their confidence, never that of lanes.
+ * bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows.
  */
 export interface Who {
   about: About;
@@ -587,11 +664,14 @@ export interface Endpoints {
   "/api/map": { method: "POST"; asks: MapAsk; tells: ServiceMap };
   "/api/gaps": { method: "POST"; asks: Question; tells: Gaps };
   "/api/who": { method: "POST"; asks: WhoAsk; tells: Who };
+  "/api/evidence": { method: "POST"; asks: EvidenceAsk; tells: Evidence };
+  "/api/shared": { method: "POST"; asks: TopAsk; tells: SharedAddresses };
   "/api/flows": { method: "POST"; asks: FlowsAsk; tells: Flows };
   "/api/facets": { method: "POST"; asks: FacetsAsk; tells: Facets };
   "/api/flow": { method: "POST"; asks: FlowAsk; tells: Flow };
   "/api/commands": { method: "POST"; asks: Question; tells: Commands };
   "/api/export": { method: "POST"; asks: ExportAsk; tells: Blob };
+  "/api/report": { method: "POST"; asks: ReportAsk; tells: Blob };
   "/api/findings": { method: "POST"; asks: FindingsAsk; tells: Findings };
   "/api/finding": { method: "POST"; asks: FindingAsk; tells: Finding };
   "/api/note": { method: "POST"; asks: NoteAsk; tells: Noted };

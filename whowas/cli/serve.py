@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def command(
             raise MissingExtra(package, "serve")
     from whowas.workbench.app import Server
     from whowas.workbench.guard import new_token
-    from whowas.workbench.loopback import listen
+    from whowas.workbench.loopback import door, listen
     from whowas.workbench.rollups import default_cache
     from whowas.workbench.workbench import Workbench
 
@@ -61,11 +62,12 @@ def command(
         for line in (f"{flows} is served at", f"  {url}", "Ctrl-C ends it"):
             echo(line)
         flush()
-        if not no_browser and _desktop():
-            import webbrowser
+        with door(url) if not no_browser and _desktop() else nullcontext() as way:
+            if way is not None:
+                import webbrowser
 
-            webbrowser.open(url)
-        server.run()
+                webbrowser.open(way)
+            server.run()
     finally:
         bench.close()
     note("stopped")

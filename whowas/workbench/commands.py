@@ -12,16 +12,18 @@ from whowas.query.flow_list import written_out
 from whowas.timestamps import moment_us, rfc3339
 from whowas.workbench.api.common import Commands, Question
 from whowas.workbench.filter_text import read
+from whowas.workbench.sigma_draft import draft
 
 ALWAYS_QUOTED = frozenset("!")
 AROUND_US = 300_000_000
 
 
 class Places(NamedTuple):
-    """Where the flows and the history lie, as commands name them; "" = none was given."""
+    """Where flows, history and findings lie, as commands name them; "" = none was given."""
 
     flows: str
     history: str = ""
+    findings: str = ""
 
 
 def quoted(word: str) -> str:
@@ -32,14 +34,14 @@ def quoted(word: str) -> str:
 
 
 def of_question(asked: Question, places: Places) -> Commands:
-    """The filter and range as SQL for `whowas query`, as `whowas flows`, and as a Sigma rule."""
+    """The filter and range as SQL for `whowas query`, as `whowas flows` and `whowas report`, and as a Sigma rule."""
     typed = read(asked.filter)
     where, values = sql_of(typed.filter)
     if asked.range is not None:
         since, until = rfc3339(asked.range.since), rfc3339(asked.range.until)
         where += f" AND start_time >= '{since}' AND start_time < '{until}'"
     sql = written_out(Asked(f"SELECT *\nFROM flows\nWHERE {where}\nORDER BY start_time DESC\nLIMIT 100", values))
-    return Commands(sql, _line(asked, typed.words, places), _sigma(typed.words))
+    return Commands(sql, _line(asked, typed.words, places), of_report(asked, places), draft(typed.words))
 
 
 def _line(asked: Question, words: tuple[Word, ...], places: Places) -> str:
@@ -51,57 +53,29 @@ def _line(asked: Question, words: tuple[Word, ...], places: Places) -> str:
             told += ["--external" if one.value == "true" else "--internal"]
         else:
             told += [f"--{one.word}", one.value]
-    if asked.range is not None:
-        told += ["--since", rfc3339(asked.range.since), "--until", rfc3339(asked.range.until)]
+    return _written([*told, *_span(asked)])
+
+
+def _span(asked: Question) -> list[str]:
+    if asked.range is None:
+        return []
+    return ["--since", rfc3339(asked.range.since), "--until", rfc3339(asked.range.until)]
+
+
+def _written(words: list[str]) -> str:
     try:
-        return " ".join(map(quoted, told))
+        return " ".join(map(quoted, words))
     except ValueError:
-        return "# no command is written: the filter holds characters that do not print"
+        return "# no command is written: it would hold characters that do not print"
 
 
-FIELDS = {"protocol": "protocol", "direction": "direction", "cluster": "cluster"}
-
-
-def _sigma(words: tuple[Word, ...]) -> str:
-    """A draft. What a rule says otherwise than a filter stands in it as a comment."""
-    lines = ["title: Draft of a filter", "status: experimental"]
-    lines.append("logsource: {category: network_flow, product: kubernetes}")
-    kept: list[tuple[str, str, Word]] = []
-    left: list[tuple[str, str, Word]] = []
-    for one in words:
-        name, value = _field(one)
-        (kept if name else left).append((name, value, one))
-    lines.append("detection:")
-    for title, chosen in (("selection", False), ("filter", True)):
-        mine = [(name, value) for name, value, one in kept if one.negated is chosen]
-        if mine:
-            lines.append(f"  {title}:")
-            lines += [f"    {name}: {_yaml(value)}" for name, value in mine]
-    has = [any(one.negated is chosen for _, _, one in kept) for chosen in (False, True)]
-    lines.append(f"  condition: {_condition(*has)}")
-    lines += [f"# write by hand: {'not ' if one.negated else ''}{_comment(one)}" for _, _, one in left]
-    return "\n".join([*lines, "level: medium", ""])
-
-
-def _condition(selection: bool, filtered: bool) -> str:
-    return " and ".join((["selection"] if selection else []) + (["not filter"] if filtered else [])) or "selection"
-
-
-def _field(one: Word) -> tuple[str, str]:
-    if one.word == "where":
-        name, _, value = one.value.partition("=")
-        return name, value
-    return (FIELDS[one.word], one.value) if one.word in FIELDS else ("", "")
-
-
-def _yaml(value: str) -> str:
-    import json
-
-    return value if value.isdigit() else json.dumps(value)
-
-
-def _comment(one: Word) -> str:
-    return ascii(f"{one.word}={one.value}")
+def of_report(asked: Question, places: Places, finding: str = "") -> str:
+    """The line that writes a report of a filter and range, or of a finding."""
+    words = ["whowas", "report", "--flows", places.flows]
+    given = (("--history", places.history), ("--findings", places.findings), ("--finding", finding))
+    for option, value in (*given, ("--filter", asked.filter)):
+        words += [option, value] if value else []
+    return _written([*words, *_span(asked), "-o", "report.html"])
 
 
 def of_flow(row: dict[str, Any], places: Places) -> list[str]:

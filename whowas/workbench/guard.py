@@ -1,7 +1,7 @@
 """What a request must be before anything looks at it, and what every answer carries. No framework is needed for that.
 
 Nothing is sent by a browser by itself (no cookies), so no other site can ask in the user's name; the rest is a second
-wall: the Host must be ours, with the port; Origin and Sec-Fetch-Site must be ours or absent.
+wall: the Host must be ours, with the port; Origin and Sec-Fetch-Site must be ours or absent, but for a link to `/`.
 """
 
 from __future__ import annotations
@@ -69,21 +69,21 @@ class Guard:
                 return Refusal(400, f"there are two headers {name.lower().decode('latin-1')}")
             told[name.lower()] = value
         return (
-            self._place(told)
+            self._place(told, method in ("GET", "HEAD") and path == "/" and _leads(told))
             or self._method(method)
             or _too_long(path)
             or (self._data(method, told) if path.startswith(API) else None)
         )
 
-    def _place(self, told: dict[bytes, bytes]) -> Refusal | None:
+    def _place(self, told: dict[bytes, bytes], leads: bool) -> Refusal | None:
         host = told.get(b"host", b"").lower()
         if host not in self._hosts:
             return Refusal(421, "this is not served under that name; open the URL that whowas serve printed")
         origin = told.get(b"origin")
         if origin is not None and origin.lower() != b"http://" + host:
             return Refusal(403, "other pages may not ask here")
-        if told.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
-            return Refusal(403, "other pages may not ask here, nor lead here: open the URL by itself")
+        if told.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none") and not leads:
+            return Refusal(403, "other pages may not ask here, nor show this in themselves")
         return None
 
     @staticmethod
@@ -103,6 +103,11 @@ class Guard:
         if not length.isdigit() or len(length) > 18 or int(length) > MOST_BODY:
             return Refusal(413, f"a question has at most {MOST_BODY} bytes")
         return None
+
+
+def _leads(told: dict[bytes, bytes]) -> bool:
+    """Does a link elsewhere lead a whole tab here? The document holds no data, and its tab no token of another's."""
+    return told.get(b"sec-fetch-mode") == b"navigate" and told.get(b"sec-fetch-dest") == b"document"
 
 
 def _too_long(path: str) -> Refusal | None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ingest.cluster import EvidenceReport
 from whowas.errors import WhowasError
 from whowas.history.evidence_files import find_evidence
-from whowas.history.queries import load_history, the_store
+from whowas.history.queries import evidence_of, load_history, the_store
 from whowas.workbench.problems import BusyError, NotServedError
 
 if TYPE_CHECKING:
     from enrich import History
+    from whowas.observation import Observation
 
 LOOK_SECONDS = 15.0
 PATIENCE_SECONDS = 20.0
+AT_ONCE_BYTES = 16 << 20
+"""Files of evidence up to this are read again for one question; of a store that is an index's work."""
 
 
 class ServedHistory:
@@ -30,6 +33,7 @@ class ServedHistory:
             the_store(self.paths)  # What is not there, or does not go together, is said before anything is served.
         self._known: History | None = None
         self._why = ""
+        self._told = EvidenceReport()
         self._seen: object = None
         self._looked = 0.0
         self._lock = threading.Lock()
@@ -46,19 +50,24 @@ class ServedHistory:
                 self._loading = threading.Thread(target=self._load, name="history", daemon=True)
                 self._loading.start()
 
-    def load(self) -> EvidenceReport:
-        """Read it now, and say what became of it. Raises: InputError and what else load_history does."""
-        told = EvidenceReport()
+    def load(self) -> None:
+        """Read it now. Raises: InputError and what else load_history does."""
         if self.paths:
+            told = EvidenceReport()
             self._known, self._seen = load_history(self.paths, report=told), self._marks()
-            self._looked = time.monotonic()
+            self._told, self._looked = told, time.monotonic()
             self._there.set()
-        return told
+
+    def read_report(self) -> EvidenceReport:
+        """What became of its files when it was read. Raises: NotServedError, BusyError."""
+        if self.paths:
+            self.history()
+        return self._told
 
     def _load(self) -> None:
-        seen = self._marks()
+        seen, told = self._marks(), EvidenceReport()
         try:
-            self._known, self._why = load_history(self.paths), ""
+            self._known, self._told, self._why = load_history(self.paths, report=told), told, ""
         except WhowasError as error:
             self._why = str(error)
         self._seen, self._looked = seen, time.monotonic()
@@ -90,3 +99,17 @@ class ServedHistory:
             if self._marks() != self._seen:
                 self.start()
         return self._known
+
+    def evidence(self, uids: Iterable[str], cluster: str | None) -> list[Observation]:
+        """Every observation of some objects. Files of evidence are read again for it. Raises: InputError."""
+        return evidence_of(uids, self.paths, cluster)
+
+    def at_once(self) -> bool:
+        """Is evidence there without reading much?"""
+        if not self.paths:
+            return False
+        try:
+            found = find_evidence(self.paths).paths
+            return the_store(self.paths) is not None or sum(map(os.path.getsize, found)) <= AT_ONCE_BYTES
+        except (OSError, WhowasError):
+            return False

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from whowas.errors import ConfigError
 from whowas.query.filters import Filter
-from whowas.schema import CONFIDENCES
+from whowas.schema import COLUMNS, CONFIDENCES
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.api.map import MapAsk, MapEdge, MapNode, ServiceMap
 from whowas.workbench.edges import Asking, More, edges
 from whowas.workbench.filter_text import read
 from whowas.workbench.overview import ENDS, Names, unknown_before
-from whowas.workbench.rollup_sql import SIDES
+from whowas.workbench.rollup_sql import EDGE_COLUMNS, SIDES
 
 MOST_PORTS = 20
 MEASURES = ("flows", "bytes", "packets")
+PAINTS = ("policy_verdict", "encrypted", "direction")
+"""Columns that edges can be painted by, where flows have them."""
+
+Painted = dict[tuple[Any, ...], list[tuple[str, int]]]
+"""Key of an edge: values of its paint with their flows."""
+
+
+def paints() -> tuple[str, ...]:
+    """Those that this whowas' flows have."""
+    return tuple(one for one in PAINTS if one in {column.name for column in COLUMNS})
 
 
 def _group(side: str, by: str) -> str:
@@ -41,23 +52,36 @@ def _group(side: str, by: str) -> str:
     return f"cluster AS {side}_cluster, {listed}, {side}_confidence"
 
 
-def _more(by: str, label: str) -> More | None:
-    """What roll-ups lack for a grouping."""
-    if by in ("namespace", "workload"):
-        return None
-    if by == "label":
-        return More({f"{side}_group": f"{side}_labels[?]" for side in SIDES}, (label, label))
-    return More({f"{side}_group": f"{side}_{by}" for side in SIDES})
+def _more(asked: MapAsk) -> More | None:
+    """What roll-ups lack for a grouping, and for a paint. Raises: ConfigError for what is no paint."""
+    if asked.paint and asked.paint not in paints():
+        raise ConfigError(f"cannot paint edges by '{asked.paint}': say one of {', '.join(paints())}")
+    found: dict[str, str] = {}
+    values: tuple[str, ...] = ()
+    if asked.by == "label":
+        found, values = {f"{side}_group": f"{side}_labels[?]" for side in SIDES}, (asked.label, asked.label)
+    elif asked.by not in ("namespace", "workload"):
+        found = {f"{side}_group": f"{side}_{asked.by}" for side in SIDES}
+    if asked.paint and asked.paint not in EDGE_COLUMNS:
+        found["paint"] = f"{asked.paint}::VARCHAR"
+    return More(found, values) if found else None
+
+
+def _paint(column: str) -> str:
+    """SQL of the value that an edge is painted by."""
+    if not column:
+        return "NULL::VARCHAR"
+    return f"{column}::VARCHAR" if column in EDGE_COLUMNS else "paint"
 
 
 def _table(asking: Asking, asked: MapAsk, span: TimeRange | None, wanted: Filter) -> tuple[str, About]:
     """A table of edges between groups, ports apart."""
-    made = edges(asking, span, wanted, more=_more(asked.by, asked.label))
+    made = edges(asking, span, wanted, more=_more(asked))
     table = asking.table()
     both = ", ".join(_group(side, asked.by) for side in SIDES)
     asking.rows(
-        f"CREATE TEMP TABLE {table} AS SELECT {both}, protocol, dst_port, direction, {rollup_sql.ADDED} "
-        f"FROM {made.sql} GROUP BY ALL",
+        f"CREATE TEMP TABLE {table} AS SELECT {both}, protocol, dst_port, direction, {_paint(asked.paint)} AS paint, "
+        f"{rollup_sql.ADDED} FROM {made.sql} GROUP BY ALL",
         made.values,
     )
     return table, made.about
@@ -74,8 +98,9 @@ def service_map(asking: Asking, asked: MapAsk) -> ServiceMap:
         if not past.ready:
             then, about.partial = None, "there are no flows in the baseline: nothing can be called new"
     names = Names()
-    listed = [_edge(names, row) for row in _rows(asking, asked, now, then, "new")]
-    gone = [_edge(names, row) for row in _rows(asking, asked, then, now, "gone")] if then else []
+    paint = _painted(asking, asked, now), _painted(asking, asked, then)
+    listed = [_edge(names, row, paint[0]) for row in _rows(asking, asked, now, then, "new")]
+    gone = [_edge(names, row, paint[1]) for row in _rows(asking, asked, then, now, "gone")] if then else []
     nodes = _nodes(asking, now, names)
     total_edges, total_nodes, total_flows = _totals(asking, asked, now)
     left = (max(0, total_nodes - len(nodes)), total_edges - len(listed), total_flows - sum(one.flows for one in listed))
@@ -96,10 +121,11 @@ def _rows(asking: Asking, asked: MapAsk, table: str, other: str | None, word: st
         f"SELECT {', '.join(ENDS)}, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, "
         f"max(direction) AS high FROM {table} GROUP BY ALL"
     )
+    listed = ", ".join(keys)
     inner = (
-        f"SELECT {', '.join(keys)}, {rollup_sql.ADDED}, {ports}[:{MOST_PORTS}] AS ports, count(*) AS ports_all, "
+        f"SELECT {listed}, {rollup_sql.ADDED}, {ports}[:{MOST_PORTS}] AS ports, count(*) AS ports_all, "
         f"CASE WHEN min(low) = max(high) THEN min(low) END AS direction "
-        f"FROM ({per_port}) GROUP BY {', '.join(keys)}"
+        f"FROM ({per_port}) GROUP BY {listed}"
     )
     only = "WHERE change" if word == "gone" else ""
     return asking.rows(
@@ -110,13 +136,29 @@ def _rows(asking: Asking, asked: MapAsk, table: str, other: str | None, word: st
     )
 
 
-def _edge(names: Names, row: tuple[Any, ...]) -> MapEdge:
+def _painted(asking: Asking, asked: MapAsk, table: str | None) -> Painted:
+    """What the flows of each edge are painted by."""
+    found: Painted = {}
+    if not asked.paint or table is None:
+        return found
+    listed = ", ".join(_keys(asked))
+    for *key, value, flows in asking.rows(
+        f"SELECT {listed}, coalesce(paint, ''), sum(flows)::BIGINT AS many FROM {table} GROUP BY ALL "
+        f"ORDER BY many DESC, coalesce(paint, '')",
+        [],
+    ):
+        found.setdefault(tuple(key), []).append((value, flows))
+    return found
+
+
+def _edge(names: Names, row: tuple[Any, ...], painted: Painted) -> MapEdge:
     src, dst = names.place(row[:6]), names.place(row[6:12])
     flows, size, packets, first, last, ports, ports_all, direction, change = row[12:]
     sure = max((names.listed[one].confidence for one in (src, dst)), key=_rank)
     told = [(one["p"] or "", one["n"], one["f"]) for one in ports]
+    paint = painted.get(row[:12]) or painted.get((*row[:12], ports[0]["p"], ports[0]["n"]), [])
     return MapEdge(
-        src, dst, flows, size, packets, told, ports_all - len(told), sure, direction or "", first, last, change
+        src, dst, flows, size, packets, told, ports_all - len(told), sure, direction or "", first, last, change, paint
     )
 
 

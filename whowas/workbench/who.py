@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,19 +14,17 @@ from enrich.naming.verdicts import NamingOptions
 from enrich.naming.who import HoldView, view, who_at
 from whowas.addresses import address16, is_address
 from whowas.errors import ConfigError
-from whowas.schema import CONFIDENCES
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, moment_us
-from whowas.workbench import rollup_sql
+from whowas.workbench import traffic
 from whowas.workbench.api.common import About, Question, TimeRange
 from whowas.workbench.api.who import Gap, Gaps, Judged, Lane, LaneEvent, Who, WhoAsk
 from whowas.workbench.edges import Asking, bounds
-from whowas.workbench.hours import touched
-from whowas.workbench.rollup_sql import AN_HOUR
 
 if TYPE_CHECKING:
     from enrich.history.history import ClusterHistory, History
 
 MOST_EVENTS = 2000
+CHANGES: tuple[Literal["labels", "services", "images"], ...] = ("labels", "services", "images")
 BOUNDS = ("start_min", "start_max", "end_min", "end_max")
 LOOKED_AT = 200_000
 """So many objects of a cluster are looked at for a label; labels of more are not searched."""
@@ -37,35 +35,48 @@ def clusters(known: History, name: str | None) -> list[ClusterHistory]:
     return [known.cluster(name)] if name else list(known.clusters.values())
 
 
-def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
-    """Lanes, and what is beside them."""
+def found(asking: Asking, known: History, asked: WhoAsk) -> tuple[list[Lane], int]:
+    """The lanes of a question, oldest first, and how many are beyond its limit. Raises: ConfigError."""
+    shown, left = _found(asking, known, asked)
+    return [lane(one, row) for one, row in shown], left
+
+
+def _found(asking: Asking, known: History, asked: WhoAsk) -> tuple[list[tuple[ClusterHistory, int]], int]:
     what = asked.what.strip()
     every = [(one, row) for one in clusters(known, asked.cluster) for row in _rows(asking, one, what)]
-    found = [(one, row) for one, row in every if _meets(one, row, asked.range)]
+    held = [(one, row) for one, row in every if _meets(one, row, asked.range)]
     if not every and not is_address(what):
         raise ConfigError(
             f"cannot find '{what[:100]}': the history names nothing so called that held an address; "
             "write an address, namespace/pod, kind/namespace/name, node/name or label=value"
         )
-    found.sort(key=lambda one: (int(one[0].bounds[one[1], 0]), one[0].name, one[1]))
-    shown = found[: asked.limit]
+    held.sort(key=lambda one: (int(one[0].bounds[one[1], 0]), one[0].name, one[1]))
+    return held[: asked.limit], max(0, len(held) - asked.limit)
+
+
+def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
+    """Lanes, and what is beside them."""
+    what = asked.what.strip()
+    shown, left = _found(asking, known, asked)
     lanes = [lane(one, row) for one, row in shown]
     about = About("history")
-    times = _traffic(asking, what, lanes, asked, about)
+    uids = sorted({one.uid for one in lanes if one.kind == "pod" and one.uid})
+    address = str(plain(address16(what) or b"")) if is_address(what) else ""
+    flows = traffic.beside(asking, address, uids, asked.range, asked.filter, about)
     return Who(
         about=asking.done(about),
         what=what,
         is_address=is_address(what),
         lanes=lanes,
-        left_out=len(found) - len(shown),
-        events=list(_events(shown, asked.range))[:MOST_EVENTS],
+        left_out=left,
+        events=list(_events(shown, lanes, asked.range))[:MOST_EVENTS],
         judged=judged(known, what, asked) if asked.at is not None and is_address(what) else None,
         gaps=[gap for one in clusters(known, asked.cluster) for gap in gaps_of(one, asked.range)],
-        bucket=AN_HOUR,
-        flows_time=times[0],
-        flows_confidence=times[1],
-        flows_count=times[2],
-        flows_bytes=times[3],
+        bucket=flows.bucket,
+        flows_time=flows.time,
+        flows_confidence=flows.confidence,
+        flows_count=flows.flows,
+        flows_bytes=flows.bytes,
     )
 
 
@@ -141,50 +152,41 @@ def _of_view(one: HoldView) -> Lane:
     return Lane(**told | {"images": list(one.images), "labels": dict(one.labels)})
 
 
-def _events(shown: list[tuple[ClusterHistory, int]], span: TimeRange | None) -> Iterator[LaneEvent]:
-    """What changed while a lane was possible, in its order."""
+def _events(shown: list[tuple[ClusterHistory, int]], lanes: list[Lane], span: TimeRange | None) -> Iterator[LaneEvent]:
+    """What happened in each lane, in its order: its begin, what changed while it was possible, its end."""
     since, until = bounds(span)
     for place, (one, row) in enumerate(shown):
-        low, high = int(one.bounds[row, 0]), int(one.bounds[row, 3])
-        line = one.states.line(int(one.entity_of[row]))
-        for before, after in itertools.pairwise(line):
-            if not max(low, since) <= after.since < min(high + 1, until):
-                continue
-            for word in ("labels", "services", "images"):
-                old, new = (_text(getattr(version, word)) for version in (before, after))
-                if old != new:
-                    yield LaneEvent(place, after.since, word, old, new)
+        told = lanes[place]
+        for event in (
+            _edge(place, "started", told.start_min, told.start_max),
+            *_changes(place, one, row),
+            _edge(place, "ended", told.end_min, told.end_max),
+        ):
+            if event is not None and event.until >= since and event.time < until:
+                yield event
+
+
+def _edge(place: int, word: Literal["started", "ended"], low: int | None, high: int | None) -> LaneEvent | None:
+    """A begin or an end. Where one of its bounds is open nobody saw it."""
+    return None if low is None or high is None else LaneEvent(place, low, high, word, "", "")
+
+
+def _changes(place: int, one: ClusterHistory, row: int) -> Iterator[LaneEvent]:
+    low, high = int(one.bounds[row, 0]), int(one.bounds[row, 3])
+    for before, after in itertools.pairwise(one.states.line(int(one.entity_of[row]))):
+        if not low <= after.since <= high:
+            continue
+        first = min(max(low, after.possible), after.since)
+        for word in CHANGES:
+            old, new = (_text(getattr(version, word)) for version in (before, after))
+            if old != new:
+                yield LaneEvent(place, first, after.since, word, old, new)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return " ".join(f"{one[0]}={one[1]}" if isinstance(one, tuple) else str(one) for one in value)
-
-
-def _traffic(
-    asking: Asking, what: str, lanes: list[Lane], asked: WhoAsk, about: About
-) -> tuple[list[int], list[str], list[int], list[int]]:
-    """Flows by the hour of the address, or of the pods that the lanes name, as the flows were named."""
-    hours = touched(asking.state.found.hours, *bounds(asked.range))
-    files = [asking.state.ready[one.id].path("ends_1h") for one in hours if one.id in asking.state.ready]
-    about.hours, about.ready = len(hours), len(files)
-    uids: Any = sorted({one.uid for one in lanes if one.kind == "pod" and one.uid})
-    where, value = "pod_uid IN (SELECT unnest(?))", uids
-    if is_address(what):
-        where, value = "address = ?", str(plain(address16(what) or b""))
-    if not files or not value:
-        return [], [], [], []
-    since, until = bounds(asked.range)
-    rows = asking.rows(
-        f"SELECT bucket, coalesce(confidence, 'unknown') AS sure, sum(flows)::BIGINT, "
-        f"least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM read_parquet(?) "
-        f"WHERE {where} AND bucket > ? AND bucket < ? GROUP BY ALL ORDER BY 1, 2",
-        [files, value, max(since, BEFORE_ALL + AN_HOUR) - AN_HOUR, until],
-    )
-    rows.sort(key=lambda row: (row[0], CONFIDENCES.index(row[1]) if row[1] in CONFIDENCES else 99))
-    found = [list(one) for one in zip(*rows, strict=True)] or [[], [], [], []]
-    return found[0], found[1], found[2], found[3]
 
 
 def gaps(asking: Asking, known: History, asked: Question) -> Gaps:

@@ -11,7 +11,7 @@ from typing import Any
 from whowas.errors import InputError
 from whowas.schema import COLUMNS, CONFIDENCES
 from whowas.version import __version__
-from whowas.workbench import exports, filter_text, overview, pages, service_map, who
+from whowas.workbench import explained, exports, filter_text, overview, pages, service_map, traffic, who
 from whowas.workbench.api import Asked, Check, Checked, Status, Told
 from whowas.workbench.api.common import ColumnInfo, Question
 from whowas.workbench.api.flows import ExportAsk
@@ -49,7 +49,7 @@ class Workbench:
         self.history = ServedHistory(history)
         self.findings = ServedFindings(findings)
         self.flow_seconds = flow_seconds
-        self.places = Places(flows, history[0] if history else "")
+        self.places = Places(flows, history[0] if history else "", findings or "")
         self._database = Database([self.rollups.flows, str(self.rollups.folder)])
         self.rollups.keep_in(Kept(self._database.link))
         self._calls: set[Call] = set()
@@ -63,6 +63,8 @@ class Workbench:
             "/api/map": service_map.service_map,
             "/api/gaps": lambda asking, asked: who.gaps(asking, self.history.history(), asked),
             "/api/who": lambda asking, asked: who.who(asking, self.history.history(), asked),
+            "/api/evidence": lambda asking, asked: explained.evidence(asking, self.history, asked),
+            "/api/shared": traffic.shared,
             "/api/flows": pages.page,
             "/api/facets": pages.facets,
             "/api/flow": pages.whole,
@@ -138,9 +140,11 @@ class Workbench:
             bytes=sum(one.bytes for one in state.ready.values()),
             unreadable=[*((Path(path).name, why) for path, why in state.found.unreadable), *broken],
             history=bool(self.history),
+            evidence=self.history.at_once(),
             findings=bool(self.findings),
             notes=self.findings.writable(),
             confidences=list(CONFIDENCES),
+            paints=list(service_map.paints()),
             columns=columns(),
             page_limit=PAGE_LIMIT,
             export_limit=EXPORT_LIMIT,

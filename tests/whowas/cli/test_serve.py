@@ -79,3 +79,27 @@ def test_mistakes_are_said_in_a_line(tmp_path: Path) -> None:
         result = CliRunner().invoke(group, ["serve", "--no-browser", "--cache", str(tmp_path / "cache"), *words])
         assert result.exit_code != 0
         assert why in str(result.exception), words
+
+
+def test_no_browser_is_told_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command lines can be read by every user of a machine."""
+    pytest.importorskip("uvicorn")
+    import webbrowser
+
+    from whowas.workbench.app import Server
+
+    opened: list[str] = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(
+        webbrowser, "open", lambda url: opened.append(url) or Path(url.removeprefix("file://")).read_text()
+    )
+    monkeypatch.setattr(Server, "run", lambda _: None)
+    folder = write(tmp_path / "flows", rows(5))
+    result = CliRunner().invoke(group, ["serve", "--flows", str(folder), "--cache", str(tmp_path / "cache")])
+    assert result.exit_code == 0, result.output
+    token = re.findall(r"#token=(\S+)", result.output)[0]
+    assert len(opened) == 1
+    assert opened[0].startswith("file://")
+    assert token not in opened[0]
+    assert not Path(opened[0].removeprefix("file://")).exists()

@@ -176,6 +176,21 @@ def test_what_another_site_sends_is_refused(page: Served, site: str) -> None:
     assert page.ask("/", Sec_Fetch_Site="none", Origin=None).status == 200
 
 
+def test_a_link_elsewhere_leads_to_the_document_and_to_nothing_else(page: Served) -> None:
+    """The file that serve opens is such a link; what is framed, fetched or asked from elsewhere stays refused."""
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document", "Origin": None}
+    answer = page.ask("/", **link)
+    assert answer.status == 200
+    assert b"token" not in answer.body
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    for path in ("/api/status", "/app.js"):
+        assert page.ask(path, **link).status == 403
+    for more in ({"Sec_Fetch_Dest": "iframe"}, {"Sec_Fetch_Mode": "no-cors"}, {"Origin": "https://evil.example"}):
+        assert page.ask("/", **(link | more)).status == 403
+    assert page.ask("/", {}, **link).status == 403
+
+
 @pytest.mark.parametrize(
     "method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "X" * 20]
 )

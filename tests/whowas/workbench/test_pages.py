@@ -145,7 +145,8 @@ def test_the_commands_say_the_same(page: Served, flows: list[Row], folder: Any) 
     assert told["cli"].startswith("whowas flows --flows ")
     assert "--src shop/web --dst :443 --not where=src_confidence=likely" in told["cli"]
     assert "--since 2025-11-21T00:00:00.000000Z" in told["cli"]
-    assert "condition: not filter" in told["sigma"]
+    assert "condition: selection_1 and selection_2 and not filter_3" in told["sigma"]
+    assert told["report"].endswith(" -o report.html")
     hostile = page.ask("/api/commands", {"filter": "'src=$(id)'"}).json
     assert "'$(id)'" in hostile["cli"]
     assert page.ask("/api/commands", {"filter": "'src=a\x1bb'"}).json["cli"].startswith("#")

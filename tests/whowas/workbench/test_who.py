@@ -95,3 +95,81 @@ def test_what_nobody_watched_is_a_gap(page: Served) -> None:
     assert page.ask("/api/gaps", {"range": within}).json["gaps"] == [
         one for one in told["gaps"] if before["until"] < one["since"] < after["since"]
     ]
+
+
+def test_events_tell_begin_and_end_as_surely_as_the_lanes(page: Served) -> None:
+    told = page.ask("/api/who", {"what": REUSED}).json
+    for number, lane in enumerate(told["lanes"]):
+        mine = {one["what"]: one for one in told["events"] if one["lane"] == number}
+        assert (mine["started"]["time"], mine["started"]["until"]) == (lane["start_min"], lane["start_max"])
+        if lane["end_max"] is None:
+            assert "ended" not in mine
+        else:
+            assert (mine["ended"]["time"], mine["ended"]["until"]) == (lane["end_min"], lane["end_max"])
+
+
+def test_a_short_range_shows_the_second_in_which_an_address_spoke(page: Served, root: Path) -> None:
+    lanes = page.ask("/api/who", {"what": REUSED}).json["lanes"]
+    span = {"since": lanes[0]["start_min"], "until": lanes[0]["start_min"] + 60_000_000}
+    told = page.ask("/api/who", {"what": REUSED, "range": span}).json
+    assert told["bucket"] == 1_000_000
+    flows = page.ask("/api/flows", {"filter": f"ip={REUSED}", "range": span, "columns": ["start_time", "src_ip"]}).json
+    assert sum(told["flows_count"]) == len(flows["flow_id"]) > 0
+    assert set(told["flows_time"]) == {one // 1_000_000 * 1_000_000 for one in flows["values"][0]}
+    some = page.ask("/api/who", {"what": REUSED, "range": span, "filter": "port=53"}).json
+    assert 0 < sum(some["flows_count"]) < sum(told["flows_count"])
+    pods = page.ask("/api/who", {"what": "shop/web", "range": span}).json
+    assert sum(pods["flows_count"]) > 0
+
+
+def test_evidence_is_what_the_command_explains(page: Served, root: Path) -> None:
+    import json
+
+    told = page.ask("/api/evidence", {"what": REUSED}).json
+    words = ["who", REUSED, "--history", str(root / HISTORY), "--explain", "--json"]
+    said = json.loads(CliRunner().invoke(group, words).output)["evidence"]
+    assert [(one["verb"], one["says"], one["source"]) for one in told["lines"]] == [
+        (one["verb"], one["says"], one["source"]) for one in said
+    ]
+    assert page.ask("/api/evidence", {"what": "shop/none"}).status == 400
+    few = page.ask("/api/evidence", {"what": REUSED, "limit": 1}).json
+    assert {one["uid"] for one in few["lines"]} == {told["lines"][0]["uid"]}
+    assert few["unsaid"] == 2
+
+
+def test_a_container_that_started_again_is_an_event(tmp_path: Path, folder: Path) -> None:
+    history = tmp_path / "watch.jsonl"
+    history.write_text("".join(map(_sight, range(3))))
+    with served(folder, tmp_path / "cache", history=[str(history)]) as running:
+        told = running.ask("/api/evidence", {"what": "10.1.0.1"}).json
+    assert [(one["time"], one["after"]) for one in told["restarts"]] == [
+        (moment_us("2025-11-21T00:01:00Z"), "restart 1"),
+        (moment_us("2025-11-21T00:02:00Z"), "restart 2"),
+    ]
+
+
+def _sight(number: int) -> str:
+    """A pod whose container has started so often again, as a watch tells it."""
+    import json
+
+    status: dict[str, object] = {
+        "phase": "Running", "podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}],
+        "startTime": "2025-11-21T00:00:00Z",
+        "containerStatuses": [
+            {"restartCount": number, "state": {"running": {"startedAt": f"2025-11-21T00:0{number}:00Z"}}}
+        ],
+    }  # fmt: skip
+    meta = {"name": "web-1", "namespace": "shop", "uid": "u-1", "resourceVersion": str(number + 1)}
+    meta["creationTimestamp"] = "2025-11-21T00:00:00Z"
+    thing = {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {"nodeName": "n"}, "status": status}
+    return json.dumps({"type": "MODIFIED" if number else "ADDED", "object": thing}) + "\n"
+
+
+def test_an_address_that_several_held_is_found_without_knowing_it(page: Served) -> None:
+    told = page.ask("/api/shared", {}).json
+    found = {one["address"]: one for one in told["addresses"]}
+    assert found[REUSED]["holders"] == 3
+    assert {tuple(one) for one in found[REUSED]["names"]} >= {("exact", "shop/web"), ("exact", "batch/report")}
+    assert told["addresses"][0]["holders"] == max(one["holders"] for one in told["addresses"])
+    assert page.ask("/api/shared", {"limit": 1}).json["left_out"] == len(found) - 1
+    assert page.ask("/api/shared", {"range": {"since": 0, "until": 1}}).json["addresses"] == []

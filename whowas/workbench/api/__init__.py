@@ -19,11 +19,14 @@ token of the URL that `whowas serve` prints (after `#`, so that it is in no log)
 | `POST /api/map` | `MapAsk` | `ServiceMap` | roll-ups; by node, pod or label: flows |
 | `POST /api/gaps` | `Question` | `Gaps` | the history |
 | `POST /api/who` | `WhoAsk` | `Who` | the history; its flows from roll-ups |
+| `POST /api/evidence` | `EvidenceAsk` | `Evidence` | the evidence that the history is made of |
+| `POST /api/shared` | `TopAsk` | `SharedAddresses` | roll-ups |
 | `POST /api/flows` | `FlowsAsk` | `Flows` | flows |
 | `POST /api/facets` | `FacetsAsk` | `Facets` | roll-ups; other columns: flows |
 | `POST /api/flow` | `FlowAsk` | `Flow` | flows |
 | `POST /api/commands` | `Question` | `Commands` | the filter itself |
 | `POST /api/export` | `ExportAsk` | a file | flows |
+| `POST /api/report` | `ReportAsk` | a file | all of the above |
 | `POST /api/findings` | `FindingsAsk` | `Findings` | findings and notes |
 | `POST /api/finding` | `FindingAsk` | `Finding` | findings and notes |
 | `POST /api/note` | `NoteAsk` | `Noted` | writes; 409 with the newer `Noted` when `revision` is old |
@@ -48,10 +51,10 @@ from __future__ import annotations
 from whowas.workbench.api.common import Asked, Check, Checked, Commands, Question, Status, Told
 from whowas.workbench.api.common import Problem as Problem
 from whowas.workbench.api.findings import Finding, FindingAsk, Findings, FindingsAsk, NoteAsk, Noted
-from whowas.workbench.api.flows import ExportAsk, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk
+from whowas.workbench.api.flows import ExportAsk, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk, ReportAsk
 from whowas.workbench.api.map import MapAsk, ServiceMap
 from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
-from whowas.workbench.api.who import Gaps, Who, WhoAsk
+from whowas.workbench.api.who import Evidence, EvidenceAsk, Gaps, SharedAddresses, Who, WhoAsk
 
 ENDPOINTS: dict[str, tuple[str, type[Asked] | None, type[Told] | None]] = {
     "/api/status": ("GET", None, Status),
@@ -63,11 +66,14 @@ ENDPOINTS: dict[str, tuple[str, type[Asked] | None, type[Told] | None]] = {
     "/api/map": ("POST", MapAsk, ServiceMap),
     "/api/gaps": ("POST", Question, Gaps),
     "/api/who": ("POST", WhoAsk, Who),
+    "/api/evidence": ("POST", EvidenceAsk, Evidence),
+    "/api/shared": ("POST", TopAsk, SharedAddresses),
     "/api/flows": ("POST", FlowsAsk, Flows),
     "/api/facets": ("POST", FacetsAsk, Facets),
     "/api/flow": ("POST", FlowAsk, Flow),
     "/api/commands": ("POST", Question, Commands),
     "/api/export": ("POST", ExportAsk, None),
+    "/api/report": ("POST", ReportAsk, None),
     "/api/findings": ("POST", FindingsAsk, Findings),
     "/api/finding": ("POST", FindingAsk, Finding),
     "/api/note": ("POST", NoteAsk, Noted),

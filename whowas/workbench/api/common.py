@@ -103,7 +103,8 @@ class Status(Told):
     """What is served. since, until: starts of the first and last hour's bounds; null without flows.
 
     hours: hour folders; ready: of these with roll-ups. flows, bytes: in the ready hours. building: are they made now?
-    unreadable: [file, why]. history, findings: are they served? notes: can states be written?
+    unreadable: [file, why]. history, findings: are they served? evidence: is it there at once, or has all to be read
+    again? notes: can states be written? paints: columns that edges of the map can be painted by.
     """
 
     version: str
@@ -118,9 +119,11 @@ class Status(Told):
     bytes: int
     unreadable: list[tuple[str, str]]
     history: bool
+    evidence: bool
     findings: bool
     notes: bool
     confidences: list[str]
+    paints: list[str]
     columns: list[ColumnInfo]
     page_limit: int
     export_limit: int
@@ -146,8 +149,12 @@ class Checked(Told):
 
 
 class Commands(Told):
-    """The same filter and range elsewhere. sql: for `whowas query`; cli: the line; sigma: a rule drafted from it."""
+    """The same filter and range elsewhere.
+
+    sql: for `whowas query`; cli: the line of `whowas flows`; report: that of `whowas report`; sigma: a rule drafted.
+    """
 
     sql: str
     cli: str
+    report: str
     sigma: str

@@ -83,3 +83,9 @@ class ExportAsk(FlowsAsk):
 
     format: Literal["csv", "jsonl", "parquet"] = "csv"
     limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
+
+
+class ReportAsk(Question):
+    """One self-contained file about the flows of a filter, or about a finding, as `whowas report` writes it."""
+
+    finding: Annotated[str, Meta(max_length=200)] = ""

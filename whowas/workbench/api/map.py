@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from whowas.workbench.api.common import About, Measure, Name, Question, TimeRange, Told, Us
 
@@ -15,6 +15,7 @@ class MapAsk(Question):
     """by: what a node of the map is; label: its key for by "label". ports: an edge a port, else ports are folded.
 
     baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`.
+    paint: of Status.paints: edges tell how many of their flows have each of its values ("" = none is asked).
     """
 
     by: Group = "namespace"
@@ -23,6 +24,7 @@ class MapAsk(Question):
     measure: Measure = "flows"
     baseline: TimeRange | None = None
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1500
+    paint: Annotated[str, Meta(max_length=40)] = ""
 
 
 class MapNode(Told):
@@ -38,7 +40,8 @@ class MapEdge(Told):
     """Flows from node src to node dst (places in ServiceMap.nodes).
 
     ports: [protocol, port of dst, flows], at most 20, heaviest first; more_ports: left out. worst: the weaker of both
-    nodes' confidences. change: against the baseline ("" = in both, or no baseline was asked for).
+    nodes' confidences. change: against the baseline ("" = in both, or no baseline was asked for). painted: [value of
+    the column that was asked for ("" = none is told), flows], most flows first.
     """
 
     src: int
@@ -53,6 +56,7 @@ class MapEdge(Told):
     first: Us | None
     last: Us | None
     change: Literal["", "new", "gone"] = ""
+    painted: list[tuple[str, int]] = field(default_factory=list)
 
 
 class ServiceMap(Told):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from whowas.workbench.api.common import About, Question, Told, Us
+from whowas.workbench.api.common import About, Asked, Question, TimeRange, Told, Us
 
 
 class Gap(Told):
@@ -69,11 +69,15 @@ class Lane(Told):
 
 
 class LaneEvent(Told):
-    """What changed about a lane's holder: image, labels, services, zone. lane: place in Who.lanes."""
+    """What happened to a lane's holder, at some time from `time` to `until` (both the same: then). lane: in Who.lanes.
+
+    started, ended: the hold; restarted: a container (Evidence tells of these); others: what changed, from what to what.
+    """
 
     lane: int
     time: Us
-    what: Literal["started", "ended", "images", "labels", "services"]
+    until: Us
+    what: Literal["started", "ended", "images", "labels", "services", "restarted"]
     before: str
     after: str
 
@@ -94,6 +98,7 @@ class Who(Told):
     """Lanes, oldest first; left_out: lanes beyond the limit. judged: when `at` was asked.
 
     flows_*: flows with that end, by bucket, as the flows themselves were named: their confidence, never that of lanes.
+    bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows.
     """
 
     about: About
@@ -109,3 +114,53 @@ class Who(Told):
     flows_confidence: list[str]
     flows_count: list[int]
     flows_bytes: list[int]
+
+
+class EvidenceAsk(Asked):
+    """What was said of the holders of an answer of Who: the same question, for the evidence behind it."""
+
+    what: Annotated[str, Meta(min_length=1, max_length=700)] = ""
+    cluster: str | None = None
+    range: TimeRange | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 40
+
+
+class EvidenceLine(Told):
+    """One sight of one object. time: when it was received, null: nobody wrote that down. says: in words."""
+
+    uid: str
+    name: str
+    time: Us | None
+    verb: str
+    says: str
+    source: str
+
+
+class Evidence(Told):
+    """Everything that was said of the holders of the first lanes. left_out: lines. restarts: lane is that of Who.
+
+    unsaid: lanes whose evidence was not looked for.
+    """
+
+    about: About
+    lines: list[EvidenceLine]
+    left_out: int
+    restarts: list[LaneEvent]
+    unsaid: int
+
+
+class Shared(Told):
+    """An address that several held in the range, as its flows were named. names: [confidence, namespace/workload]."""
+
+    address: str
+    holders: int
+    names: list[tuple[str, str]]
+    flows: int
+
+
+class SharedAddresses(Told):
+    """Addresses whose flows were named after several pods, most holders first. left_out: addresses."""
+
+    about: About
+    addresses: list[Shared]
+    left_out: int

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sinks.files.durable import durable
 from whowas.errors import ConfigError
+from whowas.workbench.database import Call
 from whowas.workbench.report import document, pdf
 from whowas.workbench.report.gather import Gathered, Wish, gather
 from whowas.workbench.workbench import Workbench
@@ -47,8 +48,12 @@ def report(sources: Sources, wish: Wish) -> tuple[str, Gathered]:
         made = gather(bench, wish)
     finally:
         bench.close()
-    places = (sources.flows, sources.history[0] if sources.history else "", sources.findings or "")
-    return document.write(made, moment, places), made
+    return document.write(made, moment, bench.places), made
+
+
+def of_bench(bench: Workbench, wish: Wish, call: Call) -> str:
+    """The file as text, of what is served. Raises: InputError, ConfigError, CancelledError."""
+    return document.write(gather(bench, wish, call), made_us(), bench.places)
 
 
 def write(page: str, out: Path) -> None:
@@ -57,4 +62,4 @@ def write(page: str, out: Path) -> None:
         handle.write(page.encode())
 
 
-__all__ = ["Sources", "Wish", "pdf", "report", "write"]
+__all__ = ["Sources", "Wish", "of_bench", "pdf", "report", "write"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from whowas.workbench.commands import Places
 from whowas.workbench.report import evidence, sections
 from whowas.workbench.report.gather import Gathered
 from whowas.workbench.report.markup import Html, cut, moment, tag
@@ -39,7 +40,7 @@ def policy() -> str:
     )
 
 
-def write(made: Gathered, time_us: int, places: tuple[str, str, str]) -> str:
+def write(made: Gathered, time_us: int, places: Places) -> str:
     """The file as text. time_us: when it is made. places: flows, history, findings as commands name them."""
     about = made.whole[0].finding.row.title if made.wish.finding and made.whole else made.wish.filter or "all flows"
     title = f"whowas report: {cut(about)}"

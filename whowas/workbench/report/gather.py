@@ -93,34 +93,40 @@ class Gathered:
         return bool(self.status.unreadable or self.damaged or self.unread)
 
 
-def gather(bench: Workbench, wish: Wish) -> Gathered:
-    """Ask everything. Raises: InputError, ConfigError, NotFoundError."""
+def gather(bench: Workbench, wish: Wish, served: Call | None = None) -> Gathered:
+    """Ask everything. served: the bench serves a page, and is as far as it is; with the call that ends this.
+
+    Raises: InputError, ConfigError, NotFoundError, CancelledError.
+    """
+    call = served or Call()
     read(wish.filter)
     chosen = ""
     if wish.finding:
-        wish, chosen = _about(_finding(bench, wish.finding), wish)
+        wish, chosen = _about(_finding(bench, call, wish.finding), wish)
     wish = wish._replace(span=_closed(bench, wish.span))
     since, until = bounds(wish.span)
-    bench.rollups.build_all(span=(since, until))
-    unread = [bad.of(one.path) for one in bench.history.load().files for bad in one.unreadable]
+    if served is None:
+        bench.rollups.build_all(span=(since, until))
+        bench.history.load()
+    unread = [bad.of(one.path) for one in bench.history.read_report().files for bad in one.unreadable]
     question = wish.filter, wish.span
-    listed, total, whole = _findings(bench, wish)
-    facets = _ask(bench, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
+    listed, total, whole = _findings(bench, call, wish)
+    facets = _ask(bench, call, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
     made = Gathered(
         wish=wish,
         chosen=chosen,
         status=bench.status(),
-        ends=_ask(bench, "/api/ends", Question(*question), Ends),
-        over_time=_ask(bench, "/api/histogram", HistogramAsk(*question), Histogram),
-        map=_ask(bench, "/api/map", MapAsk(*question, by="workload", limit=MOST_EDGES), ServiceMap),
-        talkers=_ask(bench, "/api/talkers", TopAsk(*question, limit=MOST_TALKERS), Talkers),
+        ends=_ask(bench, call, "/api/ends", Question(*question), Ends),
+        over_time=_ask(bench, call, "/api/histogram", HistogramAsk(*question), Histogram),
+        map=_ask(bench, call, "/api/map", MapAsk(*question, by="workload", limit=MOST_EDGES), ServiceMap),
+        talkers=_ask(bench, call, "/api/talkers", TopAsk(*question, limit=MOST_TALKERS), Talkers),
         reasons=facets.facets,
         findings=listed,
         findings_all=total,
         whole=whole,
-        who=_who(bench, wish, whole) if bench.history else [],
-        gaps=_ask(bench, "/api/gaps", Question(range=wish.span), Gaps) if bench.history else None,
-        commands=_ask(bench, "/api/commands", Question(*question), Commands),
+        who=_who(bench, call, wish, whole) if bench.history else [],
+        gaps=_ask(bench, call, "/api/gaps", Question(range=wish.span), Gaps) if bench.history else None,
+        commands=_ask(bench, call, "/api/commands", Question(*question), Commands),
         inputs=inputs.look(_files(bench, since, until)),
         unread=unread,
         damaged=[one for hour in touched(bench.rollups.state.found.hours, since, until) for one in _damaged(hour)],
@@ -140,13 +146,13 @@ def _closed(bench: Workbench, span: TimeRange | None) -> TimeRange | None:
     return TimeRange(low, max(until, low) if span.until >= AFTER_ALL else span.until)
 
 
-def _ask(bench: Workbench, path: str, asked: Asked, _kind: type[Answer]) -> Answer:
-    return cast("Answer", bench.answer(path, asked, Call()))
+def _ask(bench: Workbench, call: Call, path: str, asked: Asked, _kind: type[Answer]) -> Answer:
+    return cast("Answer", bench.answer(path, asked, call))
 
 
-def _finding(bench: Workbench, uid: str) -> Finding:
+def _finding(bench: Workbench, call: Call, uid: str) -> Finding:
     try:
-        return _ask(bench, "/api/finding", FindingAsk(uid), Finding)
+        return _ask(bench, call, "/api/finding", FindingAsk(uid), Finding)
     except NotFoundError:
         raise InputError(
             f"cannot report finding '{uid[:80]}': '{bench.findings.path}' has no such finding; leave --finding out to "
@@ -181,28 +187,28 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
     return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else iter(())
 
 
-def _findings(bench: Workbench, wish: Wish) -> tuple[list[FindingRow], int, list[Told]]:
+def _findings(bench: Workbench, call: Call, wish: Wish) -> tuple[list[FindingRow], int, list[Told]]:
     """Findings of the range, and the worst of them whole."""
     if not bench.findings:
         return [], 0, []
     asked = FindingsAsk(range=wish.span, limit=MOST_FINDINGS)
-    found = _ask(bench, "/api/findings", asked, Findings)
+    found = _ask(bench, call, "/api/findings", asked, Findings)
     uids = [wish.finding] if wish.finding else [one.uid for one in found.findings[:MOST_WHOLE]]
-    whole = [_finding(bench, uid) for uid in uids]
-    return found.findings, found.total, [Told(one, _flows(bench, one)) for one in whole]
+    whole = [_finding(bench, call, uid) for uid in uids]
+    return found.findings, found.total, [Told(one, _flows(bench, call, one)) for one in whole]
 
 
-def _flows(bench: Workbench, one: Finding) -> Flows:
+def _flows(bench: Workbench, call: Call, one: Finding) -> Flows:
     """The flows of a finding, as the folder has them."""
     ids = [uid for uid in one.flow_ids if len(uid) == 32 and uid.isalnum()][:MOST_FLOWS]
     words = " ".join(f"where=flow_id={uid}" for uid in ids) or f"where=flow_id={'0' * 32}"
     # OCSF has milliseconds, and evidence may be older than the window that a finding tells.
     span = TimeRange(one.row.first - AROUND_US, one.row.last + AROUND_US)
     asked = FlowsAsk(words, span, columns=list(FLOW_COLUMNS), oldest_first=True, limit=MOST_FLOWS)
-    return _ask(bench, "/api/flows", asked, Flows)
+    return _ask(bench, call, "/api/flows", asked, Flows)
 
 
-def _who(bench: Workbench, wish: Wish, whole: Sequence[Told]) -> list[Who]:
+def _who(bench: Workbench, call: Call, wish: Wish, whole: Sequence[Told]) -> list[Who]:
     """Who held the addresses that findings and the filter name."""
     asked: dict[str, int | None] = {}
     for told in whole:
@@ -214,7 +220,7 @@ def _who(bench: Workbench, wish: Wish, whole: Sequence[Told]) -> list[Who]:
     found = []
     for address, at in list(asked.items())[:MOST_ADDRESSES]:
         question = WhoAsk(range=wish.span, what=address, at=at, limit=MOST_LANES)
-        found.append(_ask(bench, "/api/who", question, Who))
+        found.append(_ask(bench, call, "/api/who", question, Who))
     return found
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from whowas.safe_text import size
 from whowas.timestamps import rfc3339
-from whowas.workbench.api.common import Edge, Name
+from whowas.workbench.api.common import Edge, Name, Question
 from whowas.workbench.api.who import Gap
-from whowas.workbench.commands import quoted
+from whowas.workbench.commands import Places, of_report, quoted
 from whowas.workbench.report import map_picture, timeline
 from whowas.workbench.report.gather import Gathered
 from whowas.workbench.report.markup import (
@@ -171,9 +171,10 @@ def _gap(one: Gap) -> tuple[str, str]:
     )
 
 
-def commands(made: Gathered, places: tuple[str, str, str]) -> Html:
-    """Lines that show the same again. places: flows, history, findings, as they were given."""
-    told = [made.commands.cli, *_query(made, places[0]), *_who_lines(made, places[1]), _again(made, places)]
+def commands(made: Gathered, places: Places) -> Html:
+    """Lines that show the same again. places: as they were given."""
+    again = of_report(Question(made.wish.filter, made.wish.span), places, made.wish.finding)
+    told = [made.commands.cli, *_query(made, places.flows), *_who_lines(made, places.history), again]
     sigma = folded("A Sigma rule drafted from the filter", to_copy(made.commands.sigma)) if made.wish.filter else ""
     return section("The same again", *map(to_copy, told), sigma)
 
@@ -189,19 +190,6 @@ def _who_lines(made: Gathered, history: str) -> Iterator[str]:
         at = f" --at {rfc3339(one.judged.at)}" if one.judged else ""
         if history.isprintable():
             yield f"whowas who {one.what}{at} --history {quoted(history)} --explain"
-
-
-def _again(made: Gathered, places: tuple[str, str, str]) -> str:
-    words = ["whowas", "report", "--flows", places[0]]
-    for option, value in (("--history", places[1]), ("--findings", places[2]), ("--finding", made.wish.finding)):
-        words += [option, value] if value else []
-    words += ["--filter", made.wish.filter] if made.wish.filter else []
-    if made.wish.span is not None:
-        words += ["--since", rfc3339(made.wish.span.since), "--until", rfc3339(made.wish.span.until)]
-    try:
-        return " ".join(map(quoted, [*words, "-o", "report.html"]))
-    except ValueError:
-        return "# no command is written: a name holds characters that do not print"
 
 
 def versions(made: Gathered, time_us: int) -> Html:

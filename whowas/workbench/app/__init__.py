@@ -24,21 +24,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
-from whowas.errors import ConfigError, WhowasError
+from whowas.errors import WhowasError
 from whowas.workbench import exports
-from whowas.workbench.api import ENDPOINTS, Asked, Problem
-from whowas.workbench.api.flows import ExportAsk
+from whowas.workbench.api import ENDPOINTS, Asked
+from whowas.workbench.api.flows import ExportAsk, ReportAsk
+from whowas.workbench.app.guarded import Guarded, Protocol, log, problem, refused
 from whowas.workbench.database import Call
-from whowas.workbench.filter_text import FilterError
-from whowas.workbench.guard import ALWAYS, MOST_BODY, Guard, Refusal
+from whowas.workbench.guard import MOST_BODY, Guard
 from whowas.workbench.loopback import hosts
-from whowas.workbench.problems import BusyError, CancelledError, NotFoundError, NotServedError, OldRevisionError
+from whowas.workbench.report import Wish, of_bench
 from whowas.workbench.workbench import Workbench
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent.parent / "static"
 TYPES = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json", ".txt": "text/plain; charset=utf-8",
@@ -47,87 +46,6 @@ TYPES = {
 SECONDS = 60.0
 EXPORT_SECONDS = 600.0
 COMPRESSED_FROM = 2048
-STATUS = (
-    (NotFoundError, 404), (NotServedError, 503), (BusyError, 503), (CancelledError, 504), (ConfigError, 400),
-)  # fmt: skip
-
-
-def problem(status: int, why: str, at: int | None = None) -> Response:
-    """An error as JSON."""
-    return Response(msgspec.json.encode(Problem(why, at)), status, media_type="application/json")
-
-
-def refused(error: Exception) -> Response:
-    """Put an error into an answer. Words of DuckDB stay here: they hold paths."""
-    if isinstance(error, OldRevisionError):
-        return Response(msgspec.json.encode(error.newer), 409, media_type="application/json")
-    if isinstance(error, WhowasError):
-        status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
-        return problem(status, str(error), error.at if isinstance(error, FilterError) else None)
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return problem(503, "the question needs more memory than it may have; shorten the range, or narrow the filter")
-    return problem(500, "the question failed; the log of whowas serve says why")
-
-
-class Guarded:
-    """Refuses what may not pass, and puts the headers of every answer on all of them."""
-
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
-        self._app, self._guard = app, guard
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "lifespan":
-            return await self._app(scope, receive, send)
-        if scope["type"] != "http":
-            return await send({"type": "websocket.close", "code": 1008})
-        began = False
-
-        async def sending(message: Message) -> None:
-            nonlocal began
-            if message["type"] == "http.response.start":
-                began = True
-                mine = {name for name, _ in ALWAYS}
-                kept = [one for one in message.get("headers", []) if one[0].lower() not in mine]
-                message = {**message, "headers": [*kept, *ALWAYS]}
-            await send(message)
-
-        refusal = self._guard.refusal(scope["method"], scope["path"], scope["headers"])
-        if refusal is not None:
-            return await _refuse(refusal, scope, receive, sending)
-        try:
-            await self._app(scope, receive, sending)
-        except Exception as error:
-            _log(error)
-            if began:
-                raise
-            await refused(error)(scope, receive, sending)
-        return None
-
-
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(refusal.status, refusal.why)
-    for name, value in refusal.more:
-        answer.headers[name.decode()] = value.decode()
-    await answer(scope, receive, send)
-
-
-def _log(error: Exception) -> None:
-    import logging
-
-    logging.getLogger("whowas.workbench").error("a question failed", exc_info=error)
-
-
-class Protocol(H11Protocol):
-    """What uvicorn answers by itself to a request that is none carries the headers too."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer to what is no HTTP."""
-        body = msgspec.json.encode(Problem(msg))
-        lines = [b"HTTP/1.1 400 Bad Request", b"content-type: application/json", b"connection: close"]
-        lines += [b"content-length: %d" % len(body), *(name + b": " + value for name, value in ALWAYS)]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self.transport.close()
 
 
 async def _body(request: Request) -> bytes:
@@ -166,11 +84,21 @@ def _tried(work: Callable[[], Any]) -> Any:
         return error
 
 
+def _file(request: Request, page: bytes) -> Response:
+    """A report, to be saved: shown here it would be another page of this origin."""
+    answer = _packed(request, page, "application/octet-stream")
+    answer.headers["content-disposition"] = 'attachment; filename="report.html"'
+    return answer
+
+
 def _encoded(request: Request, told: Any) -> Response:
-    body = msgspec.json.encode(told)
-    answer = Response(body, media_type="application/json")
+    return _packed(request, msgspec.json.encode(told), "application/json")
+
+
+def _packed(request: Request, body: bytes, kind: str) -> Response:
+    answer = Response(body, media_type=kind)
     if len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
-        answer = Response(gzip.compress(body, 5, mtime=0), media_type="application/json")
+        answer = Response(gzip.compress(body, 5, mtime=0), media_type=kind)
         answer.headers["content-encoding"] = "gzip"
     answer.headers["vary"] = "accept-encoding"
     return answer
@@ -191,12 +119,17 @@ def endpoint(bench: Workbench, path: str, kind: type[Asked], seconds: float) -> 
                 return await _export(bench, asked, call)
 
             def work() -> Response:
+                if isinstance(asked, ReportAsk):
+                    return _file(
+                        request, of_bench(bench, Wish(asked.filter, asked.finding, asked.range), call).encode()
+                    )
                 return _encoded(request, bench.answer(path, asked, call))
 
-            told = await _while_there(request, call, seconds, work)
+            whole = EXPORT_SECONDS if isinstance(asked, ReportAsk) else seconds
+            told = await _while_there(request, call, whole, work)
         except (WhowasError, duckdb.Error) as error:
             if not isinstance(error, WhowasError):
-                _log(error)
+                log(error)
             return refused(error)
         assert isinstance(told, Response)
         return told
