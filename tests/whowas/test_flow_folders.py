@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from whowas.flow_folders import NO_CLUSTER, cluster_key, cluster_of, hour_folder, told_cluster
 
 ODD = (
-    "007", "42", "-1", "1e5", "2026-11-20", "2026-11-20 10:00:00", "true", "FALSE", "NaN", "Infinity", "epoch", "null", ".",
-    "..", "a/../b", "arn:aws:eks:eu-west-1:111122223333:cluster/prod", "env=prod", "a b", "a%3Ab", "~", "a~3A", "k\u00f6ln",
-    "a'b*[c]", NO_CLUSTER, "0x1F", "1_000", "+3", "10:30", "P1D",
+    "007", "42", "-1", "1e5", "2026-11-20", "2026-11-20 10:00:00", "true", "FALSE", "NaN", "Infinity", "epoch", "null",
+    ".", "..", "a/../b", "arn:aws:eks:eu-west-1:111122223333:cluster/prod", "env=prod", "a b", "a%3Ab", "~", "a~3A",
+    "k\u00f6ln", "a'b*[c]", NO_CLUSTER, "0x1F", "1_000", "+3", "10:30", "P1D",
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_a_path_tells_the_cluster_in_both_versions(folder: str, cluster: str | N
 
 def test_days_that_no_calendar_has() -> None:
     """Hours of years before the first share a folder, and so do those that 32 bits cannot hold."""
-    hours = {-1: "19691231", 0: "19700101", 24 * 3_000_000: "101831102", -(24 * 10**8): "0", 24 * 10**8: "2147483647"}
+    hours = {-1: "19691231", 0: "19700101", 24 * 3_000_000: "101830921", -(24 * 10**8): "0", 24 * 10**8: "2147483647"}
     assert {one: hour_folder(("a", one)).parts[1] for one in hours} == {
         one: f"event_day={day}" for one, day in hours.items()
     }

@@ -17,8 +17,9 @@ from whowas.schema import COLUMNS, VERSION
 
 # Whoever has a table with these numbers has it for good: a change here is a fault.
 PINNED = {
-    "flow_id": 1, "start_time": 2, "end_time": 3, "cluster": 8, "src_ip": 9, "src_ip16": 10, "src_port": 11, "dst_ip": 18,
-    "dst_port": 20, "protocol": 27, "bytes_out": 29, "vlan": 42, "src_confidence": 47, "src_candidates": 62,
+    "flow_id": 1, "start_time": 2, "end_time": 3, "cluster": 8, "src_ip": 9, "src_ip16": 10, "src_port": 11,
+    "dst_ip": 18, "dst_port": 20, "protocol": 27, "bytes_out": 29, "vlan": 42, "src_confidence": 47,
+    "src_candidates": 62,
     "dst_confidence": 63, "dst_candidates": 78, "community_id": 83, "source_format": 86,
 }  # fmt: skip
 
