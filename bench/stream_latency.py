@@ -88,7 +88,7 @@ def _numbered(one: Drawn, serial: int) -> Drawn:
 def _in_files(out: Path, sent: Any) -> Any:
     """A rename is what sets a file's change time: then it stands under its name."""
     found = []
-    for path in out.glob("cluster=*/**/*.parquet"):
+    for path in out.glob("cluster_key=*/**/*.parquet"):
         serials = pq.ParquetFile(path).read(["bytes_out"])["bytes_out"].to_numpy() - FIRST_SERIAL
         found.append(os.stat(path).st_ctime_ns / 1e9 - sent[serials[serials >= 0]])
     return np.concatenate(found)

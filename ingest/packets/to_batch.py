@@ -15,14 +15,14 @@ from ingest.columns.arrow import (
     dictionary,
     distinct,
     fixed,
-    hexes,
     numbers,
     spell_mac,
     spell_protocol,
+    strings,
     times,
 )
 from ingest.columns.community_id import community_ids
-from ingest.columns.sha1 import sha1_rows
+from ingest.columns.sha1 import hex_ids
 from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
@@ -182,7 +182,7 @@ def _flow_ids(rows: Words, cold: Words, observers: list[str]) -> Any:
     Cryptographic, because whoever can choose addresses could else easily make two flows of one id.
     """
     names = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") for name in observers])
-    words = np.empty((len(rows), 10), dtype="<i8")
+    words = np.empty((len(rows), 10), dtype=np.int64)
     words[:, :7] = rows[:, : t.HASH]
     words[:, 7], words[:, 8], words[:, 9] = rows[:, t.FIRST], names[cold[:, t.PLACE]], cold[:, t.ORDINAL]
-    return hexes(sha1_rows(words.view(np.uint8))[:, :16])
+    return strings(hex_ids(words))

@@ -37,8 +37,9 @@ def spread(table: Any) -> Any:
 def footer(table: Any) -> dict[str, str]:
     """Return the table's metadata, the version of its columns, and its schema as Arrow's readers look for it."""
     told = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    schema = plain(table.slice(0, 0)).schema.with_metadata(table.schema.metadata)
-    return told | {VERSION_KEY: VERSION, "ARROW:schema": base64.b64encode(schema.serialize()).decode()}
+    told[VERSION_KEY] = VERSION
+    schema = plain(table.slice(0, 0)).schema.with_metadata(told)
+    return told | {"ARROW:schema": base64.b64encode(schema.serialize()).decode()}
 
 
 def _spread(column: Any) -> Any:

@@ -93,13 +93,21 @@ def as_glob(path: str) -> str:
 
 
 def relation(link: Any, files: Files) -> str:
-    """Return SQL of one table of all files. Every column of `whowas schema` is there, null where a file has none."""
+    """Return SQL of one table of all files.
+
+    Every column of `whowas schema` is there, in that order, null where a file has none; what else there is comes last.
+    """
     wanted = _types(link)
     parts = [_typed(link, _read(keys, paths), wanted) for keys, paths in files.groups.items()]
     every = " UNION ALL BY NAME ".join(parts)
-    there = set(link.sql(every).columns)
-    missing = [f"NULL::{kind} AS {name}" for name, kind in wanted.items() if name not in there]
-    return f"SELECT {', '.join(['*', *missing])} FROM ({every})" if missing else every  # noqa: S608
+    there = dict.fromkeys(link.sql(every).columns)
+    columns = [name if name in there else f"NULL::{kind} AS {name}" for name, kind in wanted.items()]
+    columns += [_quoted(name) for name in there if name not in wanted]
+    return f"SELECT {', '.join(columns)} FROM ({every})"  # noqa: S608
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _typed(link: Any, read: str, wanted: dict[str, str]) -> str:
