@@ -68,9 +68,13 @@ def load_history(
     if store is None:
         from enrich.history.history import derive
         from ingest.cluster import read_observations
+        from whowas.history.kept_evidence import derived
 
         files = find_evidence(history)
-        known = derive(read_observations(files.paths, cluster, told, progress, files.taken))
+        known = derived(
+            files, cluster, told,
+            lambda: derive(read_observations(files.paths, cluster, told, progress, files.taken)),
+        )  # fmt: skip
         _refuse_nothing(told.files)
         return known
     from enrich.history.sealed import load
