@@ -105,9 +105,15 @@ _plain = [False]
 def do_without() -> None:
     """Let kernels that are not imported yet run as the plain Python they are: for a handful of rows.
 
-    One question to an indexed history needs no compiler, and importing it takes longer than the answer.
+    One question to an indexed history needs no compiler, and importing it takes longer than the answer. Where it is
+    imported already nothing changes.
     """
-    _plain[0] = True
+    _plain[0] = _plain[0] or "numba" not in sys.modules
+
+
+def runs_plain() -> bool:
+    """Say whether kernels are run as plain Python (do_without): what a library does better is left to it then."""
+    return _plain[0]
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

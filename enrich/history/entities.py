@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from enrich.holds.derive import NODE, SERVICE, Clock, Hold, Table
 from enrich.holds.pod_tables import HOST_POD, POD, chunk, codes, values
@@ -85,8 +84,8 @@ class Entities(Sequence[Entity]):
                 self._kept[row] = _thing(self.things[row - size])
         pods = [row for row in wanted if row < size]
         if pods:
-            taken = pa.array(pods, pa.int64())
-            for row, told in zip(pods, zip(*(values(one, taken) for one in self._columns), strict=True), strict=True):
+            rows = np.array(pods, dtype=np.int64)
+            for row, told in zip(pods, zip(*(values(one, rows) for one in self._columns), strict=True), strict=True):
                 self._kept[row] = self._pod(*told)
 
     def _pod(
@@ -125,7 +124,7 @@ class Entities(Sequence[Entity]):
         if namespace not in words:
             return []
         rows = np.flatnonzero(code == words.index(namespace))
-        names = values(chunk(self.pods, "name"), pa.array(rows))
+        names = values(chunk(self.pods, "name"), rows)
         return [int(row) for row, name in zip(rows, names, strict=True) if name.startswith(begins)]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from enrich.holds.pod_ports import HostPort, PortKey, read_host_ports
 from enrich.holds.pod_tables import Batch, chunk, codes, values
@@ -45,7 +44,7 @@ def _host_ports(batch: Batch) -> HostPorts:
         return found
     first = np.append(0, np.cumsum(batch.pods["versions"].to_numpy()))
     pods = np.unique(np.searchsorted(first, np.flatnonzero(np.isin(code, told)), side="right") - 1)
-    nodes = values(chunk(batch.pods, "node"), pa.array(pods))
+    nodes = values(chunk(batch.pods, "node"), pods)
     since = batch.versions["since"].to_numpy()
     for pod, node in zip(pods.tolist(), nodes, strict=True):
         rows = range(first[pod], first[pod + 1])

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ from enrich.store.kept_beside import HOLDS_LEAST, make_room, place_of
 from whowas.errors import WhowasError
 from whowas.sqlite_file import snapshot
 
+FAULTS = (msgspec.MsgspecError, pa.ArrowException)
 # A store that a recorder writes to is another in a minute.
 QUIET_NS = 60_000_000_000
 FIXED = ("bounds", "seen", "told", "conflicts", "kinds", "entity_of", "first", "reach", "pairs", "table")
@@ -61,18 +63,20 @@ class _Cluster(msgspec.Struct, array_like=True):
 
 
 class _Told(msgspec.Struct, array_like=True):
-    """All clusters, in their order, and how many events of each kind a store has."""
+    """All clusters, in their order, how many events of each kind there are, and what the caller keeps beside them."""
 
     clusters: list[_Cluster]
     counts: dict[str, int]
+    beside: bytes
 
 
 class Stored(NamedTuple):
-    """What a store says. counts: events by kind. mapped: it was there already, derived."""
+    """What a store says. counts: events by kind. mapped: it was there already, derived. beside: as it was kept."""
 
     history: History
     counts: Counter[str]
     mapped: bool
+    beside: bytes = b""
 
 
 def load(path: str, *, least: int = HOLDS_LEAST, quiet_ns: int = QUIET_NS) -> Stored:
@@ -83,7 +87,7 @@ def load(path: str, *, least: int = HOLDS_LEAST, quiet_ns: int = QUIET_NS) -> St
     place = place_of(path)
     before = None if place is None else _look(path)
     if place is not None and before is not None and place.exists():
-        found = _mapped(place, before.key)
+        found = mapped(place, before.key)
         if found is not None:
             return found
     stored = StoredHistory(path)
@@ -91,9 +95,9 @@ def load(path: str, *, least: int = HOLDS_LEAST, quiet_ns: int = QUIET_NS) -> St
     holds = sum(len(one.holds) for one in stored.history.clusters.values())
     if place is not None and before is not None and holds >= least:
         # Between two looks that see the same nothing else was there to be derived of.
-        with contextlib.suppress(WhowasError, OSError, UnicodeError, OverflowError, TypeError):
+        with contextlib.suppress(WhowasError):
             if settled_for(before.state) >= max(quiet_ns, TICK_NS) and _look(path) == before:
-                _keep(place, before.key, stored)
+                keep(place, before.key, stored.history, stored.counts)
     return Stored(stored.history, stored.counts, False)
 
 
@@ -108,9 +112,9 @@ def seal(path: str, *, least: int = HOLDS_LEAST) -> bool:
     return place is not None and place.exists()
 
 
-def _mapped(place: Path, key: bytes) -> Stored | None:
+def mapped(place: Path, key: bytes) -> Stored | None:
     """Return what was kept; None, and remove it, where it cannot be used."""
-    with contextlib.suppress(RefusedError, OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+    with contextlib.suppress(RefusedError, OSError, KeyError, ValueError, TypeError, *FAULTS):
         found = _opened(SealedFile(place, key))
         os.utime(place)
         return found
@@ -134,21 +138,24 @@ def _look(path: str) -> _Look | None:
             database.execute("SELECT times FROM rewritten").fetchone()
             # After the snapshot has begun: what is written from now on shows in its time, what came before in both.
             state = file_state(path)
-            return _Look(hashlib.sha256(fingerprint(database, state) + _rules()).digest(), state)
+            return _Look(hashlib.sha256(fingerprint(database, state) + rules()).digest(), state)
     except OSError:
         return None
     finally:
         database.close()
 
 
-def _keep(place: Path, key: bytes, stored: StoredHistory) -> None:
-    told, arrays = _parts(stored)
-    make_room(place)
-    write_sealed(place, key, told, arrays)
+def keep(place: Path, key: bytes, history: History, counts: Counter[str], beside: bytes = b"") -> None:
+    """Keep a history for whoever comes with the same key. A cache that fails costs time, and nothing else."""
+    with contextlib.suppress(OSError, UnicodeError, OverflowError, TypeError, *FAULTS):
+        several = list(history.clusters.values())
+        told = _Told([_small(one) for one in several], dict(counts), beside)
+        make_room(place)
+        write_sealed(place, key, msgspec.msgpack.encode(told), _arrays(several))
 
 
 @lru_cache(maxsize=1)
-def _rules() -> bytes:
+def rules() -> bytes:
     """Return what all that derives is made of: its sources, and the versions of what it stands on."""
     versions = (sys.version, sys.byteorder, np.__version__, pa.__version__, msgspec.__version__)
     seen = hashlib.sha256(repr(versions).encode())
@@ -159,10 +166,8 @@ def _rules() -> bytes:
     return seen.digest()
 
 
-def _parts(stored: StoredHistory) -> tuple[bytes, dict[str, Any]]:
-    """Return a history as what is small and what is arrays."""
+def _arrays(several: Sequence[ClusterHistory]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
-    several = list(stored.history.clusters.values())
     for number, one in enumerate(several):
         mine: dict[str, Any] = {name: getattr(one, name) for name in FIXED}
         mine |= one.index._asdict()
@@ -171,8 +176,7 @@ def _parts(stored: StoredHistory) -> tuple[bytes, dict[str, Any]]:
         mine |= {"pods": _blob(pods), "versions": _blob(states.versions.table)}
         mine["source"] = _blob(pa.table({"source": one.holds.source}))
         arrays |= {f"{number}/{name}": array for name, array in mine.items()}
-    told = _Told([_small(one) for one in several], dict(stored.counts))
-    return msgspec.msgpack.encode(told), arrays
+    return arrays
 
 
 def _small(one: ClusterHistory) -> _Cluster:
@@ -193,7 +197,7 @@ def _blob(table: Any) -> Any:
 def _opened(sealed: SealedFile) -> Stored:
     told = msgspec.msgpack.decode(sealed.told, type=_Told)
     clusters = {one.name: _cluster(sealed, number, one) for number, one in enumerate(told.clusters)}
-    return Stored(History(clusters), Counter(told.counts), True)
+    return Stored(History(clusters), Counter(told.counts), True, told.beside)
 
 
 def _cluster(sealed: SealedFile, number: int, told: _Cluster) -> ClusterHistory:

@@ -135,7 +135,10 @@ def _head(handle: int, size: int) -> tuple[Head, int]:
     blob = os.pread(handle, length, len(front))
     if hashlib.sha256(blob).digest() != check:
         raise RefusedError("its checksum does not fit")
-    return msgspec.msgpack.decode(blob, type=Head), _begin(length)
+    try:
+        return msgspec.msgpack.decode(blob, type=Head), _begin(length)
+    except msgspec.MsgspecError:
+        raise RefusedError("it is no index of this version") from None
 
 
 def _check(handle: int, begin: int, one: Part) -> None:

@@ -17,7 +17,7 @@ from enrich.holds.clock_skew import BY_LEASE, BY_PODS
 from enrich.holds.cluster_track import CATCHING_UP, ClusterTrack
 from enrich.holds.exclusion import exclude
 from enrich.holds.plugin_addresses import gateways
-from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk, codes
+from enrich.holds.pod_tables import HOST_POD, NEVER, NODE, POD, SERVICE, Batch, chunk, codes, taken
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.holds.service_node_track import SHOWN_WITHIN, ThingTrack
 from enrich.holds.time_bounds import SECOND, UNSEEN
@@ -72,7 +72,7 @@ class Table:
 
     def take(self, rows: Words) -> Table:
         """Return some rows, or all in another order."""
-        source = None if self.source is None else self.source.take(rows)
+        source = None if self.source is None else taken(self.source, rows)
         return Table(
             self.halves[rows], self.bounds[rows], self.proven[rows], self.seen[rows], self.conflict[rows],
             self.kind[rows], self.entity[rows], source, None if self.network is None else self.network[rows],

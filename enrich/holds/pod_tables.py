@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from enrich.holds.pod_track import PodTrack
 from enrich.holds.versions import Labels, Version
-from whowas.arrays import Indices
+from whowas.arrays import Indices, Words
 from whowas.timestamps import BEFORE_ALL
 
 POD, HOST_POD, SERVICE, NODE = 0, 1, 2, 3
@@ -49,6 +50,8 @@ VERSIONS = pa.schema([("since", pa.int64()), *((name, pa.string()) for name in S
 SHARED_OF = {PODS: SHARED, VERSIONS: STATE, SEGMENTS: ("network",)}
 # Threads for tables of two thousand rows cost more than they bring.
 ONE_THREAD = pa.ipc.IpcReadOptions(use_threads=False)
+# Of so few rows Arrow's compute module takes longer to import than they take one by one.
+FEW = 256
 # A told that nobody told.
 NEVER = BEFORE_ALL
 
@@ -99,7 +102,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     at = 0
     segments = []
     for one in batches:
-        moved = pa.array(one.segments["pod"].to_numpy() + np.int32(at), pa.int32())
+        moved = wrapped(one.segments["pod"].to_numpy() + np.int32(at), pa.int32())
         segments.append(one.segments.set_column(1, SEGMENTS.field("pod"), moved))
         at += one.pods.num_rows
     tables = ([one.pods for one in batches], segments, [one.versions for one in batches])
@@ -108,8 +111,15 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 
 def _joined(parts: list[Any], schema: Any) -> Any:
-    whole = pa.concat_tables(parts) if parts else _shared(schema.empty_table(), schema)
-    return whole.combine_chunks()
+    if not parts:
+        return _empty(schema)
+    return parts[0].combine_chunks() if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
+
+
+def _empty(schema: Any) -> Any:
+    word = pa.dictionary(pa.int32(), pa.string())
+    kinds = [(one.name, word if one.name in SHARED_OF[schema] else one.type) for one in schema]
+    return pa.schema(kinds).empty_table()
 
 
 def _shared(table: Any, schema: Any) -> Any:
@@ -161,16 +171,34 @@ class Rows:
 
 
 def _table(columns: list[list[Any]], schema: Any) -> Any:
-    arrays = [_array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
-    return _shared(pa.Table.from_arrays(arrays, schema=schema), schema)
+    arrays = [
+        _words(column) if one.name in SHARED_OF[schema] else _array(column, one.type)
+        for column, one in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, names=schema.names)
 
 
 def _array(column: list[Any], kind: Any) -> Any:
-    # What came from an attacker can hold half of a surrogate pair: it is shown as a question mark, not refused.
     try:
         return pa.array(column, kind)
     except UnicodeEncodeError:
-        return pa.array([one.encode("utf-8", "replace").decode() for one in column], kind)
+        return pa.array(_readable(column), kind)
+
+
+def _words(column: list[str]) -> Any:
+    """Return a column that keeps what is the same for many once."""
+    # Not Arrow's dictionary_encode, whose module takes longer to import than a question takes to answer.
+    known: dict[str, int] = {}
+    numbers = [known.setdefault(word, len(known)) for word in column]
+    try:
+        return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(list(known), pa.string()))
+    except UnicodeEncodeError:
+        return _words(_readable(column))
+
+
+def _readable(column: list[str]) -> list[str]:
+    """What came from an attacker can hold half of a surrogate pair: it is shown as a question mark, not refused."""
+    return [one.encode("utf-8", "replace").decode() for one in column]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -186,9 +214,24 @@ def read_labels(text: str) -> Labels:
 
 
 def values(column: Any, rows: Any) -> list[Any]:
-    """Return some rows of a column as Python values."""
-    found: list[Any] = column.take(rows).to_pylist()
+    """Return some rows of a column as Python values. rows: (n,) of integers."""
+    if len(rows) <= FEW:
+        return [column[row].as_py() for row in rows.tolist()]
+    found: list[Any] = column.take(wrapped(rows, pa.int64())).to_pylist()
     return found
+
+
+def taken(column: Any, rows: Words) -> Any:
+    """Return some rows of an array, or all in another order, as an array."""
+    if len(rows) <= FEW:
+        return pa.array([column[row].as_py() for row in rows.tolist()], column.type)
+    return column.take(wrapped(rows, pa.int64()))
+
+
+def wrapped(numbers: npt.NDArray[Any], kind: Any) -> Any:
+    """Return whole numbers as an Arrow array of a type of that width: the same bytes."""
+    flat = np.ascontiguousarray(numbers, dtype=kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(flat), [None, pa.py_buffer(flat)])
 
 
 def chunk(table: Any, name: str) -> Any:

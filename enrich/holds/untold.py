@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from enrich.holds.derive import Table
+from enrich.holds.pod_tables import values
 from enrich.holds.time_bounds import SECOND
 from whowas.arrays import Flags, Words
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
@@ -82,7 +83,7 @@ def without_untold(held: Table, node: Any, ranges: Mapping[str, tuple[str, ...]]
     if not untold.any() or held.told is None:
         return held, Untold((), ranges)
     rows = np.flatnonzero(untold)
-    names = node.take(held.entity[rows]).to_pylist()
+    names = values(node, held.entity[rows])
     told = zip(names, held.bounds[rows, 0], held.proven[rows], held.bounds[rows, 3], held.told[rows], strict=True)
     spans = tuple(_span(name, *(int(one) for one in times)) for name, *times in told)
     return held.take(np.flatnonzero(~untold)), Untold(spans, ranges)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whowas.arrays import Indices
 
@@ -27,6 +26,9 @@ class Pointers:
 
     def taken(self, values: Indices) -> Any:
         """Return an Arrow array of the value of each row. Args: values: (m,) int32, -1 = null."""
+        # A single question comes without it, which takes longer to import than to answer.
+        import pyarrow.compute as pc
+
         missing = values < 0
         if not missing.any():
             return pc.take(pa.array(values), self._rows, boundscheck=False)

@@ -20,14 +20,18 @@ FILES_MOST = 8
 SECONDS_MOST = 30 * 86_400
 
 
-def place_of(path: str) -> Path | None:
-    """Return where what is derived of a store is kept; None where others could write there, or we cannot."""
+def place_of(*paths: str) -> Path | None:
+    """Return where what is derived of a store, or of some files, is kept.
+
+    None where others could write there, or we cannot.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     try:
         folder = trusted_folder(Path(base) / "whowas" / "histories")
     except (UntrustedError, OSError):
         return None
-    return folder / hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    named = b"\0".join(os.fsencode(os.path.realpath(path)) for path in paths)
+    return folder / hashlib.sha256(named).hexdigest()[:32]
 
 
 def is_large(path: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from ingest.columns.byte_reads import Bytes, u32
 from whowas.arrays import Words
-from whowas.kernels import lean_kernel
+from whowas.kernels import lean_kernel, runs_plain
 
 MASK = 0xFFFFFFFF
 BLOCK = 64
@@ -100,6 +102,9 @@ def hex_ids(numbers: Words) -> Bytes:
 def sha1_rows(messages: Bytes) -> Bytes:
     """Return (n, 20) digests of (n, k) bytes."""
     number, length = messages.shape
+    if runs_plain():
+        made = b"".join(hashlib.sha1(row.tobytes(), usedforsecurity=False).digest() for row in messages)
+        return np.frombuffer(made, dtype=np.uint8).reshape(number, 20)
     size = (length + 8) // BLOCK * BLOCK + BLOCK
     padded = np.zeros((number, size), dtype=np.uint8)
     padded[:, :length] = messages

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingest.packets import CaptureSource, PacketOptions
 from ingest.packets.capture import is_capture
 from ingest.progress import Progress
-from ingest.records import FORMATS, RecordFiles, RecordSource, holds_records
-from ingest.records.files.source import first_bytes
-from sinks.flows.dead_letters import DeadLetterFile
+from ingest.records.files.beginnings import RecordFiles, first_bytes
 from whowas.errors import BrokenInput, ConfigError, InputError
 from whowas.stages import Position
+
+if TYPE_CHECKING:
+    from ingest.records import RecordSource
+    from sinks.flows.dead_letters import DeadLetterFile
 
 
 class MixedSource:
@@ -32,15 +34,24 @@ class MixedSource:
         captures, logs = sorted_out(paths, records)
         self._captures = CaptureSource(captures, packets, progress)
         self.report = self._captures.report
-        self._letters = DeadLetterFile(records.dead_letter) if records.dead_letter else None
+        self._letters: DeadLetterFile | None = None
+        if records.dead_letter:
+            from sinks.flows.dead_letters import DeadLetterFile
+
+            self._letters = DeadLetterFile(records.dead_letter)
         aside = self._letters.write if self._letters else None
-        self._logs = RecordSource(logs, records, progress, self.report, aside)
+        self._logs: RecordSource | None = None
+        if logs:
+            from ingest.records import RecordSource
+
+            self._logs = RecordSource(logs, records, progress, self.report, aside)
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position)."""
         try:
             yield from self._captures.batches()
-            yield from self._logs.batches()
+            if self._logs is not None:
+                yield from self._logs.batches()
         finally:
             # Here, before the sink is closed: flows are not called written while what was refused may be lost.
             if self._letters is not None:
@@ -55,8 +66,11 @@ def sorted_out(paths: Sequence[str], records: RecordFiles) -> tuple[list[str], l
 
     Raises: ConfigError for a format that is not known.
     """
-    if records.format is not None and records.format not in FORMATS:
-        raise ConfigError(f"cannot read format '{records.format}': unknown word; say one of {', '.join(FORMATS)}")
+    if records.format is not None:
+        from ingest.records import FORMATS
+
+        if records.format not in FORMATS:
+            raise ConfigError(f"cannot read format '{records.format}': unknown word; say one of {', '.join(FORMATS)}")
     logs = [path for path in paths if _is_log(path, records)]
     return [path for path in paths if path not in logs], logs
 
@@ -68,4 +82,8 @@ def _is_log(path: str, records: RecordFiles) -> bool:
         return False
     if is_capture(head):
         return False
-    return records.format is not None or holds_records(path, records)
+    if records.format is not None:
+        return True
+    from ingest.records import holds_records
+
+    return holds_records(path, records)

@@ -18,7 +18,7 @@ from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
 from ingest.packets import PacketOptions
 from ingest.progress import Progress
-from ingest.records import RecordFiles
+from ingest.records.files.beginnings import RecordFiles
 from sinks.files.output_folder import EXISTING, Run
 from sinks.flows.jsonl import JsonlSink
 from sinks.flows.memory import MemorySink

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import importlib.abc
 import os
 import signal
 import sys
@@ -136,7 +135,7 @@ def _stopped(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-class _WithoutPandas(importlib.abc.MetaPathFinder):
+class _WithoutPandas:
     """pyarrow imports pandas, where it is installed, to look at a first list: a quarter of a second for nothing."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:

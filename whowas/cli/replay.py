@@ -98,9 +98,14 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     pmacct, nfdump), plain or compressed (gzip, zstd, lz4, xz), a folder, a glob, or - for standard input.
     HISTORY is evidence: watch events as lines, kubectl watch dumps, kubectl lists.
     """
-    from whowas.batch.replay import replay_captures
+    from whowas import kernels
+    from whowas.cli.small_inputs import are_small
 
     need_history(history)
+    if are_small(captures, history):
+        kernels.do_without()
+    from whowas.batch.replay import replay_captures
+
     quiet, as_json = told["quiet"], told["as_json"]
     say_compiling(quiet)
     _use_system_allocator()

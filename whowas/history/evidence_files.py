@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.cluster import in_order
 from ingest.files import find_inputs
 from whowas.errors import ConfigError
 from whowas.timestamps import moment_us
@@ -44,7 +43,11 @@ def find_evidence(history: Paths, *, ordered: bool = True) -> EvidenceFiles:
         if at_us is not None:
             taken |= dict.fromkeys(found, at_us)
     paths = list(dict.fromkeys(paths))
-    return EvidenceFiles(in_order(paths, taken) if ordered else paths, taken)
+    if ordered:
+        from ingest.cluster import in_order
+
+        paths = in_order(paths, taken)
+    return EvidenceFiles(paths, taken)
 
 
 def _told_time(word: str) -> tuple[str, int | None]:

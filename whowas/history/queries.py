@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingest.cluster import EvidenceReport, read_observations
 from ingest.files import open_input
 from whowas.addresses import sixteen
 from whowas.errors import BrokenInput, ConfigError, InputError
@@ -21,6 +20,7 @@ from whowas.timestamps import moment_us
 
 if TYPE_CHECKING:
     from enrich import History, NamingOptions
+    from ingest.cluster import EvidenceReport
     from whowas.observation import Observation
 
 # Of a store, larger networks are answered from all of it.
@@ -61,13 +61,20 @@ def load_history(
     Raises: InputError for a path that names nothing and for files that are no evidence, StoreError for a store that
     cannot be read.
     """
-    from enrich.history.history import derive
+    from ingest.cluster import EvidenceReport
 
     told = EvidenceReport() if report is None else report
     store = the_store(history)
     if store is None:
+        from enrich.history.history import derive
+        from ingest.cluster import read_observations
+        from whowas.history.kept_evidence import derived
+
         files = find_evidence(history)
-        known = derive(read_observations(files.paths, cluster, told, progress, files.taken))
+        known = derived(
+            files, cluster, told,
+            lambda: derive(read_observations(files.paths, cluster, told, progress, files.taken)),
+        )  # fmt: skip
         _refuse_nothing(told.files)
         return known
     from enrich.history.sealed import load
@@ -235,6 +242,8 @@ def evidence_of(uids: Iterable[str], history: Paths, cluster: str | None = None)
         from enrich.history.stored import observations_of
 
         return observations_of(store, wanted, cluster)
+    from ingest.cluster import EvidenceReport, read_observations
+
     files = find_evidence(history)
     every = read_observations(files.paths, cluster, EvidenceReport(), taken=files.taken)
     found: dict[str, list[Observation]] = {uid: [] for uid in wanted}

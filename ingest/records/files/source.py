@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ingest.files import Input, open_input
 from ingest.progress import Progress
+from ingest.records.files.beginnings import HEAD, RecordFiles, first_bytes
 from ingest.records.files.framing import LINES, MESSAGES, Framer, Layout, recognise
 from ingest.records.formats.wrapped import WrappedReader
 from ingest.records.reader import Ids, Parsed, RecordOptions, Values, read_safely
 from whowas.errors import BrokenInput, InputError
 from whowas.stages import FileReport, Position, Refused, Report, Unreadable
 
-HEAD = 1 << 16
-BLOCK = 4 << 20
 # What is longer is no record. It is passed over, and what follows it is read.
 LONGEST = 16 << 20
 # A block of very short lines is taken apart in several steps: each line that is refused has an object of its own.
 VALUES_AT_ONCE = 1 << 17
 PROGRESS_SECONDS = 0.2
 PLACES_KEPT = 20
-
-
-@dataclass(frozen=True)
-class RecordFiles:
-    """How files of records are read. format: None = each is recognised.
-
-    dead_letter: file for what is refused. A replay writes it (whowas.batch.inputs); a RecordSource alone does not.
-    """
-
-    format: str | None = None
-    options: RecordOptions = field(default_factory=RecordOptions)
-    dead_letter: str | None = None
-    block_bytes: int = BLOCK
 
 
 def holds_records(path: str, files: RecordFiles) -> bool:
@@ -63,18 +46,6 @@ def _misfit(format: str, head: bytes, whole: bool, options: RecordOptions) -> st
     if isinstance(reader, WrappedReader):
         return f"{why}: its lines are wrapped, which is read where no format is told"
     return "" if reader.format == format else why
-
-
-def first_bytes(path: str) -> bytes:
-    """The first bytes of an input, uncompressed, without using them up; none where that cannot be."""
-    if path == "-":
-        ahead = sys.stdin.buffer.peek(HEAD) if isinstance(sys.stdin.buffer, io.BufferedReader) else b""
-        with Input("-", io.BytesIO(ahead), 0) as source:
-            return source.read(HEAD)
-    if not os.path.isfile(path):
-        return b""
-    with open_input(path) as source:
-        return source.read(HEAD)
 
 
 class RecordSource:

@@ -151,7 +151,7 @@ def test_other_rules_derive_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "store"
     filled(path, 5)
     load(path)
-    monkeypatch.setattr(sealed, "_rules", lambda: b"newer")
+    monkeypatch.setattr(sealed, "rules", lambda: b"newer")
     assert not load(path).mapped
     assert load(path).mapped
 
