@@ -26,6 +26,7 @@ R = TypeVar("R")
 SOURCES = (
     "whowas/kernels.py",
     "ingest/columns/*.py",
+    "ingest/cluster/evidence/list_kernel.py",
     "ingest/packets/*.py",
     "ingest/records/kernels/*.py",
     "enrich/history/lookup.py",

@@ -230,14 +230,17 @@ def read_json(values: Values, plan: Plan) -> Fields:
 def _one_by_one(values: Values, rows: Words, plan: Plan, found: Fields) -> None:
     """Decode what the kernel left: it is broken, or unusual. What is wanted is laid behind the buffer."""
     extra, base = bytearray(), len(found.data)
-    for row in rows.tolist():
-        found.spots[row] = 0
+    found.spots[rows] = 0
+    # Of blank lines there can be millions.
+    empty = values.starts[rows] == values.ends[rows]
+    found.reasons[rows[empty]] = 1
+    for row in rows[~empty].tolist():
         try:
             # Bytes that are no UTF-8 are refused by the decoder, as is what is nested too deep.
             told = msgspec.json.decode(values[row])
             parts = _wanted(told, plan.paths.values()) if isinstance(told, dict) else None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError):
-            found.reasons[row] = 1 + (0 if values.starts[row] == values.ends[row] else 1)
+            found.reasons[row] = 2
             continue
         if parts is None:
             found.reasons[row] = 3

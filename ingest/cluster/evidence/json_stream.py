@@ -16,10 +16,10 @@ CHUNK = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # No object of a cluster comes near this: etcd takes 1.5 MiB.
 VALUE_MOST = 64 << 20
-# But a list of 100,000 pods is one value of some hundred megabytes, and so is what Prometheus answers. Compressed they
-# have a fortieth of that at least: what has less holds no pods.
+# But a list of 100,000 pods is one value of some hundred megabytes. A file that begins with lists is read item by item
+# (list_value.py); a list behind other lines is held as a whole. Compressed it has a fortieth of that at least.
 LIST = re.compile(rb'"(?:items|resultType)"\s*:')
-LIST_MOST = 2 << 30
+LIST_MOST = 256 << 20
 LIST_EXPANDS_TO = 64
 BEGINS = 1 << 12
 LINE_COSTS = 48
@@ -38,12 +38,12 @@ def is_too_long(size: int, begins: bytes, source: Input | None) -> bool:
 class _Cutter:
     """Cuts chunks into lines. A line that is too long is passed over; `broken` tells of the first one."""
 
-    def __init__(self, source: Input) -> None:
+    def __init__(self, source: Input, offset: int) -> None:
         self.broken: BrokenInput | None = None
         self._source = source
         self._left: list[bytes] = []
         self._begins = b""
-        self._size = self._offset = 0
+        self._size, self._offset = 0, offset
         self._passing = False
 
     def take(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
@@ -82,12 +82,15 @@ class _Cutter:
         return self._size > 0
 
 
-def lines(source: Input) -> Iterator[tuple[int, bytes]]:
+def lines(source: Input, begins: bytes = b"", offset: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, line without its end), but for lines that are too long.
 
+    Args: begins: what was read already, from `offset` on.
     Raises: BrokenInput, after the last whole line was given, of the first place that could not be read.
     """
-    cutter = _Cutter(source)
+    cutter = _Cutter(source, offset)
+    if begins:
+        yield from cutter.take(begins)
     while True:
         try:
             chunk = source.read(CHUNK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -141,6 +141,18 @@ def decode_line(raw: bytes, report: EvidenceReport) -> Line:
     return _decode_loosely(loose, report)
 
 
+def decode_item(raw: bytes, report: EvidenceReport) -> KubeObject | None:
+    """Decode an item of a list, as decode_line does; None for what is no object. Raises: msgspec.DecodeError."""
+    try:
+        return DECODE_OBJECT.decode(raw)
+    except msgspec.ValidationError:
+        loose = msgspec.json.decode(raw)
+    if isinstance(loose, dict):
+        return lenient(loose, KubeObject, report)
+    report.refused["odd_item"] += 1
+    return None
+
+
 def _decode_loosely(loose: dict[str, Any], report: EvidenceReport) -> Line:
     """Item by item, so that what is odd in one costs nothing of another."""
     items = loose.pop("items", None)
@@ -207,11 +219,19 @@ def observations_of(line: Line, source: str, cluster: str | None) -> Iterator[Ob
             yield event_observation(line, source, cluster)
     elif line.items is not None:
         # A list says nothing of when it was made: at the earliest at the newest time that no node's clock wrote.
-        at = received or max((newest_by_control_plane(one) for one in line.items), default=0)
-        kind = (line.kind or "").removesuffix("List")
-        for item in line.items:
-            item.kind = item.kind or kind
-            yield Observation("LISTED", allowed(item), received, at, named, source)
+        newest_of_all = max((newest_by_control_plane(one) for one in line.items), default=0)
+        yield from listed(line, line.items, newest_of_all, source, cluster)
+
+
+def listed(
+    line: Line, items: Iterable[KubeObject], newest_of_all: int, source: str, cluster: str | None
+) -> Iterator[Observation]:
+    """Yield the items of a list. line: what stands around them. newest_of_all: the newest time by control plane, us."""
+    received = time_us(line.received)
+    kind = (line.kind or "").removesuffix("List")
+    for item in items:
+        item.kind = item.kind or kind
+        yield Observation("LISTED", allowed(item), received, received or newest_of_all, line.cluster or cluster, source)
 
 
 def event_observation(line: Line, source: str, cluster: str | None) -> Observation:

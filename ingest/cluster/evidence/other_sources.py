@@ -7,7 +7,7 @@ one metric says what another means.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -16,6 +16,10 @@ from ingest.cluster.audit.events import audit_events, is_audit
 from ingest.cluster.evidence.prometheus import ANSWER, MARK, PodMetrics
 from whowas.observation import KubeObject, Observation
 from whowas.stages import FileReport, Unreadable
+
+# Of one file; each has its text.
+NOTED_MOST = 1000
+FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class Imports:
@@ -32,9 +36,28 @@ class Imports:
         self._told[told.path] = told
         try:
             return self._events(raw, offset, told) if is_audit(raw) else MARK in raw and self._answer(raw, offset, told)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except FAULTS as error:
             self._refused["broken_json"] += 1
             _note(told, offset, f"no audit event or answer of Prometheus that could be read: {error}"[:300])
+            return True
+
+    def take_event(self, raw: bytes, offset: int, told: FileReport, at: int) -> None:
+        """Take an item of a list of audit events. offset: of the list. at: of the item."""
+        self._told[told.path] = told
+        try:
+            self._events(raw, offset, told)
+        except FAULTS as error:
+            self._refused["broken_json"] += 1
+            _note(told, at, f"no audit event that could be read: {error}"[:300])
+
+    def take_series(self, around: bytes, series: Collection[bytes], offset: int, told: FileReport) -> bool:
+        """Take the series of an answer of Prometheus, and the answer without them; leave what is none to others."""
+        self._told[told.path] = told
+        try:
+            return MARK in around and self._answer(around, offset, told, series)
+        except FAULTS as error:
+            self._refused["broken_json"] += 1
+            _note(told, offset, f"no answer of Prometheus that could be read: {error}"[:300])
             return True
 
     def _events(self, raw: bytes, offset: int, told: FileReport) -> bool:
@@ -45,12 +68,13 @@ class Imports:
             self._audit.take(event, told.path, offset)
         return True
 
-    def _answer(self, raw: bytes, offset: int, told: FileReport) -> bool:
+    def _answer(self, raw: bytes, offset: int, told: FileReport, series: Collection[bytes] | None = None) -> bool:
+        """series: where they are kept apart from the answer."""
         answer = ANSWER.decode(raw)
         if not answer.status or (answer.data is not None and answer.data.resultType == "streams"):
             # Loki answers in the same words.
             return False
-        problem = self._metrics.take(answer, told.path, offset)
+        problem = self._metrics.take(answer, told.path, offset, series)
         if problem is not None:
             self._refused["no_evidence"] += 1
             _note(told, offset, problem)
@@ -71,4 +95,5 @@ class Imports:
 
 
 def _note(told: FileReport, offset: int, reason: str) -> None:
-    told.unreadable.append(Unreadable(offset, reason))
+    if len(told.unreadable) < NOTED_MOST:
+        told.unreadable.append(Unreadable(offset, reason))

@@ -13,7 +13,7 @@ Source: Prometheus HTTP API, range queries, staleness; kube-state-metrics, pod m
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -113,16 +113,20 @@ class PodMetrics:
     counts: Counter[str] = field(default_factory=Counter)
     pods: dict[str, PodSeries] = field(default_factory=lambda: defaultdict(PodSeries))
 
-    def take(self, answer: Answer, path: str, offset: int) -> str | None:
-        """Keep what an answer says of pods. Returns: why it says nothing, None when it does."""
+    def take(self, answer: Answer, path: str, offset: int, series: Collection[bytes] | None = None) -> str | None:
+        """Keep what an answer says of pods. Returns: why it says nothing, None when it does.
+
+        Args: series: those of the answer, where they are kept apart from it; they are gone through twice.
+        """
         data = answer.data
         if answer.status == "error" or data is None:
             return f"an error of Prometheus: {(answer.error or 'no data')[:200]}"
         if data.resultType != "matrix":
             return f"an answer of type {data.resultType[:20]!r}; ask /api/v1/query_range, which answers a matrix"
-        step, asked = _grid(data.result)
+        result = data.result if series is None else series
+        step, asked = _grid(result)
         read = 0
-        for raw in data.result:
+        for raw in result:
             one = _decoded(raw)
             metric = one.metric.get("__name__", "") if one else ""
             uid = one.metric.get("uid", "") if one else ""
@@ -132,7 +136,7 @@ class PodMetrics:
             read += 1
             for stretch in _stretches(one, step, asked, f"{path}@{offset}"):
                 self.pods[uid].stretches[metric].append(stretch)
-        if data.result and not read:
+        if len(result) and not read:
             return f"no series of {INFO} with a uid; ask for {INFO} with all its labels, not for a sum of it"
         return None
 
@@ -185,7 +189,7 @@ def _contradicts(one: Stretch, other: Stretch) -> bool:
     return _meet(one, other) and one.labels.get("pod_ip") != other.labels.get("pod_ip")
 
 
-def _grid(result: list[Raw]) -> tuple[int, frozenset[int]]:
+def _grid(result: Iterable[bytes | Raw]) -> tuple[int, frozenset[int]]:
     """Return the smallest distance between two samples of a series (0 = none), and all times that were asked for."""
     step, asked = 0, set[int]()
     for raw in result:
@@ -198,7 +202,7 @@ def _grid(result: list[Raw]) -> tuple[int, frozenset[int]]:
     return step, frozenset(asked)
 
 
-def _decoded(raw: Raw) -> Series | None:
+def _decoded(raw: bytes | Raw) -> Series | None:
     try:
         return SERIES.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -21,6 +21,8 @@ from ingest.cluster.evidence.lines import (
     observations_of,
     why_unread,
 )
+from ingest.cluster.evidence.list_reader import ListReader
+from ingest.cluster.evidence.list_value import HEAD, ListValue, begun
 from ingest.cluster.evidence.other_sources import Imports
 from ingest.cluster.evidence.slice import Seal
 from ingest.files import Input, open_input
@@ -158,7 +160,7 @@ class _File:
         cluster: str | None,
         taken: int | None = None,
     ) -> None:
-        self._told, self._report, self._imports, self._cluster = told, report, imports, cluster
+        self.told, self.report, self.imports, self.cluster = told, report, imports, cluster
         self._taken, self._took = taken, False
         self._others = self._values = 0
 
@@ -166,58 +168,69 @@ class _File:
         self, source: Input, progress: Callable[[EvidenceProgress], None] | None
     ) -> Iterator[Iterable[Observation]]:
         """Yield what each value of the file says; a file that breaks is read up to there."""
-        path, seal = self._told.path, Seal(self._told.path)
+        path, seal = self.told.path, Seal(self.told.path)
         try:
-            told = Unwrapped(lines(source))
+            begins, offset = source.read(HEAD), 0
+            while (found := begun(begins)) is not None:
+                value = ListValue(source, begins, offset, found)
+                yield ListReader(self, value).observations()
+                self._values += 1
+                begins, offset = value.topped_up(), value.end
+            told = Unwrapped(lines(source, begins, offset))
             if told.is_yaml():
-                self._told.unreadable.append(Unreadable(0, YAML, whole=True))
+                self.told.unreadable.append(Unreadable(0, YAML, whole=True))
                 return
             for count, (offset, raw) in enumerate(values(told, path, source)):
                 if progress is not None and count % 4096 == 0:
                     progress(EvidenceProgress(path, source.consumed, source.size))
                 if (border := seal.take(raw)) is not None:
                     if border:
-                        self._note(offset, border)
-                    self._told.records += 1
+                        self.note(offset, border)
+                    self.told.records += 1
                     # It tells itself when somebody was looking: what it says of pods is no proof of that.
                     yield [Observation("START", KubeObject(), None, 0, None, path, (0, 0))]
                     continue
-                yield self._value(raw, offset, 1 if told.chain else 0)
+                yield self.value(raw, offset, 1 if told.chain else 0)
             if seal.open:
-                self._note(source.offset, "the slice was cut off: it has no end")
+                self.note(source.offset, "the slice was cut off: it has no end")
         except BrokenInput as error:
-            self._note(error.offset, error.reason)
+            self.note(error.offset, error.reason)
         if self._others and not self._values:
-            self._note(0, f"no evidence in its {self._others:,} wrapped lines, which are text of something else")
+            self.note(0, f"no evidence in its {self._others:,} wrapped lines, which are text of something else")
 
     def check_taken(self) -> None:
         """Note that a time was told for a list where there is none."""
         if self._taken is not None and not self._took:
-            self._note(0, "a time was told for it, but there is no list without a time in it")
+            self.note(0, "a time was told for it, but there is no list without a time in it")
 
-    def _note(self, offset: int, reason: str) -> None:
-        if len(self._told.unreadable) < UNREADABLE_KEPT:
-            self._told.unreadable.append(Unreadable(offset, reason))
+    def taken(self, line: Line) -> None:
+        """Give a list the time that was told for it, where it has none itself."""
+        if self._taken is not None and line.items is not None and line.received is None:
+            line.received, self._took = rfc3339(self._taken), True
 
-    def _value(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
+    def note(self, offset: int, reason: str) -> None:
+        if len(self.told.unreadable) < UNREADABLE_KEPT:
+            self.told.unreadable.append(Unreadable(offset, reason))
+
+    def value(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
         """Yield what a value says. depth: how many wrappings it came out of."""
         event = _event(raw)
         if event is not None:
             self._values += 1
-            self._told.records += 1
-            one = event_observation(event, f"{self._told.path}@{offset}", self._cluster)
-            self._report.observations[one.object.kind] += 1
+            self.told.records += 1
+            one = event_observation(event, f"{self.told.path}@{offset}", self.cluster)
+            self.report.observations[one.object.kind] += 1
             yield one
             return
         several = _several(raw)
         if several:
             for part in several:
-                yield from self._value(part, offset, depth)
-        elif not self._imports.take(raw, offset, self._told):
+                yield from self.value(part, offset, depth)
+        elif not self.imports.take(raw, offset, self.told):
             yield from self._other(raw, offset, depth)
         else:
             self._values += 1
-            self._told.records += 1
+            self.told.records += 1
 
     def _other(self, raw: bytes, offset: int, depth: int) -> Iterator[Observation]:
         """Yield what a value says that is no plain event: an object, a list, or something wrapped."""
@@ -225,36 +238,35 @@ class _File:
         if found is not None:
             for inner in found:
                 parts = ((offset, part) for part in inner.split(b"\n"))
-                for _, part in values(parts, self._told.path):
-                    yield from self._value(part, offset, depth + 1)
+                for _, part in values(parts, self.told.path):
+                    yield from self.value(part, offset, depth + 1)
         elif depth and raw[:1] != b"{":
-            self._report.refused["other_message"] += 1
+            self.report.refused["other_message"] += 1
             self._others += 1
         else:
             self._values += 1
             yield from self._observed(raw, offset)
 
     def _observed(self, raw: bytes, offset: int) -> Iterator[Observation]:
-        report = self._report
+        report = self.report
         try:
             line = decode_line(raw, report)
         except FAULTS as error:
             report.refused["broken_json"] += 1
-            self._note(offset, f"no JSON value that could be read: {error}"[:300])
+            self.note(offset, f"no JSON value that could be read: {error}"[:300])
             return
-        if self._taken is not None and line.items is not None and line.received is None:
-            line.received, self._took = rfc3339(self._taken), True
+        self.taken(line)
         said = False
-        for one in observations_of(line, f"{self._told.path}@{offset}", self._cluster):
+        for one in observations_of(line, f"{self.told.path}@{offset}", self.cluster):
             said = True
-            self._told.records += 1
+            self.told.records += 1
             report.observations[one.object.kind or one.verb] += 1
             yield one
         if not said and line.items is None:
             report.refused["no_evidence"] += 1
-            self._note(offset, why_unread(line))
+            self.note(offset, why_unread(line))
         elif not said:
-            self._told.records += 1
+            self.told.records += 1
 
 
 def _event(raw: bytes) -> Line | None:

@@ -67,19 +67,13 @@ class Text:
     def take(self, data: bytes, last: bool) -> tuple[bytes, int]:
         """Return whole lines, annotated, and how many bytes they were. last: nothing more will come."""
         cut = len(data) if last else data.rfind(b"\n") + 1
-        lines = list(self._reader.lines(data[:cut]))
-        out: dict[int, bytes] = {}
-        if self._has_lines(lines):
-            out = self._named(lines)
+        blanks, lines = self._reader.lines(data[:cut])
+        self._beside.tally.lines += len(lines)
+        self._kinds.update(line.kind for line in lines if not line.refused)
+        out = self._named(lines) if lines else {}
         done = [out.get(row, line.body) + line.end for row, line in enumerate(lines)]
         self._say_year()
-        return b"".join(done), cut
-
-    def _has_lines(self, lines: list[Line]) -> bool:
-        asked = [line for line in lines if line.body and not line.body.isspace()]
-        self._beside.tally.lines += len(asked)
-        self._kinds.update(line.kind for line in asked if not line.refused)
-        return bool(asked)
+        return blanks + b"".join(done), cut
 
     def _named(self, lines: list[Line]) -> dict[int, bytes]:
         """Ask for all addresses of some lines. Returns: the lines that are no more as they were."""
@@ -87,7 +81,7 @@ class Text:
         for line in lines:
             if line.refused:
                 tally.refuse(line.refused)
-        asked = [row for row, line in enumerate(lines) if line.body and not line.body.isspace() and not line.refused]
+        asked = [row for row, line in enumerate(lines) if not line.refused]
         tally.unread_addresses += sum(lines[row].left for row in asked)
         members = [lines[row].addresses() for row in asked]
         records = np.repeat(np.arange(len(asked), dtype=np.int64), list(map(len, members)))
@@ -120,7 +114,9 @@ class Text:
 
     def _marked(self, body: bytes) -> bytes:
         """A line that got no name but ends as if it had gets an empty one: the last one is always ours."""
-        return body if without_names(body, self._key) == body else body + behind(self._key, [])
+        if self._key.encode() not in body or without_names(body, self._key) == body:
+            return body
+        return body + behind(self._key, [])
 
     def _when(self, lines: list[Line]) -> When:
         if self._choice.at_us is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from whowas.annotation.ndjson import as_json
@@ -87,6 +88,7 @@ def without_names(line: bytes, key: str) -> bytes:
     return inside(key).sub(b"", body) + end
 
 
+@lru_cache(maxsize=16)
 def inside(key: str) -> re.Pattern[bytes]:
     """What finds the names within a line."""
     return re.compile(rb"\(" + re.escape(key.encode()) + rb" [^()\n]{0,4096}\)")
