@@ -141,14 +141,21 @@ COLUMNS: tuple[Column, ...] = (
         "Why src is src: syn (it sent the SYN), first_packet, record (its word), sender (uni)",
     ),
     Column("direction", WORD, "", "internal, inbound, outbound, external as the cluster sees it", "enrich"),
-    Column("vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels"),
+    Column(
+        "vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels that tell one"
+    ),
     Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
-    Column("tunnels", WORD, "", "Chain of tunnels, outermost first, joined by '>'; null without"),
+    Column(
+        "tunnels",
+        WORD,
+        "",
+        "Chain of tunnels, outermost first, joined by '>'; esp, wireguard, hbone: seen, not opened; null without",
+    ),
     Column(
         "encapsulated",
         pa.bool_(),
         "",
-        "Both ends are outer addresses of a tunnel whose inside was not read (cut off, say, or IPIP): never masquerade",
+        "Both ends are outer addresses of a tunnel whose inside was not read (cut off, say, or encrypted): never masquerade",
     ),
     Column("outer_src_ip", WORD, "", "Outermost source address; null outside tunnels"),
     Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),
