@@ -43,7 +43,11 @@ COUNTS = (
 
 @dataclass
 class Outcome:
-    """What a file's comparison came to. `innermost` of `with_ip` packets were decoded as far as they go. `explained` counts packets by rule, `wrong` lists what no rule explains."""
+    """What a file's comparison came to.
+
+    innermost: of with_ip packets so many were decoded as far as they go. explained: packets by rule. wrong: what no
+    rule explains.
+    """
 
     name: str
     packets: int = 0

@@ -141,9 +141,7 @@ COLUMNS: tuple[Column, ...] = (
         "Why src is src: syn (it sent the SYN), first_packet, record (its word), sender (uni)",
     ),
     Column("direction", WORD, "", "internal, inbound, outbound, external as the cluster sees it", "enrich"),
-    Column(
-        "vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null outside tunnels that tell one"
-    ),
+    Column("vni", pa.int32(), "", "VXLAN or Geneve network of the innermost packet; null where no tunnel tells one"),
     Column("vlan", pa.list_(pa.uint16()), "", "VLAN ids, outermost first"),
     Column(
         "tunnels",
@@ -155,7 +153,7 @@ COLUMNS: tuple[Column, ...] = (
         "encapsulated",
         pa.bool_(),
         "",
-        "Both ends are outer addresses of a tunnel whose inside was not read (cut off, say, or encrypted): never masquerade",
+        "Both ends are outer addresses of a tunnel whose inside was not read (cut off, or encrypted): never masquerade",
     ),
     Column("outer_src_ip", WORD, "", "Outermost source address; null outside tunnels"),
     Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),

@@ -28,4 +28,5 @@ def of_others(tunnels: Any) -> Flags:
     Args: tunnels: dictionary column of chains.
     """
     told = np.array([*map(_foreign, tunnels.dictionary.to_pylist()), False])
-    return told[tunnels.indices.fill_null(len(told) - 1).to_numpy(zero_copy_only=False)]
+    found: Flags = told[tunnels.indices.fill_null(len(told) - 1).to_numpy(zero_copy_only=False)]
+    return found

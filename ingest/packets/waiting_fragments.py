@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ingest.packets.conversation import count_packet, first_own, key_of
 from ingest.packets.flow_table import (
     COLD,
@@ -79,7 +77,7 @@ def count_joined(
     noted: Words,
 ) -> None:
     """Fold the fragments that waited for this first one."""
-    step = take_same(first, time, np.int64(0), held, numbers, spans)
+    step = take_same(first, time, 0, held, numbers, spans)
     while step < numbers[HELD_COUNT]:
         oldest = numbers[HELD_FIRST]
         _count_held(step, key, pool, cold, slots, held, numbers, secret, spans, out, out_cold, noted)
@@ -109,4 +107,4 @@ def count_overdue(
         away = abs(clock - held[numbers[HELD_FIRST], HELD_TIME])
         if away <= spans[FRAGMENTS_KEPT] and numbers[HELD_COUNT] + room <= HELD_MOST:
             break
-        _count_held(np.int64(0), key, pool, cold, slots, held, numbers, secret, spans, out, out_cold, noted)
+        _count_held(0, key, pool, cold, slots, held, numbers, secret, spans, out, out_cold, noted)
