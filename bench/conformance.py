@@ -30,16 +30,30 @@ from conformance_packets import Row, ends_of, judge, read_tsv  # noqa: E402
 from ingest.packets import CaptureSource, PacketOptions, decode_packets  # noqa: E402
 from whowas.stages import Unreadable  # noqa: E402
 
-COUNTS = ("packets", "agreed", "conversations", "conversations_agreed", "conversations_explained")
+COUNTS = (
+    "packets",
+    "agreed",
+    "with_ip",
+    "innermost",
+    "conversations",
+    "conversations_agreed",
+    "conversations_explained",
+)
 
 
 @dataclass
 class Outcome:
-    """What a file's comparison came to. `explained` counts packets by rule, `wrong` lists what no rule explains."""
+    """What a file's comparison came to.
+
+    innermost: of with_ip packets so many were decoded as far as they go. explained: packets by rule. wrong: what no
+    rule explains.
+    """
 
     name: str
     packets: int = 0
     agreed: int = 0
+    with_ip: int = 0
+    innermost: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     conversations: int = 0
@@ -78,6 +92,8 @@ def compare_packets(path: Path, oracle: list[Row], options: PacketOptions, outco
                 outcome.wrong.append(f"frame {frame}: only {'tshark' if frame in theirs else 'whowas'} has it")
             continue
         rule, found = judge(ours[frame], theirs[frame])
+        outcome.with_ip += theirs[frame]["kind"] == "ip"
+        outcome.innermost += theirs[frame]["kind"] == "ip" and not rule and not found
         seen.add(ours[frame], theirs[frame], rule)
         if found:
             outcome.wrong.append(f"frame {frame} ({theirs[frame]['kind']}): {'; '.join(found)}")
@@ -175,6 +191,7 @@ def main() -> int:
     explained = sum(sum(one.explained.values()) for one in outcomes)
     print(
         f"{total['packets']} packets compared, {total['agreed']} agreed, {explained} explained; "
+        f"{total['innermost']} of {total['with_ip']} with IP decoded to the innermost header; "
         f"{total['conversations']} conversations compared, {total['conversations_agreed']} agreed, "
         f"{total['conversations_explained']} explained; {wrong} unexplained; {len(outcomes)} files"
     )

@@ -103,7 +103,8 @@ def other_way(ours: Packet, theirs: Row, found: list[str]) -> tuple[str, list[st
     layers = [one for one in layers_of(theirs["stack"]) if isinstance(one, Layer)]
     noted = (ours["noted"] or "").split(",")
     if "tunnel_by_srcport" in theirs["flags"]:
-        return at_depth(ours, layers[0], "tunnel by source port")
+        mine = next((one for one in layers if one.ends == ends_of(ours)), layers[0])
+        return at_depth(ours, mine, "tunnel by source port")
     if "no_tunnel_on_its_port" in noted and len(layers) > 1:
         return at_depth(ours, layers[-2], "tunnel without its flags")
     if "several_packets_in_a_frame" in noted:

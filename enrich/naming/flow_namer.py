@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
+from enrich.naming.foreign_tunnels import of_others
 from enrich.naming.ports import Openings, decide_by_port, undecided
 from enrich.naming.speech import believe, doubt, own_windows, silent
 from enrich.naming.uncertain_times import Windows, told_before, windows_of
@@ -20,6 +21,7 @@ from enrich.naming.verdicts import (
     AT_NODE,
     EXACT,
     EXTERNAL,
+    IN_TUNNEL,
     LIKELY,
     OTHER_VNI,
     OUTER,
@@ -106,7 +108,11 @@ class Namer:
 
     def _networks(self, flows: Any, sides: list[_End]) -> None:
         """An address inside a tunnel is the cluster's only in the cluster's networks."""
-        if self.options.vnis == "any" or flows["vni"].null_count == flows.num_rows:
+        if self.options.vnis == "any":
+            return
+        if flows["tunnels"].null_count < flows.num_rows:
+            _doubted(sides, of_others(flows["tunnels"]), IN_TUNNEL)
+        if flows["vni"].null_count == flows.num_rows:
             return
         vnis = pc.fill_null(flows["vni"], -1).to_numpy(zero_copy_only=False)
         tunnelled = vnis >= 0
@@ -127,9 +133,7 @@ class Namer:
             return
         if before == 1 and self._again:
             raise SecondNetworkError
-        for one in sides:
-            odd = tunnelled & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
-            one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, SEVERAL_VNIS
+        _doubted(sides, tunnelled, SEVERAL_VNIS)
 
     def _ports(self, flows: Any, sides: list[_End], windows: Windows) -> Flags:
         """Where an address is not one holder's alone, protocol and port decide for the end that serves.
@@ -160,6 +164,13 @@ class Namer:
             mine = self._names.nodes_of(verdicts.holds[rows])
             beyond = mine != self._names.nodes_of(dst.verdicts.holds[rows])
             verdicts.codes[rows[beyond]] = SNAT
+
+
+def _doubted(sides: list[_End], rows: Flags, why: int) -> None:
+    """Let no name be certain where it is not known whose network an address is of."""
+    for one in sides:
+        odd = rows & ((one.verdicts.codes == EXACT) | (one.verdicts.codes == LIKELY))
+        one.verdicts.codes[odd], one.verdicts.why[odd] = AMBIGUOUS, why
 
 
 def _addresses(column: Any) -> npt.NDArray[np.uint8]:

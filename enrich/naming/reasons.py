@@ -22,6 +22,7 @@ from enrich.naming.verdicts import (
     GATEWAY,
     HOST_PORT,
     IN_GAP,
+    IN_TUNNEL,
     LIKELY,
     NO_TIME,
     NODE_PORT,
@@ -110,6 +111,8 @@ def reason(history: ClusterHistory, code: int, row: int, why: int, inside: str =
         return "seen in a network (VNI) that is not the cluster's"
     if why == SEVERAL_VNIS:
         return "several VNIs were seen: say which are the cluster's (--vni), or any"
+    if why == IN_TUNNEL:
+        return "inside a tunnel that does not say whose network it carries: --vni any, if all are the cluster's"
     if code in (EXACT, LIKELY):
         return _pod_reason(history, code, row, why, zone)
     if why == CHANGED:

@@ -10,13 +10,14 @@ import numpy as np
 
 from ingest.columns.byte_reads import Bytes
 from ingest.files import Input
-from ingest.packets import pcap, pcapng
+from ingest.packets import pcap, pcapng, snoop
 from ingest.packets.layout import BY_LINK
+from ingest.packets.resync import DAMAGES_MOST, FOUND, LATER, Look, block_finder, may_be_whole, record_finder
+from ingest.packets.window import Window
 from whowas.arrays import Words
 from whowas.errors import BrokenInput
 from whowas.stages import Unreadable
 
-WINDOW_BYTES = 1 << 20
 BLOCK_PACKETS = 1 << 13
 # Interface names come from the file: beyond this many the file's name must do.
 OBSERVERS_MOST = 1 << 12
@@ -25,7 +26,7 @@ LOOKED_AT = 1 << 12
 EVIDENCE = re.compile(rb'"(apiVersion|resourceVersion|whowas)"\s*:|"type"\s*:\s*"(ADDED|MODIFIED|DELETED|GAP)"')
 
 FOREIGN = (
-    (b"snoop\x00", "a Solaris snoop capture; convert it with editcap"),
+    (b"snoop\x00", "a Solaris snoop capture of a variant that is not read; convert it with editcap"),
     (b"btsnoop\x00", "a Bluetooth btsnoop capture"),
     (b"XCP\x00", "a NetXRay capture; convert it with editcap"),
     (b"GMBU", "a Network Monitor capture; convert it with editcap"),
@@ -50,63 +51,6 @@ class Block:
     data: Bytes
     packets: Words
     interfaces: Words
-
-
-def _room(size: int) -> int:
-    """Room for one large packet, and no more: it may be a hostile one."""
-    return -(-int(size) // WINDOW_BYTES) * WINDOW_BYTES
-
-
-class Window:
-    """The bytes of an input that are at hand: data[start:stop]. `base` is the input's offset of data[0]."""
-
-    def __init__(self) -> None:
-        self.data: Bytes = np.zeros(WINDOW_BYTES, dtype=np.uint8)
-        self._source: Input | None = None
-        self.start = self.stop = self.base = 0
-
-    def read_from(self, source: Input) -> None:
-        """Begin with another input; a buffer that grew for a huge packet shrinks again."""
-        if len(self.data) > WINDOW_BYTES:
-            self.data = np.zeros(WINDOW_BYTES, dtype=np.uint8)
-        self._source = source
-        self.start = self.stop = self.base = 0
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def offset(self) -> int:
-        """The input's offset of the next byte."""
-        return self.base + self.start
-
-    def more(self, need: int) -> bool:
-        """Read on until at least `need` bytes are at hand; False when the input ends before.
-
-        Raises: BrokenInput, when nothing more can be read.
-        """
-        assert self._source is not None
-        rest = self.data[self.start : self.stop]
-        data = self.data if need <= len(self.data) else np.zeros(_room(need), dtype=np.uint8)
-        data[: len(rest)] = rest.copy() if data is self.data else rest
-        self.base += self.start
-        self.data, self.start, self.stop = data, 0, len(rest)
-        self.stop += self._source.readinto(self.data.data[self.stop :])
-        return self.stop >= need
-
-    def skip(self, count: int) -> int:
-        """Drop `count` bytes, at hand or still to be read; return how many there were."""
-        left = count
-        while left:
-            step = min(left, len(self))
-            self.start += step
-            left -= step
-            if left and not self.more(1):
-                break
-        return count - left
-
-    def peek(self, count: int) -> bytes:
-        """The next bytes, as far as they are at hand."""
-        return self.data[self.start : min(self.start + count, self.stop)].tobytes()
 
 
 class Capture:
@@ -141,6 +85,8 @@ class Capture:
             return self._pcap(head)
         if head[:4] == pcapng.MAGIC:
             return self._pcapng()
+        if head[:12] == snoop.MAGIC:
+            return self._snoop(int.from_bytes(head[12:16], "big"))
         self._stop(_foreign(window.peek(LOOKED_AT)))
         return iter(())
 
@@ -158,12 +104,32 @@ class Capture:
         self.format = "pcap"
         big, nanos, record, swapped, link = pcap.facts_of(head)
         interfaces = np.array([[link, self._observer()]], dtype=np.int64)
-        window = self._window
+        window, last = self._window, 0
         window.start += pcap.HEADER
         while True:
             number, window.start, why, need = pcap.index_pcap(
                 window.data, window.start, window.stop, big, nanos, record, swapped, self._packets
             )
+            if number:
+                last = int(self._packets[number - 1, 3]) // 1_000_000
+                yield Block(window.data, self._packets[:number], interfaces)
+            fault = f"a packet claims {need} bytes" if why == pcap.ABSURD else ""
+            if why == pcap.MORE and not window.more(need):
+                if may_be_whole(window.peek(record), big):
+                    return self._end("a packet")
+                fault = "cut short in the middle of a packet"
+            if fault and not self._read_on(fault, record_finder(big, nanos, record, last)):
+                return None
+
+    def _snoop(self, link: int) -> Iterator[Block]:
+        self.format = "snoop"
+        if link not in snoop.LINKS:
+            return self._stop(f"a snoop capture of link type {link}, which is not read; convert it with editcap")
+        interfaces = np.array([[snoop.LINKS[link], self._observer()]], dtype=np.int64)
+        window = self._window
+        window.start += snoop.HEADER
+        while True:
+            number, window.start, why, need = snoop.index_snoop(window.data, window.start, window.stop, self._packets)
             if number:
                 yield Block(window.data, self._packets[:number], interfaces)
             if why == pcap.ABSURD:
@@ -176,6 +142,21 @@ class Capture:
         if len(self._window):
             self._stop(f"cut short in the middle of {what}")
 
+    def _read_on(self, fault: str, look: Look) -> bool:
+        """Go to the next plausible record behind damage, and tell what is lost; False when there is none."""
+        window, ended = self._window, False
+        began, found = window.offset(), False
+        window.start += min(1, len(window))
+        while len(self.unreadable) < DAMAGES_MOST:
+            what, window.start, need = look(window.data, window.start, window.stop, ended)
+            found = what == FOUND
+            if found or ended:
+                break
+            ended = not window.more(need if what == LATER else len(window) + 1)
+        lost = f"; {window.offset() - began:,} bytes are lost, read on behind them" if found else ""
+        self._stop(fault + lost, began)
+        return found
+
     def _pcapng(self) -> Iterator[Block]:
         self.format = "pcapng"
         section = pcapng.Section()
@@ -187,16 +168,15 @@ class Capture:
             )  # fmt: skip
             if number:
                 yield Block(window.data, self._packets[:number], section.places)
-            if why in pcapng.FAULTS:
-                return self._stop(pcapng.FAULTS[why].format(need=need))
+            fault = pcapng.FAULTS[why].format(need=need) if why in pcapng.FAULTS else ""
             if why == pcap.MORE and not window.more(need):
                 return self._end("a block")
             if why == pcapng.SKIP and window.skip(need) < need:
                 return self._stop("cut short in the middle of a block")
             if why == pcapng.OTHER:
                 fault = self._described(section)
-                if fault:
-                    return self._stop(fault)
+            if fault and not self._read_on(fault, block_finder(int(section.big), section.known)):
+                return None
 
     def _described(self, section: pcapng.Section) -> str:
         """Read the section header or interface description at hand; return what is wrong with it, or ""."""
@@ -226,7 +206,7 @@ class Capture:
 
 def is_capture(head: bytes) -> bool:
     """Say whether first bytes are those of a capture that is read here."""
-    return head[:4] in pcap.MAGICS or head[:4] == pcapng.MAGIC
+    return head[:4] in pcap.MAGICS or head[:4] == pcapng.MAGIC or head[:12] == snoop.MAGIC
 
 
 def _foreign(head: bytes) -> str:

@@ -62,7 +62,7 @@ KEY_REASON = 8
 KEY_SENDER = 9
 KEY_GUESS = 10
 KEY = 12
-# Packets that are decoded before the first of them is folded.
+# Packets that are decoded before the first of them is folded; a key more is for fragments that waited.
 GROUP = 32
 
 # The table's own numbers.
@@ -71,6 +71,7 @@ CLOCK = 7  # us; -1 before the first packet
 WANTS_SLOTS = 8
 FILE_SEEN = 9
 NOTHING = 10
+HELD_FIRST, HELD_COUNT = 11, 12  # the oldest fragment that waits, and how many places from there on are in use
 NUMBERS = 16
 
 # Timeouts, us.
@@ -80,6 +81,10 @@ SPANS = 5
 SLOTS_FIRST = 1 << 14
 FRAGMENTS = 1 << 12
 FRAGMENT_ROW = 9
+# Fragments that wait for their first: its facts, what a conversation keeps of its first packet, its time (FREE: gone).
+HELD_MOST = 512
+HELD_TIME = FACTS + COLD
+HELD_ROW = HELD_TIME + 1
 
 
 def _aligned(rows: int, columns: int) -> Words:
@@ -100,6 +105,7 @@ class Table:
     cold: Words = field(init=False)
     slots: Words = field(init=False)
     fragments: Words = field(init=False)
+    held: Words = field(init=False)
     numbers: Words = field(init=False)
     secret: Words = field(init=False)
     out: Words = field(init=False)
@@ -113,18 +119,19 @@ class Table:
         self.pool, self.cold = _aligned(self.most, ROW), _aligned(self.most, COLD)
         self.slots = np.zeros(SLOTS_FIRST, dtype=np.int64)
         self.fragments = np.zeros((FRAGMENTS, FRAGMENT_ROW), dtype=np.int64)
+        self.held = np.zeros((HELD_MOST, HELD_ROW), dtype=np.int64)
         self.numbers = np.zeros(NUMBERS, dtype=np.int64)
         self.secret = np.frombuffer(bytearray(secrets.token_bytes(16 * 8)), dtype=np.int64).copy()
         self.out, self.out_cold = _aligned(self.out_rows, ROW), _aligned(self.out_rows, COLD)
         self.facts = np.zeros((GROUP, FACTS), dtype=np.int64)
         self.refused = np.zeros(REASONS, dtype=np.int64)
         self.noted = np.zeros(REASONS, dtype=np.int64)
-        self.keys = np.zeros((GROUP, KEY), dtype=np.int64)
+        self.keys = np.zeros((GROUP + 1, KEY), dtype=np.int64)
         self.empty()
 
     def empty(self) -> None:
         """Forget every row; what was in them has been written."""
-        self.numbers[[TOP, LIVE, HAND, OUT]] = 0
+        self.numbers[[TOP, LIVE, HAND, OUT, HELD_FIRST, HELD_COUNT]] = 0
         self.numbers[[FREE_HEAD, CLOCK]] = -1
         self.slots[:] = 0
         self.fragments[:] = 0

@@ -17,24 +17,21 @@ import numpy as np
 
 from ingest.columns.byte_reads import Bytes
 from ingest.packets.conversation import (
-    END_ACTIVE,
-    ENDS_NOT,
     begin_cold,
-    begin_row,
     count_packet,
     first_own,
     key_of,
-    verdict,
 )
 from ingest.packets.decode import decode
-from ingest.packets.expiry import group_clock, make_room, sweep_expired, write_finished
+from ingest.packets.expiry import group_clock, sweep_expired
 from ingest.packets.flow_table import (
     A_LO,
-    BY_SYN,
     FILE_SEEN,
     FOLDED,
     GROUP,
     HASH,
+    HELD_COUNT,
+    HELD_MOST,
     KEY_GUESS,
     KEY_REASON,
     KEY_SENDER,
@@ -42,42 +39,27 @@ from ingest.packets.flow_table import (
     LIVE,
     NOTHING,
     OUT,
-    OUTER_ENDS,
     SEEN,
     SPOKE_A,
-    SRC_IS_B,
     STATE,
-    SYN_FROM_B,
-    SYN_KNOWN,
     WANTS_SLOTS,
-    enter_slot,
-    find,
-    give_row,
     mix,
 )
-from ingest.packets.fragments import place_fragment
+from ingest.packets.fragments import hold, place_fragment
 from ingest.packets.layout import (
     FRAGMENT,
+    HELD,
     NOTES,
-    REASONS,
-    UNOPENED,
 )
+from ingest.packets.placing import note, place
+from ingest.packets.waiting_fragments import count_joined, count_overdue
 from whowas.arrays import Words
-from whowas.kernels import lean_kernel, rare_kernel
+from whowas.kernels import lean_kernel
 
 # Rows that one packet can write out at most: swept, put out of a full table, followed by a new one.
 OUT_PER_PACKET = 3
-
-
-@rare_kernel
-def _follow(reason: int, row: Words, key: Words, hashed: int, time: int, sender: int) -> None:
-    """Begin the next conversation of the same key in the same row."""
-    state, sequence = row[STATE], row[HASH] & 0xFFFFFFFF
-    begin_row(row, key, hashed, time, sender)
-    if reason == END_ACTIVE:
-        # It is the same connection: who opened it is still known.
-        row[STATE] = state & (SRC_IS_B | BY_SYN | SYN_KNOWN | SYN_FROM_B)
-        row[HASH] |= sequence
+# Of a group; and a fragment that waited can put another row out and be followed.
+OUT_MARGIN = GROUP * OUT_PER_PACKET + 2 * HELD_MOST
 
 
 @lean_kernel
@@ -94,7 +76,7 @@ def _decode_group(
     spans: Words,
 ) -> int:
     """Decode up to a group's packets from `start` on; fill facts (GROUP, FACTS), keys (GROUP, KEY); return how many."""
-    number = min(len(packets) - start, len(facts))
+    number = min(len(packets) - start, GROUP)
     for j in range(number):
         i = start + j
         one, key = facts[j], keys[j]
@@ -102,7 +84,7 @@ def _decode_group(
         key[KEY_REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], link, one, tables)
         if key[KEY_REASON] == 0:
             if one[FRAGMENT]:
-                place_fragment(one, packets[i, 3], fragments, spans)
+                key[KEY_REASON] = place_fragment(one, packets[i, 3], fragments, spans)
             key[KEY_SENDER] = key_of(one, key)
             key[HASH] = mix(key, secret)
         else:
@@ -128,49 +110,6 @@ def _touch(keys: Words, number: int, slots: Words, pool: Words) -> int:
 
 
 @lean_kernel
-def _place(
-    data: Bytes,
-    facts: Words,
-    key: Words,
-    time: int,
-    place: int,
-    pool: Words,
-    cold: Words,
-    slots: Words,
-    numbers: Words,
-    spans: Words,
-    out: Words,
-    out_cold: Words,
-) -> int:
-    """Return the row that the packet belongs to, begun anew where the rules say so."""
-    sender, hashed = key[KEY_SENDER], key[HASH]
-    row = find(key, hashed, slots, pool)
-    if row < 0:
-        if numbers[LIVE] == len(pool):
-            make_room(pool, cold, slots, numbers, out, out_cold)
-        row = give_row(numbers, pool)
-        begin_row(pool[row], key, hashed, time, sender)
-        begin_cold(data, facts, sender, cold[row], numbers, place)
-        enter_slot(hashed, row, slots)
-        return row
-    over = verdict(facts, sender, time, pool[row], spans)
-    if over != ENDS_NOT:
-        write_finished(row, over, pool, cold, numbers, out, out_cold)
-        _follow(over, pool[row], key, hashed, time, sender)
-        begin_cold(data, facts, sender, cold[row], numbers, place)
-    return row
-
-
-@rare_kernel
-def _note(notes: int, sender: int, row: Words, noted: Words) -> None:
-    """Count what was remarked. A tunnel is known by the port it is sent to: what comes back from there is another's."""
-    for bit in range(REASONS):
-        noted[bit] += (notes >> bit) & 1
-    if (notes >> UNOPENED) & 1 and (row[STATE] & SRC_IS_B != 0) == (sender == 1):
-        row[STATE] |= OUTER_ENDS
-
-
-@lean_kernel
 def fold(
     data: Bytes,
     packets: Words,
@@ -183,6 +122,7 @@ def fold(
     cold: Words,
     slots: Words,
     fragments: Words,
+    held: Words,
     numbers: Words,
     secret: Words,
     spans: Words,
@@ -194,32 +134,45 @@ def fold(
     """Decode and fold packets[start:]; return the index of the first not taken.
 
     It stops early when finished rows fill `out` or when the hash table is to grow (numbers[WANTS_SLOTS]).
-    Eighteen arrays instead of one table object: numba's containers would cost more than they explain.
+    Nineteen arrays instead of one table object: numba's containers would cost more than they explain.
     Args: packets (n, 5) as in capture.Block, all with a time; the others as in table.Table.
     """
     i = start
     while i < len(packets):
-        if numbers[OUT] + GROUP * OUT_PER_PACKET > len(out):
+        if numbers[OUT] + OUT_MARGIN > len(out):
             return i
         number = _decode_group(data, packets, i, places, tables, facts, keys, fragments, secret, spans)
         numbers[NOTHING] = _touch(keys, number, slots, pool)
         clock = group_clock(packets, i, number, numbers)
         sweep_expired(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
+        if numbers[HELD_COUNT]:
+            count_overdue(
+                clock, GROUP, keys[GROUP], pool, cold, slots, held, numbers, secret, spans, out, out_cold, noted
+            )
         for j in range(number):
             if numbers[LIVE] * 2 >= len(slots):
                 numbers[WANTS_SLOTS] = 1
                 return i
-            time, place, key = packets[i, 3], places[packets[i, 4], 1], keys[j]
-            if key[KEY_REASON]:
+            time, observer, key = packets[i, 3], places[packets[i, 4], 1], keys[j]
+            if key[KEY_REASON] == HELD:
+                hold(data, facts[j], key[KEY_SENDER], time, observer, held, numbers)
+            elif key[KEY_REASON]:
                 refused[key[KEY_REASON]] += 1
             else:
-                row = _place(data, facts[j], key, time, place, pool, cold, slots, numbers, spans, out, out_cold)
+                row, begun = place(facts[j], key, time, pool, cold, slots, numbers, spans, out, out_cold)
+                if begun:
+                    begin_cold(data, facts[j], key[KEY_SENDER], cold[row], numbers, observer)
                 count_packet(facts[j], key[KEY_SENDER], time, pool[row])
                 if pool[row, STATE] & (SPOKE_A << key[KEY_SENDER]) == 0:
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
-                    _note(facts[j, NOTES], key[KEY_SENDER], pool[row], noted)
+                    note(facts[j, NOTES], key[KEY_SENDER], pool[row], noted)
+                if numbers[HELD_COUNT] and facts[j, FRAGMENT] == 1:
+                    count_joined(
+                        facts[j], time, keys[GROUP], pool, cold, slots, held, numbers, secret, spans, out, out_cold,
+                        noted,
+                    )  # fmt: skip
             numbers[SEEN] += 1
             numbers[FILE_SEEN] += 1
             i += 1

@@ -117,7 +117,7 @@ VLANS_DROPPED = 10
 UNKNOWN_FRAGMENT = 11
 OTHER_TUNNEL = 12
 SEVERAL_INSIDE = 13
-HELD = 14  # a later fragment that came before the first: no reason to refuse it, it waits
+HELD = 14  # no reason to refuse: a later fragment that came before the first, and waits for it
 # Told by no word of its own: the packet's ends are those of a tunnel that was not opened.
 UNOPENED = 15
 REASONS = 16

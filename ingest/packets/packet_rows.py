@@ -11,7 +11,7 @@ import pyarrow as pa
 from ingest.columns.arrow import address_octets, address_words, dictionary, distinct, numbers
 from ingest.columns.byte_reads import Bytes, bits64, u32
 from ingest.files import open_input
-from ingest.packets.capture import Block, Capture, Window
+from ingest.packets.capture import Block, Capture
 from ingest.packets.decode import decode, layer_tables
 from ingest.packets.layout import (
     DEPTH,
@@ -43,6 +43,7 @@ from ingest.packets.layout import (
 from ingest.packets.network_layer import MAPPED
 from ingest.packets.source import PacketOptions
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
+from ingest.packets.window import Window
 from whowas.arrays import Flags, Words
 from whowas.kernels import lean_kernel
 

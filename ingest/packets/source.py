@@ -12,13 +12,15 @@ import numpy as np
 
 from ingest.files import Input, open_input
 from ingest.packets import flow_table as t
-from ingest.packets.capture import Block, Capture, Window, unsupported_links
+from ingest.packets.capture import Block, Capture, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
 from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
-from ingest.packets.fold import OUT_PER_PACKET, fold
+from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
 from ingest.packets.to_batch import to_batch
+from ingest.packets.waiting_fragments import count_overdue
+from ingest.packets.window import Window
 from ingest.progress import Progress
 from whowas.arrays import Words
 from whowas.errors import ConfigError, InputError
@@ -28,6 +30,8 @@ PROGRESS_SECONDS = 0.2
 LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
+# A time from which everything is long ago, us.
+NEVER = 1 << 61
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class CaptureSource:
         self._options = options
         self._progress = progress
         self._tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
-        self._table = t.Table(options.max_conversations, options.batch_rows + OUT_PER_PACKET * t.GROUP, _spans(options))
+        self._table = t.Table(options.max_conversations, options.batch_rows + OUT_MARGIN, _spans(options))
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
@@ -100,7 +104,7 @@ class CaptureSource:
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
         position = Position("", 0)
-        for path in self._paths:
+        for path in in_time_order(self._paths) if self._options.continuous else self._paths:
             for batch, position in self._file(path):
                 yield batch, position
             if not self._options.continuous:
@@ -152,8 +156,8 @@ class CaptureSource:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
                 done = fold(
                     block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys,
-                    table.pool, table.cold, table.slots, table.fragments, table.numbers, table.secret, table.spans,
-                    table.out, table.out_cold, table.refused, table.noted,
+                    table.pool, table.cold, table.slots, table.fragments, table.held, table.numbers, table.secret,
+                    table.spans, table.out, table.out_cold, table.refused, table.noted,
                 )  # fmt: skip
             if done == len(block.packets):
                 break
@@ -180,12 +184,15 @@ class CaptureSource:
         for code, reason in REFUSED.items():
             if code != LINK_TYPE and table.refused[code]:
                 report.refused[reason] = int(table.refused[code])
-        for code, reason in NOTED.items():
-            if table.noted[code]:
-                report.noted[reason] = int(table.noted[code])
+        self._count_noted()
         if table.refused[LINK_TYPE] > before:
             for link, number in unsupported_links(block, self._tables).items():
                 report.refused[link_reason(link, report.refused)] += number
+
+    def _count_noted(self) -> None:
+        for code, reason in NOTED.items():
+            if self._table.noted[code]:
+                self.report.noted[reason] = int(self._table.noted[code])
 
     def _finished(self) -> Any:
         table = self._table
@@ -202,6 +209,14 @@ class CaptureSource:
         table = self._table
         if table.numbers[t.OUT]:
             yield self._finished(), position
+        with np.errstate(over="ignore"):
+            count_overdue(
+                NEVER, 0, table.keys[t.GROUP], table.pool, table.cold, table.slots, table.held, table.numbers,
+                table.secret, table.spans, table.out, table.out_cold, table.noted,
+            )  # fmt: skip
+        self._count_noted()
+        if table.numbers[t.OUT]:
+            yield self._finished(), position
         left = table.open_rows()
         for start in range(0, len(left), self._options.batch_rows):
             picked = left[start : start + self._options.batch_rows]
@@ -211,6 +226,32 @@ class CaptureSource:
             cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
             yield self._batch(rows, cold), position
         table.empty()
+
+
+def in_time_order(paths: Sequence[str]) -> list[str]:
+    """Sort the files of one rotated capture by their first packets: a ring's names begin anew, and 10 sorts before 9.
+
+    What tells no time keeps its place behind the file before it. Standard input is read once: then nothing is sorted.
+    """
+    if "-" in paths or len(paths) < 2:
+        return list(paths)
+    window, last, times = Window(), 0, []
+    for path in paths:
+        last = _first_time(path, window, last)
+        times.append(last)
+    return [path for _, _, path in sorted(zip(times, range(len(paths)), paths, strict=True))]
+
+
+def _first_time(path: str, window: Window, unknown: int) -> int:
+    """Time of a file's first packet, us; `unknown` where it tells none."""
+    try:
+        with open_input(path) as source:
+            for block in Capture(source, window, [], path).blocks():
+                when = int(block.packets[0, 3])
+                return when if when >= 0 else unknown
+    except InputError:
+        pass
+    return unknown
 
 
 def _base_name(path: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import lz4.frame
 import zstandard
-from support.crafted_packets import START, enhanced, interface, option, pcap, section, segment
-from support.flow_logs import EXAMPLES
+from support.crafted_packets import START, enhanced, ethernet, interface, ipv4, option, pcap, section, segment
+from support.crafted_tunnels import EXAMPLES, SEALED
+from support.flow_logs import EXAMPLES as LOGS
 from support.wrapped import OBJECTS
 
 ROOT = Path(__file__).parents[2]
@@ -41,14 +42,23 @@ def _captures() -> list[bytes]:
     both = section() + interface() + interface("<", 1, nano) + enhanced(frame, 10**15) + enhanced(frame, 10**18, "<", 1)
     made = [pcap([(START, frame), (START + 1, frame)]), pcap([(START, frame)], 276, ">", True), both]
     files = [path.read_bytes() for path in sorted((SAMPLES / "crafted").glob("*.pcap*"))]
+    made += _encapsulated()
     return [*made, *_compressed(made[0]), *(one for one in files if len(one) < 1 << 14)]
 
 
+def _encapsulated() -> list[bytes]:
+    """A packet of each encapsulation, some to a capture; fragments in the wrong order."""
+    frames = [one.frame for one in EXAMPLES.values()] + [frame for frame, _ in SEALED.values()]
+    pieces = [ethernet(ipv4("10.0.0.1", "10.0.0.2", 17, bytes(8), place, 7)) for place in (2, 0x2001, 0x2000)]
+    timed = [(START + place, frame) for place, frame in enumerate([*frames, *pieces])]
+    return [pcap(timed[start : start + 4]) for start in range(0, len(timed), 4)]
+
+
 def _logs() -> list[bytes]:
-    plain = [b"\n".join(one.values) + b"\n" for one in EXAMPLES.values()]
-    first = EXAMPLES["zeek-json"].values[-1].decode()
+    plain = [b"\n".join(one.values) + b"\n" for one in LOGS.values()]
+    first = LOGS["zeek-json"].values[-1].decode()
     wrapped = [make([first, first]).encode() for make in OBJECTS.values()]
-    return [*plain, *wrapped, *_compressed(plain[5]), b"[" + EXAMPLES["netobserv"].values[0] + b"]"]
+    return [*plain, *wrapped, *_compressed(plain[5]), b"[" + LOGS["netobserv"].values[0] + b"]"]
 
 
 POD = (

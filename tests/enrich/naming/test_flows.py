@@ -107,6 +107,18 @@ def test_the_named_network_is_the_clusters_and_the_others_are_unknown() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("chain", "word"), [
+    ("ipip", "exact"), ("6in4", "exact"), ("gre>erspan", "exact"), ("wireguard", "exact"), ("gre", "ambiguous"),
+    ("gtp", "ambiguous"), ("gre>erspan>gre", "ambiguous"), ("mpls", "ambiguous"), ("vxlan>gre", "ambiguous"),
+])  # fmt: skip
+def test_whose_network_a_tunnel_carries_is_not_guessed(chain: str, word: str) -> None:
+    known = reused().history()
+    (row,) = named(known, flow(IP, PEER, 50, tunnels=chain))
+    assert (row["src_confidence"], "--vni any" in row["src_reason"]) == (word, word == "ambiguous")
+    (row,) = named(known, flow(IP, PEER, 50, tunnels=chain), vnis="any")
+    assert row["src_confidence"] == "exact"
+
+
 def test_where_a_vni_is_an_identity_it_says_nothing_about_the_network() -> None:
     assert across(reused().history(), 100, 200, None, vnis="any") == ["exact"] * 3
 
