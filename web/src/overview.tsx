@@ -123,7 +123,8 @@ export function conditionsOf(edge: Edge, names: Name[]): string[] {
     if (word) found.push(condition(side, word));
     found.push(condition("where", `${side}_confidence=${name.confidence}`));
   }
-  if (edge.port !== null) found.push(condition("port", String(edge.port)));
+  // Of dst alone: roll-ups know no ports of sources.
+  if (edge.port !== null) found.push(condition("dst", `:${edge.port}`));
   return found;
 }
 

@@ -26,11 +26,14 @@ from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench import rollup_sql
 from whowas.workbench.numbering import Lists, WordList
 from whowas.workbench.rollup_sql import ADDED, AN_HOUR, DETAILS, GROUP, MEASURES, SIDES, SPACE_COLUMNS
+from whowas.workbench.summed_files import TOLD
 
 SPACE = "rollups"
 """The name of the database in memory: its tables are compressed, which those of the connection's own are not."""
 GRACE_SECONDS = 90.0
 """So long the tables of an hour that changed are kept for questions that began before."""
+TOGETHER = 8
+"""So many hours are loaded before their tables are compressed."""
 HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here", "seen")
 _FACTS = f"link, {', '.join(MEASURES)}"
 
@@ -63,8 +66,8 @@ class Kept:
         self._dropped: list[tuple[float, Loaded]] = []
         self._words = WordList()
         self._groups = WordList()
-        self._details = WordList()
-        self._links, self._spaces = Lists(), Lists()
+        self._links, self._details = Lists(), Lists()
+        self._uncompressed = 0
         self._link.execute(_tables())
 
     def load(self, folder: str) -> Loaded:
@@ -84,12 +87,13 @@ class Kept:
             self._dropped = [(at, one) for at, one in self._dropped if at + GRACE_SECONDS >= now]
             for one in late:
                 self._link.execute("; ".join(f"DROP TABLE IF EXISTS {one.table(kind)}" for kind in HOUR_TABLES))
-            if late:
+            if late or self._uncompressed:
                 self._compress()
 
     def _compress(self) -> None:
         import duckdb
 
+        self._uncompressed = 0
         # Put off while somebody else writes: the next load does it too.
         with contextlib.suppress(duckdb.TransactionException):
             self._link.execute(f"CHECKPOINT {SPACE}")
@@ -97,7 +101,7 @@ class Kept:
     def _load(self, folder: str) -> Loaded:
         groups = self._of_groups(pq.read_table(f"{folder}/groups.parquet"))
         links = self._of_links(pq.read_table(f"{folder}/links.parquet"), groups)
-        seen = self._of_details(pq.read_table(f"{folder}/details.parquet"), groups)
+        seen = self._of_details(f"{folder}/details.parquet", groups)
         made = Loaded(self._next, 0, 0)
         self._next += 1
         fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
@@ -110,7 +114,9 @@ class Kept:
         self._make(made.table("edges_1h"), f"SELECT {hour} AS bucket, link, {ADDED} FROM {of} GROUP BY ALL")
         spaced = f"(FROM {of} AS f JOIN (SELECT id, space FROM {SPACE}.links) AS l ON f.link = l.id)"
         self._make(made.table("spaces_10m"), f"SELECT bucket, space, {ADDED} FROM {spaced} GROUP BY ALL")
-        self._compress()
+        self._uncompressed += 1
+        if self._uncompressed >= TOGETHER:
+            self._compress()
         flows, size = self._link.execute(
             f"SELECT coalesce(sum(flows), 0)::BIGINT, least(coalesce(sum(bytes), 0), {rollup_sql.MOST})::BIGINT "
             f"FROM {of}"
@@ -137,10 +143,7 @@ class Kept:
 
     def _of_links(self, table: Any, groups: Any) -> Any:
         known = self._links.known
-        words = [
-            np.array([self._words.code(word) for word in table[one].to_pylist()], np.int32)
-            for one in ("protocol", "direction")
-        ]
+        words = [self._words.codes(table[one].combine_chunks()) for one in ("protocol", "direction")]
         numbers = [table[one].fill_null(-1).to_numpy() for one in ("dst_port", "protocol_number")]
         ends = [groups[table[side].to_numpy()] for side in SIDES]
         codes = self._links.rows(*ends, *numbers, *words)
@@ -152,14 +155,15 @@ class Kept:
             self._insert_links(told.append_column("id", pa.array(codes[fresh])))
         return codes
 
-    def _of_details(self, table: Any, groups: Any) -> Any:
-        known = len(self._details.words)
+    def _of_details(self, path: str, groups: Any) -> Any:
+        known = self._details.known
+        compared = [f"{one}_text" if one in TOLD else one for one in DETAILS]
+        table = pq.read_table(path, columns=["group", *compared])
         own = groups[table["group"].to_numpy()]
-        rows = zip(own.tolist(), *(table[one].to_pylist() for one in DETAILS), strict=True)
-        codes = np.array([self._details.code(_hashable(row)) for row in rows], np.int64)
+        codes = self._details.rows(own, *(self._words.codes(table[one].combine_chunks()) for one in compared))
         fresh = _first(codes, known)
         if len(fresh):
-            told = table.drop(["group"]).take(fresh)
+            told = pq.read_table(path, columns=list(DETAILS)).take(fresh)
             told = told.append_column("id", pa.array(codes[fresh])).append_column("group_id", pa.array(own[fresh]))
             named = f"(SELECT id AS group_id, * EXCLUDE (id, candidates) FROM {SPACE}.groups)"
             self._insert("details", told, f"FROM arrow JOIN {named} USING (group_id)")

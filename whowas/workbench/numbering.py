@@ -81,11 +81,15 @@ class WordList:
 
     def codes(self, column: Any) -> Indices:
         """The numbers of an Arrow array of words."""
-        if pa.types.is_null(column.type):
+        if column.null_count == len(column):
             return np.zeros(len(column), np.int32)
         if not pa.types.is_dictionary(column.type):
             column = column.cast(pa.string()).dictionary_encode()
-        table = np.array([0, *map(self.code, column.dictionary.to_pylist())], np.int32)
+        words = column.dictionary.to_pylist()
+        codes = list(map(self._places.get, words))
+        if None in codes:
+            codes = list(map(self.code, words))
+        table = np.array([0, *codes], np.int32)
         return table[indices(column) + 1]
 
     def taken(self, codes: Indices) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from whowas.schema import CONFIDENCES
@@ -17,6 +18,8 @@ WORDS = f"[{', '.join(repr(one) for one in CONFIDENCES)}]"
 NAMED = ("cluster", "kind", "namespace", "name", "name_kind", "confidence")
 ENDS = tuple(f"{side}_{what}" for side in SIDES for what in NAMED)
 LINK = ("dst_port", "protocol", "direction")
+KEY = (*ENDS, "dst_port", "protocol")
+"""What makes two edges the same: names with their confidences, port and protocol."""
 
 
 def weaker() -> str:
@@ -174,7 +177,7 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     sides = []
     for mine, other in (tables, tables[::-1]):
         rows = asking.rows(
-            _heaviest(f"FROM {mine} WHERE {_key()} NOT IN (SELECT {_key()} FROM {other})", asked.by, asked.limit), []
+            _heaviest(f"FROM {mine} AS m ANTI JOIN {other} AS o ON {same('m', 'o', KEY)}", asked.by, asked.limit), []
         )
         sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
     (new, new_more), (gone, gone_more) = sides
@@ -190,6 +193,6 @@ def _kept(asking: Asking, made: Relation) -> str:
     return table
 
 
-def _key() -> str:
-    """What makes two edges the same: names with their confidences, port and protocol."""
-    return f"[{', '.join([*ENDS, 'dst_port::VARCHAR', 'protocol'])}]"
+def same(left: str, right: str, columns: Sequence[str]) -> str:
+    """SQL of two rows' columns being the same, nulls too."""
+    return " AND ".join(f"{left}.{one} IS NOT DISTINCT FROM {right}.{one}" for one in columns)

@@ -22,7 +22,7 @@ from whowas.workbench.hours import Found, Hour
 from whowas.workbench.kept import Kept, Loaded
 from whowas.workbench.problems import CancelledError
 
-VERSION = "3"
+VERSION = "4"
 """Of what is in a cache: another one is made anew."""
 LOOK_SECONDS = 5.0
 _BEGUN = ".begun-"

@@ -13,6 +13,7 @@ Every row holds ends of one confidence. Counts are of flows; bytes and packets o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ FILES = ("groups", "links", "edges_1m", "edges_10m", "ends_1h", "details")
 SORTED_ROWS, FACT_ROWS = 8192, 32_768
 # Numbers of which there are few; of the others each differs from the one before by little.
 FEW = ("bucket", "flows", "dst_port", "protocol_number")
+TOLD = ("labels", "images")
 LABELS, IMAGES = pa.map_(pa.string(), pa.string()), pa.list_(pa.string())
 OTHERS = pa.list_(pa.struct([pa.field(one, pa.string()) for one in CANDIDATE]))
 
@@ -143,14 +145,15 @@ def _plain(column: Any) -> Any:
 
 
 def details(summed: Summed) -> Any:
-    """group, DETAILS."""
+    """group, DETAILS; of labels and images a text too, by which they are compared."""
     rows = summed.identities.listed(0, len(PLAIN) + len(NESTED) + 1)
     columns: dict[str, Any] = {"group": pa.array(summed.group_of, pa.int32())}
     for one in DETAILS:
-        if one == "labels":
-            columns[one] = _labels(summed, rows[:, 1 + len(PLAIN)])
-        elif one == "images":
-            columns[one] = _images(summed, rows[:, 2 + len(PLAIN)])
+        if one in TOLD:
+            codes = rows[:, 1 + len(PLAIN) + NESTED.index(one)]
+            every = _labels(summed) if one == "labels" else _images(summed)
+            columns[one] = _taken(every, codes)
+            columns[f"{one}_text"] = _taken(pa.array([json.dumps(several) for several in every.to_pylist()]), codes)
         else:
             columns[one] = summed.words[one].taken(rows[:, 1 + PLAIN.index(one)])
     return pa.table(columns)
@@ -160,17 +163,16 @@ def _number(codes: Indices) -> Any:
     return pa.array(codes, pa.int32(), mask=codes < 0)
 
 
-def _labels(summed: Summed, codes: Indices) -> Any:
+def _labels(summed: Summed) -> Any:
     flat, offsets = summed.nested["labels"].parts()
     keys, items = (summed.inner.taken(flat[place::2]) for place in range(2))
     every = pa.MapArray.from_arrays(pa.array(offsets // 2, pa.int32()), _plain(keys), _plain(items))
-    return _taken(every.cast(LABELS), codes)
+    return every.cast(LABELS)
 
 
-def _images(summed: Summed, codes: Indices) -> Any:
+def _images(summed: Summed) -> Any:
     flat, offsets = summed.nested["images"].parts()
-    every = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _plain(summed.inner.taken(flat)))
-    return _taken(every.cast(IMAGES), codes)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _plain(summed.inner.taken(flat))).cast(IMAGES)
 
 
 def _others(summed: Summed, codes: Indices) -> Any:
