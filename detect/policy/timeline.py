@@ -22,7 +22,7 @@ NEAR = SECOND
 CATCHING_UP = 10 * SECOND
 GONE = ("DELETED", "VANISHED")
 SIGHTS = frozenset(("ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED"))
-POLICY_PARTS = ("podSelector", "subject", "ingress", "egress")
+POLICY_PARTS = ("tier", "priority", "subject", "podSelector", "policyTypes", "ingress", "egress")
 Labels = dict[str, str]
 Spans = list[tuple[int, int]]
 
@@ -48,7 +48,9 @@ class Timeline:
     def take(self, seen: Observation) -> None:
         """Take in one observation of the cluster; what is of no other kind than these is passed over."""
         kind = seen.object.kind
-        if kind in TIERS and seen.verb != "LISTED":
+        if seen.verb == "LATE" and seen.span is not None:
+            self.late.setdefault(kind, []).append(seen.span)
+        if kind in TIERS and seen.verb not in ("LISTED", "GAP"):
             self.heard.add(kind)
         if kind == "NetworkPolicy" and seen.verb in ("LISTED", "RELISTED") and seen.received_us is not None:
             self.listed.add(seen.received_us)
@@ -198,7 +200,8 @@ def policy_of(thing: KubeObject) -> Policy:
     """Return a policy as an object tells of it."""
     meta, spec = thing.metadata, thing.spec or Spec()
     assert meta is not None
-    told = {name: getattr(spec, name) for name in ("policyTypes", "tier", "priority", *POLICY_PARTS)}
+    parts = {name: getattr(spec, name) for name in POLICY_PARTS}
+    told = {name: value for name, value in parts.items() if value is not None}
     if thing.kind == "NetworkPolicy" and spec.podSelector is None:
         # An apiserver always writes it; what whowas 0.1 recorded lacks it, and the rules with it.
         return Policy(thing.kind, meta.namespace, meta.name, ingress=(), egress=(), fault="it was recorded in part")
