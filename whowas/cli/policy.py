@@ -24,7 +24,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON valu
 NAMESPACE = click.option(
     "--namespace", default="default", show_default=True, metavar="NAME", help="Of policies in files that name none."
 )
-# A store is read around the moment alone: by so much more than what is uncertain about a change.
+# Of a store, what was gone so long before the moment is not read: far more than is uncertain about a change.
 AROUND_US = 60_000_000
 DECIDED = ("allowed", "denied", "open")
 COLOURS = {"allowed": "green", "open": "green", "denied": "red"}
@@ -194,7 +194,8 @@ def _load(
 
     need_history(history)
     report = EvidenceReport()
-    span = ALWAYS if at_us is None else (at_us - AROUND_US, at_us + AROUND_US)
+    # What was made before the moment may have been seen long after it.
+    span = ALWAYS if at_us is None else (at_us - AROUND_US, ALWAYS[1])
     say_compiling(as_json)
     with Bars(wants_progress(False, as_json)) as bars:
         known = load(history, cluster=cluster, report=report, progress=bars.history, span=span)
