@@ -32,6 +32,9 @@ CANDIDATE = pa.struct(
 CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "external", "none", "unknown")
 """The words of src_/dst_confidence, in the order in which they are always shown."""
 
+POLICY_VERDICTS = ("allowed", "denied", "open", "indeterminate", "undefined", "unsupported")
+"""The words of policy_verdict, in the order in which they are always shown. Null: not judged."""
+
 # Columns of which folders tell the values (Hive partitions), in this order. Readers that guess take a cluster 42 for a
 # number, and an hour for one thing or another as it begins with a zero or not.
 PARTITIONS = {"cluster": pa.string(), "event_day": pa.int64(), "event_hour": pa.int64()}
@@ -162,6 +165,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("end_reason", WORD, "", "Why the row ends: " + ", ".join(END_REASONS)),
     Column("observer", WORD, "", "Where it was seen: capture file, and interface where the file names it"),
     Column("source_format", WORD, "", "pcap, pcapng or the record's format"),
+    Column("policy_verdict", WORD, "", "What policies said at the start: " + ", ".join(POLICY_VERDICTS), "enrich"),
+    Column("policy_ingress", WORD, "", "Policies and rules that decided ingress of the destination", "enrich"),
+    Column("policy_egress", WORD, "", "Policies and rules that decided egress of the source", "enrich"),
+    Column("policy_reason", WORD, "", "Why the verdict is that, in words", "enrich"),
 )
 
 

@@ -6,6 +6,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+from detect.policy.directions import OPEN
 from detect.policy.doubt import UNKNOWN
 from detect.policy.lines import Line
 from detect.policy.model import Connection, End, Moment, Pod, Policy
@@ -60,10 +61,12 @@ class Judge:
         if self._trial.only or self.timeline.looked(asked.low, asked.high):
             return told
         why = f"nobody watched policies then; by those that were seen it is {told.word}"
-        return told._replace(word=UNKNOWN, reason=why)
+        return told._replace(word=UNKNOWN, reason=why, seen=told.word)
 
     def as_seen(self, asked: Asked) -> Verdict:
         """Judge by what was seen, as if nothing had happened while nobody looked."""
+        if not self.timeline.policies and not self._trial.put:
+            return Verdict(OPEN, "there are no policies")
         low, high = asked.low - NEAR, asked.high + NEAR
         sources, targets = (self._pods(one, low, high) for one in (asked.source, asked.target))
         for pods, holder in ((sources, asked.source), (targets, asked.target)):

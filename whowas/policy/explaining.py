@@ -7,11 +7,12 @@ from typing import Any
 
 from detect.policy.directions import Side, Step
 from detect.policy.moments import Asked, Holder, Judge
-from detect.policy.verdicts import VERDICTS, Verdict
+from detect.policy.verdicts import Verdict
 from enrich.history.history import ClusterHistory
 from whowas.addresses import spelled
 from whowas.errors import ConfigError
 from whowas.policy.ends import Target, holders
+from whowas.schema import POLICY_VERDICTS
 from whowas.timestamps import rfc3339
 
 # Of workloads with more pods the first are judged: pods of one workload are alike, but for the moment of a change.
@@ -76,7 +77,7 @@ def explain(known: ClusterHistory, judge: Judge, source: str, target: Target, at
             found.setdefault(key, Explained(verdict, port, target.protocol, [])).pairs.append((one, other))
     if not found:
         raise ConfigError(f"cannot use the port '{target.port_name}': no container of '{target.end}' calls one so")
-    return sorted(found.values(), key=lambda one: VERDICTS.index(one.verdict.word))
+    return sorted(found.values(), key=lambda one: POLICY_VERDICTS.index(one.verdict.word))
 
 
 def _walk(verdict: Verdict) -> tuple[Step, ...]:

@@ -86,13 +86,23 @@ def _of_store(store: str, span: tuple[int, int]) -> dict[str, Timeline]:
             mine = found[track.name] = Timeline()
             mine.late = dict(track.late)
             mine.watched = _watched(track, mine)
-        for one in reading.observations(*span):
+        # Where there is no policy nobody needs to know what it would have been about.
+        for one in reading.observations(*span) if _has_policies(database) else ():
             if one.object.kind in KINDS:
                 found[one.cluster or DEFAULT].take(one)
         for track in tracks.values():
             # Of what was imported it shows only now whether policies were among it.
             found[track.name].watched = _watched(track, found[track.name])
     return found
+
+
+def _has_policies(database: Any) -> bool:
+    from enrich.store.encoding import KIND
+
+    kinds = [KIND[one] for one in TIERS]
+    places = ", ".join("?" * len(kinds))
+    found = database.execute(f"SELECT 1 FROM object WHERE kind IN ({places}) LIMIT 1", kinds)  # noqa: S608
+    return found.fetchone() is not None
 
 
 def need_policies(known: Known, cluster: str) -> Timeline:

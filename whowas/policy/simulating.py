@@ -37,13 +37,17 @@ class Pair(NamedTuple):
 
 @dataclass
 class Change:
-    """What becomes of a pair's flows. what: cut, allowed, or unsure. before, after: verdicts, the first flow's."""
+    """What becomes of a pair's flows. what: cut, allowed, or unsure. before, after: verdicts.
+
+    watched: somebody looked at policies when these flows began. reason: the first flow's.
+    """
 
     what: str
     pair: Pair
     before: str
     after: str
     reason: str
+    watched: bool = True
     flows: int = 0
     first_us: int = 0
     last_us: int = 0
@@ -58,9 +62,10 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """With stable keys."""
-        return {
-            "change": self.what, **self.pair._asdict(), "before": self.before, "after": self.after,
-            "reason": self.reason, "flows": self.flows, "first": rfc3339(self.first_us), "last": rfc3339(self.last_us),
+        told = {"change": self.what, **self.pair._asdict(), "before": self.before, "after": self.after}
+        return told | {
+            "reason": self.reason, "watched": self.watched, "flows": self.flows, "first": rfc3339(self.first_us),
+            "last": rfc3339(self.last_us),
         }  # fmt: skip
 
 
@@ -68,7 +73,7 @@ class Change:
 class Simulated:
     """What a trial would have done. judged: flows with a verdict; unjudged: with an end that nobody could name."""
 
-    changes: dict[tuple[str, Pair, str, str], Change] = field(default_factory=dict)
+    changes: dict[tuple[str, Pair, str, str, bool], Change] = field(default_factory=dict)
     flows: int = 0
     unjudged: int = 0
     same: int = 0
@@ -152,19 +157,23 @@ def _called(row: dict[str, Any], side: str) -> str:
 
 
 def _count(found: Simulated, pair: Pair, what: str, old: Verdict | None, new: Verdict) -> Change:
-    before = old.word if old else "not judged"
-    key = (what, pair, before, new.word)
+    before, after = old.as_seen() if old else "not judged", new.as_seen()
+    key = (what, pair, before, after, not new.seen)
     if key not in found.changes:
-        found.changes[key] = Change(what, pair, before, new.word, new.reason)
+        found.changes[key] = Change(what, pair, before, after, new.reason, not new.seen)
     return found.changes[key]
 
 
 def changed(old: Verdict | None, new: Verdict | None) -> str | None:
-    """Say what a trial changes of a flow that was seen; None where nothing is known to change."""
-    if new is None or (old is not None and old.word == new.word):
+    """Say what a trial changes of a flow that was seen; None where nothing is known to change.
+
+    Where nobody watched policies, those that were seen are taken for all there were: a Change says so.
+    """
+    before, after = old and old.as_seen(), new and new.as_seen()
+    if after is None or before == after:
         return None
-    if new.word == DENIED:
+    if after == DENIED:
         return CUT
-    if new.word in PASSES:
-        return LET if old is not None and old.word == DENIED else None
+    if after in PASSES:
+        return LET if before == DENIED else None
     return UNSURE

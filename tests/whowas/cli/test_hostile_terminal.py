@@ -253,8 +253,8 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("--at", EVIL, *H),
     ],
     "policy simulate": [
-        ("np.json", "-f", "named", "-H", "np.jsonl"),
-        ("np.json", "-f", "named", "-H", "np.jsonl", "--json"),
+        ("np.json", "-f", "named", *H),
+        ("np.json", "-f", "named", *H, "--json"),
         ("wrong.json", "-f", "named", *H),
         ("np.json", "-f", EVIL + "none", *H),
         ("np.json", "-f", "bad", *H),

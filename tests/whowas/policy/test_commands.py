@@ -142,6 +142,40 @@ def test_what_would_be_cut(folder: Path, tmp_path: Path) -> None:
     assert "shop/web -> data/cache 6379/tcp" in shown.output
 
 
+def test_the_columns_of_a_replay(folder: Path) -> None:
+    """The same verdicts as explain gives: of the database, of its cache before and after deny-all."""
+    rows = whowas.open_flows(folder / "named").to_table().sort_by("start_time").to_pylist()
+    told = {
+        (one["src_pod"], one["dst_pod"] or "outside", one["start_time"].hour): one["policy_verdict"] for one in rows
+    }
+    assert told["web-1", "db-0", 10] == told["web-2", "db-0", 11] == "allowed"
+    assert told["job-1", "db-0", 10] == told["web-1", "cache-0", 11] == "denied"
+    assert told["web-1", "cache-0", 10] == told["web-1", "outside", 11] == "open"
+    one = next(row for row in rows if row["src_pod"] == "web-1" and row["dst_pod"] == "db-0")
+    assert (one["policy_ingress"], one["policy_egress"]) == ("data/to-db rule 1", None)
+    assert one["policy_reason"] == "ingress: data/to-db rule 1 allows it"
+
+
+def test_from_a_store_the_columns_are_the_same(folder: Path) -> None:
+    kept = ["src_pod", "dst_pod", "start_time", "policy_verdict", "policy_ingress", "policy_egress", "policy_reason"]
+    table = whowas.replay(folder / "conn.log", folder / "store.db", cluster="prod")
+    stored = table.select(kept).to_pylist()
+    assert sorted(map(str, stored)) == sorted(map(str, whowas.open_flows(folder / "named").to_table(kept).to_pylist()))
+
+
+def test_without_policies_the_columns_are_null(folder: Path) -> None:
+    table = whowas.replay(folder / "conn.log", folder / "none", cluster="prod")
+    assert table["policy_verdict"].null_count == table.num_rows > 0
+
+
+def test_where_nobody_watched_what_was_seen_is_tried(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "np.json").write_text(json.dumps({"kind": "NetworkPolicy", "metadata": {
+        "name": "x", "namespace": "data"}, "spec": DENY_ALL}))  # fmt: skip
+    found = told("simulate", tmp_path / "np.json", "-f", folder / "named", "-H", folder / "none")
+    assert {one["watched"] for one in found["cut"]} == {False}
+    assert sum(one["flows"] for one in found["cut"]) == 18
+
+
 def test_what_would_be_let_pass(folder: Path) -> None:
     words = ("simulate", "--remove", "data/deny-all", "-f", folder / "named", "-H", folder / "store.db")
     found = told(*words)
