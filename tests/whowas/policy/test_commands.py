@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from support.policy_story import DENY_ALL, evidence, line, log, thing
 
 import whowas
+from whowas.batch.replay import open_flows
 from whowas.cli import group
 
 BEFORE, AFTER = "2026-11-20T10:30:00Z", "2026-11-20T11:30:00Z"
@@ -144,7 +145,7 @@ def test_what_would_be_cut(folder: Path, tmp_path: Path) -> None:
 
 def test_the_columns_of_a_replay(folder: Path) -> None:
     """The same verdicts as explain gives: of the database, of its cache before and after deny-all."""
-    rows = whowas.open_flows(folder / "named").to_table().sort_by("start_time").to_pylist()
+    rows = open_flows(folder / "named").to_table().sort_by("start_time").to_pylist()
     told = {
         (one["src_pod"], one["dst_pod"] or "outside", one["start_time"].hour): one["policy_verdict"] for one in rows
     }
@@ -160,7 +161,7 @@ def test_from_a_store_the_columns_are_the_same(folder: Path) -> None:
     kept = ["src_pod", "dst_pod", "start_time", "policy_verdict", "policy_ingress", "policy_egress", "policy_reason"]
     table = whowas.replay(folder / "conn.log", folder / "store.db", cluster="prod")
     stored = table.select(kept).to_pylist()
-    assert sorted(map(str, stored)) == sorted(map(str, whowas.open_flows(folder / "named").to_table(kept).to_pylist()))
+    assert sorted(map(str, stored)) == sorted(map(str, open_flows(folder / "named").to_table(kept).to_pylist()))
 
 
 def test_without_policies_the_columns_are_null(folder: Path) -> None:
