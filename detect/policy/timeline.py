@@ -57,9 +57,12 @@ class Timeline:
         meta = seen.object.metadata
         if meta is None or not meta.uid or seen.verb not in SIGHTS or seen.span is not None:
             return
+        if not meta.name and seen.verb not in GONE:
+            # It was seen, as it was before.
+            return
         if kind in TIERS:
             self._policy(meta.uid, seen)
-        elif kind == "Namespace" and meta.name:
+        elif kind == "Namespace":
             self._namespace(meta.name, seen)
         elif kind == "Pod" and seen.verb not in GONE:
             self._pod(meta.uid, seen)
@@ -83,7 +86,7 @@ class Timeline:
         before = line.last()
         if not _is_news(line, seen) or (line.values and before is None):
             return
-        if seen.verb != "VANISHED":
+        if meta_name(seen):
             now = policy_of(seen.object)
             # What is deleted is shown as it was last.
             self._sight(line, before if before is not None and vars(now) == vars(before) else now, seen, _created(seen))
@@ -112,6 +115,11 @@ class Timeline:
             return min(max(line.shown, looked), at)
         late = [*self.late.get("", ()), *self.late.get(kind, ())]
         return min((low for low, high in late if low < at <= high + CATCHING_UP), default=at)
+
+    def now_watched(self, spans: Spans, late: dict[str, Spans]) -> None:
+        """Take over when somebody looked, as it is known now."""
+        if (spans, late) != (self.watched, self.late):
+            self.watched, self.late, self._edges = spans, late, None
 
     # Asked
 
@@ -151,6 +159,11 @@ class Timeline:
 def _first(now: Any, seen: Observation) -> int:
     """Since when a first value certainly held: pods and namespaces for as long as they were there."""
     return _time(seen) if isinstance(now, Policy) else BEFORE_ALL
+
+
+def meta_name(seen: Observation) -> str:
+    """Return the name of what was seen; "" where no more than its UID was told."""
+    return seen.object.metadata.name if seen.object.metadata else ""
 
 
 def _time(seen: Observation) -> int:

@@ -44,7 +44,7 @@ def load(
     told = EvidenceReport() if report is None else report
     store = the_store(history)
     if store is not None:
-        return Known(load_history(history, report=told), _of_store(store, span))
+        return _of_store(store, span, told)
     files = find_evidence(history)
     timelines: dict[str, Timeline] = {}
     tracks = gather(_taken(read_observations(files.paths, cluster, told, progress, files.taken), timelines))
@@ -53,8 +53,16 @@ def load(
         return Known(load_history(history, cluster=cluster), timelines)
     for name, track in tracks.items():
         if name in timelines:
-            timelines[name].watched = _watched(track, timelines[name])
+            timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
     return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
+
+
+def _of_store(store: str, span: tuple[int, int], report: EvidenceReport) -> Known:
+    from enrich.store.database import opened
+
+    history = load_history(store, report=report)
+    with opened(store) as database:
+        return Known(history, of_database(database, span))
 
 
 def _taken(told: Iterable[Observation], timelines: dict[str, Timeline]) -> Iterator[Observation]:
@@ -65,7 +73,7 @@ def _taken(told: Iterable[Observation], timelines: dict[str, Timeline]) -> Itera
         yield one
 
 
-def _watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
+def watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
     """Return when policies were looked at. A recording in which no word of them came did not look at them."""
     spans = [*track.spans.get(POLICY, ())]
     if POLICY in timeline.heard:
@@ -73,26 +81,24 @@ def _watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
     return coverage(spans, track.missed(POLICY))
 
 
-def _of_store(store: str, span: tuple[int, int]) -> dict[str, Timeline]:
-    from enrich.store.database import opened
+def of_database(database: Any, span: tuple[int, int]) -> dict[str, Timeline]:
+    """Return what an open store knows of policies, by cluster. span: of what stood at any time in it (us)."""
     from enrich.store.reader import StoreReader
 
     found: dict[str, Timeline] = {}
-    with opened(store) as database:
-        reading = StoreReader(database)
-        tracks = {row: ClusterTrack(name) for row, name in reading.clusters.items()}
-        reading.spans(tracks)
-        for track in tracks.values():
-            mine = found[track.name] = Timeline()
-            mine.late = dict(track.late)
-            mine.watched = _watched(track, mine)
-        # Where there is no policy nobody needs to know what it would have been about.
-        for one in reading.observations(*span) if _has_policies(database) else ():
-            if one.object.kind in KINDS:
-                found[one.cluster or DEFAULT].take(one)
-        for track in tracks.values():
-            # Of what was imported it shows only now whether policies were among it.
-            found[track.name].watched = _watched(track, found[track.name])
+    reading = StoreReader(database)
+    tracks = {row: ClusterTrack(name) for row, name in reading.clusters.items()}
+    reading.spans(tracks)
+    for track in tracks.values():
+        mine = found[track.name] = Timeline()
+        mine.now_watched(watched(track, mine), dict(track.late))
+    # Where there is no policy nobody needs to know what it would have been about.
+    for one in reading.observations(*span) if _has_policies(database) else ():
+        if one.object.kind in KINDS:
+            found[one.cluster or DEFAULT].take(one)
+    for track in tracks.values():
+        # Of what was imported it shows only now whether policies were among it.
+        found[track.name].now_watched(watched(track, found[track.name]), dict(track.late))
     return found
 
 
