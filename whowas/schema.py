@@ -35,6 +35,9 @@ CANDIDATE = pa.struct(
 CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "external", "none", "unknown")
 """The words of src_/dst_confidence, in the order in which they are always shown."""
 
+POLICY_VERDICTS = ("allowed", "denied", "open", "indeterminate", "undefined", "unsupported")
+"""The words of policy_verdict, in the order in which they are always shown. Null: not judged."""
+
 VERSION = "2"
 """Of the columns' types and the folders' names, as files tell it (docs/reference/schema.md says what changed)."""
 # What folders' names tell beyond the columns (Hive partitions). Readers that guess take them for numbers too: no zero
@@ -176,6 +179,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("end_reason", WORD, "", "Why the row ends: " + ", ".join(END_REASONS)),
     Column("observer", WORD, "", "Where it was seen: capture file, and interface where the file names it"),
     Column("source_format", WORD, "", "pcap, pcapng or the record's format"),
+    Column("policy_verdict", WORD, "", "What policies said at the start: " + ", ".join(POLICY_VERDICTS), "enrich"),
+    Column("policy_ingress", WORD, "", "Policies and rules that decided ingress of the destination", "enrich"),
+    Column("policy_egress", WORD, "", "Policies and rules that decided egress of the source", "enrich"),
+    Column("policy_reason", WORD, "", "Why the verdict is that, in words", "enrich"),
 )
 
 

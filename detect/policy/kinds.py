@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from detect.policy.cluster_policies import cluster_policy
@@ -40,9 +41,8 @@ def is_other(kind: str, api_version: str) -> bool:
 
 def read_policy(kind: str, namespace: str, name: str, spec: Any) -> Policy:
     """Read a policy of a kind in TIERS. Raises: Unreadable."""
-    if kind == "NetworkPolicy":
-        return network_policy(namespace, name, spec)
-    return cluster_policy(kind, name, spec)
+    found = network_policy(namespace, name, spec) if kind == "NetworkPolicy" else cluster_policy(kind, name, spec)
+    return replace(found, spec=spec)
 
 
 def read_or_fault(kind: str, namespace: str, name: str, spec: Any) -> Policy:
@@ -50,4 +50,4 @@ def read_or_fault(kind: str, namespace: str, name: str, spec: Any) -> Policy:
     try:
         return read_policy(kind, namespace, name, spec)
     except Unreadable as error:
-        return Policy(kind, namespace, name, TIERS[kind], ingress=(), egress=(), fault=str(error))
+        return Policy(kind, namespace, name, TIERS[kind], ingress=(), egress=(), fault=str(error), spec=spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from detect.policy.networks import Block
 from detect.policy.selectors import Selector
@@ -101,7 +101,7 @@ class Policy:
     """One policy. ingress, egress: None where it says nothing of that direction.
 
     pods, namespaces: whom it is about; of a NetworkPolicy `namespaces` is None: its own. fault: why it could not be
-    read; then nobody knows what it does.
+    read; then nobody knows what it does. spec: as it was written.
     """
 
     kind: str
@@ -114,10 +114,15 @@ class Policy:
     ingress: tuple[Rule, ...] | None = None
     egress: tuple[Rule, ...] | None = None
     fault: str = ""
+    spec: Any = None
 
     def rules(self, direction: str) -> tuple[Rule, ...] | None:
         """Return the rules of a direction."""
         return self.ingress if direction == INGRESS else self.egress
+
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from all others of a cluster."""
+        return self.kind, self.namespace, self.name
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+from detect.policy.directions import OPEN
 from detect.policy.doubt import UNKNOWN
 from detect.policy.lines import Line
 from detect.policy.model import Connection, End, Moment, Pod, Policy
 from detect.policy.timeline import NEAR, Timeline
+from detect.policy.trial import Trial
 from detect.policy.verdicts import Verdict, agreed, decide
 
 # So many ways in which several changes may have come one before the other are tried.
@@ -47,23 +48,25 @@ class Known(NamedTuple):
 
 
 class Judge:
-    """Judges against one timeline. change: what is done to the policies of each moment: tried ones put in, say."""
+    """Judges against one timeline. trial: what is done to the policies of each moment."""
 
-    def __init__(self, timeline: Timeline, change: Callable[[Iterable[Policy]], tuple[Policy, ...]] = tuple) -> None:
+    def __init__(self, timeline: Timeline, trial: Trial = Trial()) -> None:  # noqa: B008 - it never changes
         self.timeline = timeline
-        self._change = change
+        self._trial = trial
         self._kept: dict[Any, Known] = {}
 
     def verdict(self, asked: Asked) -> Verdict:
         """Judge. What nobody watched is indeterminate, whatever it was seen to be before."""
         told = self.as_seen(asked)
-        if self.timeline.looked(asked.low, asked.high):
+        if self._trial.only or self.timeline.looked(asked.low, asked.high):
             return told
         why = f"nobody watched policies then; by those that were seen it is {told.word}"
-        return told._replace(word=UNKNOWN, reason=why)
+        return told._replace(word=UNKNOWN, reason=why, seen=told.word)
 
     def as_seen(self, asked: Asked) -> Verdict:
         """Judge by what was seen, as if nothing had happened while nobody looked."""
+        if not self.timeline.policies and not self._trial.put:
+            return Verdict(OPEN, "there are no policies")
         low, high = asked.low - NEAR, asked.high + NEAR
         sources, targets = (self._pods(one, low, high) for one in (asked.source, asked.target))
         for pods, holder in ((sources, asked.source), (targets, asked.target)):
@@ -116,7 +119,7 @@ class Judge:
         if prod([*map(len, policies), *map(len, labels.values())]) > WAYS_MOST:
             return Known((), tuple(changing), True)
         moments = [
-            Moment(self._change(one for one in chosen if one is not None), dict(zip(labels, spaces, strict=True)))
+            Moment(self._trial.applied(chosen, namespaces), dict(zip(labels, spaces, strict=True)))
             for chosen in product(*policies)
             for spaces in product(*labels.values())
         ]

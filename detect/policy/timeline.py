@@ -22,7 +22,7 @@ NEAR = SECOND
 CATCHING_UP = 10 * SECOND
 GONE = ("DELETED", "VANISHED")
 SIGHTS = frozenset(("ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED"))
-POLICY_PARTS = ("podSelector", "subject", "ingress", "egress")
+POLICY_PARTS = ("tier", "priority", "subject", "podSelector", "policyTypes", "ingress", "egress")
 Labels = dict[str, str]
 Spans = list[tuple[int, int]]
 
@@ -48,16 +48,21 @@ class Timeline:
     def take(self, seen: Observation) -> None:
         """Take in one observation of the cluster; what is of no other kind than these is passed over."""
         kind = seen.object.kind
-        if kind in TIERS and seen.verb != "LISTED":
+        if seen.verb == "LATE" and seen.span is not None:
+            self.late.setdefault(kind, []).append(seen.span)
+        if kind in TIERS and seen.verb not in ("LISTED", "GAP"):
             self.heard.add(kind)
         if kind == "NetworkPolicy" and seen.verb in ("LISTED", "RELISTED") and seen.received_us is not None:
             self.listed.add(seen.received_us)
         meta = seen.object.metadata
         if meta is None or not meta.uid or seen.verb not in SIGHTS or seen.span is not None:
             return
+        if not meta.name and seen.verb not in GONE:
+            # It was seen, as it was before.
+            return
         if kind in TIERS:
             self._policy(meta.uid, seen)
-        elif kind == "Namespace" and meta.name:
+        elif kind == "Namespace":
             self._namespace(meta.name, seen)
         elif kind == "Pod" and seen.verb not in GONE:
             self._pod(meta.uid, seen)
@@ -81,7 +86,7 @@ class Timeline:
         before = line.last()
         if not _is_news(line, seen) or (line.values and before is None):
             return
-        if seen.verb != "VANISHED":
+        if meta_name(seen):
             now = policy_of(seen.object)
             # What is deleted is shown as it was last.
             self._sight(line, before if before is not None and vars(now) == vars(before) else now, seen, _created(seen))
@@ -110,6 +115,11 @@ class Timeline:
             return min(max(line.shown, looked), at)
         late = [*self.late.get("", ()), *self.late.get(kind, ())]
         return min((low for low, high in late if low < at <= high + CATCHING_UP), default=at)
+
+    def now_watched(self, spans: Spans, late: dict[str, Spans]) -> None:
+        """Take over when somebody looked, as it is known now."""
+        if (spans, late) != (self.watched, self.late):
+            self.watched, self.late, self._edges = spans, late, None
 
     # Asked
 
@@ -149,6 +159,11 @@ class Timeline:
 def _first(now: Any, seen: Observation) -> int:
     """Since when a first value certainly held: pods and namespaces for as long as they were there."""
     return _time(seen) if isinstance(now, Policy) else BEFORE_ALL
+
+
+def meta_name(seen: Observation) -> str:
+    """Return the name of what was seen; "" where no more than its UID was told."""
+    return seen.object.metadata.name if seen.object.metadata else ""
 
 
 def _time(seen: Observation) -> int:
@@ -198,7 +213,8 @@ def policy_of(thing: KubeObject) -> Policy:
     """Return a policy as an object tells of it."""
     meta, spec = thing.metadata, thing.spec or Spec()
     assert meta is not None
-    told = {name: getattr(spec, name) for name in ("policyTypes", "tier", "priority", *POLICY_PARTS)}
+    parts = {name: getattr(spec, name) for name in POLICY_PARTS}
+    told = {name: value for name, value in parts.items() if value is not None}
     if thing.kind == "NetworkPolicy" and spec.podSelector is None:
         # An apiserver always writes it; what whowas 0.1 recorded lacks it, and the rules with it.
         return Policy(thing.kind, meta.namespace, meta.name, ingress=(), egress=(), fault="it was recorded in part")

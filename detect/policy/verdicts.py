@@ -6,23 +6,29 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from detect.policy.directions import ALLOWED, DENIED, OPEN, Side, judged
-from detect.policy.doubt import UNDEFINED, UNKNOWN, UNSUPPORTED, WEIGHT
+from detect.policy.doubt import WEIGHT
 from detect.policy.model import EGRESS, INGRESS, Connection, End, Moment
-
-VERDICTS = (ALLOWED, DENIED, OPEN, UNKNOWN, UNDEFINED, UNSUPPORTED)
-"""The words of policy_verdict, in the order in which they are always shown."""
+from whowas.schema import POLICY_VERDICTS
 
 PASSES = (ALLOWED, OPEN)
 NOTHING = Side(OPEN, reason="no pod that policies select")
 
 
 class Verdict(NamedTuple):
-    """What policies say of a connection. word: one of VERDICTS."""
+    """What policies say of a connection. word: one of POLICY_VERDICTS.
+
+    seen: where nobody watched policies then, the word by those that were seen.
+    """
 
     word: str
     reason: str = ""
     ingress: Side = NOTHING
     egress: Side = NOTHING
+    seen: str = ""
+
+    def as_seen(self) -> str:
+        """Return the word, by what was seen where nobody watched."""
+        return self.seen or self.word
 
     def passes(self) -> bool:
         """Say whether it certainly gets through."""
@@ -81,7 +87,7 @@ def agreed(several: Iterable[Verdict], word: str, why: str) -> Verdict:
     words = {one.word for one in found}
     if len(words) == 1:
         return found[0]
-    told = " or ".join(one for one in VERDICTS if one in words)
+    told = " or ".join(one for one in POLICY_VERDICTS if one in words)
     return Verdict(word, f"{why}: {told}", _merged(one.ingress for one in found), _merged(one.egress for one in found))
 
 

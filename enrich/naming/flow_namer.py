@@ -34,6 +34,7 @@ from enrich.naming.verdicts import (
 from whowas.arrays import Flags, Words
 from whowas.schema import check, flow_schema, named_schema
 
+POLICY = ("policy_verdict", "policy_ingress", "policy_egress", "policy_reason")
 TUNNEL_PORTS = (4789, 8472, 6081)
 # From here on Linux takes the ports of clients.
 EPHEMERAL = 32_768
@@ -92,6 +93,8 @@ class Namer:
         columns["time_before"] = told_before(flows, windows, export_us)
         for one in sides:
             columns |= self._ends.columns(one.side, one.told, starts)
+        # Who judges policies comes after who names.
+        columns |= {one.name: pa.nulls(flows.num_rows, one.type) for one in named_schema() if one.name in POLICY}
         arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]
         return pa.RecordBatch.from_arrays(arrays, schema=named_schema())
 

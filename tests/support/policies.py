@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from detect.policy.kinds import read_policy
 from detect.policy.model import NAME_LABEL, Connection, End, Moment, NamedPort, Pod, Policy
 from detect.policy.verdicts import Verdict, decide
 from whowas.addresses import address16
+from whowas.observation import KubeObject, Observation
+
+SECOND = 1_000_000
+EPOCH = 1_795_168_800 * SECOND
 
 NAMESPACES = {"a": {"team": "red"}, "b": {"team": "blue"}, "c": {}}
 
@@ -45,3 +51,13 @@ def asked(
     namespaces: dict[str, dict[str, str]] | None = None,
 ) -> Verdict:  # fmt: skip
     return decide(moment(*policies, namespaces=namespaces), Connection(source, target, port, protocol))
+
+
+def told(verb: str, kind: str, name: str, at: int, spec: Any = None, created: str = "", **labels: str) -> Observation:
+    """What was said of an object so many seconds after EPOCH, 10:00 of 20 November 2026. Its UID is its name."""
+    meta = {"name": name, "namespace": "" if kind == "Namespace" else "shop", "uid": name, "labels": labels}
+    if created:
+        meta["creationTimestamp"] = created
+    raw = msgspec.json.encode({"kind": kind, "metadata": meta, "spec": spec or {}})
+    when = EPOCH + at * SECOND
+    return Observation(verb, msgspec.json.decode(raw, type=KubeObject), when, when, None, "test")

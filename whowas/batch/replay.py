@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from enrich import History, Namer, NamingOptions, load_networks
+from enrich import Namer, NamingOptions, load_networks
 from enrich.naming.flow_namer import SecondNetworkError
 from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
@@ -28,7 +28,8 @@ from whowas.batch.inputs import MixedSource
 from whowas.batch.summary import Summary, as_json
 from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.evidence_files import Paths, find_evidence, listed
-from whowas.history.queries import load_history
+from whowas.policy.flow_columns import PolicyNamer
+from whowas.policy.loading import Known, load
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -170,7 +171,7 @@ def _refuse_overwriting(path: str | None) -> None:
 class Reader:
     """What it takes to read and name inputs, once or again."""
 
-    known: History
+    known: Known
     naming: NamingOptions
     choices: Choices
     progress: Callable[[Progress], None] | None
@@ -178,7 +179,8 @@ class Reader:
     def pass_over(self, paths: Sequence[str], sink: Sink, naming: NamingOptions, again: bool) -> Any:
         """Read all inputs into a sink. Returns: source and summary."""
         source, summary = MixedSource(paths, self.choices.packets, self.choices.records, self.progress), Summary()
-        run(source, Namer(self.known, naming, again=again), sink, summary.add)
+        namer = Namer(self.known.history, naming, again=again)
+        run(source, PolicyNamer(namer, self.known.timeline(namer.history.name)), sink, summary.add)
         return source, summary
 
 
@@ -209,7 +211,7 @@ def replay_captures(
     _refuse_overwriting(told.records.dead_letter)
     _refuse_early(_sink(out, known_by, told))
     evidence, started = EvidenceReport(), time.perf_counter()
-    known = load_history(history, cluster=told.cluster, report=evidence, progress=history_progress)
+    known = load(history, cluster=told.cluster, report=evidence, progress=history_progress)
     loaded = time.perf_counter()
     # The history is here to stay: without this the collector walks its objects in the middle of the packets.
     gc.freeze()
@@ -223,7 +225,7 @@ def replay_captures(
         report=source.report,
         evidence=evidence,
         seconds={"history": loaded - started, "flows": time.perf_counter() - loaded},
-        watched=tuple(known.cluster(naming.cluster).covered),
+        watched=tuple(known.history.cluster(naming.cluster).covered),
         files=sink.files,
         bytes_written=sink.bytes_written,
         table=sink.table() if isinstance(sink, MemorySink) else None,

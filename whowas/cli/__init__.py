@@ -33,6 +33,7 @@ COMMANDS = {
         "Show named flows by words, without SQL: ends, ports, labels, times; or the top of them.",
     ),
     "query": ("whowas.cli.query", "Ask named flows in SQL."),
+    "policy": ("whowas.cli.policy", "Was it allowed at that moment? What is isolated? What would policies have cut?"),
     "rules": ("whowas.cli.rules", "List, check, test and explain rules on named flows (Sigma)."),
     "backtest": ("whowas.cli.backtest", "Run rules over named flows of the past, and time each rule."),
     "watch": ("whowas.cli.watch", "Record a live cluster: who holds which address from now on."),

@@ -9,11 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from detect.policy.timeline import Timeline
 from enrich import History, Namer, NamingOptions, load_networks
 from enrich.history.stored import StoredHistory
 from whowas.errors import ConfigError, StoreError
 from whowas.evidence_topic import Replica, TopicSettings
-from whowas.history.queries import load_history, the_store
+from whowas.history.queries import the_store
+from whowas.policy.flow_columns import PolicyNamer
+from whowas.policy.following import StoredTimelines, known_until
+from whowas.policy.loading import load
 from whowas.schema import flow_schema, named_schema
 from whowas.settings import HistorySettings, Kafka, Naming
 
@@ -35,8 +39,11 @@ class HistoryFollower:
         if store is not None:
             self._stored = StoredHistory(store)
             self._history = self._stored.history
+            self._policies: StoredTimelines | None = StoredTimelines(store)
+            self._timelines = self._policies.timelines
         else:
-            self._history = load_history(told.path, cluster=told.cluster)
+            self._history, self._timelines = load(told.path, cluster=told.cluster)
+            self._policies = None
         self._due = time.monotonic() + told.refresh_seconds
         self.trouble = ""
         self.options = naming_options(told, naming)
@@ -45,7 +52,10 @@ class HistoryFollower:
     def _use(self, history: History, before: Namer | None = None) -> None:
         self.namer = Namer(history, self.options, before=before)
         self._history = history
-        self.watermark_us = self.namer.history.known_until
+        name = self.namer.history.name
+        timeline = self._timelines.get(name) or Timeline()
+        self._judging = PolicyNamer(self.namer, timeline)
+        self.watermark_us = known_until(timeline, self.namer.history.known_until)
 
     def renew(self, naming: Naming) -> None:
         """Name by other networks, VNIs or skew from now on. Raises: ConfigError; nothing has changed then."""
@@ -63,6 +73,9 @@ class HistoryFollower:
             self.trouble = "; ".join(self._replica.unready()) if self._replica is not None else ""
             news = not self.trouble and self._stored.history is not self._history
             if news:
+                if self._policies is not None:
+                    self._policies.refresh()
+                    self._timelines = self._policies.timelines
                 self._use(self._stored.history, self.namer)
         except (StoreError, ConfigError) as error:
             self.trouble, news = str(error), False
@@ -73,9 +86,9 @@ class HistoryFollower:
     def name(self, batches: Sequence[Any]) -> list[Any]:
         """Return batches of flows with names, rows in the same order; named together, for a batch has its price."""
         if len(batches) == 1 and batches[0].num_rows:
-            return [self.namer.name(batches[0])]
+            return [self._judging.name(batches[0])]
         whole = pa.Table.from_batches(batches, schema=flow_schema()).unify_dictionaries().combine_chunks()
-        named = self.namer.name(whole.to_batches()[0]) if whole.num_rows else _none()
+        named = self._judging.name(whole.to_batches()[0]) if whole.num_rows else _none()
         ends = list(itertools.accumulate(one.num_rows for one in batches))
         return [named.slice(end - one.num_rows, one.num_rows) for one, end in zip(batches, ends, strict=True)]
 

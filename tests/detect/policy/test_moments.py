@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import pytest
+from support.policies import EPOCH as T
+from support.policies import told
 
 from detect.policy.moments import Asked, Holder, Judge
 from detect.policy.timeline import Timeline
 from whowas.addresses import address16
-from whowas.observation import KubeObject, Observation, time_us
+from whowas.observation import Observation
 
 SECOND = 1_000_000
-T = time_us("2026-11-20T10:00:00Z") or 0
 WEB, DB = Holder("web", address16("10.244.1.5")), Holder("db", address16("10.244.1.9"))
 DENY = {"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"]}
 ALLOW = DENY | {"ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"team": "red"}}}]}]}
-
-
-def told(verb: str, kind: str, name: str, at: int, spec: Any = None, created: str = "", **labels: str) -> Observation:
-    """What was said of an object at so many seconds. Its UID is its name."""
-    meta = {"name": name, "namespace": "" if kind == "Namespace" else "shop", "uid": name, "labels": labels}
-    if created:
-        meta["creationTimestamp"] = created
-    raw = msgspec.json.encode({"kind": kind, "metadata": meta, "spec": spec or {}})
-    when = T + at * SECOND
-    return Observation(verb, msgspec.json.decode(raw, type=KubeObject), when, when, None, "test")
 
 
 def timeline(*several: Observation, watched: tuple[int, int] | None = (-1000, 1000)) -> Timeline:

@@ -60,6 +60,22 @@ def conn(address: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def policies(folder: Path) -> None:
+    """A policy whose names and values are hostile, in a file and in a history; one that nobody would take."""
+    selector = {"matchLabels": {EVIL: EVIL}}
+    made = {
+        "kind": "NetworkPolicy", "metadata": {"name": EVIL, "namespace": EVIL, "uid": "np"},
+        "spec": {
+            "podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{"from": [{"podSelector": selector}]}],
+        },
+    }  # fmt: skip
+    (folder / "np.json").write_text(json.dumps(made))
+    (folder / "wrong.json").write_text(json.dumps(made | {"spec": {"policyTypes": [EVIL]}}))
+    event = {"type": "ADDED", "cluster": EVIL, "object": made}
+    both = "".join(json.dumps(event | {"received": f"2026-11-20T10:{n}:00Z"}) + "\n" for n in ("00", "30"))
+    (folder / "np.jsonl").write_text((folder / "h.jsonl").read_text() + both)
+
+
 def logs(folder: Path) -> None:
     """Logs whose fields, headers and names are hostile."""
     moment, quoted = "2026-11-20T10:15:02Z", EVIL.replace('"', '""')
@@ -105,6 +121,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("world")
     (folder / "h.jsonl").write_text("".join(pod(f"10.244.9.{n}", EVIL) for n in (1, 2)))
     (folder / "two.jsonl").write_text("".join(pod("10.244.9.1", one) for one in (EVIL, "b")))
+    policies(folder)
     logs(folder)
     settings(folder)
     whowas.replay(folder / "conn.log", folder / "h.jsonl", out=folder / "named")
@@ -211,6 +228,37 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("--config", "topic.toml", "--timeout", "0.1"),
         ("--config", "key.toml", "--timeout", "0.1"),
         ("--kubeconfig", "kubeconfig", "--timeout", "1"),
+    ],
+    "policy explain": [
+        (
+            "--from",
+            f"{EVIL}/{EVIL}",
+            "--to",
+            f"{EVIL}/{EVIL}:80",
+            "--at",
+            "2026-11-20T10:15:02Z",
+            *H,
+            "--with",
+            "np.json",
+        ),
+        ("--from", "10.244.9.1", "--to", "10.244.9.2:80", "--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--spec"),
+        ("--from", "10.244.9.1", "--to", "10.244.9.2:80", "--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--json"),
+        ("--from", "10.244.9.1", "--to", f"{EVIL}", *H),
+        ("--from", "10.244.9.1", "--to", "10.244.9.2:80", *H, "--with", EVIL + "none"),
+    ],
+    "policy coverage": [
+        ("--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--pods"),
+        ("--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--json"),
+        ("--at", "2026-11-20T10:15:02Z", *H),
+        ("--at", EVIL, *H),
+    ],
+    "policy simulate": [
+        ("np.json", "-f", "named", *H),
+        ("np.json", "-f", "named", *H, "--json"),
+        ("wrong.json", "-f", "named", *H),
+        ("np.json", "-f", EVIL + "none", *H),
+        ("np.json", "-f", "bad", *H),
+        ("--remove", EVIL, "-f", "named", *H),
     ],
     "rules list": [("-r", "rules"), ("-r", "rules", "--json"), ("-r", "wrong"), ("-r", "rules", "--site", "key.toml")],
     "rules check": [("wrong",), ("wrong", "--json"), (EVIL + "none",)],

@@ -26,7 +26,7 @@ from support.cluster.audit_lines import (
 from support.cluster.audit_reading import IP, read, read_all, shown
 
 from enrich.naming.who import who_at
-from whowas.batch.replay import load_history
+from whowas.history.queries import load_history
 
 
 def spans(tmp_path: Path, verb: str, *files: str) -> list[tuple[int, int] | None]:

@@ -21,7 +21,7 @@ from support.servers.fixtures import servers_built  # noqa: F401 - a fixture
 from enrich.history.history import History
 from enrich.holds.pod_tables import POD
 from ingest.cluster import EvidenceReport, read_observations
-from whowas.batch.replay import load_history
+from whowas.history.queries import load_history
 from whowas.observation import Observation
 
 PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "evidence.md"

@@ -20,7 +20,7 @@ from enrich.naming.verdicts import EXACT, judge
 from enrich.naming.who import who_at
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.addresses import address16
-from whowas.batch.replay import load_history
+from whowas.history.queries import load_history
 from whowas.observation import Observation
 from whowas.schema import CONFIDENCES
 

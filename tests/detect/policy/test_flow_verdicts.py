@@ -1,0 +1,151 @@
+"""Verdicts of named flows: who the ends may have been, who opened it, what an address stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from support.policies import EPOCH as T
+from support.policies import told
+from support.policy_flows import candidate, end, named
+
+from detect.policy.flow_verdicts import FlowJudge, columns_of
+from detect.policy.moments import Judge
+from detect.policy.timeline import Timeline
+from whowas.schema import named_schema
+
+SECOND = 1_000_000
+ONLY_WEB = {
+    "podSelector": {"matchLabels": {"app": "db"}},
+    "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"port": 5432}]}],
+}
+WEB, DB, BATCH = end("web"), end("db", "10.244.1.9"), end("batch", "10.244.1.6")
+
+
+@pytest.fixture(name="judge")
+def judge_() -> FlowJudge:
+    return FlowJudge(Judge(known()))
+
+
+def known(*more: Any) -> Timeline:
+    found = Timeline()
+    found.watched = [(T - 10**9, T + 10**9)]
+    pods = {"web": "web", "batch": "batch", "db": "db", "lone": "lone"}
+    several = [
+        told("ADDED", "Pod", name, -900, {"nodeName": f"n-{name}", "containers": [
+            {"ports": [{"name": "sql", "containerPort": 5432}] if name == "db" else []}]}, app=label)
+        for name, label in pods.items()
+    ]  # fmt: skip
+    policy = told("ADDED", "NetworkPolicy", "np", -800, ONLY_WEB, "2026-11-20T09:00:00Z")
+    for one in (*several, told("ADDED", "Namespace", "shop", -900), policy, *more):
+        found.take(one)
+    return found
+
+
+def words(judge: FlowJudge, *rows: dict[str, Any]) -> list[str | None]:
+    found: list[str | None] = columns_of(judge.judged(named(*rows)))["policy_verdict"].to_pylist()
+    return found
+
+
+def test_flows_of_pods_and_addresses(judge: FlowJudge) -> None:
+    outside = end(address="192.0.2.7", confidence="external")
+    rows = [
+        {"src": WEB, "dst": DB}, {"src": BATCH, "dst": DB}, {"src": BATCH, "dst": WEB}, {"src": outside, "dst": DB},
+        {"src": WEB, "dst": outside}, {"src": WEB, "dst": DB, "dst_port": 22},
+    ]  # fmt: skip
+    assert words(judge, *rows) == ["allowed", "denied", "open", "denied", "open", "denied"]
+    told = {name: column.to_pylist() for name, column in columns_of(judge.judged(named(*rows))).items()}
+    assert told["policy_ingress"][:3] == ["shop/np rule 1", "shop/np", None]
+    assert told["policy_egress"] == [None] * 6
+    assert told["policy_reason"][1] == "ingress: isolated by shop/np, and no rule allows it"
+
+
+def test_ends_that_nobody_can_name_are_not_judged(judge: FlowJudge) -> None:
+    unknown = end(address="10.244.9.9", confidence="unknown")
+    rows = [
+        {"src": unknown, "dst": DB}, {"src": WEB, "dst": DB, "start_time": None},
+        {"src": WEB, "dst": DB, "encapsulated": True},
+    ]  # fmt: skip
+    assert words(judge, *rows) == [None, None, None]
+
+
+def test_candidates_are_judged_each(judge: FlowJudge) -> None:
+    several = end(address="10.244.1.5", confidence="ambiguous", candidates=[candidate("web"), candidate("batch")])
+    alike = end(address="10.244.1.5", confidence="ambiguous", candidates=[candidate("lone"), candidate("batch")])
+    rows = [{"src": several, "dst": DB}, {"src": alike, "dst": DB}, {"src": several, "dst": end("lone", "10.244.1.8")}]
+    assert words(judge, *rows) == ["indeterminate", "denied", "open"]
+    reason = columns_of(judge.judged(named(rows[0])))["policy_reason"][0].as_py()
+    assert reason == "who it was is not certain (shop/web, shop/batch), and decides: allowed or denied"
+
+
+def test_nodes(judge: FlowJudge) -> None:
+    def node(name: str, confidence: str = "node") -> dict[str, Any]:
+        return end(address="192.0.2.1", confidence=confidence, kind="node", node=name)
+
+    rows = [
+        {"src": node("n-db"), "dst": DB},
+        {"src": node("n-web"), "dst": DB},
+        {"src": node("n-web", "snat"), "dst": DB},
+    ]
+    assert words(judge, *rows) == ["allowed", "denied", "indeterminate"]
+
+
+def test_the_opener_is_who_is_judged(judge: FlowJudge) -> None:
+    uni = {"directionality": "uni", "initiator_basis": "sender"}
+    back = {"src": DB, "dst": WEB, "src_port": 5432, "dst_port": 40_000}
+    rows = [
+        {"src": WEB, "dst": DB, **uni}, back | uni, back | uni | {"dst": BATCH},
+        # Nobody listens on either: a lone SYN tells, without it there is no telling.
+        {"src": BATCH, "dst": DB, "dst_port": 22, "tcp_flags_out": 0x02} | uni,
+        {"src": DB, "dst": BATCH, "dst_port": 22, "tcp_flags_out": 0x12} | uni,
+        {"src": WEB, "dst": BATCH, "dst_port": 22} | uni,
+        back | {"initiator_basis": "first_packet"},
+    ]  # fmt: skip
+    assert words(judge, *rows) == [
+        "allowed", "allowed", "denied", "denied", "indeterminate", "open", "allowed",
+    ]  # fmt: skip
+
+
+def test_icmp_and_services(judge: FlowJudge) -> None:
+    service = end(address="10.96.0.7", confidence="service", kind="service", namespace="shop", service="db")
+    elsewhere = service | {"namespace": "other"}
+    ping = {"protocol": "icmp", "src_port": None, "dst_port": None}
+    rows = [
+        {"src": BATCH, "dst": DB} | ping, {"src": BATCH, "dst": WEB} | ping, {"src": WEB, "dst": service},
+        {"src": WEB, "dst": elsewhere},
+    ]  # fmt: skip
+    assert words(judge, *rows) == ["undefined", "open", "undefined", "open"]
+
+
+def test_a_record_that_may_be_of_before_a_change() -> None:
+    judge = FlowJudge(Judge(known(told("DELETED", "NetworkPolicy", "np", -30, ONLY_WEB))))
+    rows = [{"src": BATCH, "dst": DB, "time_before": before} for before in (0, 10 * SECOND, 60 * SECOND, None)]
+    assert words(judge, *rows) == ["open", "open", "indeterminate", "indeterminate"]
+
+
+def test_each_row_alone_is_judged_as_in_a_batch_and_dictionaries_change_nothing(judge: FlowJudge) -> None:
+    several = end(address="10.244.1.5", confidence="ambiguous", candidates=[candidate("web"), candidate("batch")])
+    outside = end(address="192.0.2.7", confidence="external")
+    ends = [WEB, DB, several, outside]
+    rows = [
+        {"src": one, "dst": other, "dst_port": port, "initiator_basis": basis, "start_time": T + shift}
+        for one in ends for other in ends for port in (5432, 22) for basis in ("syn", "sender")
+        for shift in (0, 10**9 + 2 * SECOND)
+    ]  # fmt: skip
+    together = words(judge, *rows)
+    assert together == [words(judge, row)[0] for row in rows]
+    assert len(set(together)) >= 4
+    table = named(*rows)
+    for side in ("src", "dst"):
+        place = table.schema.get_field_index(f"{side}_candidates")
+        kind = named_schema().field(f"{side}_candidates").type
+        lists = table.column(place).combine_chunks()
+        codes = pa.array(range(len(lists)), pa.int32())
+        table = table.set_column(place, f"{side}_candidates", pa.DictionaryArray.from_arrays(codes, lists))
+        assert table.column(place).type == kind
+    assert columns_of(judge.judged(table))["policy_verdict"].to_pylist() == together
+
+
+def test_an_empty_batch(judge: FlowJudge) -> None:
+    assert words(judge) == []

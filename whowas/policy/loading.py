@@ -1,0 +1,123 @@
+"""What a history knows of policies: who held what, and a timeline of policies for each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from detect.policy.kinds import TIERS
+from detect.policy.timeline import Timeline
+from enrich.history.history import DEFAULT, History, build, gather
+from enrich.holds.cluster_track import ClusterTrack
+from enrich.holds.derive import coverage
+from ingest.cluster import EvidenceReport, read_observations
+from whowas.errors import ConfigError
+from whowas.history.evidence_files import Paths, find_evidence
+from whowas.history.queries import load_history, the_store
+from whowas.observation import Observation
+
+KINDS = frozenset((*TIERS, "Pod", "Namespace"))
+POLICY = "NetworkPolicy"
+ALWAYS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+
+
+class Known(NamedTuple):
+    """A history, and what it knows of policies."""
+
+    history: History
+    timelines: dict[str, Timeline]
+
+    def timeline(self, cluster: str) -> Timeline:
+        """Return the timeline of a cluster; an empty one where nothing of the kind was told."""
+        return self.timelines.get(cluster) or Timeline()
+
+
+def load(
+    history: Paths,
+    *,
+    cluster: str | None = None,
+    report: EvidenceReport | None = None,
+    progress: Callable[[Any], None] | None = None,
+    span: tuple[int, int] = ALWAYS,
+) -> Known:
+    """Read a store or evidence files. span: of a store, what stood at any time in it (us). Raises: WhowasError."""
+    told = EvidenceReport() if report is None else report
+    store = the_store(history)
+    if store is not None:
+        return _of_store(store, span, told)
+    files = find_evidence(history)
+    timelines: dict[str, Timeline] = {}
+    tracks = gather(_taken(read_observations(files.paths, cluster, told, progress, files.taken), timelines))
+    if not any(one.records for one in told.files):
+        # What is no evidence at all is told as it is for every command.
+        return Known(load_history(history, cluster=cluster), timelines)
+    for name, track in tracks.items():
+        if name in timelines:
+            timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
+    return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
+
+
+def _of_store(store: str, span: tuple[int, int], report: EvidenceReport) -> Known:
+    from enrich.store.database import opened
+
+    history = load_history(store, report=report)
+    with opened(store) as database:
+        return Known(history, of_database(database, span))
+
+
+def _taken(told: Iterable[Observation], timelines: dict[str, Timeline]) -> Iterator[Observation]:
+    """Pass observations on; what tells of policies goes into timelines as well."""
+    for one in told:
+        if one.object.kind in KINDS:
+            timelines.setdefault(one.cluster or DEFAULT, Timeline()).take(one)
+        yield one
+
+
+def watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
+    """Return when policies were looked at. A recording in which no word of them came did not look at them."""
+    spans = [*track.spans.get(POLICY, ())]
+    if POLICY in timeline.heard:
+        spans += track.watched("")
+    return coverage(spans, track.missed(POLICY))
+
+
+def of_database(database: Any, span: tuple[int, int]) -> dict[str, Timeline]:
+    """Return what an open store knows of policies, by cluster. span: of what stood at any time in it (us)."""
+    from enrich.store.reader import StoreReader
+
+    found: dict[str, Timeline] = {}
+    reading = StoreReader(database)
+    tracks = {row: ClusterTrack(name) for row, name in reading.clusters.items()}
+    reading.spans(tracks)
+    for track in tracks.values():
+        mine = found[track.name] = Timeline()
+        mine.now_watched(watched(track, mine), dict(track.late))
+    # Where there is no policy nobody needs to know what it would have been about.
+    for one in reading.observations(*span) if _has_policies(database) else ():
+        if one.object.kind in KINDS:
+            found[one.cluster or DEFAULT].take(one)
+    for track in tracks.values():
+        # Of what was imported it shows only now whether policies were among it.
+        found[track.name].now_watched(watched(track, found[track.name]), dict(track.late))
+    return found
+
+
+def _has_policies(database: Any) -> bool:
+    from enrich.store.encoding import KIND
+
+    kinds = [KIND[one] for one in TIERS]
+    places = ", ".join("?" * len(kinds))
+    found = database.execute(f"SELECT 1 FROM object WHERE kind IN ({places}) LIMIT 1", kinds)  # noqa: S608
+    return found.fetchone() is not None
+
+
+def need_policies(known: Known, cluster: str) -> Timeline:
+    """Return a cluster's timeline. Raises: ConfigError where nobody ever told of policies."""
+    found = known.timeline(cluster)
+    if not found.knows():
+        raise ConfigError(
+            f"cannot judge by the policies of cluster '{cluster}': its history has none, and nobody looked at them; "
+            "record them with 'whowas watch' (deploy/rbac.yaml has the right), or add "
+            "'kubectl get networkpolicies,namespaces,pods -A -o json'"
+        )
+    return found
