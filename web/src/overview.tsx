@@ -2,10 +2,11 @@
 
 import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
 import { useAnswer } from "./ask";
+import { EdgeTable, type Line } from "./edges";
 import { TimeChart } from "./histogram";
-import { Confidence, Count, NameOf, Pane, wordOf } from "./parts";
+import { Confidence, Count, Pane, wordOf } from "./parts";
 import { go, measure, question, range, shown, status } from "./state";
-import { condition, number, plain, short, size } from "./text";
+import { condition, number, plain, short } from "./text";
 import { between, moment } from "./times";
 
 export function Overview() {
@@ -114,7 +115,7 @@ function EndsTable({ told }: { told: Ends }) {
 }
 
 /** The conditions that lead to the flows of an edge. */
-export function conditionsOf(edge: Edge, names: Name[]): string[] {
+function conditionsOf(edge: Edge, names: Name[]): string[] {
   const found: string[] = [];
   for (const [side, place] of [["src", edge.src], ["dst", edge.dst]] as const) {
     const name = names[place];
@@ -127,43 +128,20 @@ export function conditionsOf(edge: Edge, names: Name[]): string[] {
   return found;
 }
 
-export function EdgeRows({ edges, names }: { edges: Edge[]; names: Name[] }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th>from</th>
-          <th>to</th>
-          <th>port</th>
-          <th class="number">flows</th>
-          <th class="number">bytes</th>
-        </tr>
-      </thead>
-      <tbody>
-        {edges.map((edge, row) => (
-          <tr key={row}>
-            <td>{names[edge.src] && <NameOf name={names[edge.src] as Name} side="src" />}</td>
-            <td>{names[edge.dst] && <NameOf name={names[edge.dst] as Name} side="dst" />}</td>
-            <td title={between(edge.first, edge.last)}>
-              {plain(edge.protocol)}
-              {edge.port === null ? "" : ` ${edge.port}`}
-            </td>
-            <td class="number">
-              <Count value={edge.flows} conditions={conditionsOf(edge, names)} />
-            </td>
-            <td class="number">{size(edge.bytes)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+function linesOf(edges: Edge[], names: Name[]): Line[] {
+  return edges.flatMap((edge) => {
+    const [src, dst] = [names[edge.src], names[edge.dst]];
+    if (!src || !dst) return [];
+    const ports = `${plain(edge.protocol)}${edge.port === null ? "" : ` ${edge.port}`}`;
+    return [{ src, dst, ports, flows: edge.flows, bytes: edge.bytes, first: edge.first, last: edge.last, count: conditionsOf(edge, names) }];
+  });
 }
 
 function TalkersTable({ told }: { told: Talkers }) {
   if (!told.edges.length) return <p class="quiet">No flows in this range.</p>;
   return (
     <>
-      <EdgeRows edges={told.edges} names={told.names} />
+      <EdgeTable lines={linesOf(told.edges, told.names)} />
       {told.left_out > 0 && <p class="quiet">{number(told.left_out)} more pairs are not shown.</p>}
     </>
   );
@@ -174,7 +152,7 @@ function ChangesTable({ told }: { told: Changes }) {
   const before = between(told.baseline.since, told.baseline.until);
   return (
     <>
-      {told.new.length ? <EdgeRows edges={told.new} names={told.names} /> : <p class="quiet">No new pair.</p>}
+      {told.new.length ? <EdgeTable lines={linesOf(told.new, told.names)} /> : <p class="quiet">No new pair.</p>}
       <p class="quiet">
         compared with {before}: {number(told.new.length + told.new_left_out)} new, {number(told.gone.length + told.gone_left_out)} gone
       </p>
