@@ -1,7 +1,7 @@
 // The table of flows: only the rows that are seen are there, however many have been fetched.
 
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import { Confidence } from "./parts";
 import { ENDS, rowAt, type Pages } from "./pages";
 import { own } from "./state";
@@ -27,6 +27,7 @@ export function cell(name: string, value: unknown) {
 function useVirtual(count: number, high: number, box: { current: HTMLDivElement | null }) {
   const [, again] = useReducer((one: number) => one + 1, 0);
   const scale = useRef(1);
+  const seen = useRef(0);
   const shown = box.current?.clientHeight ?? 0;
   const total = count * high;
   scale.current = total > HIGHEST ? (total - shown) / (HIGHEST - shown) : 1;
@@ -37,7 +38,10 @@ function useVirtual(count: number, high: number, box: { current: HTMLDivElement 
     overscan: 12,
     observeElementRect,
     observeElementOffset: (instance: Virtualizer<HTMLDivElement, HTMLDivElement>, told: (offset: number, moving: boolean) => void) =>
-      observeElementOffset(instance, (offset, moving) => told(offset * scale.current, moving)),
+      observeElementOffset(instance, (offset, moving) => {
+        seen.current = offset * scale.current;
+        told(seen.current, moving);
+      }),
     scrollToFn: elementScroll,
     onChange: () => again(0),
   };
@@ -46,6 +50,10 @@ function useVirtual(count: number, high: number, box: { current: HTMLDivElement 
   useEffect(() => virtual._didMount(), []);
   useEffect(() => virtual.measure(), [high]);
   useEffect(() => virtual._willUpdate());
+  // Where more rows make a pixel more of the table, the rows that are seen stay where they are.
+  useLayoutEffect(() => {
+    if (box.current && scale.current !== 1) box.current.scrollTop = seen.current / scale.current;
+  }, [scale.current]);
   const top = box.current?.scrollTop ?? 0;
   return { items: virtual.getVirtualItems(), height: Math.min(total, HIGHEST), moved: top - top * scale.current };
 }

@@ -218,7 +218,7 @@ function spell(lane: Lane): string {
 
 function LaneTable({ told }: { told: Told }) {
   return (
-    <table>
+    <table class="holders">
       <thead>
         <tr>
           <th>holder</th>

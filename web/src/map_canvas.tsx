@@ -11,6 +11,7 @@ const DRAWN = 1500;
 /** Maps with more than this are moved as a picture, and drawn anew when they rest. */
 const HEAVY = 600;
 const REST = 140;
+const FULL = 80;
 
 /** The edges to draw: the heaviest, and always what is chosen, new, gone or denied. */
 export function drawn(edges: MapEdge[], chosen: number | null): MapEdge[] {
@@ -72,11 +73,17 @@ function paintEdge(context: CanvasRenderingContext2D, one: EdgeShape): void {
   context.fill();
 }
 
-function paintNode(context: CanvasRenderingContext2D, one: NodeShape): void {
+/** A node is never so small that it cannot be seen. */
+function radiusAt(scale: number): number {
+  return Math.max(RADIUS, 2.6 / scale);
+}
+
+function paintNode(context: CanvasRenderingContext2D, one: NodeShape, scale: number): void {
+  const radius = radiusAt(scale);
   context.globalAlpha = one.alpha;
   context.beginPath();
-  if (one.square) context.rect(one.x - RADIUS, one.y - RADIUS, 2 * RADIUS, 2 * RADIUS);
-  else context.arc(one.x, one.y, RADIUS, 0, 2 * Math.PI);
+  if (one.square) context.rect(one.x - radius, one.y - radius, 2 * radius, 2 * radius);
+  else context.arc(one.x, one.y, radius, 0, 2 * Math.PI);
   context.fillStyle = one.fill;
   context.fill();
   context.strokeStyle = one.line;
@@ -100,6 +107,19 @@ function paintName(context: CanvasRenderingContext2D, one: NodeShape, look: Colo
   context.fillText(one.label, one.x, one.y + RADIUS + high + 1);
 }
 
+/** The names that are written. On a full map none is written over another: it can be come nearer to. */
+function named(nodes: NodeShape[], scale: number): NodeShape[] {
+  const told = nodes.filter((one) => one.label);
+  if (nodes.length <= FULL) return told;
+  const boxes: [number, number, number][] = [];
+  return told.filter((one) => {
+    const [x, y, half] = [one.x * scale, one.y * scale, 3.2 * one.label.length];
+    const free = boxes.every(([left, top, wide]) => Math.abs(left - x) > wide + half || Math.abs(top - y) > 13);
+    if (free) boxes.push([x, y, half]);
+    return free;
+  });
+}
+
 function paint(canvas: HTMLCanvasElement, scene: Scene, view: ZoomTransform): void {
   const context = canvas.getContext("2d");
   if (!context) return;
@@ -114,8 +134,8 @@ function paint(canvas: HTMLCanvasElement, scene: Scene, view: ZoomTransform): vo
     if (shape) paintEdge(context, shape);
   }
   const nodes = scene.told.nodes.flatMap((_, at) => nodeShape(scene, at, look, view.k) ?? []);
-  for (const one of nodes) paintNode(context, one);
-  for (const one of nodes) if (one.label) paintName(context, one, look, view.k);
+  for (const one of nodes) paintNode(context, one, view.k);
+  for (const one of named(nodes, view.k)) paintName(context, one, look, view.k);
 }
 
 /** A picture of the map as it was last drawn, and where it was looked at from. */
@@ -223,7 +243,7 @@ export function MapCanvas(told: {
     const now = scene.current;
     if (!now) return;
     const [x, y] = view.current.invert([event.offsetX, event.offsetY]);
-    let [best, far] = [null as number | null, (RADIUS + 6) ** 2];
+    let [best, far] = [null as number | null, (radiusAt(view.current.k) + 6) ** 2];
     for (let at = 0; at < now.told.nodes.length; at += 1) {
       const apart = (x - (now.places[2 * at] ?? 0)) ** 2 + (y - (now.places[2 * at + 1] ?? 0)) ** 2;
       if (apart < far) [best, far] = [at, apart];

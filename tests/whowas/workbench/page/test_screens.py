@@ -144,7 +144,7 @@ def test_uncertain_names_are_nodes_of_their_own(look: Tab) -> None:
 def both_holders(look: Tab) -> None:
     """The reused address: two workloads, three holds, each with bounds."""
     page = look.page
-    names = page.locator("main tbody tr td:first-child").all_inner_texts()
+    names = page.locator("table.holders tbody tr td:first-child").all_inner_texts()
     assert [one.split("-")[0] for one in names] == ["shop/web", "batch/report", "shop/web"]
     expect(page.locator("svg.lanes .certain")).to_have_count(3)
     expect(page.locator("svg.lanes .possible")).to_have_count(3)
