@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 WAIT = 60.0
-PREFERENCES = {
-    "app.update.enabled": False, "browser.shell.checkDefaultBrowser": False, "datareporting.policy.dataSubmissionEnabled": False,
-    "toolkit.telemetry.enabled": False, "network.captive-portal-service.enabled": False, "extensions.update.enabled": False,
-    "network.connectivity-service.enabled": False, "browser.aboutwelcome.enabled": False,
-}  # fmt: skip
+QUIET = (
+    "app.update.enabled", "browser.shell.checkDefaultBrowser", "datareporting.policy.dataSubmissionEnabled",
+    "toolkit.telemetry.enabled", "network.captive-portal-service.enabled", "extensions.update.enabled",
+    "network.connectivity-service.enabled", "browser.aboutwelcome.enabled",
+)  # fmt: skip
 
 
 class Firefox:
@@ -77,7 +77,7 @@ def firefox() -> Iterator[Firefox]:
     create_connection = pytest.importorskip("websocket").create_connection
 
     with tempfile.TemporaryDirectory(prefix="whowas-firefox-") as home:
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
+        lines = [f"user_pref({json.dumps(name)}, false);" for name in QUIET]
         (Path(home) / "user.js").write_text("\n".join(lines))
         words = [program, "--headless", "--no-remote", "--profile", home, "--remote-debugging-port", "0", "about:blank"]
         running = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
