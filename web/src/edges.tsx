@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { Name } from "./api";
-import { Count, NameOf } from "./parts";
+import { BY_WORKLOAD, Count, NameOf, type Grouping } from "./parts";
 import { plain, size } from "./text";
 import { between } from "./times";
 
@@ -21,7 +21,8 @@ export interface Line {
 }
 
 /** open: what Enter on a row does. times: whether first and last stand in a column of their own, or in a tip. */
-export function EdgeTable(told: { lines: Line[]; times?: boolean; open?: (row: number) => void }) {
+export function EdgeTable(told: { lines: Line[]; times?: boolean; open?: (row: number) => void; how?: Grouping }) {
+  const how = told.how ?? BY_WORKLOAD;
   const changes = told.lines.some((one) => one.change);
   const painted = told.lines.some((one) => one.painted);
   return (
@@ -49,10 +50,10 @@ export function EdgeTable(told: { lines: Line[]; times?: boolean; open?: (row: n
             }}
           >
             <td>
-              <NameOf name={one.src} side="src" />
+              <NameOf name={one.src} side="src" how={how} />
             </td>
             <td>
-              <NameOf name={one.dst} side="dst" />
+              <NameOf name={one.dst} side="dst" how={how} />
             </td>
             <td title={between(one.first, one.last)}>{one.ports}</td>
             <td class="number">

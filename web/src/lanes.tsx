@@ -4,7 +4,7 @@ import { scaleUtc } from "d3-scale";
 import { useRef } from "preact/hooks";
 import type { Gap, Lane, LaneEvent, TimeRange, Who as Told } from "./api";
 import { saveDrawing } from "./pictures";
-import { go, narrow, shown } from "./state";
+import { go, narrow, own, shown } from "./state";
 import { condition, number, plain, short } from "./text";
 import { between, clock, moment, zone } from "./times";
 
@@ -40,12 +40,19 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
   const span = spanOf(told.lanes, shown.value, at);
   const x = scaleUtc([span.since / 1000, span.until / 1000], [LEFT, WIDE - 10]).clamp(true);
   const place = (us: number | null, open: number) => x((us ?? open) / 1000);
+  // A click on the picture asks for that moment; the form above does the same by keys.
+  const judge = (event: MouseEvent) => {
+    const box = drawing.current?.getBoundingClientRect();
+    if (!box || !told.is_address) return;
+    const along = ((event.clientX - box.left) * WIDE) / box.width;
+    if (along >= LEFT) own.value = { what: told.what, at: String(Math.round(x.invert(along).getTime() * 1000)) };
+  };
   const high = told.lanes.length * LANE + 70;
   const days = span.until - span.since > 36 * 3_600_000_000;
   const events = [...told.events, ...again].sort((a, b) => a.time - b.time);
   return (
     <>
-      <svg ref={drawing} class="lanes" viewBox={`0 0 ${WIDE} ${high}`} role="img" aria-label={`${told.lanes.length} holders; the table below says the same`}>
+      <svg ref={drawing} class="lanes" onClick={judge} viewBox={`0 0 ${WIDE} ${high}`} role="img" aria-label={`${told.lanes.length} holders; the table below says the same`}>
         <defs>
           <pattern id="lane-gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect width="2" height="6" class="gap-line" />
@@ -57,7 +64,7 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
         </text>
         <FlowMarks told={told} place={place} span={span} />
         {told.lanes.map((lane, row) => (
-          <LaneBar key={`${lane.uid}${row}`} lane={lane} y={40 + row * LANE} place={place} span={span} events={events.filter((one) => one.lane === row)} />
+          <LaneBar key={`${lane.uid}${row}`} lane={lane} y={40 + row * LANE} place={place} span={span} events={events.filter((one) => one.lane === row)} several={!told.is_address} />
         ))}
         {at !== null && <line class="at" x1={place(at, at)} x2={place(at, at)} y1={0} y2={high - 24} />}
         {x.ticks(6).filter((tick) => x(tick) < WIDE - 24).map((tick) => (
@@ -67,7 +74,7 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
         ))}
       </svg>
       <p class="quiet">
-        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · diamonds: image, labels or Services changed, ring: a restart · times in {plain(zone.value)}
+        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · diamonds: image, labels or Services changed, ring: a restart {told.is_address && " · a click judges that moment"} · times in {plain(zone.value)}
         {told.left_out > 0 && ` · ${number(told.left_out)} more holders are not shown`}
       </p>
       <p class="controls">
@@ -130,7 +137,7 @@ export function nameOf(lane: Lane): string {
   return lane.namespace ? `${lane.namespace}/${lane.name}` : lane.name;
 }
 
-function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; events: LaneEvent[] }) {
+function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; events: LaneEvent[]; several: boolean }) {
   const { lane, y, place, span } = told;
   const [a, b] = [place(lane.start_min, span.since), place(lane.start_max, span.since)];
   const [c, d] = [place(lane.end_min, span.until), place(lane.end_max, span.until)];
@@ -138,8 +145,13 @@ function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; e
   const sure = lane.start_max !== null && lane.end_min !== null && c > b;
   return (
     <g>
-      <text class="lane-name" x={4} y={y + 13}>
+      <text class="lane-name" x={4} y={told.several ? y + 8 : y + 13}>
         {short(nameOf(lane), 38)}
+        {told.several && (
+          <tspan class="lane-address" x={4} dy={11}>
+            {plain(lane.address)}
+          </tspan>
+        )}
         <title>{`${plain(lane.kind)} ${plain(nameOf(lane))} ${plain(lane.address)}`}</title>
       </text>
       <rect class="possible" x={a} width={Math.max(1, d - a)} y={y + 3} height={12} />

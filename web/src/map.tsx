@@ -8,7 +8,7 @@ import { EdgeTable, type Line } from "./edges";
 import { MapCanvas } from "./map_canvas";
 import { drawingOf } from "./map_picture";
 import { colours, paintOf, paintsOf, type Scene } from "./map_scene";
-import { Confidence, Count, NameOf, Pane, useArrival, WhoLink, wordOf } from "./parts";
+import { conditionsOf, Confidence, Count, NameOf, Pane, useArrival, WhoLink, wordOf, type Grouping } from "./parts";
 import { savePicture } from "./pictures";
 import { go, measure, narrow, own, question, shown, status } from "./state";
 import { condition, number, plain, short, size } from "./text";
@@ -28,6 +28,7 @@ function asked(): MapAsk {
 
 export function MapScreen() {
   const ask = asked();
+  const how = { by: ask.by ?? "workload", label: ask.label ?? "" };
   const told = useAnswer("/api/map", ask, status.value?.ready ?? 0);
   const [chosen, setChosen] = useState<number | null>(null);
   const [found, setFound] = useState("");
@@ -55,13 +56,13 @@ export function MapScreen() {
               <LeftOut map={map} />
             </div>
             <aside aria-label="The chosen node">
-              {chosen !== null && map.nodes[chosen] ? <Side key={chosen} map={map} at={chosen} by={ask.by ?? "workload"} /> : <Legend map={map} paint={ask.paint ?? ""} />}
+              {chosen !== null && map.nodes[chosen] ? <Side key={chosen} map={map} at={chosen} how={how} /> : <Legend map={map} paint={ask.paint ?? ""} />}
             </aside>
           </div>
         )}
       </Pane>
       <Pane title="The same as a table" asked={told} wide note={<TableExport map={told.answer} />}>
-        {(map) => <MapTable map={map} by={ask.by ?? "workload"} choose={setChosen} />}
+        {(map) => <MapTable map={map} how={how} choose={setChosen} />}
       </Pane>
     </div>
   );
@@ -184,15 +185,8 @@ function PaintLegend({ map, paint }: { map: ServiceMap; paint: string }) {
   );
 }
 
-/** The flows of a node: by the words of the filter. */
-function conditions(node: MapNode, by: string, side: string): string[] {
-  const sure = condition("where", `${side}_confidence=${node.name.confidence}`);
-  if (by === "namespace") return node.name.namespace ? [condition("where", `${side}_namespace=${node.name.namespace}`), sure] : [sure];
-  const word = wordOf(node.name);
-  return word ? [condition(side, word), sure] : [sure];
-}
-
-function Side({ map, at, by }: { map: ServiceMap; at: number; by: string }) {
+function Side({ map, at, how }: { map: ServiceMap; at: number; how: Grouping }) {
+  const { by } = how;
   const node = map.nodes[at] as MapNode;
   const word = wordOf(node.name);
   const title = useArrival<HTMLHeadingElement>();
@@ -220,7 +214,7 @@ function Side({ map, at, by }: { map: ServiceMap; at: number; by: string }) {
             step in
           </button>
         )}
-        {word && by !== "namespace" && <WhoLink what={word} />}
+        {word && by !== "namespace" && <WhoLink what={by === "label" ? `${how.label}=${node.name.name}` : word} />}
       </p>
       <ul class="list">
         {edges.slice(0, 40).map((one, row) => {
@@ -228,8 +222,8 @@ function Side({ map, at, by }: { map: ServiceMap; at: number; by: string }) {
           const name = map.nodes[other] as MapNode;
           return (
             <li key={row}>
-              {one.src === at ? "→" : "←"} <NameOf name={name.name} side={one.src === at ? "dst" : "src"} /> <Ports edge={one} />{" "}
-              <Count value={one.flows} conditions={[...conditions(map.nodes[one.src] as MapNode, by, "src"), ...conditions(map.nodes[one.dst] as MapNode, by, "dst")]} />
+              {one.src === at ? "→" : "←"} <NameOf name={name.name} side={one.src === at ? "dst" : "src"} how={how} /> <Ports edge={one} />{" "}
+              <Count value={one.flows} conditions={[...conditionsOf((map.nodes[one.src] as MapNode).name, "src", how), ...conditionsOf((map.nodes[one.dst] as MapNode).name, "dst", how)]} />
               {one.change && <span class={one.change}> {one.change}</span>}
             </li>
           );
@@ -251,20 +245,20 @@ function Ports({ edge }: { edge: MapEdge }) {
   );
 }
 
-function linesOf(map: ServiceMap, by: string): Line[] {
+function linesOf(map: ServiceMap, how: Grouping): Line[] {
   return map.edges.slice(0, SHOWN).map((one) => {
     const [src, dst] = [map.nodes[one.src] as MapNode, map.nodes[one.dst] as MapNode];
     const { flows, bytes, first, last, change } = one;
     const painted = one.painted.map(([value, count]) => `${value || "not told"} ${number(count)}`).join(", ");
-    const count = [...conditions(src, by, "src"), ...conditions(dst, by, "dst")];
+    const count = [...conditionsOf(src.name, "src", how), ...conditionsOf(dst.name, "dst", how)];
     return { src: src.name, dst: dst.name, ports: <Ports edge={one} />, flows, bytes, first, last, count, change, painted };
   });
 }
 
-function MapTable({ map, by, choose }: { map: ServiceMap; by: string; choose: (at: number) => void }) {
+function MapTable({ map, how, choose }: { map: ServiceMap; how: Grouping; choose: (at: number) => void }) {
   return (
     <>
-      <EdgeTable lines={linesOf(map, by)} times open={(row) => choose((map.edges[row] as MapEdge).src)} />
+      <EdgeTable lines={linesOf(map, how)} how={how} times open={(row) => choose((map.edges[row] as MapEdge).src)} />
       {map.edges.length > SHOWN && <p class="quiet">{number(map.edges.length - SHOWN)} more edges are in the file</p>}
     </>
   );

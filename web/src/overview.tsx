@@ -4,8 +4,8 @@ import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
 import { useAnswer } from "./ask";
 import { EdgeTable, type Line } from "./edges";
 import { TimeChart } from "./histogram";
-import { Confidence, Count, Pane, wordOf } from "./parts";
-import { go, measure, question, range, shown, status } from "./state";
+import { conditionsOf, Confidence, Count, Pane } from "./parts";
+import { go, measure, narrow, question, range, shown, status } from "./state";
 import { condition, number, plain, short } from "./text";
 import { between, moment } from "./times";
 
@@ -114,18 +114,15 @@ function EndsTable({ told }: { told: Ends }) {
   );
 }
 
-/** The conditions that lead to the flows of an edge. */
-function conditionsOf(edge: Edge, names: Name[]): string[] {
-  const found: string[] = [];
-  for (const [side, place] of [["src", edge.src], ["dst", edge.dst]] as const) {
-    const name = names[place];
-    if (!name) continue;
-    const word = wordOf(name);
-    if (word) found.push(condition(side, word));
-    found.push(condition("where", `${side}_confidence=${name.confidence}`));
-  }
-  if (edge.port !== null) found.push(condition("port", String(edge.port)));
-  return found;
+/** Its port and protocol. An edge without a port is of a protocol that has none. */
+function linkOf(edge: Edge): string[] {
+  const found = edge.protocol ? [condition("where", `protocol=${edge.protocol}`)] : [];
+  return edge.port === null ? found : [condition("where", `dst_port=${edge.port}`), ...found];
+}
+
+function flowsOf(edge: Edge | undefined, names: Name[]): void {
+  for (const line of edge ? linesOf([edge], names) : []) for (const one of line.count) narrow(one);
+  go("flows");
 }
 
 function linesOf(edges: Edge[], names: Name[]): Line[] {
@@ -133,7 +130,7 @@ function linesOf(edges: Edge[], names: Name[]): Line[] {
     const [src, dst] = [names[edge.src], names[edge.dst]];
     if (!src || !dst) return [];
     const ports = `${plain(edge.protocol)}${edge.port === null ? "" : ` ${edge.port}`}`;
-    return [{ src, dst, ports, flows: edge.flows, bytes: edge.bytes, first: edge.first, last: edge.last, count: conditionsOf(edge, names) }];
+    return [{ src, dst, ports, flows: edge.flows, bytes: edge.bytes, first: edge.first, last: edge.last, count: [...conditionsOf(src, "src"), ...conditionsOf(dst, "dst"), ...linkOf(edge)] }];
   });
 }
 
@@ -141,7 +138,7 @@ function TalkersTable({ told }: { told: Talkers }) {
   if (!told.edges.length) return <p class="quiet">No flows in this range.</p>;
   return (
     <>
-      <EdgeTable lines={linesOf(told.edges, told.names)} />
+      <EdgeTable lines={linesOf(told.edges, told.names)} open={(row) => flowsOf(told.edges[row], told.names)} />
       {told.left_out > 0 && <p class="quiet">{number(told.left_out)} more pairs are not shown.</p>}
     </>
   );
@@ -152,7 +149,7 @@ function ChangesTable({ told }: { told: Changes }) {
   const before = between(told.baseline.since, told.baseline.until);
   return (
     <>
-      {told.new.length ? <EdgeTable lines={linesOf(told.new, told.names)} /> : <p class="quiet">No new pair.</p>}
+      {told.new.length ? <EdgeTable lines={linesOf(told.new, told.names)} open={(row) => flowsOf(told.new[row], told.names)} /> : <p class="quiet">No new pair.</p>}
       <p class="quiet">
         compared with {before}: {number(told.new.length + told.new_left_out)} new, {number(told.gone.length + told.gone_left_out)} gone
       </p>
@@ -162,8 +159,16 @@ function ChangesTable({ told }: { told: Changes }) {
 
 function FindingsList({ told }: { told: Findings }) {
   if (!told.findings.length) return <p class="quiet">No finding in this range.</p>;
+  const levels = Object.entries(told.levels).filter(([, count]) => count > 0);
   return (
     <ul class="list">
+      <li class="levels">
+        {levels.map(([level, count]) => (
+          <span key={level} class={`level level-${level}`}>
+            {plain(level)} {number(count)}{" "}
+          </span>
+        ))}
+      </li>
       {told.findings.map((one) => (
         <li key={one.uid}>
           <span class={`level level-${one.level}`}>{plain(one.level)}</span>{" "}

@@ -75,6 +75,13 @@ def test_keys_find_the_reused_address_and_its_evidence(look: Tab) -> None:
     expect(evidence.locator("table")).to_have_count(0)
 
 
+def test_a_click_on_a_lane_judges_that_moment(look: Tab) -> None:
+    page = look.open("who", what=REUSED)
+    box = page.locator("svg.lanes .certain").nth(1).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".pane", has_text="one holder, certain").first).to_contain_text("batch/report")
+
+
 def test_flows_beside_lanes_are_shown_by_the_second(look: Tab) -> None:
     page = look.open("who", what=REUSED)
     look.ready()
@@ -164,6 +171,27 @@ def test_what_roll_ups_lack_is_read_from_the_flows_and_said(look: Tab, by: str) 
     expect(page.locator(".pane header", has_text="Who talked to whom")).to_contain_text("read from flows")
     rows = page.locator("tbody tr").all_inner_texts()
     assert any({"pod": "shop/web-", "node": "node/worker-1", "label": "report"}[by] in one for one in rows)
+
+
+@pytest.mark.parametrize("keep", [{"group": one} for one in ("workload", "namespace", "pod", "node", "label")] + [{}])
+def test_a_number_leads_to_exactly_its_flows(look: Tab, keep: dict[str, str]) -> None:
+    """Of each grouping, and on the overview: names that are alike mean other flows by each."""
+    view = "map" if keep else "overview"
+    pane = ".pane" if keep else ".pane:has(h2:text('Top talkers'))"
+    page = look.open(view, **keep)
+    rows = page.locator(f"{pane} tbody tr:has(button.number)")
+    names = rows.all_inner_texts()
+    sure = [
+        next((at for at, one in enumerate(names) if word in one), None) for word in ("exact", "likely", "snat", "(")
+    ]
+    for place in {one for one in (0, 2, *sure) if one is not None}:
+        row = page.locator(f"{pane} tbody tr:has(button.number)").nth(place)
+        count = row.locator("button.number")
+        told = count.inner_text()
+        count.click()
+        look.ready()
+        expect(page.locator(".flows .pane.wide header .quiet")).to_have_text(re.compile(rf"^{told} (·|so far)"))
+        page = look.open(view, **keep)
 
 
 def test_edges_are_painted_and_the_legend_says_how(look: Tab) -> None:
