@@ -113,7 +113,7 @@ def saved(evil: Tab, form: str) -> None:
         assert data.startswith(b"\x89PNG")
         return
     tags = {one.tag.rpartition("}")[2] for one in ElementTree.fromstring(data).iter()}
-    assert tags <= {"svg", "g", "defs", "pattern", "rect", "circle", "path", "line", "text", "title"}
+    assert tags <= {"svg", "g", "defs", "pattern", "rect", "circle", "path", "line", "text", "title", "tspan"}
     assert UNSEEN.findall(data.decode()) == []
 
 
