@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Facet, Facets } from "./api";
 import { useAnswer } from "./ask";
 import { Grid } from "./grid";
-import { TimeChart } from "./histogram";
+import { bucketOf, TimeChart } from "./histogram";
 import { OneFlow } from "./one_flow";
 import { ENDS, usePages } from "./pages";
 import { Confidence, Pane } from "./parts";
@@ -73,7 +73,7 @@ export function FlowsScreen() {
 
 /** When these flows were. A drag narrows the time; the table begins anew there. */
 function Strip() {
-  const told = useAnswer("/api/histogram", question.value, status.value?.ready ?? 0);
+  const told = useAnswer("/api/histogram", { ...question.value, bucket: bucketOf(shown.value) }, status.value?.ready ?? 0);
   if (told.error) return <p class="wrong">{plain(told.error.message)}</p>;
   if (!told.answer || !shown.value) return <div class="strip" aria-busy={told.waiting} />;
   return (

@@ -16,6 +16,16 @@ interface Bar {
   to: number;
 }
 
+const SECOND = 1_000_000;
+const STEPS = [1, 2, 5, 10, 15, 30].map((one) => one * SECOND);
+const MINUTES = 60 * SECOND;
+
+/** The bucket to ask for: seconds in a short range; else the server chooses. */
+export function bucketOf(span: TimeRange | null): number | null {
+  const wide = span ? span.until - span.since : Infinity;
+  return wide <= 30 * MINUTES ? (STEPS.find((one) => wide / one <= 120) ?? null) : null;
+}
+
 /** Stack the rows of a bucket, in the order in which the server tells its words. */
 export function stacked(told: Histogram, values: number[]): { bars: Bar[]; most: number } {
   const tops = new Map<number, number>();
@@ -112,7 +122,7 @@ export function TimeChart(told: {
           <g key={tick.getTime()} transform={`translate(${x(tick)},${high - BELOW})`}>
             <line class="axis" y2={5} />
             <text class="tick" y={17} text-anchor="middle">
-              {clock(tick.getTime() * 1000, days)}
+              {shown.until - shown.since < 10 * MINUTES ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
             </text>
           </g>
         ))}

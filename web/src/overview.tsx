@@ -3,7 +3,7 @@
 import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
 import { useAnswer } from "./ask";
 import { EdgeTable, type Line } from "./edges";
-import { TimeChart } from "./histogram";
+import { bucketOf, TimeChart } from "./histogram";
 import { conditionsOf, Confidence, Count, Pane } from "./parts";
 import { go, measure, narrow, question, range, shown, status } from "./state";
 import { condition, number, plain, short } from "./text";
@@ -13,7 +13,7 @@ export function Overview() {
   const again = status.value?.ready ?? 0;
   const asks = question.value;
   const by = measure.value;
-  const histogram = useAnswer("/api/histogram", asks, again);
+  const histogram = useAnswer("/api/histogram", { ...asks, bucket: bucketOf(shown.value) }, again);
   const gaps = useAnswer("/api/gaps", status.value?.history ? asks : null);
   const ends = useAnswer("/api/ends", asks, again);
   const talkers = useAnswer("/api/talkers", { ...asks, by, limit: 12 }, again);
