@@ -64,7 +64,7 @@ class Tab:
             self.faults.append(text)
 
     def _asked(self, url: str) -> None:
-        if not url.startswith((self.origin + "/", "data:", f"blob:{self.origin}")):
+        if not url.startswith((self.origin + "/", "data:", "file:", f"blob:{self.origin}")):
             self._fault(f"asked another origin: {url}")
 
     def open(self, view: str = "overview", **keep: str) -> Any:
@@ -92,10 +92,15 @@ class Tab:
 
     def shot(self, name: str, folder: Path) -> Path:
         """Keep a picture, for people: in WHOWAS_SHOTS where that is set, else in a folder of the test."""
+        path = self.shots(folder) / f"{name}.png"
+        self.page.screenshot(path=str(path))
+        return path
+
+    def shots(self, folder: Path) -> Path:
+        """Where pictures are kept."""
         kept = Path(os.environ.get("WHOWAS_SHOTS") or folder)
         kept.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(kept / f"{name}.png"))
-        return kept / f"{name}.png"
+        return kept
 
     def close(self) -> None:
         """Close it; fails when something happened that must not."""

@@ -121,7 +121,7 @@ export interface Ends {
 /**
  * Everything that was said of the holders of the first lanes. left_out: lines. restarts: lane is that of Who.
  *
- * unsaid: lanes whose evidence was not looked for.
+ * unsaid: lanes whose evidence was not looked for. command: that explains the same.
  */
 export interface Evidence {
   about: About;
@@ -129,6 +129,7 @@ export interface Evidence {
   left_out: number;
   restarts: LaneEvent[];
   unsaid: number;
+  command: string;
 }
 
 /**
@@ -621,7 +622,7 @@ export interface TopAsk {
  * Lanes, oldest first; left_out: lanes beyond the limit. judged: when `at` was asked.
  *
  * flows_*: flows with that end, by bucket, as the flows themselves were named: their confidence, never that of lanes.
- * bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows.
+ * bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows. command: that says the same.
  */
 export interface Who {
   about: About;
@@ -637,6 +638,7 @@ export interface Who {
   flows_confidence: string[];
   flows_count: number[];
   flows_bytes: number[];
+  command: string;
 }
 
 /**

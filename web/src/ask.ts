@@ -58,8 +58,8 @@ export async function ask<P extends Path>(
 }
 
 /** Ask for a file. */
-export async function askFile(body: Endpoints["/api/export"]["asks"]): Promise<Response> {
-  return send("/api/export", body, null);
+export async function askFile<P extends "/api/export" | "/api/report">(path: P, body: Endpoints[P]["asks"]): Promise<Response> {
+  return send(path, body, null);
 }
 
 export interface Asked<Answer> {

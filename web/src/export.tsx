@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { askFile, useAnswer } from "./ask";
 import { Copy } from "./parts";
-import { question, status } from "./state";
+import { own, question, status } from "./state";
 import { number, plain } from "./text";
 
 const FORMS = ["csv", "jsonl", "parquet"] as const;
@@ -13,7 +13,7 @@ export function ExportMenu() {
   return (
     <>
       <button type="button" onClick={() => setOpen(true)}>
-        Export
+        Report, export
       </button>
       {open && <ExportDialog close={() => setOpen(false)} />}
     </>
@@ -29,6 +29,10 @@ function ExportDialog({ close }: { close: () => void }) {
     <dialog ref={dialog} onClose={close} aria-labelledby="export-title" class="broad">
       <h2 id="export-title">Take along what is seen</h2>
       <p>
+        <ReportButton finding={own.value.finding ?? ""} />{" "}
+        <span class="quiet">one file to send: it opens without whowas, network or scripts</span>
+      </p>
+      <p>
         {FORMS.map((form) => (
           <button key={form} type="button" onClick={() => void save(form, setTold)}>
             {form.toUpperCase()}
@@ -39,9 +43,10 @@ function ExportDialog({ close }: { close: () => void }) {
       {told && <p role="status">{plain(told)}</p>}
       {commands.answer && (
         <>
+          <Copy label="The report on the command line" text={commands.answer.report} />
           <Copy label="The same flows on the command line" text={commands.answer.cli} />
           <Copy label="The same in SQL" text={commands.answer.sql} />
-          {commands.answer.sigma && <Copy label="A rule to begin with" text={commands.answer.sigma} />}
+          {commands.answer.sigma && <Copy label="A Sigma rule to begin with; whowas rules check takes it as it is" text={commands.answer.sigma} />}
         </>
       )}
       <button type="button" onClick={() => dialog.current?.close()}>
@@ -51,10 +56,37 @@ function ExportDialog({ close }: { close: () => void }) {
   );
 }
 
+/** Save a report of what is looked at, or of a finding. */
+export function ReportButton({ finding }: { finding: string }) {
+  const [told, setTold] = useState("");
+  const [waiting, setWaiting] = useState(false);
+  const save_ = async () => {
+    setWaiting(true);
+    setTold("making the report …");
+    try {
+      // Of a finding it chooses its own flows and time, as the command does.
+      const answer = await askFile("/api/report", finding ? { finding } : question.value);
+      download(await answer.blob(), "report.html");
+      setTold("saved as report.html");
+    } catch (error) {
+      setTold(error instanceof Error ? error.message : String(error));
+    }
+    setWaiting(false);
+  };
+  return (
+    <>
+      <button type="button" disabled={waiting} onClick={() => void save_()}>
+        {finding ? "Report of this finding" : "Report"}
+      </button>{" "}
+      <span role="status">{plain(told)}</span>
+    </>
+  );
+}
+
 async function save(format: (typeof FORMS)[number], say: (text: string) => void): Promise<void> {
   say("asking …");
   try {
-    const answer = await askFile({ ...question.value, format, limit: status.value?.export_limit ?? 100_000 });
+    const answer = await askFile("/api/export", { ...question.value, format, limit: status.value?.export_limit ?? 100_000 });
     const partial = answer.headers.get("X-Whowas-Partial");
     download(await answer.blob(), `flows.${format}`);
     say(partial ? `saved in part: ${partial}` : "saved");

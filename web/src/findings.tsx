@@ -1,18 +1,16 @@
 // What next, and why?
 
 import { useState } from "preact/hooks";
-import type { Finding, FindingRow, Findings, FindingsAsk } from "./api";
-import { ask, Refused, useAnswer } from "./ask";
-import { Copy, Pane, useArrival } from "./parts";
-import { go, own, range, status } from "./state";
+import type { FindingRow, Findings, FindingsAsk } from "./api";
+import { ask, useAnswer } from "./ask";
+import { download } from "./export";
+import { One, STATES, STATE_WORDS, type State } from "./one_finding";
+import { Pane } from "./parts";
+import { own, range, status } from "./state";
 import { number, plain, short } from "./text";
-import { between, moment } from "./times";
+import { between } from "./times";
 
 const LEVELS = ["critical", "high", "medium", "low", "informational"];
-const STATES = ["open", "closed", "false_positive"] as const;
-type State = (typeof STATES)[number];
-const STATE_WORDS: Record<State, string> = { open: "open", closed: "closed", false_positive: "false positive" };
-
 export function FindingsScreen() {
   const [levels, setLevels] = useState<string[]>([]);
   const [states, setStates] = useState<State[]>(["open"]);
@@ -38,6 +36,9 @@ export function FindingsScreen() {
           <span class="controls">
             <Toggles words={LEVELS} counts={told.answer?.levels ?? {}} chosen={levels} choose={setLevels} />
             <Toggles words={[...STATES]} counts={told.answer?.states ?? {}} chosen={states} choose={(next) => setStates(next as State[])} />
+            <button type="button" title="what is listed, with states and notes" onClick={() => void saveListed(told.answer)}>
+              JSON
+            </button>
             <label>
               text <input value={text} size={14} onInput={(event) => setText(event.currentTarget.value)} />
             </label>
@@ -49,6 +50,16 @@ export function FindingsScreen() {
       {open && <One key={open} uid={open} changed={() => setAgain(again + 1)} />}
     </div>
   );
+}
+
+/** What is listed as a file, each finding with its state and all its notes. */
+async function saveListed(told: Findings | null): Promise<void> {
+  const whole = [];
+  for (const one of told?.findings ?? []) {
+    const { row, notes, ocsf } = await ask("/api/finding", { uid: one.uid });
+    whole.push({ uid: row.uid, title: row.title, level: row.level, state: row.state, notes, ocsf });
+  }
+  download(new Blob([JSON.stringify(whole, null, 1)], { type: "application/json" }), "findings.json");
 }
 
 function Toggles(told: { words: string[]; counts: Record<string, number>; chosen: string[]; choose: (next: string[]) => void }) {
@@ -118,150 +129,5 @@ function QueueRow({ one, open }: { one: FindingRow; open: boolean }) {
       </td>
       <td>{STATE_WORDS[one.state]}</td>
     </tr>
-  );
-}
-
-function One({ uid, changed }: { uid: string; changed: () => void }) {
-  const [again, setAgain] = useState(0);
-  const told = useAnswer("/api/finding", { uid }, again);
-  const box = useArrival<HTMLElement>();
-  return (
-    <section ref={box} tabIndex={-1} class="pane" aria-label="One finding" aria-busy={told.waiting}>
-      <header>
-        <h2>{told.answer ? short(told.answer.row.title) : "Finding"}</h2>
-        <button
-          type="button"
-          onClick={() => {
-            own.value = {};
-          }}
-        >
-          Close
-        </button>
-      </header>
-      {told.error && <p class="wrong">{plain(told.error.message)}</p>}
-      {told.answer && (
-        <>
-          <Whole told={told.answer} />
-          <Notes
-            told={told.answer}
-            changed={() => {
-              setAgain(again + 1);
-              changed();
-            }}
-          />
-        </>
-      )}
-    </section>
-  );
-}
-
-function Whole({ told }: { told: Finding }) {
-  const { row } = told;
-  return (
-    <>
-      <p>{plain(row.message)}</p>
-      <p class="quiet">
-        {plain(row.rule)} · {between(row.first, row.last)} · {number(row.flows)} flows
-      </p>
-      {told.attack.length > 0 && <p>ATT&amp;CK: {plain(told.attack.join(", "))}</p>}
-      <p>
-        <button
-          type="button"
-          onClick={() => {
-            range.value = { since: row.first - 1_000_000, until: row.last + 1_000_000 };
-            go("flows");
-          }}
-        >
-          flows of its time
-        </button>
-      </p>
-      {told.false_positives.length > 0 && (
-        <>
-          <h3>When it is nothing</h3>
-          <ul class="list">
-            {told.false_positives.map((one) => (
-              <li key={one}>{plain(one)}</li>
-            ))}
-          </ul>
-        </>
-      )}
-      {told.commands.length > 0 && <h3>What to do next</h3>}
-      {told.commands.map((one) => (
-        <Copy key={one} label="To copy; nothing is run here" text={one} />
-      ))}
-      <details>
-        <summary>As OCSF</summary>
-        <Copy label="JSON" text={JSON.stringify(told.ocsf, null, 1)} />
-      </details>
-    </>
-  );
-}
-
-function Notes({ told, changed }: { told: Finding; changed: () => void }) {
-  const [state, setState] = useState<State>(told.row.state);
-  const [text, setText] = useState("");
-  const [author, setAuthor] = useState(localStorage.getItem("whowas-author") ?? "");
-  const [wrong, setWrong] = useState("");
-  const save = () => {
-    localStorage.setItem("whowas-author", author);
-    ask("/api/note", { uid: told.row.uid, revision: told.row.revision, state, text, author }).then(
-      () => {
-        setText("");
-        setWrong("");
-        changed();
-      },
-      (error: Error) => {
-        const late = error instanceof Refused && error.status === 409;
-        setWrong(late ? "Somebody wrote in between: read what is there now, and save again. Your text is still here." : error.message);
-        if (late) changed();
-      },
-    );
-  };
-  return (
-    <>
-      <h3>Notes</h3>
-      <ul class="list">
-        {told.notes.map((one) => (
-          <li key={one.revision}>
-            <span class="quiet">
-              {moment(one.time)} {plain(one.author || "somebody")}
-            </span>{" "}
-            {STATE_WORDS[one.state]}: {plain(one.text)}
-          </li>
-        ))}
-      </ul>
-      <form
-        class="note"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save();
-        }}
-      >
-        <label>
-          state{" "}
-          <select value={state} onChange={(event) => setState(event.currentTarget.value as State)}>
-            {STATES.map((one) => (
-              <option key={one} value={one}>
-                {STATE_WORDS[one]}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          your name <input value={author} size={14} onInput={(event) => setAuthor(event.currentTarget.value)} />
-        </label>
-        <label>
-          note <textarea value={text} rows={3} maxLength={10_000} onInput={(event) => setText(event.currentTarget.value)} />
-        </label>
-        <button type="submit" disabled={!status.value?.notes}>
-          Save
-        </button>
-        {wrong && (
-          <p class="wrong" role="alert">
-            {plain(wrong)}
-          </p>
-        )}
-      </form>
-    </>
   );
 }

@@ -16,6 +16,16 @@ interface Bar {
   to: number;
 }
 
+const SECOND = 1_000_000;
+const STEPS = [1, 2, 5, 10, 15, 30].map((one) => one * SECOND);
+const MINUTES = 60 * SECOND;
+
+/** The bucket to ask for: seconds in a short range; else the server chooses. */
+export function bucketOf(span: TimeRange | null): number | null {
+  const wide = span ? span.until - span.since : Infinity;
+  return wide <= 30 * MINUTES ? (STEPS.find((one) => wide / one <= 120) ?? null) : null;
+}
+
 /** Stack the rows of a bucket, in the order in which the server tells its words. */
 export function stacked(told: Histogram, values: number[]): { bars: Bar[]; most: number } {
   const tops = new Map<number, number>();
@@ -46,16 +56,18 @@ export function TimeChart(told: {
   shown: TimeRange;
   bytes: boolean;
   gaps: Gap[];
+  high?: number;
   choose: (range: TimeRange) => void;
 }) {
   const { histogram, shown, gaps } = told;
+  const high = told.high ?? HEIGHT;
   const [hold, width] = useWidth();
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const box = useRef<SVGSVGElement>(null);
   const values = told.bytes ? histogram.bytes : histogram.flows;
   const { bars, most } = useMemo(() => stacked(histogram, values), [histogram, told.bytes]);
   const x = scaleUtc([shown.since / 1000, shown.until / 1000], [0, width]);
-  const y = scaleLinear([0, most], [HEIGHT - BELOW, 4]);
+  const y = scaleLinear([0, most], [high - BELOW, 4]);
   const place = (us: number) => x(us / 1000);
   const at = (event: PointerEvent) => {
     const left = box.current?.getBoundingClientRect().left ?? 0;
@@ -76,7 +88,7 @@ export function TimeChart(told: {
       <svg
         ref={box}
         width={width}
-        height={HEIGHT}
+        height={high}
         role="img"
         aria-label={`${told.bytes ? size(total) : `${number(total)} flows`} from ${moment(shown.since)} to ${moment(shown.until)}`}
         onPointerDown={(event) => {
@@ -95,7 +107,7 @@ export function TimeChart(told: {
         {gaps.map((gap, place_) => {
           const [from, to] = [place(Math.max(gap.since ?? shown.since, shown.since)), place(Math.min(gap.until ?? shown.until, shown.until))];
           return to > from ? (
-            <rect key={place_} x={from} y={0} width={to - from} height={HEIGHT - BELOW} fill="url(#gap)">
+            <rect key={place_} x={from} y={0} width={to - from} height={high - BELOW} fill="url(#gap)">
               <title>{`nobody was looking: ${plain(gap.why)}`}</title>
             </rect>
           ) : null;
@@ -105,19 +117,19 @@ export function TimeChart(told: {
             <title>{`${moment(bar.time)}  ${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`}</title>
           </rect>
         ))}
-        <line class="axis" x1={0} x2={width} y1={HEIGHT - BELOW} y2={HEIGHT - BELOW} />
-        {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) < width - 18).map((tick) => (
-          <g key={tick.getTime()} transform={`translate(${x(tick)},${HEIGHT - BELOW})`}>
+        <line class="axis" x1={0} x2={width} y1={high - BELOW} y2={high - BELOW} />
+        {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) > 16 && x(tick) < width - 18).map((tick) => (
+          <g key={tick.getTime()} transform={`translate(${x(tick)},${high - BELOW})`}>
             <line class="axis" y2={5} />
             <text class="tick" y={17} text-anchor="middle">
-              {clock(tick.getTime() * 1000, days)}
+              {shown.until - shown.since < 10 * MINUTES ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
             </text>
           </g>
         ))}
         <text class="tick" x={2} y={12}>
           {told.bytes ? size(most) : number(most)}
         </text>
-        {drag && <rect class="brush" x={Math.min(...drag)} y={0} width={Math.abs(drag[1] - drag[0])} height={HEIGHT - BELOW} />}
+        {drag && <rect class="brush" x={Math.min(...drag)} y={0} width={Math.abs(drag[1] - drag[0])} height={high - BELOW} />}
       </svg>
     </div>
   );

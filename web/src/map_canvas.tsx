@@ -1,23 +1,21 @@
-// The map as a picture: nodes by how sure their name is, edges by what went over them.
+// The map on the screen: a canvas that is moved and zoomed, laid out by a worker.
 
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomTransform } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { MapEdge, ServiceMap } from "./api";
-import { wordOf } from "./parts";
-import { plain, short } from "./text";
+import { colours, edgeShape, nodeShape, RADIUS, sceneOf, shownPaint, weight, type Colours, type EdgeShape, type NodeShape, type Scene } from "./map_scene";
+import { plain } from "./text";
 
-const RADIUS = 9;
 const DRAWN = 1500;
+/** Maps with more than this are moved as a picture, and drawn anew when they rest. */
+const HEAVY = 600;
+const REST = 140;
+const FULL = 80;
 
-/** An edge's or node's heaviness, 0 to 1, by the logarithm: one talker does not hide all others. */
-export function weight(value: number, most: number): number {
-  return most <= 0 ? 0 : Math.log1p(value) / Math.log1p(most);
-}
-
-/** The edges to draw: the heaviest, and always what is chosen, new, gone or unsure. */
+/** The edges to draw: the heaviest, and always what is chosen, new, gone or denied. */
 export function drawn(edges: MapEdge[], chosen: number | null): MapEdge[] {
-  const must = (one: MapEdge) => one.change !== "" || one.src === chosen || one.dst === chosen;
+  const must = (one: MapEdge) => one.change !== "" || one.src === chosen || one.dst === chosen || shownPaint(one) === "denied";
   const rest = edges.filter((one) => !must(one));
   return [...rest.slice(0, Math.max(0, DRAWN - 1)), ...edges.filter(must)];
 }
@@ -59,87 +57,67 @@ function usePlaces(told: ServiceMap): Float32Array | null {
   return places && places.length === 2 * told.nodes.length ? places : null;
 }
 
-interface Colours {
-  text: string;
-  line: string;
-  back: string;
-  fresh: string;
-  gone: string;
-  sure: (word: string) => string;
-}
-
-function colours(node: Element): Colours {
-  const style = getComputedStyle(node);
-  const of = (name: string) => style.getPropertyValue(name).trim();
-  return {
-    text: of("--text"),
-    line: of("--line"),
-    back: of("--back"),
-    fresh: of("--new"),
-    gone: of("--gone"),
-    sure: (word) => of(`--sure-${word}`) || of("--sure-unknown"),
-  };
-}
-
-const CERTAIN = new Set(["exact", "service", "node"]);
-
-interface Scene {
-  told: ServiceMap;
-  places: Float32Array;
-  edges: MapEdge[];
-  chosen: number | null;
-  found: string;
-}
-
-function paintEdge(context: CanvasRenderingContext2D, scene: Scene, edge: MapEdge, most: number, look: Colours): void {
-  const { places } = scene;
-  const [x1, y1, x2, y2] = [places[2 * edge.src], places[2 * edge.src + 1], places[2 * edge.dst], places[2 * edge.dst + 1]] as [number, number, number, number];
-  if (edge.src === edge.dst) return;
-  const near = scene.chosen === null || edge.src === scene.chosen || edge.dst === scene.chosen;
-  context.globalAlpha = near ? 0.85 : 0.1;
-  context.strokeStyle = edge.change === "new" ? look.fresh : edge.change === "gone" ? look.gone : look.line;
-  context.lineWidth = 0.6 + 4 * weight(edge.flows, most);
-  context.setLineDash(CERTAIN.has(edge.worst) ? [] : edge.worst === "likely" ? [6, 3] : [2, 4]);
-  const [mx, my] = [(x1 + x2) / 2 - (y2 - y1) / 8, (y1 + y2) / 2 + (x2 - x1) / 8];
+function paintEdge(context: CanvasRenderingContext2D, one: EdgeShape): void {
+  context.globalAlpha = one.alpha;
+  context.strokeStyle = one.colour;
+  context.lineWidth = one.width;
+  context.setLineDash(one.dash);
   context.beginPath();
-  context.moveTo(x1, y1);
-  context.quadraticCurveTo(mx, my, x2, y2);
+  context.moveTo(...one.from);
+  context.quadraticCurveTo(...one.bend, ...one.to);
   context.stroke();
-  const turn = Math.atan2(y2 - my, x2 - mx);
-  const [tx, ty] = [x2 - (RADIUS + 2) * Math.cos(turn), y2 - (RADIUS + 2) * Math.sin(turn)];
   context.setLineDash([]);
   context.beginPath();
-  context.moveTo(tx, ty);
-  context.lineTo(tx - 7 * Math.cos(turn - 0.4), ty - 7 * Math.sin(turn - 0.4));
-  context.lineTo(tx - 7 * Math.cos(turn + 0.4), ty - 7 * Math.sin(turn + 0.4));
-  context.fillStyle = context.strokeStyle;
+  one.arrow.forEach((spot, at) => (at ? context.lineTo(...spot) : context.moveTo(...spot)));
+  context.fillStyle = one.colour;
   context.fill();
 }
 
-function paintNode(context: CanvasRenderingContext2D, scene: Scene, at: number, look: Colours, scale: number): void {
-  const node = scene.told.nodes[at];
-  if (!node) return;
-  const [x, y] = [scene.places[2 * at] ?? 0, scene.places[2 * at + 1] ?? 0];
-  const label = wordOf(node.name) || node.name.namespace || `(${node.name.confidence})`;
-  const hit = scene.found !== "" && label.toLowerCase().includes(scene.found);
-  const near = scene.chosen === null || scene.chosen === at || scene.edges.some((one) => (one.src === scene.chosen && one.dst === at) || (one.dst === scene.chosen && one.src === at));
-  context.globalAlpha = near && (scene.found === "" || hit) ? 1 : 0.25;
+/** A node is never so small that it cannot be seen. */
+function radiusAt(scale: number): number {
+  return Math.max(RADIUS, 2.6 / scale);
+}
+
+function paintNode(context: CanvasRenderingContext2D, one: NodeShape, scale: number): void {
+  const radius = radiusAt(scale);
+  context.globalAlpha = one.alpha;
   context.beginPath();
-  if (node.name.kind === "node") context.rect(x - RADIUS, y - RADIUS, 2 * RADIUS, 2 * RADIUS);
-  else context.arc(x, y, RADIUS, 0, 2 * Math.PI);
-  context.fillStyle = CERTAIN.has(node.name.confidence) ? look.sure(node.name.confidence) : look.back;
+  if (one.square) context.rect(one.x - radius, one.y - radius, 2 * radius, 2 * radius);
+  else context.arc(one.x, one.y, radius, 0, 2 * Math.PI);
+  context.fillStyle = one.fill;
   context.fill();
-  context.strokeStyle = look.sure(node.name.confidence);
-  context.lineWidth = scene.chosen === at ? 4 : 2;
-  context.setLineDash(CERTAIN.has(node.name.confidence) ? [] : [3, 3]);
+  context.strokeStyle = one.line;
+  context.lineWidth = one.width;
+  context.setLineDash(one.dash);
   context.stroke();
   context.setLineDash([]);
-  if (scale > 0.55 || hit || scene.chosen === at) {
-    context.fillStyle = look.text;
-    context.font = "11px system-ui, sans-serif";
-    context.textAlign = "center";
-    context.fillText(short(label, 34), x, y + RADIUS + 13);
-  }
+}
+
+/** Names keep their size on the screen, and stand clear of the lines behind them. */
+function paintName(context: CanvasRenderingContext2D, one: NodeShape, look: Colours, scale: number): void {
+  const high = 11 / Math.min(scale, 1);
+  context.globalAlpha = one.alpha;
+  context.font = `${high}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.strokeStyle = look.back;
+  context.lineWidth = high / 4;
+  context.lineJoin = "round";
+  context.strokeText(one.label, one.x, one.y + RADIUS + high + 1);
+  context.fillStyle = look.text;
+  context.fillText(one.label, one.x, one.y + RADIUS + high + 1);
+}
+
+/** The names that are written. On a full map none is written over another: it can be come nearer to. */
+function named(nodes: NodeShape[], scale: number): NodeShape[] {
+  const told = nodes.filter((one) => one.label);
+  if (nodes.length <= FULL) return told;
+  const boxes: [number, number, number][] = [];
+  return told.filter((one) => {
+    const [x, y, half] = [one.x * scale, one.y * scale, 3.2 * one.label.length];
+    const free = boxes.every(([left, top, wide]) => Math.abs(left - x) > wide + half || Math.abs(top - y) > 13);
+    if (free) boxes.push([x, y, half]);
+    return free;
+  });
 }
 
 function paint(canvas: HTMLCanvasElement, scene: Scene, view: ZoomTransform): void {
@@ -151,9 +129,39 @@ function paint(canvas: HTMLCanvasElement, scene: Scene, view: ZoomTransform): vo
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.translate(view.x, view.y);
   context.scale(view.k, view.k);
-  const most = Math.max(1, ...scene.edges.map((one) => one.flows));
-  for (const edge of scene.edges) paintEdge(context, scene, edge, most, look);
-  for (let at = 0; at < scene.told.nodes.length; at += 1) paintNode(context, scene, at, look, view.k);
+  for (const edge of scene.edges) {
+    const shape = edgeShape(scene, edge, look);
+    if (shape) paintEdge(context, shape);
+  }
+  const nodes = scene.told.nodes.flatMap((_, at) => nodeShape(scene, at, look, view.k) ?? []);
+  for (const one of nodes) paintNode(context, one, view.k);
+  for (const one of named(nodes, view.k)) paintName(context, one, look, view.k);
+}
+
+/** A picture of the map as it was last drawn, and where it was looked at from. */
+interface Kept {
+  picture: HTMLCanvasElement;
+  view: ZoomTransform;
+}
+
+function keep(canvas: HTMLCanvasElement, view: ZoomTransform): Kept {
+  const picture = document.createElement("canvas");
+  [picture.width, picture.height] = [canvas.width, canvas.height];
+  picture.getContext("2d")?.drawImage(canvas, 0, 0);
+  return { picture, view };
+}
+
+function move(canvas: HTMLCanvasElement, kept: Kept, view: ZoomTransform): void {
+  const context = canvas.getContext("2d");
+  const ratio = devicePixelRatio || 1;
+  const by = view.k / kept.view.k;
+  context?.setTransform(by, 0, 0, by, ratio * (view.x - kept.view.x * by), ratio * (view.y - kept.view.y * by));
+  context?.save();
+  context?.setTransform(1, 0, 0, 1, 0, 0);
+  context?.clearRect(0, 0, canvas.width, canvas.height);
+  context?.restore();
+  if (context) context.globalAlpha = 1;
+  context?.drawImage(kept.picture, 0, 0);
 }
 
 /** A view that shows all nodes. */
@@ -170,15 +178,39 @@ function fitted(places: Float32Array, width: number, height: number): ZoomTransf
   return zoomIdentity.translate(width / 2, height / 2).scale(scale).translate(-(left + right) / 2, -(top + bottom) / 2);
 }
 
-export function MapCanvas(told: { map: ServiceMap; chosen: number | null; found: string; choose: (at: number | null) => void }) {
+export function MapCanvas(told: {
+  map: ServiceMap;
+  chosen: number | null;
+  found: string;
+  choose: (at: number | null) => void;
+  scene: { current: Scene | null };
+}) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const places = usePlaces(told.map);
   const edges = useMemo(() => drawn(told.map.edges, told.chosen), [told.map, told.chosen]);
   const view = useRef<ZoomTransform>(zoomIdentity);
-  const scene = useRef<Scene | null>(null);
-  scene.current = places ? { told: told.map, places, edges, chosen: told.chosen, found: told.found.toLowerCase() } : null;
+  const { scene } = told;
+  scene.current = useMemo(
+    () => (places ? sceneOf(told.map, places, edges, told.chosen, told.found.toLowerCase()) : null),
+    [told.map, places, edges, told.chosen, told.found],
+  );
+  const kept = useRef<Kept | null>(null);
+  const rest = useRef(0);
   const draw = () => {
-    if (canvas.current && scene.current) paint(canvas.current, scene.current, view.current);
+    clearTimeout(rest.current);
+    if (!canvas.current || !scene.current) return;
+    paint(canvas.current, scene.current, view.current);
+    const heavy = scene.current.edges.length + scene.current.told.nodes.length > HEAVY;
+    kept.current = heavy ? keep(canvas.current, view.current) : null;
+  };
+  const moved = () => {
+    if (!canvas.current || !kept.current) {
+      draw();
+      return;
+    }
+    move(canvas.current, kept.current, view.current);
+    clearTimeout(rest.current);
+    rest.current = window.setTimeout(draw, REST);
   };
   useEffect(() => {
     const node = canvas.current;
@@ -193,7 +225,7 @@ export function MapCanvas(told: { map: ServiceMap; chosen: number | null; found:
       .scaleExtent([0.05, 8])
       .on("zoom", (event: { transform: ZoomTransform }) => {
         view.current = event.transform;
-        requestAnimationFrame(draw);
+        requestAnimationFrame(moved);
       });
     const picked = select<HTMLCanvasElement, unknown>(node);
     picked.call(act).call(act.transform, view.current).on("dblclick.zoom", null);
@@ -201,6 +233,7 @@ export function MapCanvas(told: { map: ServiceMap; chosen: number | null; found:
     watch.observe(node);
     fit();
     return () => {
+      clearTimeout(rest.current);
       watch.disconnect();
       picked.on(".zoom", null);
     };
@@ -210,7 +243,7 @@ export function MapCanvas(told: { map: ServiceMap; chosen: number | null; found:
     const now = scene.current;
     if (!now) return;
     const [x, y] = view.current.invert([event.offsetX, event.offsetY]);
-    let [best, far] = [null as number | null, (RADIUS + 6) ** 2];
+    let [best, far] = [null as number | null, (radiusAt(view.current.k) + 6) ** 2];
     for (let at = 0; at < now.told.nodes.length; at += 1) {
       const apart = (x - (now.places[2 * at] ?? 0)) ** 2 + (y - (now.places[2 * at + 1] ?? 0)) ** 2;
       if (apart < far) [best, far] = [at, apart];

@@ -2,17 +2,18 @@
 
 import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
 import { useAnswer } from "./ask";
-import { TimeChart } from "./histogram";
-import { Confidence, Count, NameOf, Pane, wordOf } from "./parts";
-import { go, measure, question, range, shown, status } from "./state";
-import { condition, number, plain, short, size } from "./text";
+import { EdgeTable, type Line } from "./edges";
+import { bucketOf, TimeChart } from "./histogram";
+import { conditionsOf, Confidence, Count, Pane } from "./parts";
+import { go, measure, narrow, question, range, shown, status } from "./state";
+import { condition, number, plain, short } from "./text";
 import { between, moment } from "./times";
 
 export function Overview() {
   const again = status.value?.ready ?? 0;
   const asks = question.value;
   const by = measure.value;
-  const histogram = useAnswer("/api/histogram", asks, again);
+  const histogram = useAnswer("/api/histogram", { ...asks, bucket: bucketOf(shown.value) }, again);
   const gaps = useAnswer("/api/gaps", status.value?.history ? asks : null);
   const ends = useAnswer("/api/ends", asks, again);
   const talkers = useAnswer("/api/talkers", { ...asks, by, limit: 12 }, again);
@@ -113,58 +114,32 @@ function EndsTable({ told }: { told: Ends }) {
   );
 }
 
-/** The conditions that lead to the flows of an edge. */
-export function conditionsOf(edge: Edge, names: Name[]): string[] {
-  const found: string[] = [];
-  for (const [side, place] of [["src", edge.src], ["dst", edge.dst]] as const) {
-    const name = names[place];
-    if (!name) continue;
-    const word = wordOf(name);
-    if (word) found.push(condition(side, word));
-    found.push(condition("where", `${side}_confidence=${name.confidence}`));
-  }
+/** Its port and protocol. An edge without a port is of a protocol that has none. */
+function linkOf(edge: Edge): string[] {
+  const found = edge.protocol ? [condition("where", `protocol=${edge.protocol}`)] : [];
   // Of dst alone: roll-ups know no ports of sources.
-  if (edge.port !== null) found.push(condition("dst", `:${edge.port}`));
-  return found;
+  return edge.port === null ? found : [condition("dst", `:${edge.port}`), ...found];
 }
 
-export function EdgeRows({ edges, names }: { edges: Edge[]; names: Name[] }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th>from</th>
-          <th>to</th>
-          <th>port</th>
-          <th class="number">flows</th>
-          <th class="number">bytes</th>
-        </tr>
-      </thead>
-      <tbody>
-        {edges.map((edge, row) => (
-          <tr key={row}>
-            <td>{names[edge.src] && <NameOf name={names[edge.src] as Name} side="src" />}</td>
-            <td>{names[edge.dst] && <NameOf name={names[edge.dst] as Name} side="dst" />}</td>
-            <td title={between(edge.first, edge.last)}>
-              {plain(edge.protocol)}
-              {edge.port === null ? "" : ` ${edge.port}`}
-            </td>
-            <td class="number">
-              <Count value={edge.flows} conditions={conditionsOf(edge, names)} />
-            </td>
-            <td class="number">{size(edge.bytes)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+function flowsOf(edge: Edge | undefined, names: Name[]): void {
+  for (const line of edge ? linesOf([edge], names) : []) for (const one of line.count) narrow(one);
+  go("flows");
+}
+
+function linesOf(edges: Edge[], names: Name[]): Line[] {
+  return edges.flatMap((edge) => {
+    const [src, dst] = [names[edge.src], names[edge.dst]];
+    if (!src || !dst) return [];
+    const ports = `${plain(edge.protocol)}${edge.port === null ? "" : ` ${edge.port}`}`;
+    return [{ src, dst, ports, flows: edge.flows, bytes: edge.bytes, first: edge.first, last: edge.last, count: [...conditionsOf(src, "src"), ...conditionsOf(dst, "dst"), ...linkOf(edge)] }];
+  });
 }
 
 function TalkersTable({ told }: { told: Talkers }) {
   if (!told.edges.length) return <p class="quiet">No flows in this range.</p>;
   return (
     <>
-      <EdgeRows edges={told.edges} names={told.names} />
+      <EdgeTable lines={linesOf(told.edges, told.names)} open={(row) => flowsOf(told.edges[row], told.names)} />
       {told.left_out > 0 && <p class="quiet">{number(told.left_out)} more pairs are not shown.</p>}
     </>
   );
@@ -175,7 +150,7 @@ function ChangesTable({ told }: { told: Changes }) {
   const before = between(told.baseline.since, told.baseline.until);
   return (
     <>
-      {told.new.length ? <EdgeRows edges={told.new} names={told.names} /> : <p class="quiet">No new pair.</p>}
+      {told.new.length ? <EdgeTable lines={linesOf(told.new, told.names)} open={(row) => flowsOf(told.new[row], told.names)} /> : <p class="quiet">No new pair.</p>}
       <p class="quiet">
         compared with {before}: {number(told.new.length + told.new_left_out)} new, {number(told.gone.length + told.gone_left_out)} gone
       </p>
@@ -185,8 +160,16 @@ function ChangesTable({ told }: { told: Changes }) {
 
 function FindingsList({ told }: { told: Findings }) {
   if (!told.findings.length) return <p class="quiet">No finding in this range.</p>;
+  const levels = Object.entries(told.levels).filter(([, count]) => count > 0);
   return (
     <ul class="list">
+      <li class="levels">
+        {levels.map(([level, count]) => (
+          <span key={level} class={`level level-${level}`}>
+            {plain(level)} {number(count)}{" "}
+          </span>
+        ))}
+      </li>
       {told.findings.map((one) => (
         <li key={one.uid}>
           <span class={`level level-${one.level}`}>{plain(one.level)}</span>{" "}

@@ -48,14 +48,45 @@ export function wordOf(name: Name): string {
   return name.namespace ? `${name.namespace}/${name.name}` : name.name;
 }
 
+/** How ends were put together: names mean another thing by each. label: the key, by label. */
+export interface Grouping {
+  by: string;
+  label: string;
+}
+
+export const BY_WORKLOAD: Grouping = { by: "workload", label: "" };
+
+/** What of a group of ends has a column or a word of the filter, so that it means these and no others. */
+function meant(name: Name, side: "src" | "dst", { by, label }: Grouping): string[] {
+  const where = (column: string, value: string) => condition("where", `${side}_${column}=${value}`);
+  if (by === "node" || by === "label") {
+    const column = by === "node" ? "node" : `labels.${label}`;
+    return [name.name ? where(column, name.name) : `not ${where(column, "*")}`];
+  }
+  if (by === "namespace" && name.namespace) return [where("namespace", name.namespace)];
+  if (name.kind === "pod" && name.name) {
+    const kind = by === "pod" ? "pod" : name.name_kind.toLowerCase();
+    return [condition(side, kind ? `${kind}/${name.namespace}/${name.name}` : wordOf(name))];
+  }
+  if (name.kind === "service" && name.name) return [condition(side, `service/${name.namespace}/${name.name}`)];
+  if (name.name) return [name.kind === "node" ? condition(side, wordOf(name)) : where("workload", name.name)];
+  if (name.kind === "external") return [where("kind", "external"), `not ${where("workload", "*")}`];
+  return name.kind ? [where("kind", name.kind)] : [];
+}
+
+/** The conditions that leave the flows of one group of ends, of this confidence alone. */
+export function conditionsOf(name: Name, side: "src" | "dst", how = BY_WORKLOAD): string[] {
+  return [...meant(name, side, how), condition("where", `${side}_confidence=${name.confidence}`)];
+}
+
 /** A name with how sure it is. A click narrows by it. */
-export function NameOf({ name, side }: { name: Name; side: "src" | "dst" | "end" }) {
+export function NameOf({ name, side, how = BY_WORKLOAD }: { name: Name; side: "src" | "dst"; how?: Grouping }) {
   const word = wordOf(name);
   const text = word || (name.namespace ? `${name.namespace}/` : `(${name.confidence || "no name"})`);
   return (
     <span class="name">
       {word ? (
-        <button type="button" class="link" title={plain(text)} onClick={() => narrow(condition(side, word))}>
+        <button type="button" class="link" title={plain(text)} onClick={() => narrow(how.by === "node" || how.by === "label" ? (meant(name, side, how)[0] ?? "") : condition(side, word))}>
           {short(text)}
         </button>
       ) : (

@@ -70,14 +70,23 @@ function url(): string {
 export function follow(): void {
   fromUrl();
   let popping = false;
+  let waiting = false;
   addEventListener("popstate", () => {
     popping = true;
     fromUrl();
     popping = false;
   });
-  effect(() => {
+  // What changes at one press is one step back.
+  const push = () => {
+    waiting = false;
     const now = url();
-    if (!popping && now !== location.pathname + location.search) history.pushState(null, "", now);
+    if (now !== location.pathname + location.search) history.pushState(null, "", now);
+  };
+  effect(() => {
+    url();
+    if (popping || waiting) return;
+    waiting = true;
+    queueMicrotask(push);
   });
 }
 

@@ -1,17 +1,16 @@
 // Who held this address at that moment?
 
-import { scaleUtc } from "d3-scale";
 import { useEffect, useState } from "preact/hooks";
-import type { Gap, Judged, Lane, LaneEvent, TimeRange, Who as Told } from "./api";
-import { useAnswer } from "./ask";
-import { Confidence, Copy, Pane } from "./parts";
-import { filter, go, narrow, own, question, range, shown, status } from "./state";
-import { condition, number, plain, short } from "./text";
-import { between, clock, moment, read, rfc3339, zone } from "./times";
+import type { Evidence, Judged, SharedAddresses, Who as Told } from "./api";
+import { useAnswer, type Asked } from "./ask";
+import { Lanes, nameOf, spanOf } from "./lanes";
+import { Confidence, Copy, Pane, WhoLink } from "./parts";
+import { filter, own, question, range, shown, status } from "./state";
+import { number, plain, short } from "./text";
+import { moment, read, rfc3339, zone } from "./times";
 
-const LANE = 26;
-const LEFT = 260;
-const WIDE = 900;
+/** Flows beside lanes are shown by the second where the range is this short. */
+const FINE = 7_200_000_000;
 
 export function Who() {
   const what = own.value.what ?? "";
@@ -20,7 +19,11 @@ export function Who() {
   const told = useAnswer("/api/who", what && served ? { ...question.value, what, at } : null);
   // Lanes may fill but a moment of the range: their flows are then asked for in that moment.
   const span = told.answer?.lanes.length ? spanOf(told.answer.lanes, shown.value, at) : null;
-  const close = useAnswer("/api/who", what && span && !range.value ? { filter: filter.value, range: span, what, at } : null);
+  const wide = !range.value || range.value.until - range.value.since > FINE;
+  const close = useAnswer("/api/who", what && span && wide && span.until - span.since <= FINE ? { filter: filter.value, range: span, what, at } : null);
+  const [explain, setExplain] = useState(false);
+  const about = { what, range: range.value, limit: 40 };
+  const evidence = useAnswer("/api/evidence", what && served && (explain || status.value?.evidence) ? about : null);
   return (
     <div class="panes">
       <section class="pane wide">
@@ -28,24 +31,29 @@ export function Who() {
           <h2>Who was</h2>
           <Asking what={what} at={at} />
         </header>
-        {status.value && !served && (
-          <p class="warn">No history is served: there are no lanes. Give whowas serve a --history.</p>
-        )}
+        {status.value && !served && <p class="warn">No history is served: there are no lanes. Give whowas serve a --history.</p>}
         {!what && <p class="quiet">An address, namespace/pod, kind/namespace/name, node/name, or a label such as app=web.</p>}
       </section>
+      {!what && <Shared />}
+      {told.answer?.judged && <JudgedPane told={told.answer.judged} command={told.answer.command} />}
       {what && served && (
         <Pane title={plain(what)} asked={told} wide>
-          {(answer) => <Lanes told={close.answer ? { ...answer, ...flowsOfAnswer(close.answer) } : answer} at={at} />}
+          {(answer) => <Lanes told={close.answer ? { ...answer, ...flowsOf(close.answer) } : answer} at={at} again={restartsOf(answer, evidence.answer)} />}
         </Pane>
       )}
-      {told.answer?.judged && <JudgedPane told={told.answer.judged} what={what} />}
+      {what && told.answer && told.answer.lanes.length > 0 && <EvidencePane asked={evidence} shown={explain} show={setExplain} />}
     </div>
   );
 }
 
-function flowsOfAnswer(told: Told): Pick<Told, "bucket" | "flows_time" | "flows_confidence" | "flows_count" | "flows_bytes"> {
+function flowsOf(told: Told): Pick<Told, "bucket" | "flows_time" | "flows_confidence" | "flows_count" | "flows_bytes"> {
   const { bucket, flows_time, flows_confidence, flows_count, flows_bytes } = told;
   return { bucket, flows_time, flows_confidence, flows_count, flows_bytes };
+}
+
+/** Restarts count lanes as the answer does, as long as both are of the same question. */
+function restartsOf(told: Told, evidence: Evidence | null): Evidence["restarts"] {
+  return (evidence?.restarts ?? []).filter((one) => one.lane < told.lanes.length);
 }
 
 function Asking({ what, at }: { what: string; at: number | null }) {
@@ -77,204 +85,111 @@ function Asking({ what, at }: { what: string; at: number | null }) {
   );
 }
 
-/** The range of the picture: what is looked at; closer where all that happened fills but a small part of it. */
-export function spanOf(lanes: Lane[], chosen: TimeRange | null, at: number | null): TimeRange {
-  const known = lanes.flatMap((one) => [one.start_min, one.start_max, one.end_min, one.end_max]).filter((one): one is number => one !== null);
-  if (at !== null) known.push(at);
-  if (!known.length) return chosen ?? { since: 0, until: 1 };
-  const [first, last] = [Math.min(...known), Math.max(...known)];
-  const room = Math.max(1_000_000, (last - first) * 0.15);
-  const close = { since: Math.floor(first - room), until: Math.ceil(last + room) };
-  if (!chosen || first >= chosen.until || last <= chosen.since) return close;
-  return close.until - close.since < (chosen.until - chosen.since) / 3 ? close : chosen;
+/** Where to begin: addresses that went from one pod to another. */
+function Shared() {
+  const told = useAnswer("/api/shared", { range: range.value, limit: 15 }, status.value?.ready ?? 0);
+  return (
+    <Pane title="Addresses that several pods held" asked={told} wide>
+      {(answer) => <SharedTable told={answer} />}
+    </Pane>
+  );
 }
 
-function Lanes({ told, at }: { told: Told; at: number | null }) {
-  if (!told.lanes.length) return <p class="quiet">Nobody of this name held an address here, as far as the history knows.</p>;
-  const span = spanOf(told.lanes, shown.value, at);
-  const x = scaleUtc([span.since / 1000, span.until / 1000], [LEFT, WIDE - 10]).clamp(true);
-  const place = (us: number | null, open: number) => x((us ?? open) / 1000);
-  const high = told.lanes.length * LANE + 70;
-  const days = span.until - span.since > 36 * 3_600_000_000;
+function SharedTable({ told }: { told: SharedAddresses }) {
+  if (!told.addresses.length) return <p class="quiet">In this range the flows of each address name one pod alone.</p>;
   return (
     <>
-      <svg class="lanes" viewBox={`0 0 ${WIDE} ${high}`} role="img" aria-label={`${told.lanes.length} holders; the table below says the same`}>
-        <defs>
-          <pattern id="lane-gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-            <rect width="2" height="6" class="gap-line" />
-          </pattern>
-        </defs>
-        <GapBands gaps={told.gaps} place={place} span={span} high={high - 44} />
-        <FlowMarks told={told} place={place} span={span} />
-        {told.lanes.map((lane, row) => (
-          <LaneBar key={`${lane.uid}${row}`} lane={lane} y={40 + row * LANE} place={place} span={span} events={told.events.filter((one) => one.lane === row)} />
-        ))}
-        {at !== null && <line class="at" x1={place(at, at)} x2={place(at, at)} y1={0} y2={high - 24} />}
-        {x.ticks(6).filter((tick) => x(tick) < WIDE - 24).map((tick) => (
-          <text key={tick.getTime()} class="tick" x={x(tick)} y={high - 8} text-anchor="middle">
-            {span.until - span.since < 600_000_000 ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
-          </text>
-        ))}
-      </svg>
-      <p class="quiet">
-        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · marks above: flows by this end · times in {plain(zone.value)}
-        {told.left_out > 0 && ` · ${number(told.left_out)} more holders are not shown`}
-      </p>
-      <LaneTable told={told} />
-    </>
-  );
-}
-
-type Place = (us: number | null, open: number) => number;
-
-function GapBands({ gaps, place, span, high }: { gaps: Gap[]; place: Place; span: TimeRange; high: number }) {
-  return (
-    <>
-      {gaps.map((gap, row) => {
-        const [from, to] = [place(gap.since, span.since), place(gap.until, span.until)];
-        return to > from ? (
-          <rect key={row} x={from} y={30} width={to - from} height={high - 30} fill="url(#lane-gap)">
-            <title>{`nobody was looking: ${plain(gap.why)}`}</title>
-          </rect>
-        ) : null;
-      })}
-    </>
-  );
-}
-
-function FlowMarks({ told, place, span }: { told: Told; place: Place; span: TimeRange }) {
-  const all = new Map<number, number>();
-  told.flows_time.forEach((time, row) => all.set(time, (all.get(time) ?? 0) + (told.flows_count[row] ?? 0)));
-  const most = Math.max(1, ...all.values());
-  const tops = new Map<number, number>();
-  return (
-    <>
-      {told.flows_time.map((time, row) => {
-        if (time + told.bucket < span.since || time > span.until) return null;
-        const word = told.flows_confidence[row] ?? "unknown";
-        const count = told.flows_count[row] ?? 0;
-        // A bucket is as high as the logarithm of its flows, and is shared among their words.
-        const sum = all.get(time) ?? 1;
-        const high = ((4 + (20 * Math.log1p(sum)) / Math.log1p(most)) * count) / sum;
-        const top = (tops.get(time) ?? 28) - high;
-        tops.set(time, top);
-        return (
-          <rect key={row} class={`bar bar-${word}`} x={place(time, time)} width={Math.max(3, place(time + told.bucket, time) - place(time, time) - 1)} y={top} height={high}>
-            <title>{`${moment(time)}: ${number(count)} flows, ${word}`}</title>
-          </rect>
-        );
-      })}
-    </>
-  );
-}
-
-function nameOf(lane: Lane): string {
-  return lane.namespace ? `${lane.namespace}/${lane.name}` : lane.name;
-}
-
-function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; events: LaneEvent[] }) {
-  const { lane, y, place, span } = told;
-  const [a, b] = [place(lane.start_min, span.since), place(lane.start_max, span.since)];
-  const [c, d] = [place(lane.end_min, span.until), place(lane.end_max, span.until)];
-  // Where nobody knows by when it had begun, or until when it surely held, no part is certain.
-  const sure = lane.start_max !== null && lane.end_min !== null && c > b;
-  return (
-    <g>
-      <text class="lane-name" x={4} y={y + 13}>
-        {short(nameOf(lane), 38)}
-        <title>{`${plain(lane.kind)} ${plain(nameOf(lane))} ${plain(lane.address)}`}</title>
-      </text>
-      <rect class="possible" x={a} width={Math.max(1, d - a)} y={y + 3} height={12} />
-      {sure && <rect class="certain" x={b} width={Math.max(1, c - b)} y={y + 3} height={12} />}
-      <title>{spell(lane)}</title>
-      {told.events.map((one, row) => (
-        <path key={row} class="event" transform={`translate(${place(one.time, one.time)},${y + 9})`} d="M0 -6 L5 0 L0 6 L-5 0 Z">
-          <title>{`${moment(one.time)} ${one.what}: ${plain(one.before)} → ${plain(one.after)}`}</title>
-        </path>
-      ))}
-    </g>
-  );
-}
-
-function bounds(low: number | null, high: number | null, none: string): string {
-  if (low === null && high === null) return none;
-  if (low === null || high === null || high - low <= 1000) return moment(high ?? low, 3);
-  return between(low, high, 3);
-}
-
-function spell(lane: Lane): string {
-  return `from ${bounds(lane.start_min, lane.start_max, "before what is known")} to ${bounds(lane.end_min, lane.end_max, "still holding")}`;
-}
-
-function LaneTable({ told }: { told: Told }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th>holder</th>
-          <th>kind</th>
-          <th>address</th>
-          <th>node</th>
-          <th>began</th>
-          <th>ended</th>
-          <th>labels, images</th>
-        </tr>
-      </thead>
-      <tbody>
-        {told.lanes.map((lane, row) => (
-          <tr
-            key={row}
-            data-row
-            tabIndex={0}
-            onKeyDown={(event) => {
-              if (event.key === "Enter" && event.target === event.currentTarget) flowsOf(lane);
-            }}
-          >
-            <td>
-              {short(nameOf(lane))} {lane.conflict && <span class="warn">the evidence contradicts itself</span>}
-              <br />
-              <span class="quiet">{plain([lane.workload_kind, lane.workload].filter(Boolean).join(" "))}</span>
-            </td>
-            <td>{plain(lane.kind)}</td>
-            <td class="whole">
-              <button type="button" class="link" onClick={() => go("who", { what: lane.address })}>
-                {plain(lane.address)}
-              </button>
-            </td>
-            <td>
-              {plain(lane.node)} {plain(lane.zone)}
-            </td>
-            <td>{bounds(lane.start_min, lane.start_max, "before what is known")}</td>
-            <td>{bounds(lane.end_min, lane.end_max, "still holding")}</td>
-            <td>
-              {Object.entries(lane.labels).map(([key, value]) => (
-                <span class="chip" key={key} title={plain(`${key}=${value}`)}>
-                  {short(`${key}=${value}`, 36)}
-                </span>
-              ))}
-              {lane.images.map((one) => (
-                <span class="quiet" key={one}>
-                  {" "}
-                  {short(one, 48)}
-                </span>
-              ))}{" "}
-              <button type="button" class="link" onClick={() => flowsOf(lane)}>
-                flows
-              </button>
-            </td>
+      <table>
+        <thead>
+          <tr>
+            <th>address</th>
+            <th class="number">pods</th>
+            <th>as its flows were named</th>
+            <th class="number">flows</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {told.addresses.map((one) => (
+            <tr
+              key={one.address}
+              data-row
+              tabIndex={0}
+              onKeyDown={(event) => {
+                if (event.key === "Enter" && event.target === event.currentTarget) own.value = { what: one.address };
+              }}
+            >
+              <td class="whole">
+                <WhoLink what={one.address} />
+              </td>
+              <td class="number">{number(one.holders)}</td>
+              <td>
+                {one.names.map(([word, name]) => (
+                  <span class="chip" key={word + name} title={plain(name)}>
+                    {short(name, 48)} <Confidence word={word} />
+                  </span>
+                ))}
+              </td>
+              <td class="number">{number(one.flows)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {told.left_out > 0 && <p class="quiet">{number(told.left_out)} more</p>}
+    </>
   );
 }
 
-function flowsOf(lane: Lane): void {
-  narrow(condition("end", lane.kind === "pod" ? nameOf(lane) : lane.address));
-  go("flows");
+/** The evidence: what was said of the holders, when, and by whom. */
+function EvidencePane(told: { asked: Asked<Evidence>; shown: boolean; show: (yes: boolean) => void }) {
+  const { answer, error, waiting } = told.asked;
+  return (
+    <section class="pane wide" aria-busy={told.shown && waiting}>
+      <header>
+        <h2>Evidence</h2>
+        <button type="button" aria-expanded={told.shown} onClick={() => told.show(!told.shown)}>
+          {told.shown ? "hide" : "explain: show the evidence"}
+        </button>
+        {answer && <span class="quiet">{number(answer.lines.length + answer.left_out)} sights of the holders</span>}
+      </header>
+      {told.shown && error && <p class="wrong">{plain(error.message)}</p>}
+      {told.shown && answer && <EvidenceTable told={answer} />}
+    </section>
+  );
 }
 
-function JudgedPane({ told, what }: { told: Judged; what: string }) {
+function EvidenceTable({ told }: { told: Evidence }) {
+  return (
+    <>
+      <table>
+        <thead>
+          <tr>
+            <th>received</th>
+            <th>of</th>
+            <th>sight</th>
+            <th>it says</th>
+            <th>from</th>
+          </tr>
+        </thead>
+        <tbody>
+          {told.lines.map((one, row) => (
+            <tr key={row}>
+              <td class="moment">{one.time === null ? <span class="quiet">not told</span> : moment(one.time, 3)}</td>
+              <td>{short(one.name)}</td>
+              <td>{plain(one.verb.toLowerCase())}</td>
+              <td>{plain(one.says)}</td>
+              <td class="quiet">{short(one.source, 40)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {told.left_out > 0 && <p class="warn">{number(told.left_out)} more lines are not shown</p>}
+      {told.unsaid > 0 && <p class="warn">the evidence of {number(told.unsaid)} more holders is not shown; shorten the range</p>}
+      <Copy label="The same on the command line" text={told.command} />
+    </>
+  );
+}
+
+function JudgedPane({ told, command }: { told: Judged; command: string }) {
   return (
     <section class="pane wide">
       <header>
@@ -296,7 +211,7 @@ function JudgedPane({ told, what }: { told: Judged; what: string }) {
           ))}
         </ul>
       )}
-      <Copy label="The same on the command line, with its evidence" text={`whowas who ${what} --at ${rfc3339(told.at)} --history HISTORY --explain`} />
+      <Copy label="The same on the command line, with its evidence" text={command} />
     </section>
   );
 }

@@ -78,6 +78,12 @@ def of_report(asked: Question, places: Places, finding: str = "") -> str:
     return _written([*words, *_span(asked), "-o", "report.html"])
 
 
+def of_who(what: str, at: int | None, places: Places) -> str:
+    """The line that says who held an address, with its evidence."""
+    moment = [] if at is None else ["--at", rfc3339(at)]
+    return _written(["whowas", "who", what, *moment, "--history", places.history, "--explain"])
+
+
 def of_flow(row: dict[str, Any], places: Places) -> list[str]:
     """Commands that show one flow, and who its ends were then."""
     found = [f"whowas query \"FROM flows WHERE flow_id = '{row['flow_id']}'\" --flows {_safe(places.flows)}"]

@@ -10,6 +10,7 @@ from enrich.naming.explain import line
 from whowas.observation import Observation, Status
 from whowas.workbench.api.common import About
 from whowas.workbench.api.who import Evidence, EvidenceAsk, EvidenceLine, Lane, LaneEvent, WhoAsk
+from whowas.workbench.commands import of_who
 from whowas.workbench.edges import Asking
 from whowas.workbench.histories import ServedHistory
 from whowas.workbench.who import found
@@ -33,7 +34,8 @@ def evidence(asking: Asking, served: ServedHistory, asked: EvidenceAsk) -> Evide
         if one.object.metadata is not None
     ]
     again = list(restarts(lanes, seen))[:MOST_RESTARTS]
-    return Evidence(asking.done(About("history")), lines, max(0, len(seen) - MOST_LINES), again, more)
+    command = of_who(asked.what, None, asking.places)
+    return Evidence(asking.done(About("history")), lines, max(0, len(seen) - MOST_LINES), again, more, command)
 
 
 def _told(seen: Observation) -> tuple[int | None, str, str, str]:

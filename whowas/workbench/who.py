@@ -18,6 +18,7 @@ from whowas.timestamps import AFTER_ALL, BEFORE_ALL, moment_us
 from whowas.workbench import traffic
 from whowas.workbench.api.common import About, Question, TimeRange
 from whowas.workbench.api.who import Gap, Gaps, Judged, Lane, LaneEvent, Who, WhoAsk
+from whowas.workbench.commands import of_who
 from whowas.workbench.edges import Asking, bounds
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
         flows_confidence=flows.confidence,
         flows_count=flows.flows,
         flows_bytes=flows.bytes,
+        command=of_who(what, asked.at, asking.places),
     )
 
 

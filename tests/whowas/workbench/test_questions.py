@@ -14,6 +14,7 @@ from support.workbench import DAY, HOUR, Row, Served, weaker
 from whowas.query.database import Asked, Database
 from whowas.query.filters import sql_of
 from whowas.schema import CONFIDENCES
+from whowas.workbench import service_map
 from whowas.workbench.filter_text import read
 
 FILTERS = (
@@ -170,6 +171,34 @@ def test_a_map_says_what_it_leaves_out(
         assert len({tuple(one.values()) for one in names}) == len(names)
         both = sum(one["flows"] for one in told["nodes"])
         assert both + sum(one["inside"] for one in told["nodes"]) == 2 * len(there)
+
+
+@pytest.mark.parametrize("by", ["workload", "pod"])
+def test_edges_are_painted_by_what_their_flows_tell(page: Served, flows: list[Row], by: str) -> None:
+    told = page.ask("/api/map", question("", None, by=by, paint="direction")).json
+    painted: Counter[str] = Counter()
+    for edge in told["edges"]:
+        assert sum(flows for _, flows in edge["painted"]) == edge["flows"]
+        painted.update(dict(edge["painted"]))
+    assert painted == Counter(one["direction"] for one in flows)
+    assert all(one["painted"] == [] for one in page.ask("/api/map", question("", None, by=by)).json["edges"])
+    ports = page.ask("/api/map", question("", None, by=by, paint="direction", ports=True)).json
+    assert all(sum(flows for _, flows in one["painted"]) == one["flows"] for one in ports["edges"])
+
+
+def test_what_flows_lack_paints_nothing(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verdicts and encryption are offered where this whowas' flows have them."""
+    offered = page.ask("/api/status").json["paints"]
+    assert "direction" in offered
+    assert set(offered) <= {one["name"] for one in page.ask("/api/status").json["columns"]}
+    for wrong in ("dst_port", "'; DROP", "nothing"):
+        answer = page.ask("/api/map", question("", None, paint=wrong))
+        assert (answer.status, "cannot paint" in answer.json["error"]) == (400, True)
+    # A column that roll-ups do not have is read from the flows.
+    monkeypatch.setattr(service_map, "PAINTS", ("counter_layer",))
+    told = page.ask("/api/map", question("", None, paint="counter_layer")).json
+    assert told["about"]["source"] == "flows"
+    assert {value for one in told["edges"] for value, _ in one["painted"]} == {""}
 
 
 def test_a_filter_of_pods_and_labels_is_answered_by_roll_ups_where_a_workload_agrees(page: Served) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.workbench import DAY, HOSTILE, HOUR, Row, rows, write
+from support.workbench import DAY, HOSTILE, HOUR, Row, rows, served, write
 
 from whowas.errors import ConfigError, InputError
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
@@ -277,3 +277,32 @@ def test_a_pdf_wants_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whowas.workbench.report.pdf.shutil.which", lambda _name: None)
     with pytest.raises(InputError, match="no Chromium is installed"):
         pdf.browser()
+
+
+def test_the_page_gives_the_report_that_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1763700000")
+    folder = write(tmp_path / "flows", rows(300))
+    span = TimeRange(DAY, DAY + HOUR)
+    written, _ = report(Sources(str(folder), tmp_path / "cache"), Wish("src=shop/web", "", span))
+    with served(folder, tmp_path / "cache") as page:
+        asked = {"filter": "src=shop/web", "range": {"since": DAY, "until": DAY + HOUR}}
+        answer = page.ask("/api/report", asked)
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/octet-stream")
+        assert "attachment" in answer.headers["content-disposition"]
+        assert answer.body.decode() == written
+        assert page.ask("/api/report", asked, Authorization=None).status == 401
+        assert page.ask("/api/report", {"filter": "nonsense=1"}).status == 400
+        assert page.ask("/api/report", {"finding": "none"}).status == 503
+
+
+def test_a_usual_case_fits_into_a_ticket(tmp_path: Path) -> None:
+    """A day of a busy namespace: 300 workloads, 20,000 flows; mail gateways let 3 MB pass."""
+    flows = rows(20_000, hours=24)
+    for place, one in enumerate(flows):
+        for side, step in (("src", 7), ("dst", 11)):
+            if one.get(f"{side}_workload"):
+                one[f"{side}_workload"] = f"workload-with-a-usual-name-{place * step % 300}"
+    page, made = report(Sources(str(write(tmp_path / "flows", flows)), tmp_path / "cache"), Wish())
+    assert made.flows == 20_000
+    assert len(page.encode()) <= 3_000_000
+    assert made.map.left_out[1] > 0

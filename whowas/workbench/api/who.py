@@ -98,7 +98,7 @@ class Who(Told):
     """Lanes, oldest first; left_out: lanes beyond the limit. judged: when `at` was asked.
 
     flows_*: flows with that end, by bucket, as the flows themselves were named: their confidence, never that of lanes.
-    bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows.
+    bucket: an hour, from roll-ups; in a range of two hours or less finer, from the flows. command: that says the same.
     """
 
     about: About
@@ -114,6 +114,7 @@ class Who(Told):
     flows_confidence: list[str]
     flows_count: list[int]
     flows_bytes: list[int]
+    command: str
 
 
 class EvidenceAsk(Asked):
@@ -139,7 +140,7 @@ class EvidenceLine(Told):
 class Evidence(Told):
     """Everything that was said of the holders of the first lanes. left_out: lines. restarts: lane is that of Who.
 
-    unsaid: lanes whose evidence was not looked for.
+    unsaid: lanes whose evidence was not looked for. command: that explains the same.
     """
 
     about: About
@@ -147,6 +148,7 @@ class Evidence(Told):
     left_out: int
     restarts: list[LaneEvent]
     unsaid: int
+    command: str
 
 
 class Shared(Told):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from support import workbench
@@ -85,6 +86,14 @@ def test_strangers_texts_are_text(evil: Tab, view: str, keep: dict[str, str], tm
     if view == "flows":
         page.locator(".grid-body .grid-row").first.click()
         page.get_by_label("One flow").get_by_text("tls_sni").wait_for()
+    if view == "who":
+        page.get_by_role("button", name="explain").click()
+        evil.ready()
+        saved(evil, "SVG")
+    if view == "map":
+        page.locator("canvas.map[data-ready=true]").wait_for()
+        saved(evil, "SVG")
+        saved(evil, "PNG")
     if view == "findings":
         for row in range(len(EVIL)):
             page.locator("tr[data-row] button").nth(row).click()
@@ -93,6 +102,34 @@ def test_strangers_texts_are_text(evil: Tab, view: str, keep: dict[str, str], tm
             clean(evil)
     evil.shot(f"hostile-{view}{keep.get('group', '')}", tmp_path)
     clean(evil)
+
+
+def saved(evil: Tab, form: str) -> None:
+    """A picture is saved that is what it says, and holds no markup but its own."""
+    with evil.page.expect_download() as got:
+        evil.page.get_by_role("button", name=form, exact=True).first.click()
+    data = Path(got.value.path()).read_bytes()
+    if form == "PNG":
+        assert data.startswith(b"\x89PNG")
+        return
+    tags = {one.tag.rpartition("}")[2] for one in ElementTree.fromstring(data).iter()}
+    assert tags <= {"svg", "g", "defs", "pattern", "rect", "circle", "path", "line", "text", "title", "tspan"}
+    assert UNSEEN.findall(data.decode()) == []
+
+
+def test_a_report_of_hostile_flows_is_as_safe_from_the_page(evil: Tab, tmp_path: Path) -> None:
+    page = evil.open("findings")
+    page.locator("tr[data-row] button").first.click()
+    evil.ready()
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Report of this finding").click()
+    got.value.save_as(tmp_path / "report.html")
+    other = evil.context.new_page()
+    other.goto((tmp_path / "report.html").as_uri())
+    assert "What was not seen" in other.inner_text("body")
+    assert other.evaluate("[window.violations, typeof window.pwned]") == [[], "undefined"]
+    assert other.locator("img, script, [onerror], [onload]").count() == 0
+    other.close()
 
 
 def clean(evil: Tab) -> None:
