@@ -38,14 +38,14 @@ Made by `make docs` from `whowas/schema.py`; `whowas schema` prints the same.
 
 In Parquet, files lie in `cluster_key=…/event_day=20261120/event_hour=7` (Hive partitions, of `start_time`, UTC).
 Days and hours are numbers. `cluster_key` is the cluster's name so that every reader takes it for text and none has to
-escape it: `prod` is `prod`, `007` is `~3007`, `a:b` is `a~3Ab`; the name itself is the column `cluster`. Each column has
-a number for Iceberg (Parquet's `field_id`, [sinks/flows/field_ids.py](../../sinks/flows/field_ids.py)), which never
+escape it: `prod` is `prod`, `007` is `~3007`, `a:b` is `a~3Ab`; the name itself is the column `cluster`. Each column
+has a number for Iceberg (Parquet's `field_id`, [sinks/flows/field_ids.py](../../sinks/flows/field_ids.py)), which never
 changes. A file says the version of its columns in its footer, as `whowas.schema`.
 
-Version 2 is this one. In version 1 ports, TCP flags, protocol numbers and VLANs were unsigned (16 and 8 bits), `cluster`
-was no column but the name of the folder (`cluster=a%3Ab`, `event_hour=07`), and there were neither numbers for Iceberg nor
-a version. whowas reads both, and shows the types of the newest. `whowas compact` leaves files where they are and gives
-them these types.
+Version 2 is this one. In version 1 ports, TCP flags, protocol numbers and VLANs were unsigned (16 and 8 bits),
+`cluster` was no column but the name of the folder (`cluster=a%3Ab`, `event_hour=07`), and there were neither numbers
+for Iceberg nor a version. whowas reads both, and shows the types of the newest. `whowas compact` leaves files where
+they are and gives them these types.
 
 """
 CLI_HEAD = """# Commands
