@@ -101,6 +101,14 @@ def load(path: str, *, least: int = HOLDS_LEAST, quiet_ns: int = QUIET_NS) -> St
     return Stored(stored.history, stored.counts, False)
 
 
+def kept(path: str) -> History | None:
+    """Return what a store says, where that was kept; nothing is derived. Raises: StoreError."""
+    place = place_of(path)
+    look = _look(path) if place is not None and place.exists() else None
+    found = None if place is None or look is None else mapped(place, look.key)
+    return None if found is None else found.history
+
+
 def seal(path: str, *, least: int = HOLDS_LEAST) -> bool:
     """Derive what a store says, for the next time. Returns: whether it is kept. Raises: StoreError."""
     try:
