@@ -25,12 +25,12 @@ from enrich.history.entities import Entities, Holds
 from enrich.history.history import ClusterHistory, History
 from enrich.history.open_ports import OpenPorts
 from enrich.history.sealed_file import RefusedError, SealedFile, write_sealed
-from enrich.history.states import States
+from enrich.history.states import Lines, States
 from enrich.history.stored import StoredHistory
 from enrich.history.time_index import Index
 from enrich.holds.derive import Clock, Spans, Table
 from enrich.holds.pod_ports import PortKey
-from enrich.holds.pod_tables import ONE_THREAD, Batch
+from enrich.holds.pod_tables import ONE_THREAD, STATE, Batch
 from enrich.holds.service_node_track import ThingTrack
 from enrich.holds.untold import Span, Untold
 from enrich.holds.versions import Bounds
@@ -58,6 +58,7 @@ class _Cluster(msgspec.Struct, array_like=True):
     untold_ranges: dict[str, tuple[str, ...]]
     clocks: dict[str, Clock]
     things: list[ThingTrack]
+    nodes: list[str]
     node_ports: list[tuple[PortKey, list[tuple[int, Bounds]]]]
     host_ports: list[tuple[tuple[PortKey, str], list[tuple[int, bytes | None, Bounds]]]]
 
@@ -99,6 +100,14 @@ def load(path: str, *, least: int = HOLDS_LEAST, quiet_ns: int = QUIET_NS) -> St
             if settled_for(before.state) >= max(quiet_ns, TICK_NS) and _look(path) == before:
                 keep(place, before.key, stored.history, stored.counts)
     return Stored(stored.history, stored.counts, False)
+
+
+def kept(path: str) -> History | None:
+    """Return what a store says, where that was kept; nothing is derived. Raises: StoreError."""
+    place = place_of(path)
+    look = _look(path) if place is not None and place.exists() else None
+    found = None if place is None or look is None else mapped(place, look.key)
+    return None if found is None else found.history
 
 
 def seal(path: str, *, least: int = HOLDS_LEAST) -> bool:
@@ -171,9 +180,9 @@ def _arrays(several: Sequence[ClusterHistory]) -> dict[str, Any]:
     for number, one in enumerate(several):
         mine: dict[str, Any] = {name: getattr(one, name) for name in FIXED}
         mine |= one.index._asdict()
-        pods, states = one.entities.pods, one.states
-        mine["counts"] = np.diff(states.own.first)[: pods.num_rows]
-        mine |= {"pods": _blob(pods), "versions": _blob(states.versions.table)}
+        states = one.states
+        mine |= {"own": states.own.first, "since": states.own.since, "homes": states.homes}
+        mine |= {"pods": _blob(one.entities.pods), "versions": _blob(states.versions.table.select(STATE))}
         mine["source"] = _blob(pa.table({"source": one.holds.source}))
         arrays |= {f"{number}/{name}": array for name, array in mine.items()}
     return arrays
@@ -183,7 +192,8 @@ def _small(one: ClusterHistory) -> _Cluster:
     untold, opened, entities = one.untold, one.opened, one.entities
     return _Cluster(
         one.name, one.covered, one.gaps, one.ranges, one.known_until, list(untold.spans), dict(untold.ranges),
-        entities.clocks, list(entities.things), list(opened.node_ports.items()), list(opened.host_ports.items()),
+        entities.clocks, list(entities.things), entities.nodes()[1],
+        list(opened.node_ports.items()), list(opened.host_ports.items()),
     )  # fmt: skip
 
 
@@ -206,9 +216,8 @@ def _cluster(sealed: SealedFile, number: int, told: _Cluster) -> ClusterHistory:
 
     fixed = {name: part(name) for name in FIXED}
     pods = _table(part("pods"))
-    entities = Entities(pods, told.things, told.clocks)
-    counted = pa.table({"versions": part("counts")})
-    states = States(Batch(counted, None, _table(part("versions"))), told.things, *entities.nodes())
+    lines = Lines(part("own"), part("since"))
+    states = States(Batch(pods, None, _table(part("versions"))), told.things, part("homes"), told.nodes, lines)
     halves = fixed["pairs"].view(">i8").astype(np.int64).reshape(-1, 2)
     source = _table(part("source"))["source"].combine_chunks()
     rows = Table(
@@ -216,7 +225,8 @@ def _cluster(sealed: SealedFile, number: int, told: _Cluster) -> ClusterHistory:
         fixed["entity_of"], source,
     )  # fmt: skip
     return ClusterHistory(
-        name=told.name, entities=entities, states=states, holds=Holds(rows, fixed["first"], halves),
+        name=told.name, entities=Entities(pods, told.things, told.clocks), states=states,
+        holds=Holds(rows, fixed["first"], halves),
         covered=told.covered, gaps=told.gaps, ranges=told.ranges,
         opened=OpenPorts(dict(told.node_ports), dict(told.host_ports)),
         index=Index(*(part(name) for name in Index._fields)), known_until=told.known_until,

@@ -60,12 +60,14 @@ def lines_of(times: Sequence[Sequence[int]]) -> Lines:
 class Versions:
     """All versions but for zones: of pods from columns, then those of Services and Nodes.
 
-    Args: table: enrich.holds.pod_tables.VERSIONS.
+    Args: table: enrich.holds.pod_tables.VERSIONS. since: of all of them, where that was made before.
     """
 
-    def __init__(self, table: Any, things: Sequence[Version]) -> None:
+    def __init__(self, table: Any, things: Sequence[Version], since: Words | None = None) -> None:
         self._size, self._things = table.num_rows, things
-        self.since = np.append(table["since"].to_numpy(), np.array([one.since for one in things], dtype=np.int64))
+        if since is None:
+            since = np.append(table["since"].to_numpy(), np.array([one.since for one in things], dtype=np.int64))
+        self.since = since
         self.table = table
         # Words are made when somebody asks: of a million pods each may have labels of its own.
         self._labels, self._services, self._images, self._ports = (chunk(table, name) for name in STATE)
@@ -88,17 +90,25 @@ class States:
     """States of holders by time.
 
     Args: batch: pods and their versions. things: Services and Nodes, whose rows follow those of the pods. homes: number
-    of the node of each holder. names: of these nodes.
+    of the node of each holder. names: of these nodes. own: the lines of all versions, where they were made before.
     """
 
     def __init__(
-        self, batch: Any, things: Sequence[ThingTrack], homes: npt.NDArray[np.int32], names: Sequence[str]
+        self,
+        batch: Any,
+        things: Sequence[ThingTrack],
+        homes: npt.NDArray[np.int32],
+        names: Sequence[str],
+        own: Lines | None = None,
     ) -> None:
-        own = [one.versions or [NOTHING] for one in things]
-        self.versions = Versions(batch.versions, [version for several in own for version in several])
-        counts = np.append(batch.pods["versions"].to_numpy(), np.array([len(one) for one in own], dtype=np.int64))
-        self.own = Lines(np.append(0, np.cumsum(counts)).astype(np.int64), self.versions.since)
-        self.homes, self.zones = homes, Zones(names, things)
+        several = [one.versions or [NOTHING] for one in things]
+        every = [version for versions in several for version in versions]
+        self.versions = Versions(batch.versions, every, None if own is None else own.since)
+        if own is None:
+            sizes = np.array([len(one) for one in several], dtype=np.int64)
+            counts = np.append(batch.pods["versions"].to_numpy(), sizes)
+            own = Lines(np.append(0, np.cumsum(counts)).astype(np.int64), self.versions.since)
+        self.own, self.homes, self.zones = own, homes, Zones(names, things)
 
     def at(self, holders: Indices, times: Words) -> Indices:
         """Return the number of the state of each holder at each time; -1 for holder -1."""

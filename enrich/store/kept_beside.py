@@ -26,6 +26,9 @@ def place_of(*paths: str) -> Path | None:
     None where others could write there, or we cannot.
     """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(base):
+        # Somebody without a home: no folder of theirs is known.
+        return None
     try:
         folder = trusted_folder(Path(base) / "whowas" / "histories")
     except (UntrustedError, OSError):

@@ -223,7 +223,8 @@ class StoreReader:
         """Return tracks of some objects, and of all nodes and of what clocks say."""
         tracks = {row: ClusterTrack(name) for row, name in self.clusters.items()}
         self.spans(tracks)
-        nodes = self._database.execute("SELECT id FROM object WHERE kind = ?", (KIND["Node"],))
+        # Nodes are never packed away: the index of what stands in rows leads to them.
+        nodes = self._database.execute("SELECT id FROM object WHERE kind = ? AND block IS NULL", (KIND["Node"],))
         blocks: dict[int, list[Stored]] = {}
         numbers = {name: row for row, name in self.clusters.items()}
         for row in dict.fromkeys([*rows, *(row for (row,) in nodes)]):

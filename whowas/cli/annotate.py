@@ -11,7 +11,6 @@ import click
 
 from whowas.cli.options import history_option, read_back
 from whowas.cli.terminal import echo, error, is_terminal, plural, print_json, write_bytes
-from whowas.schema import CONFIDENCES
 
 if TYPE_CHECKING:
     from ingest.cluster import EvidenceReport
@@ -191,6 +190,8 @@ def _finish(done: Done, report: EvidenceReport, told: dict[str, Any], file: str)
 
 
 def _say_answers(done: Done) -> None:
+    from whowas.schema import CONFIDENCES
+
     total = sum(done.tally.answers.values())
     shares = [
         f"{word} {count:,} ({100 * count / total:.1f} %)" for word in CONFIDENCES if (count := done.tally.answers[word])

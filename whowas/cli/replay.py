@@ -9,7 +9,6 @@ import click
 
 from whowas.cli.options import history_option
 from whowas.cli.progress import Bars
-from whowas.cli.replay_output import print_summary
 from whowas.cli.terminal import error, note, print_json, wants_progress
 
 # Of malloc.h.
@@ -114,6 +113,8 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
     if as_json:
         print_json(result.to_json())
     elif not quiet:
+        from whowas.cli.replay_output import print_summary
+
         print_summary(result, out)
     if not quiet and not as_json:
         say_unreadable([*result.report.files, *result.evidence.files])

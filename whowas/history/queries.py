@@ -118,8 +118,12 @@ def load_about(question: Question, history: Paths, **told: Any) -> History:
     store = the_store(history)
     if store is None or whole(question):
         return load_history(history, **told)
+    from enrich.history.sealed import kept
     from enrich.history.stored import history_of_address, history_of_addresses, history_of_name
 
+    every = None if question.name else kept(store)
+    if every is not None:
+        return every
     if question.address:
         return history_of_address(store, question.address)
     if question.network is not None:

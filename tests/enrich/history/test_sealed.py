@@ -23,6 +23,9 @@ from enrich.store.evidence_store import EvidenceStore
 from enrich.store.packing import pack
 from enrich.store.prune import forget
 from whowas import kernels
+from whowas.addresses import spelled
+from whowas.history.queries import load_about, who
+from whowas.history.questions import read_question
 
 SEEDS = range(int(os.environ.get("WHOWAS_STORE_EXAMPLES", "3")))
 
@@ -96,6 +99,18 @@ def asked(known: ClusterHistory, seed: int) -> list[bytes]:
     found = known.lookup(addresses, times)
     states = known.states_of(found.holds, times)
     return [found.holds.tobytes(), found.counts.tobytes(), states.tobytes()]
+
+
+def test_one_question_is_answered_by_what_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    filled(path, 5)
+    assert sealed.kept(str(path)) is None
+    known = derived(path).clusters["one"]
+    words = dict.fromkeys(spelled(one.ip) for one in known.holds)
+    told = [who(word, cluster="one", history=str(path)) for word in words]
+    load(path)
+    assert [who(word, cluster="one", history=str(path)) for word in words] == told
+    assert len(load_about(read_question(next(iter(words))), str(path)).clusters["one"].holds) == len(known.holds)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -244,6 +244,20 @@ print([name for name in ("numba", "numpy", "pyarrow", "duckdb", "pandas", "rich"
     assert done.stdout.strip() == "[]"
 
 
+def test_nor_does_that_of_a_command_or_completion(root: Path) -> None:
+    code = """
+import sys
+from click.testing import CliRunner
+from whowas.cli import COMMANDS, group
+# What `schema` tells is Arrow's own.
+for name in COMMANDS.keys() - {"schema"}:
+    assert CliRunner().invoke(group, [name, "--help"]).exit_code == 0, name
+    print(*(f"{name}: {one}" for one in ("numba", "numpy", "pyarrow", "duckdb") if one in sys.modules), end="")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 def test_named_tables_are_arrow(root: Path) -> None:
     assert isinstance(whowas.replay(root / CAPTURE, root / HISTORY), pa.Table)
 
