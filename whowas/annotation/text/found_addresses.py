@@ -20,7 +20,11 @@ V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,
 # Without these a block has no IPv6.
 SHORTENED, WHOLE = b"::", re.compile(rb":(?:[0-9A-Fa-f]{1,4}:){5}")
 # Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
-HINT = re.compile(rb"ver|rel|rev|build|firm|oid|mask|rule|sign|defin|pack|plug|engine|pat[ct]|[^a-z]v[ .:=]")
+WORDS = tuple(
+    b"version versions is was of number release releases firmware ver build builds rev revision oid mask v rule rules "
+    b"ruleset rulesets set sets signature signatures definition definitions package packages plugin plugins engine "
+    b"patch pattern patterns update to and -> =>".split()
+)
 WORD = re.compile(
     rb"(?:versions?(?: is| was| of| number)?|release|firmware|netmask|(?:^|[^a-z])(?:ver|build|rev|revision|oid|mask))"
     rb"[\"']?\s?[:=]?\s?[\"']?\Z"
@@ -120,7 +124,7 @@ def _is_other(block: bytes, start: int, end: int) -> bool:
         product = before[-2:-1].isalnum() or before.endswith(b"_/")
         return product and not (PORT_BEHIND.match(block, end) or SQUID.search(before))
     before = before.lower()
-    if HINT.search(before) is None:
+    if not before.rstrip(b" \t\"':=").endswith(WORDS):
         return False
     return WORD.search(before) is not None or (_like_a_version(block[start:end]) and WEAK.search(before) is not None)
 
