@@ -20,16 +20,29 @@ V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:]{1,40}+(?:(?:\.\d{1,
 # Without these a block has no IPv6.
 SHORTENED, WHOLE = b"::", re.compile(rb":(?:[0-9A-Fa-f]{1,4}:){5}")
 # Before a number of four parts that is a version (nginx/1.2.3.4, version 1.2.3.4), a mask or an OID.
-WORDS = (b"version", b"ver", b"release", b"build", b"firmware", b"rev", b"oid", b"mask")
-WORD = re.compile(
-    rb"(?:version|release|firmware|netmask|(?:^|[^a-z])(?:ver|build|rev|oid|mask))[\"']?\s?[:=]?\s?[\"']?\Z"
+WORDS = tuple(
+    b"version versions is was of number release releases firmware ver build builds rev revision oid mask v rule rules "
+    b"ruleset rulesets set sets signature signatures definition definitions package packages plugin plugins engine "
+    b"patch pattern patterns update to and -> =>".split()
 )
+WORD = re.compile(
+    rb"(?:versions?(?: is| was| of| number)?|release|firmware|netmask|(?:^|[^a-z])(?:ver|build|rev|revision|oid|mask))"
+    rb"[\"']?\s?[:=]?\s?[\"']?\Z"
+)
+# Before what is a version by these words only if it looks like one: of rules there are addresses too.
+WEAK = re.compile(
+    rb"(?:(?:^|[^a-z])(?:v|rules?|rule ?sets?|signatures?|definitions?|packages?|plugins?|engine|patch|patterns?)"
+    rb"(?: update)?|(?:version|release|firmware|build)s? ?[:=]? ?[\"']?\d[\d.]{6,14}[\"']? ?(?:to|and|->|=>))"
+    rb"[\"']?\s?[:=]?\s?[\"']?\Z"
+)
+# Versions begin low; those of addresses whose parts are all alike are known ones (1.1.1.1, 8.8.8.8).
+FIRST_OF_VERSIONS = 10
 SUSPECT = frozenset(b"/ \t\"':=")
 # Firewalls write inside/10.1.2.3(443), Squid HIER_DIRECT/10.1.2.3.
 PORT_BEHIND = re.compile(rb"\(\d{1,5}\)")
 SQUID = re.compile(rb"(?:DIRECT|PARENT|SIBLING|PINNED|MISS|HIT)/\Z")
 PREFIX = re.compile(rb"/(\d{1,3})(?!\w)")
-LOOKED_BACK = 24
+LOOKED_BACK = 48
 KEPT = 1 << 16
 # Of IPv6: addresses that somebody may have. What is outside of these is mostly none: 1::2 is a slice, 0:1::2 a time.
 FIRST_BYTES = ((0x20, 0x3F), (0xFC, 0xFD), (0xFF, 0xFF))
@@ -110,8 +123,15 @@ def _is_other(block: bytes, start: int, end: int) -> bool:
     if before.endswith(b"/"):
         product = before[-2:-1].isalnum() or before.endswith(b"_/")
         return product and not (PORT_BEHIND.match(block, end) or SQUID.search(before))
-    word = before.rstrip(b" \t\"':=").lower()
-    return word.endswith(WORDS) and WORD.search(before.lower()) is not None
+    before = before.lower()
+    if not before.rstrip(b" \t\"':=").endswith(WORDS):
+        return False
+    return WORD.search(before) is not None or (_like_a_version(block[start:end]) and WEAK.search(before) is not None)
+
+
+def _like_a_version(token: bytes) -> bool:
+    parts = token.split(b".")
+    return int(parts[0]) < FIRST_OF_VERSIONS and len(set(parts)) > 1
 
 
 def _is_network(block: bytes, end: int, text: str) -> bool:

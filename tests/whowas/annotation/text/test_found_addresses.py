@@ -36,6 +36,13 @@ def texts(line: bytes) -> list[str]:
             b"::ffff:10.1.2.3 2001:db8:1:2:3:4:5:6 fd00::/8 fd00::1/64",
             ["::ffff:10.1.2.3", "2001:db8:1:2:3:4:5:6", "fd00::1"],
         ),
+        # Words that stand before versions stand before addresses too.
+        (b"rules 10.1.2.3 accept, rule 192.0.2.7, signature 10.1.2.4", ["10.1.2.3", "192.0.2.7", "10.1.2.4"]),
+        (b"plugin 1.1.1.1 engine=8.8.8.8 package 9.9.9.9", ["1.1.1.1", "8.8.8.8", "9.9.9.9"]),
+        (b"version 1.2.3.4 from 10.1.2.3, release 2.0.0.1: 10.1.2.4", ["10.1.2.3", "10.1.2.4"]),
+        (b"version 1.2.3.4 to 10.1.2.3 via 5.6.7.8", ["10.1.2.3", "5.6.7.8"]),
+        (b"receiver 5.6.7.8 driver 5.6.7.9 observer=5.6.7.10", ["5.6.7.8", "5.6.7.9", "5.6.7.10"]),
+        (b"upgraded 5.6.7.8 to 5.6.7.9", ["5.6.7.8", "5.6.7.9"]),
     ],
 )
 def test_addresses_are_found(line: bytes, found: list[str]) -> None:
@@ -48,6 +55,9 @@ def test_addresses_are_found(line: bytes, found: list[str]) -> None:
     [
         b"nginx/1.2.3.4 Chrome/99.0.48.51 lib-1.2.3.4 v1.2.3.4 openssl_1.1.1.1 foo==1.2.3.4 foo>=1.2.3.4",
         b"version 1.2.3.4 Version: 1.2.3.4 ver=1.2.3.4 release 1.2.3.4 build='1.2.3.4' firmware 1.2.3.4",
+        b"version is 1.2.3.4, versions: 1.2.3.4 version number 1.2.3.4 revision 1.2.3.4 (v 1.2.3.4)",
+        b"loaded rules 1.2.3.4; ruleset=2.1.0.7 signatures update 3.4.5.6 package 2.7.18.3 engine: '1.1.2.3'",
+        b"from version 1.2.3.4 to 1.2.3.5, firmware '2.3.4.5' -> 2.3.4.6",
         b"1.3.6.1.4.1.9 .1.3.6.1 iso.3.6.1.4 OID: 1.3.6.1 oid=1.3.6.1 mask 255.255.255.0",
         b"08:39:36 2026-11-21T08:39:36Z 00:11:22:33:44:55 aa:bb:cc:dd:ee:ff:00:11 11:22:33:44:55:66:77:88",
         b"std::abc a::b Foo::1 x[1::2] 12::34 dead::beefs :: ::: a:b:c",
