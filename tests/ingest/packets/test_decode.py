@@ -147,7 +147,7 @@ def test_decodes_as_scapy_does(tmp_path_factory: pytest.TempPathFactory, packet:
 
 
 TABLES = layer_tables((4789, 8472), (6081,))
-LINKS = (0, 1, 12, 108, 113, 228, 229, 276, 105)
+LINKS = (0, 1, 9, 12, 50, 51, 104, 105, 108, 109, 113, 117, 127, 166, 189, 192, 204, 219, 228, 229, 239, 258, 276)
 
 
 def decode_alone(data: bytes, link: int) -> tuple[int, np.ndarray[Any, np.dtype[np.int64]]]:

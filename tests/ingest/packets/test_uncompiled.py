@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.crafted_packets import START, pcap, segment, vxlan
+from support.crafted_packets import START, ethernet, ipv4, pcap, segment, udp, vxlan
+from support.crafted_tunnels import EXAMPLES, SEALED
 
 DUMP = """
 import json, sys
@@ -41,6 +42,11 @@ def test_compiled_and_uncompiled_agree(root: Path, tmp_path: Path) -> None:
     for number in range(300):
         inner = segment("10.0.0.1", f"10.0.0.{number % 23}", number % 5, 80, (0x02, 0x12, 0x10, 0x11, 0x04)[number % 5])
         frames.append((START + number / 7, vxlan(number % 2, inner) if number % 3 else inner[: 20 + number % 40]))
+    frames += [(START + 50 + place, one.frame) for place, one in enumerate(EXAMPLES.values())]
+    frames += [(START + 150 + place, frame) for place, (frame, _) in enumerate(SEALED.values())]
+    for ident, order in enumerate(((2, 0x2001, 0x2000), (0x2001, 2))):
+        pieces = [ipv4("10.0.0.1", "10.0.0.2", 17, udp(5, 6), piece, ident) for piece in order]
+        frames += [(START + 160 + ident, ethernet(one)) for one in pieces]
     path = tmp_path / "made.pcap"
     path.write_bytes(pcap(frames))
     rows, refused, noted = agreed(root, path)
