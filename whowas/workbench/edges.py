@@ -89,13 +89,30 @@ def edges(asking: Asking, asked: TimeRange | None, wanted: Filter, more: More | 
     parts, values = _fringes(asking, covered.rest, ready, wanted, rollup_sql.edges)
     if covered.links:
         where, told = sql_of(kept)
-        summed = f"SELECT link, {ADDED} FROM ({' UNION ALL '.join(covered.links)}) GROUP BY link"
-        named = f"SELECT * EXCLUDE (space, src_group, dst_group) FROM {SPACE}.links WHERE {where}"
+        only = "" if kept == EVERY else f" WHERE link IN (SELECT id FROM {SPACE}.links WHERE {where})"
+        summed = f"SELECT link, {ADDED} FROM ({' UNION ALL '.join(covered.links)}){only} GROUP BY link"
+        named = f"SELECT * EXCLUDE (pair, space, src_group, dst_group) FROM {SPACE}.links WHERE {where}"
         parts.append(f"SELECT * EXCLUDE (id, link) FROM ({summed}) AS f JOIN ({named}) AS l ON f.link = l.id")
-        values += told
+        values += told * (2 if only else 1)
     if not parts:
         return Relation(f"({_nothing(asking)})", [], about)
     return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
+
+
+def pairs(asking: Asking, asked: TimeRange | None, wanted: Filter) -> Relation | None:
+    """The same by pairs of names: pair, MEASURES. None where some of it has to be read from flows."""
+    hours = touched(asking.state.found.hours, *bounds(asked))
+    ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
+    kept = translated(asking, wanted, ready)
+    covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
+    if kept is None or not covered.links or any(touched([one.hour for one in ready], *span) for span in covered.rest):
+        return None
+    where, values = sql_of(kept)
+    left = f"SELECT id, pair FROM {SPACE}.links WHERE {where}"
+    every = " UNION ALL ".join(covered.links)
+    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    summed = f"SELECT pair, {ADDED} FROM ({every}) AS f JOIN ({left}) AS l ON f.link = l.id GROUP BY pair"
+    return Relation(f"({summed})", values, about)
 
 
 def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int = AN_HOUR) -> Relation:

@@ -11,7 +11,8 @@ from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.api.map import MapAsk, MapEdge, MapNode, ServiceMap
 from whowas.workbench.edges import Asking, More, edges
 from whowas.workbench.filter_text import read
-from whowas.workbench.overview import NAMED, Names, same, unknown_before
+from whowas.workbench.kept import NAMED
+from whowas.workbench.overview import Names, same, unknown_before
 from whowas.workbench.rollup_sql import SIDES
 
 MOST_PORTS = 20
