@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 ARGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGS += ["--disable-component-update", "--disable-sync"]
@@ -35,11 +35,25 @@ document.addEventListener("DOMContentLoaded", () => settle(0, true));
 """
 
 
-class Pages:
-    """Tabs on a server. Each method returns ms."""
+class Took(NamedTuple):
+    """ms: on the page's clock. cpu: of the server, ms; what a loaded machine adds is not in it."""
 
-    def __init__(self, browser: Any, port: int, token: str) -> None:
-        self._browser, self._port, self._token = browser, port, token
+    ms: float
+    cpu: float
+
+
+class Pages:
+    """Tabs on a server. cpu: tells its processor time so far, ms."""
+
+    def __init__(self, browser: Any, port: int, token: str, cpu: Callable[[], float]) -> None:
+        self._browser, self._port, self._token, self._cpu = browser, port, token, cpu
+
+    def _after(self, page: Any, act: Callable[[], Any]) -> Took:
+        """Do something and wait until all is painted."""
+        before = self._cpu()
+        page.evaluate("bench.took = null")
+        act()
+        return Took(took(page), self._cpu() - before)
 
     @contextlib.contextmanager
     def tab(self, view: str = "overview") -> Iterator[Any]:
@@ -54,12 +68,13 @@ class Pages:
         finally:
             context.close()
 
-    def first_paint(self) -> float:
+    def first_paint(self) -> Took:
         """The overview of a new tab, from the click on the link."""
+        before = self._cpu()
         with self.tab() as page:
-            return took(page)
+            return Took(took(page), self._cpu() - before)
 
-    def brushes(self) -> list[float]:
+    def brushes(self) -> list[Took]:
         """Ranges drawn on the chart of the whole time, and back to it."""
         found = []
         with self.tab() as page:
@@ -70,11 +85,11 @@ class Pages:
                 page.mouse.move(box["x"] + box["width"] * low, y)
                 page.mouse.down()
                 page.mouse.move(box["x"] + box["width"] * high, y, steps=4)
-                found.append(after(page, page.mouse.up))
-                found.append(after(page, page.get_by_role("button", name="whole time").click))
+                found.append(self._after(page, page.mouse.up))
+                found.append(self._after(page, page.get_by_role("button", name="whole time").click))
         return found
 
-    def filters(self, texts: list[str]) -> list[float]:
+    def filters(self, texts: list[str]) -> list[Took]:
         """Filters typed over the whole time, Enter to all panes."""
         found = []
         with self.tab() as page:
@@ -82,17 +97,17 @@ class Pages:
             for text in texts:
                 page.locator("#filter").fill(text)
                 page.wait_for_timeout(300)
-                found.append(after(page, lambda: page.locator("#filter").press("Enter")))
+                found.append(self._after(page, lambda: page.locator("#filter").press("Enter")))
         return found
 
-    def addresses(self, texts: list[str]) -> list[float]:
+    def addresses(self, texts: list[str]) -> list[Took]:
         """Addresses asked for on the screen Who was."""
         found = []
         with self.tab("who") as page:
             page.locator("#who").wait_for()
             for text in texts:
                 page.locator("#who").fill(text)
-                found.append(after(page, lambda: page.locator("#who").press("Enter")))
+                found.append(self._after(page, lambda: page.locator("#who").press("Enter")))
         return found
 
 
@@ -103,13 +118,6 @@ def took(page: Any) -> float:
             return float(found)
         page.wait_for_timeout(20)
     raise TimeoutError("the page does not come to rest")
-
-
-def after(page: Any, act: Callable[[], Any]) -> float:
-    """Do something and wait until all is painted."""
-    page.evaluate("bench.took = null")
-    act()
-    return took(page)
 
 
 @contextlib.contextmanager
