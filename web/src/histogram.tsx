@@ -75,8 +75,10 @@ export function TimeChart(told: {
   };
   const finish = () => {
     if (drag && Math.abs(drag[1] - drag[0]) > 3) {
-      const [since, until] = drag.map((one) => Math.round(x.invert(one).getTime() * 1000)).sort((a, b) => a - b) as [number, number];
-      told.choose({ since, until });
+      const [since, until] = drag.map((one) => x.invert(one).getTime() * 1000).sort((a, b) => a - b) as [number, number];
+      // Whole bars: roll-ups answer them at once; for a part of one its flows would have to be read.
+      const { bucket } = histogram;
+      told.choose({ since: Math.floor(since / bucket) * bucket, until: Math.ceil(until / bucket) * bucket });
     }
     setDrag(null);
   };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -85,16 +86,33 @@ def edges(asking: Asking, asked: TimeRange | None, wanted: Filter, more: More | 
         return _from_flows(asking, asked, wanted, hours, AN_HOUR, more or More({}))
     about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
     covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
-    parts, values = _fringes(asking, covered.rest, ready, wanted, AN_HOUR)
+    parts, values = _fringes(asking, covered.rest, ready, wanted, rollup_sql.edges)
     if covered.links:
         where, told = sql_of(kept)
-        summed = f"SELECT link, {ADDED} FROM ({' UNION ALL '.join(covered.links)}) GROUP BY link"
-        named = f"SELECT * EXCLUDE (space, src_group, dst_group) FROM {SPACE}.links WHERE {where}"
+        only = "" if kept == EVERY else f" WHERE link IN (SELECT id FROM {SPACE}.links WHERE {where})"
+        summed = f"SELECT link, {ADDED} FROM ({' UNION ALL '.join(covered.links)}){only} GROUP BY link"
+        named = f"SELECT * EXCLUDE (pair, space, src_group, dst_group) FROM {SPACE}.links WHERE {where}"
         parts.append(f"SELECT * EXCLUDE (id, link) FROM ({summed}) AS f JOIN ({named}) AS l ON f.link = l.id")
-        values += told
+        values += told * (2 if only else 1)
     if not parts:
         return Relation(f"({_nothing(asking)})", [], about)
     return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
+
+
+def pairs(asking: Asking, asked: TimeRange | None, wanted: Filter) -> Relation | None:
+    """The same by pairs of names: pair, MEASURES. None where some of it has to be read from flows."""
+    hours = touched(asking.state.found.hours, *bounds(asked))
+    ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
+    kept = translated(asking, wanted, ready)
+    covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
+    if kept is None or not covered.links or any(touched([one.hour for one in ready], *span) for span in covered.rest):
+        return None
+    where, values = sql_of(kept)
+    left = f"SELECT id, pair FROM {SPACE}.links WHERE {where}"
+    every = " UNION ALL ".join(covered.links)
+    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    summed = f"SELECT pair, {ADDED} FROM ({every}) AS f JOIN ({left}) AS l ON f.link = l.id GROUP BY pair"
+    return Relation(f"({summed})", values, about)
 
 
 def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int = AN_HOUR) -> Relation:
@@ -108,7 +126,8 @@ def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int =
     alone = columns_of(wanted) <= SPACE_COLUMNS
     levels = tuple(one for one in (BY_SPACE if alone else BY_LINK[1:]) if one.size <= size)
     covered = cover(levels, ready, None if asked is None else bounds(asked))
-    parts, values = _fringes(asking, covered.rest, ready, wanted, min(size, TEN_MINUTES))
+    fine = min(size, TEN_MINUTES)
+    parts, values = _fringes(asking, covered.rest, ready, wanted, lambda flows: rollup_sql.spaces(flows, fine))
     where, told = sql_of(kept)
     pieces: list[str] = []
     if covered.links:
@@ -139,7 +158,7 @@ def translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | N
 
 
 def _fringes(
-    asking: Asking, spans: list[tuple[int, int]], ready: list[Ready], wanted: Filter, size: int
+    asking: Asking, spans: list[tuple[int, int]], ready: list[Ready], wanted: Filter, make: Callable[[str], str]
 ) -> tuple[list[str], list[Any]]:
     """Edges of some seconds, from the flows."""
     parts: list[str] = []
@@ -149,7 +168,7 @@ def _fringes(
         if hours:
             flows, told = _flows(asking, hours, span)
             where, filtered = sql_of(wanted)
-            parts.append(f"({rollup_sql.edges(f'SELECT * FROM ({flows}) WHERE {where}', size)})")
+            parts.append(f"({make(f'SELECT * FROM ({flows}) WHERE {where}')})")
             values += [*told, *filtered]
     return parts, values
 

@@ -2,7 +2,8 @@
 
 | table | one row |
 |---|---|
-| `links` | id, both groups, `space`, and both ends' names as flows have them: `src_workload`… |
+| `links` | id, both groups, `pair`, `space`, and both ends' names as flows have them: `src_workload`… |
+| `pairs` | id, `key`, and what `links` of equal names have in common; of one key are pairs that differ in direction |
 | `spaces` | id, and what is left of a link without workloads and ports |
 | `details` | id, group, its names, and what was seen of it beyond them |
 | `edges_10m_N`, `edges_1h_N` | bucket, link, counts: of the hour that was loaded as number N |
@@ -30,6 +31,8 @@ from whowas.workbench.summed_files import TOLD
 
 SPACE = "rollups"
 """The name of the database in memory: its tables are compressed, which those of the connection's own are not."""
+NAMED = ("cluster", "kind", "namespace", "name", "name_kind", "confidence")
+"""What names an end of a pair: its workload, else its name."""
 GRACE_SECONDS = 90.0
 """So long the tables of an hour that changed are kept for questions that began before."""
 TOGETHER = 8
@@ -66,7 +69,9 @@ class Kept:
         self._dropped: list[tuple[float, Loaded]] = []
         self._words = WordList()
         self._groups = WordList()
+        self._names, self._name_of = WordList(), np.zeros(1, np.int32)
         self._links, self._details = Lists(), Lists()
+        self._pairs, self._keys = Lists(), Lists()
         self._uncompressed = 0
         self._link.execute(_tables())
 
@@ -139,6 +144,8 @@ class Kept:
         fresh = _first(codes, known)
         if len(fresh):
             self._insert("groups", table.take(fresh).append_column("id", pa.array(codes[fresh])))
+            new = table.take(fresh).select(["cluster", *GROUP]).to_pylist()
+            self._name_of = np.concatenate([self._name_of, [self._names.code(name_of(one)) for one in new]])
         return codes
 
     def _of_links(self, table: Any, groups: Any) -> Any:
@@ -152,6 +159,11 @@ class Kept:
             told = table.drop(list(SIDES)).take(fresh)
             for side, of in zip(SIDES, ends, strict=True):
                 told = told.append_column(f"{side}_group", pa.array(of[fresh]))
+            named = [self._name_of[of] for of in ends]
+            paired = self._pairs.known
+            pairs = self._pairs.rows(*named, numbers[0], *words)
+            told = told.append_column("pair", pa.array(pairs[fresh]))
+            self._insert_pairs(told, pairs[fresh], self._keys.rows(*named, numbers[0], words[0])[fresh], paired)
             self._insert_links(told.append_column("id", pa.array(codes[fresh])))
         return codes
 
@@ -174,10 +186,24 @@ class Kept:
         self._link.execute(f"INSERT INTO {SPACE}.{table} BY NAME {sql}")
         self._link.unregister("arrow")
 
+    def _insert_pairs(self, links: Any, pairs: Any, keys: Any, known: int) -> None:
+        fresh = _first(pairs, known)
+        told = links.take(fresh).append_column("key", pa.array(keys[fresh])).drop(["protocol_number"])
+        names = ", ".join(
+            f"{side[0]}.cluster AS {side}_cluster, {side[0]}.kind AS {side}_kind, {side[0]}.namespace AS "
+            f"{side}_namespace, coalesce({side[0]}.workload, {side[0]}.name) AS {side}_name, "
+            f"{side[0]}.workload_kind AS {side}_name_kind, {side[0]}.confidence AS {side}_confidence"
+            for side in SIDES
+        )
+        ends = " ".join(f"JOIN {SPACE}.groups AS {side[0]} ON a.{side}_group = {side[0]}.id" for side in SIDES)
+        self._insert(
+            "pairs", told, f"SELECT pair AS id, key, {names}, dst_port, protocol, direction FROM arrow AS a {ends}"
+        )
+
     def _insert_links(self, told: Any) -> None:
         """Put both ends' names beside new links, and say of which space each is."""
         self._link.register("arrow", told)
-        named = [f"s.cluster, {', '.join(rollup_sql.LINK)}, a.id, a.src_group, a.dst_group"]
+        named = [f"s.cluster, {', '.join(rollup_sql.LINK)}, a.id, a.pair, a.src_group, a.dst_group"]
         for side in SIDES:
             named += [f"{side[0]}.{what} AS {side}_{what}" for what in (*GROUP, "candidates")]
         ends = " ".join(f"JOIN {SPACE}.groups AS {side[0]} ON a.{side}_group = {side[0]}.id" for side in SIDES)
@@ -194,6 +220,14 @@ class Kept:
             f"INSERT INTO {SPACE}.links BY NAME SELECT n.*, p.id AS space FROM new_links AS n "
             f"JOIN {SPACE}.spaces AS p ON {same}; DROP TABLE new_links"
         )
+
+
+def name_of(group: dict[str, Any]) -> tuple[Any, ...]:
+    """A group's name, as NAMED has it."""
+    workload = group["workload"] if group["workload"] is not None else group["name"]
+    return (
+        group["cluster"], group["kind"], group["namespace"], workload, group["workload_kind"], group["confidence"],
+    )  # fmt: skip
 
 
 def _first(codes: Any, known: int) -> Any:
@@ -216,13 +250,15 @@ def _tables() -> str:
     )
     link = "cluster VARCHAR, dst_port INTEGER, protocol VARCHAR, protocol_number INTEGER, direction VARCHAR"
     spaces = ", ".join(f"{one} {'INTEGER' if one == 'protocol_number' else 'VARCHAR'}" for one in sorted(SPACE_COLUMNS))
+    pairs = ", ".join(f"{side}_{one} VARCHAR" for side in SIDES for one in NAMED)
     nested = {"labels": "MAP(VARCHAR, VARCHAR)", "images": "VARCHAR[]"}
     details = ", ".join(f"{one} {nested.get(one, 'VARCHAR')}" for one in DETAILS)
     return "; ".join(
         f"CREATE TABLE {SPACE}.{name} ({columns})"
         for name, columns in (
             ("groups", f"id INTEGER, cluster VARCHAR, {texts}, candidates {others}"),
-            ("links", f"id INTEGER, space INTEGER, {link}, {ends}"),
+            ("links", f"id INTEGER, pair INTEGER, space INTEGER, {link}, {ends}"),
+            ("pairs", f"id INTEGER, key INTEGER, {pairs}, dst_port INTEGER, protocol VARCHAR, direction VARCHAR"),
             ("spaces", f"id INTEGER, {spaces}"),
             ("details", f"id INTEGER, group_id INTEGER, cluster VARCHAR, {texts}, {details}"),
         )

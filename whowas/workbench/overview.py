@@ -9,13 +9,13 @@ from whowas.schema import CONFIDENCES
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import Edge, Name, Question, TimeRange
 from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
-from whowas.workbench.edges import Asking, Relation, bounds, edges, traffic
+from whowas.workbench.edges import Asking, Relation, bounds, edges, pairs, traffic
 from whowas.workbench.filter_text import read
+from whowas.workbench.kept import NAMED, SPACE
 from whowas.workbench.rollup_sql import AN_HOUR, SIDES, TEN_MINUTES
 
 MINUTE, DAY = 60_000_000, 24 * AN_HOUR
 WORDS = f"[{', '.join(repr(one) for one in CONFIDENCES)}]"
-NAMED = ("cluster", "kind", "namespace", "name", "name_kind", "confidence")
 ENDS = tuple(f"{side}_{what}" for side in SIDES for what in NAMED)
 LINK = ("dst_port", "protocol", "direction")
 KEY = (*ENDS, "dst_port", "protocol")
@@ -131,8 +131,13 @@ def grouped(made: Relation) -> str:
 
 def talkers(asking: Asking, asked: TopAsk) -> Talkers:
     """The heaviest edges."""
-    made = edges(asking, asked.range, read(asked.filter).filter)
-    rows = asking.rows(_heaviest(f"SELECT * FROM ({grouped(made)})", asked.by, asked.limit), made.values)
+    wanted = read(asked.filter).filter
+    made = pairs(asking, asked.range, wanted)
+    if made is not None:
+        rows = _heaviest_pairs(asking, _kept(asking, f"FROM {made.sql}", made.values), asked.by, asked.limit)
+    else:
+        made = edges(asking, asked.range, wanted)
+        rows = asking.rows(_heaviest(grouped(made), asked.by, asked.limit), made.values)
     listed = Names()
     found = [listed.edge(row) for row in rows]
     count, total = rows[0][20:22] if rows else (0, 0)
@@ -145,6 +150,17 @@ def _heaviest(rows: str, by: str, limit: int) -> str:
     return (
         f"SELECT *, count(*) OVER () AS rows_all, sum({by}) OVER () AS sum_all FROM ({rows}) AS r "
         f"ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}"
+    )
+
+
+def _heaviest_pairs(asking: Asking, table: str, by: str, limit: int) -> list[tuple[Any, ...]]:
+    """The same of a table of pairs: only those that may be shown get their names."""
+    least = f"(SELECT min({by}) FROM (SELECT {by} FROM {table} ORDER BY {by} DESC LIMIT {int(limit)}))"
+    return asking.rows(
+        f"SELECT {', '.join([*ENDS, *LINK, *rollup_sql.MEASURES])}, (SELECT count(*) FROM {table}), "
+        f"(SELECT sum({by}) FROM {table}) FROM (SELECT * FROM {table} WHERE {by} >= {least}) AS t "
+        f"JOIN {SPACE}.pairs AS p ON t.pair = p.id ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}",
+        [],
     )
 
 
@@ -168,17 +184,22 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     """Edges that are new, and edges that are gone."""
     wanted = read(asked.filter).filter
     past = asked.baseline or before(asked.range, asking.state)
-    now, then = edges(asking, asked.range, wanted), edges(asking, past, wanted)
-    listed = Names()
+    spans = (asked.range, past)
+    paired = [pairs(asking, span, wanted) for span in spans]
+    by_pair = all(one is not None for one in paired)
+    now, then = [one for one in paired if one] if by_pair else [edges(asking, span, wanted) for span in spans]
     if not then.about.ready:
         now.about.partial = "there are no flows in the range to compare with, so that all would seem new"
         return Changes(asking.done(now.about), past, then.about.hours, 0, [], [], [], 0, 0)
-    tables = [_kept(asking, one) for one in (now, then)]
+    tables = [_kept(asking, f"FROM {one.sql}" if by_pair else grouped(one), one.values) for one in (now, then)]
+    listed = Names()
     sides = []
     for mine, other in (tables, tables[::-1]):
-        rows = asking.rows(
-            _heaviest(f"FROM {mine} AS m ANTI JOIN {other} AS o ON {same('m', 'o', KEY)}", asked.by, asked.limit), []
-        )
+        if by_pair:
+            rows = _heaviest_pairs(asking, _kept(asking, _pairs_not_in(mine, other), []), asked.by, asked.limit)
+        else:
+            left = f"FROM {mine} AS m ANTI JOIN {other} AS o ON {same('m', 'o', KEY)}"
+            rows = asking.rows(_heaviest(left, asked.by, asked.limit), [])
         sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
     (new, new_more), (gone, gone_more) = sides
     now.about.partial = now.about.partial or then.about.partial or unknown_before(past, asking.state)
@@ -187,9 +208,16 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     )
 
 
-def _kept(asking: Asking, made: Relation) -> str:
+def _pairs_not_in(mine: str, other: str) -> str:
+    """Pairs of one table whose key the other has not."""
+    keys = f"(SELECT p.id, p.key FROM {SPACE}.pairs AS p)"
+    theirs = f"(SELECT key FROM {other} AS t JOIN {keys} AS k ON t.pair = k.id)"
+    return f"SELECT m.* FROM {mine} AS m JOIN {keys} AS k ON m.pair = k.id ANTI JOIN {theirs} AS o ON k.key = o.key"
+
+
+def _kept(asking: Asking, sql: str, values: list[Any]) -> str:
     table = asking.table()
-    asking.rows(f"CREATE TEMP TABLE {table} AS {grouped(made)}", made.values)
+    asking.rows(f"CREATE TEMP TABLE {table} AS {sql}", values)
     return table
 
 

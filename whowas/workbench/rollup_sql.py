@@ -67,3 +67,9 @@ def edges(flows: str, size: int = TEN_MINUTES, more: tuple[str, ...] = ()) -> st
     ends = ", ".join(f"{_group(side)}, {_candidates(side)}" for side in SIDES)
     grouped = f"{bucket(size)} AS bucket, cluster, {ends}, {', '.join([*LINK, *more])}"
     return f"SELECT {grouped}, {COUNTED} FROM ({flows}) GROUP BY ALL"
+
+
+def spaces(flows: str, size: int) -> str:
+    """The same without workloads and ports."""
+    columns = ", ".join(sorted(SPACE_COLUMNS))
+    return f"SELECT {bucket(size)} AS bucket, {columns}, {COUNTED} FROM ({flows}) GROUP BY ALL"

@@ -241,6 +241,20 @@ def _by_another(name: str) -> bool:
 
 def relation(link: Any, hour: Hour) -> str:
     """SQL of the flows of an hour. Raises: InputError when none of its files can be read."""
+    # To look which columns files have costs more than some questions.
+    known = _relations.get(hour)
+    if known is None:
+        if len(_relations) >= MOST_RELATIONS:
+            _relations.clear()
+        known = _relations[hour] = _relation(link, hour)
+    return known
+
+
+MOST_RELATIONS = 2000
+_relations: dict[Hour, str] = {}
+
+
+def _relation(link: Any, hour: Hour) -> str:
     import duckdb
 
     try:

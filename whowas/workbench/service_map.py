@@ -12,7 +12,8 @@ from whowas.workbench.api.common import About, TimeRange
 from whowas.workbench.api.map import MapAsk, MapEdge, MapNode, ServiceMap
 from whowas.workbench.edges import Asking, More, edges
 from whowas.workbench.filter_text import read
-from whowas.workbench.overview import ENDS, Names, unknown_before
+from whowas.workbench.kept import NAMED
+from whowas.workbench.overview import Names, same, unknown_before
 from whowas.workbench.rollup_sql import EDGE_COLUMNS, SIDES
 
 MOST_PORTS = 20
@@ -87,39 +88,73 @@ def _table(asking: Asking, asked: MapAsk, span: TimeRange | None, wanted: Filter
     return table, made.about
 
 
+def _numbered(asking: Asking, tables: list[str]) -> tuple[str, list[str]]:
+    """A table of all groups with a number each, and tables of edges with these for names: names are compared once."""
+    groups = asking.table()
+    sides = " UNION ".join(
+        f"SELECT {', '.join(f'{side}_{one} AS {one}' for one in NAMED)} FROM {table}"
+        for table in tables
+        for side in SIDES
+    )
+    asking.rows(f"CREATE TEMP TABLE {groups} AS SELECT row_number() OVER ()::INTEGER AS id, * FROM ({sides})", [])
+    made = []
+    for table in tables:
+        joined = " ".join(
+            f"JOIN {groups} AS {side} ON "
+            + " AND ".join(f"t.{side}_{one} IS NOT DISTINCT FROM {side}.{one}" for one in NAMED)
+            for side in SIDES
+        )
+        made.append(asking.table())
+        rest = ", ".join(("protocol", "dst_port", "direction", "paint", *rollup_sql.MEASURES))
+        asking.rows(
+            f"CREATE TEMP TABLE {made[-1]} AS SELECT src.id AS src, dst.id AS dst, {rest} FROM {table} AS t {joined}",
+            [],
+        )
+    return groups, made
+
+
 def service_map(asking: Asking, asked: MapAsk) -> ServiceMap:
     """Who talked to whom."""
     wanted = read(asked.filter).filter
     now, about = _table(asking, asked, asked.range, wanted)
-    then = None
+    tables = [now]
     if asked.baseline is not None:
         then, past = _table(asking, asked, asked.baseline, wanted)
         about.partial = about.partial or past.partial or unknown_before(asked.baseline, asking.state)
-        if not past.ready:
-            then, about.partial = None, "there are no flows in the baseline: nothing can be called new"
+        if past.ready:
+            tables.append(then)
+        else:
+            about.partial = "there are no flows in the baseline: nothing can be called new"
+    groups, made = _numbered(asking, tables)
     names = Names()
-    paint = _painted(asking, asked, now), _painted(asking, asked, then)
-    listed = [_edge(names, row, paint[0]) for row in _rows(asking, asked, now, then, "new")]
-    gone = [_edge(names, row, paint[1]) for row in _rows(asking, asked, then, now, "gone")] if then else []
-    nodes = _nodes(asking, now, names)
-    total_edges, total_nodes, total_flows = _totals(asking, asked, now)
+    listed = _edges(asking, asked, groups, made, "new", names)
+    gone = _edges(asking, asked, groups, made[::-1], "gone", names) if len(made) > 1 else []
+    nodes = _nodes(asking, groups, made[0], names)
+    total_edges, total_nodes, total_flows = _totals(asking, asked, made[0])
     left = (max(0, total_nodes - len(nodes)), total_edges - len(listed), total_flows - sum(one.flows for one in listed))
     return ServiceMap(asking.done(about), nodes, [*listed, *gone], left)
 
 
+def _edges(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: str, names: Names) -> list[MapEdge]:
+    painted = _painted(asking, asked, tables[0])
+    return [_edge(names, row, painted) for row in _rows(asking, asked, groups, tables, word)]
+
+
 def _keys(asked: MapAsk) -> list[str]:
-    return [*ENDS, *(("protocol", "dst_port") if asked.ports else ())]
+    return ["src", "dst", *(("protocol", "dst_port") if asked.ports else ())]
 
 
-def _rows(asking: Asking, asked: MapAsk, table: str, other: str | None, word: str) -> list[tuple[Any, ...]]:
-    """The heaviest edges; `word` marks what the other table lacks. Of what is gone only these."""
+def _rows(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: str) -> list[tuple[Any, ...]]:
+    """The heaviest edges of the first table; `word` marks what the other lacks. Of what is gone only these."""
     keys = _keys(asked)
-    key = f"[{', '.join(f'{one}::VARCHAR' for one in keys)}]"
-    mark = f"({key} NOT IN (SELECT {key} FROM {other}))" if other else "false"
+    mark = "false"
+    if len(tables) > 1:
+        known = same("i", "o", keys)
+        mark = f"NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT {', '.join(keys)} FROM {tables[1]}) AS o WHERE {known})"
     ports = "list({'p': protocol, 'n': dst_port, 'f': flows} ORDER BY flows DESC, protocol, dst_port)"
     per_port = (
-        f"SELECT {', '.join(ENDS)}, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, "
-        f"max(direction) AS high FROM {table} GROUP BY ALL"
+        f"SELECT src, dst, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, max(direction) AS high "
+        f"FROM {tables[0]} GROUP BY ALL"
     )
     listed = ", ".join(keys)
     inner = (
@@ -128,18 +163,21 @@ def _rows(asking: Asking, asked: MapAsk, table: str, other: str | None, word: st
         f"FROM ({per_port}) GROUP BY {listed}"
     )
     only = "WHERE change" if word == "gone" else ""
+    ends = [f"{side}.{one}" for side in ("s", "d") for one in NAMED]
+    order = [*ends, *(f"e.{one}" for one in keys[2:])]
     return asking.rows(
-        f"SELECT {', '.join(ENDS)}, flows, bytes, packets, first, last, ports, ports_all, direction, "
-        f"CASE WHEN change THEN '{word}' ELSE '' END FROM (SELECT *, {mark} AS change FROM ({inner})) {only} "
-        f"ORDER BY {asked.measure} DESC, {', '.join(keys)} LIMIT {int(asked.limit)}",
+        f"SELECT {', '.join(ends)}, flows, bytes, packets, first, last, ports, ports_all, direction, "
+        f"CASE WHEN change THEN '{word}' ELSE '' END, e.src, e.dst "
+        f"FROM (SELECT *, {mark} AS change FROM ({inner}) AS i) AS e JOIN {groups} AS s ON e.src = s.id JOIN {groups} AS d ON e.dst = d.id {only} "
+        f"ORDER BY {asked.measure} DESC, {', '.join(order)} LIMIT {int(asked.limit)}",
         [],
     )
 
 
-def _painted(asking: Asking, asked: MapAsk, table: str | None) -> Painted:
+def _painted(asking: Asking, asked: MapAsk, table: str) -> Painted:
     """What the flows of each edge are painted by."""
     found: Painted = {}
-    if not asked.paint or table is None:
+    if not asked.paint:
         return found
     listed = ", ".join(_keys(asked))
     for *key, value, flows in asking.rows(
@@ -153,10 +191,10 @@ def _painted(asking: Asking, asked: MapAsk, table: str | None) -> Painted:
 
 def _edge(names: Names, row: tuple[Any, ...], painted: Painted) -> MapEdge:
     src, dst = names.place(row[:6]), names.place(row[6:12])
-    flows, size, packets, first, last, ports, ports_all, direction, change = row[12:]
+    flows, size, packets, first, last, ports, ports_all, direction, change, *ends = row[12:]
     sure = max((names.listed[one].confidence for one in (src, dst)), key=_rank)
     told = [(one["p"] or "", one["n"], one["f"]) for one in ports]
-    paint = painted.get(row[:12]) or painted.get((*row[:12], ports[0]["p"], ports[0]["n"]), [])
+    paint = painted.get(tuple(ends)) or painted.get((*ends, ports[0]["p"], ports[0]["n"]), [])
     return MapEdge(
         src, dst, flows, size, packets, told, ports_all - len(told), sure, direction or "", first, last, change, paint
     )
@@ -166,17 +204,16 @@ def _rank(confidence: str) -> int:
     return CONFIDENCES.index(confidence) if confidence in CONFIDENCES else len(CONFIDENCES)
 
 
-def _nodes(asking: Asking, table: str, names: Names) -> list[MapNode]:
+def _nodes(asking: Asking, groups: str, table: str, names: Names) -> list[MapNode]:
     """Every node of a shown edge, with all of its flows; those within it count once."""
-    src, dst = (", ".join(one for one in ENDS if one.startswith(side)) for side in SIDES)
-    same = f"[{src}] = [{dst}]"
     both = (
-        f"SELECT {src}, flows, bytes, CASE WHEN {same} THEN flows ELSE 0 END FROM {table} UNION ALL "
-        f"SELECT {dst}, flows, bytes, 0 FROM {table} WHERE NOT {same}"
+        f"SELECT src, flows, bytes, CASE WHEN src = dst THEN flows ELSE 0 END FROM {table} UNION ALL "
+        f"SELECT dst, flows, bytes, 0 FROM {table} WHERE src <> dst"
     )
     rows = asking.rows(
-        f"SELECT n1, n2, n3, n4, n5, n6, sum(f)::BIGINT, least(sum(b), {rollup_sql.MOST})::BIGINT, sum(i)::BIGINT "
-        f"FROM ({both}) t(n1, n2, n3, n4, n5, n6, f, b, i) GROUP BY ALL",
+        f"SELECT {', '.join(NAMED)}, flows, bytes, inside FROM (SELECT id, sum(f)::BIGINT AS flows, "
+        f"least(sum(b), {rollup_sql.MOST})::BIGINT AS bytes, sum(i)::BIGINT AS inside FROM ({both}) t(id, f, b, i) "
+        f"GROUP BY id) JOIN {groups} USING (id)",
         [],
     )
     found = [MapNode(name, 0, 0, 0) for name in names.listed]
@@ -189,11 +226,10 @@ def _nodes(asking: Asking, table: str, names: Names) -> list[MapNode]:
 
 def _totals(asking: Asking, asked: MapAsk, table: str) -> tuple[int, int, int]:
     """Edges, nodes and flows there are."""
-    ends = [", ".join(one for one in ENDS if one.startswith(side)) for side in SIDES]
-    sides = " UNION ".join(f"SELECT {one} FROM {table}" for one in ends)
     sql = (
         f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {', '.join(_keys(asked))} FROM {table})), "
-        f"(SELECT count(*) FROM ({sides})), (SELECT coalesce(sum(flows), 0)::BIGINT FROM {table})"
+        f"(SELECT count(*) FROM (SELECT src FROM {table} UNION SELECT dst FROM {table})), "
+        f"(SELECT coalesce(sum(flows), 0)::BIGINT FROM {table})"
     )
     row = asking.rows(sql, [])[0]
     return row[0], row[1], row[2]
