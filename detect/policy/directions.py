@@ -65,8 +65,7 @@ def label_of(policy: Policy, rule: Rule | None = None) -> str:
 
 def _network(moment: Moment, pod: Pod, asked: Connection, direction: str, walk: list[Step]) -> Side | None:
     """Return None where no NetworkPolicy is about the pod."""
-    mine = [(one, is_about(moment, one, pod, direction)) for one in moment.policies if one.tier == NETWORK]
-    mine = [(one, about) for one, about in mine if not about.no]
+    mine = _about(moment, pod, direction)
     if not mine:
         return None
     sure = [one for one, about in mine if about.certain]
@@ -85,6 +84,15 @@ def _network(moment: Moment, pod: Pod, asked: Connection, direction: str, walk: 
         return _doubtful(doubts, [one for one, _ in mine])
     names = tuple(map(label_of, sure))
     return Side(DENIED, names, f"isolated by {', '.join(names)}, and no rule allows it")
+
+
+def _about(moment: Moment, pod: Pod, direction: str) -> list[tuple[Policy, Answer]]:
+    """Return the NetworkPolicies that are, or may be, about a pod. Each of its connections asks the same."""
+    found: list[tuple[Policy, Answer]] | None = moment.about.get((pod, direction))
+    if found is None:
+        answers = [(one, is_about(moment, one, pod, direction)) for one in moment.policies if one.tier == NETWORK]
+        found = moment.about[pod, direction] = [(one, about) for one, about in answers if not about.no]
+    return found
 
 
 def _first(moment: Moment, policy: Policy, asked: Connection, direction: str) -> tuple[Rule | None, Answer]:

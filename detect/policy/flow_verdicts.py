@@ -25,6 +25,14 @@ COLUMNS = (
     *(f"{side}_{name}" for side in SIDES for name in (*SIDE_COLUMNS, *NAMES)),
     "protocol", "directionality", "initiator_basis", "tcp_flags_out", "start_time", "time_before", "encapsulated",
 )  # fmt: skip
+# What tells questions apart beside times, candidates, and what may tell the opener.
+TELLING = (
+    *(f"{side}_{name}" for side in SIDES
+      for name in ("confidence", "kind", "pod_uid", "ip16", "node", "namespace", "pod", "service")),
+    "dst_port", "protocol", "directionality", "initiator_basis", "encapsulated",
+)  # fmt: skip
+# Verdicts kept between batches: some hundred megabytes at most.
+KEPT = 1 << 18
 SYN, ACK = 0x02, 0x10
 # How long before its start a flow's packets may lie where a record does not tell: as naming takes it.
 UNTOLD_US = 120_000_000
@@ -43,6 +51,7 @@ class FlowJudge:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
+        self._kept: dict[Any, Verdict | None] = {}
 
     def judged(self, flows: Any) -> Judged:
         """Judge a batch or table of named flows, with the columns COLUMNS."""
@@ -50,7 +59,33 @@ class FlowJudge:
         table = table.select(COLUMNS).combine_chunks()
         first, rows = self._questions(table).distinct()
         asked = _plain(table.take(pa.array(first))).to_pylist()
-        return Judged([self.verdict(one) for one in asked], rows)
+        return Judged([self._remembered(one) for one in asked], rows)
+
+    def _remembered(self, row: dict[str, Any]) -> Verdict | None:
+        """Judge a flow, or find the verdict of one that asks the same: batches ask the same again and again."""
+        key = self._key(row)
+        if key in self._kept:
+            return self._kept[key]
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        found = self._kept[key] = self.verdict(row)
+        return found
+
+    def _key(self, row: dict[str, Any]) -> tuple[Any, ...]:
+        """What decides of a flow: the columns by which questions are told apart, and between which changes it lies."""
+        several = tuple(
+            tuple((one["kind"], one["uid"], one["name"]) for one in row[f"{side}_candidates"] or ())
+            if row[f"{side}_confidence"] == "ambiguous"
+            else None
+            for side in SIDES
+        )
+        start, before = row["start_time"], row["time_before"]
+        edges = self._judge.timeline.edges()
+        low = (start or 0) - (UNTOLD_US if before is None else before)
+        when = () if start is None else tuple(edges.searchsorted((low, start), "right").tolist())
+        told = row["initiator_basis"] in ("syn", "record")
+        opener = () if told else (row["src_port"], row["tcp_flags_out"])
+        return (*(row[name] for name in TELLING), several, when, opener)
 
     def _questions(self, table: Any) -> Questions:
         found = Questions(table.num_rows)

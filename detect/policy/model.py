@@ -134,3 +134,5 @@ class Moment:
 
     policies: tuple[Policy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Which policies of a tier are about a pod, once that was asked.
+    about: dict[Any, Any] = field(default_factory=dict, repr=False)

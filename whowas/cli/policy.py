@@ -36,7 +36,8 @@ def command() -> None:
 
     \b
     Example:
-      whowas policy explain --from shop/web --to data/db:5432 --at 2026-11-20T10:15:02Z -H cluster.db
+      whowas policy explain --from shop/web --to data/db:5432 --at 2026-11-21T08:39:41Z \\
+          -H samples/overlay/history.jsonl.gz -H samples/overlay/policies.jsonl
 
     NetworkPolicy, ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy are judged
     (docs/how-to/policy.md).
@@ -62,7 +63,8 @@ def explain(ctx: click.Context, /, source: str, target: str, history: tuple[str,
 
     \b
     Example:
-      whowas policy explain --from shop/web --to data/db:5432 --at 2026-11-20T10:15:02Z -H cluster.db
+      whowas policy explain --from shop/web --to data/db:5432 --at 2026-11-21T08:39:41Z \\
+          -H samples/overlay/history.jsonl.gz -H samples/overlay/policies.jsonl
 
     \b
     allowed        a rule lets it pass            indeterminate  what is known does not decide
@@ -101,7 +103,8 @@ def coverage(ctx: click.Context, /, history: tuple[str, ...], **told: Any) -> No
 
     \b
     Example:
-      whowas policy coverage --at 2026-11-20T10:15:02Z -H cluster.db
+      whowas policy coverage --at 2026-11-21T08:39:41Z \\
+          -H samples/overlay/history.jsonl.gz -H samples/overlay/policies.jsonl
 
     Exit codes: 0 said; 1 nobody watched policies then, or something was unreadable; 2 usage.
     """

@@ -75,7 +75,7 @@ def load_history(
             files, cluster, told,
             lambda: derive(read_observations(files.paths, cluster, told, progress, files.taken)),
         )  # fmt: skip
-        _refuse_nothing(told.files)
+        refuse_nothing(told.files)
         return known
     from enrich.history.sealed import load
 
@@ -85,7 +85,7 @@ def load_history(
     return stored.history
 
 
-def _refuse_nothing(files: list[FileReport]) -> None:
+def refuse_nothing(files: list[FileReport]) -> None:
     """A history in which nothing could be read is none: to name by it would be to call everybody unknown.
 
     Raises: InputError. What is merely empty is listed as such.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from enrich.holds.derive import coverage
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.errors import ConfigError
 from whowas.history.evidence_files import Paths, find_evidence
-from whowas.history.queries import load_history, the_store
+from whowas.history.queries import load_history, refuse_nothing, the_store
 from whowas.observation import Observation
 
 KINDS = frozenset((*TIERS, "Pod", "Namespace"))
@@ -46,15 +47,26 @@ def load(
     if store is not None:
         return _of_store(store, span, told)
     files = find_evidence(history)
+    known = _of_files(read_observations(files.paths, cluster, told, progress, files.taken))
+    refuse_nothing(told.files)
+    return known
+
+
+def _of_files(observations: Iterable[Observation]) -> Known:
+    """As enrich.history.history.derive, and timelines beside it."""
     timelines: dict[str, Timeline] = {}
-    tracks = gather(_taken(read_observations(files.paths, cluster, told, progress, files.taken), timelines))
-    if not any(one.records for one in told.files):
-        # What is no evidence at all is told as it is for every command.
-        return Known(load_history(history, cluster=cluster), timelines)
-    for name, track in tracks.items():
-        if name in timelines:
-            timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
-    return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
+    # Nothing here makes reference cycles, and the collector would walk all objects again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        tracks = gather(_taken(observations, timelines))
+        for name, track in tracks.items():
+            if name in timelines:
+                timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
+        return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _of_store(store: str, span: tuple[int, int], report: EvidenceReport) -> Known:

@@ -147,5 +147,19 @@ def test_each_row_alone_is_judged_as_in_a_batch_and_dictionaries_change_nothing(
     assert columns_of(judge.judged(table))["policy_verdict"].to_pylist() == together
 
 
+def test_what_is_remembered_of_other_batches_is_what_would_be_judged(judge: FlowJudge) -> None:
+    """The same flows again, and then each with one thing changed."""
+    row = {"src": WEB, "dst": DB, "initiator_basis": "sender", "src_port": 40_000, "tcp_flags_out": 0x12}
+    other = [
+        {"src": BATCH}, {"dst": BATCH}, {"dst_port": 22}, {"protocol": "udp"}, {"start_time": T + 2 * 10**9},
+        {"time_before": 3 * 10**9}, {"encapsulated": True}, {"initiator_basis": "syn"}, {"src_port": 5432},
+        {"dst_port": 22, "tcp_flags_out": 0x02}, {"src": end(address="10.244.1.5", confidence="none")},
+        {"src": end("web", confidence="ambiguous", candidates=[candidate("web"), candidate("batch")])},
+        {"src": end("web", confidence="ambiguous", candidates=[candidate("web")])},
+    ]  # fmt: skip
+    for change in ({}, {}, *other):
+        assert words(judge, row | change) == words(FlowJudge(Judge(known())), row | change), change
+
+
 def test_an_empty_batch(judge: FlowJudge) -> None:
     assert words(judge) == []

@@ -128,7 +128,7 @@ def test_an_older_version_is_no_news() -> None:
 
 def test_a_pod_that_nobody_told_of_is_not_judged() -> None:
     asked = Asked(Holder("ghost", None, "", "shop/ghost"), DB, 5432, "tcp", T, T)
-    verdict = Judge(timeline()).verdict(asked)
+    verdict = Judge(timeline(told("ADDED", "NetworkPolicy", "np", 0, DENY))).verdict(asked)
     assert (verdict.word, "shop/ghost" in verdict.reason) == ("indeterminate", True)
 
 
