@@ -55,19 +55,22 @@ const PARTS: [string, (name: string) => boolean][] = [
   ["What policies say", (name) => name.startsWith("policy_") || name.includes("verdict") || name === "encrypted"],
 ];
 
-/** The parts of a row: each column in the first that takes it, the rest in the middle. */
+/** The parts of a row: each column in the first that takes it, the rest behind. */
 function parts(row: Row): [string, [string, unknown][]][] {
   const told = Object.entries(row).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length));
   const mine = (takes: (name: string) => boolean) => told.filter(([name]) => takes(name));
   const rest = told.filter(([name]) => !PARTS.some(([, takes]) => takes(name)));
-  return [["The flow", rest], ...PARTS.map(([title, takes]): [string, [string, unknown][]] => [title, mine(takes)])];
+  return [...PARTS.map(([title, takes]): [string, [string, unknown][]] => [title, mine(takes)]), ["The flow", rest]];
 }
 
 function FlowWhole({ told, id }: { told: Flow; id: string }) {
   const at = startOf(told.row);
   return (
     <>
-      <p>
+      {(["src", "dst"] as const).map((side) => (
+        <Told key={side} side={side} row={told.row} />
+      ))}
+      <p class="controls">
         {(["src_ip", "dst_ip"] as const).map((name) =>
           told.row[name] ? (
             <button
@@ -97,6 +100,18 @@ function FlowWhole({ told, id }: { told: Flow; id: string }) {
         </button>
       )}
     </>
+  );
+}
+
+/** An end in a sentence: its name, how sure, and why. */
+function Told({ side, row }: { side: "src" | "dst"; row: Row }) {
+  const of = (part: string) => row[`${side}_${part}`];
+  const name = of("workload") || of("service") || of("pod") || of("node");
+  return (
+    <p>
+      {side === "src" ? "from" : "to"} <strong>{short(name ? [of("namespace"), name].filter(Boolean).join("/") : of("ip"))}</strong>{" "}
+      <Confidence word={String(of("confidence") ?? "unknown")} /> <span class="quiet">{plain(of("reason"))}</span>
+    </p>
   );
 }
 

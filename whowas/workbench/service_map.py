@@ -168,7 +168,8 @@ def _rows(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: s
     return asking.rows(
         f"SELECT {', '.join(ends)}, flows, bytes, packets, first, last, ports, ports_all, direction, "
         f"CASE WHEN change THEN '{word}' ELSE '' END, e.src, e.dst "
-        f"FROM (SELECT *, {mark} AS change FROM ({inner}) AS i) AS e JOIN {groups} AS s ON e.src = s.id JOIN {groups} AS d ON e.dst = d.id {only} "
+        f"FROM (SELECT *, {mark} AS change FROM ({inner}) AS i) AS e "
+        f"JOIN {groups} AS s ON e.src = s.id JOIN {groups} AS d ON e.dst = d.id {only} "
         f"ORDER BY {asked.measure} DESC, {', '.join(order)} LIMIT {int(asked.limit)}",
         [],
     )

@@ -9,7 +9,7 @@ from support.chromium import Tab, serious
 
 SCREENS = {
     "overview": {},
-    "map": {},
+    "map": {"paint": "direction"},
     "who": {"what": "10.244.1.20", "at": "1795250390000000"},
     "flows": {},
     "findings": {},
@@ -26,10 +26,21 @@ def test_nothing_serious(look: Tab, root: Path, tmp_path: Path, view: str, theme
     if view == "findings":
         page.locator("tr[data-row] button").first.click()
         page.get_by_label("note").wait_for()
+    if view == "who":
+        page.get_by_role("button", name="explain").click()
+    if view == "flows":
+        page.locator(".grid-body .grid-row").first.click()
+        page.get_by_role("heading", name="Seen by").wait_for()
     look.ready()
     look.shot(f"{view}-{theme}", tmp_path)
     assert serious(page, root) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_nothing_serious_before_anybody_is_asked_for(look: Tab, root: Path) -> None:
+    page = look.open("who")
+    page.locator("tr[data-row]").first.wait_for()
+    assert serious(page, root) == []
 
 
 def test_the_theme_is_chosen_and_kept(look: Tab) -> None:

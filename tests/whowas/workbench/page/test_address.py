@@ -7,6 +7,8 @@ from typing import Any
 from support.chromium import Tab, tab
 from support.workbench import Served
 
+from whowas.workbench.loopback import door
+
 VIEW = {"filter": "src=shop/web not port=53", "since": "2026-11-21T08:39:00Z", "until": "2026-11-21T08:41:00Z"}
 
 
@@ -26,6 +28,15 @@ def test_a_link_shows_a_colleague_the_same(look: Tab, browser: Any, samples: Ser
         theirs.page.goto(f"{page.url}#token={samples.token}")
         assert theirs.ready().locator(".grid-body").inner_text() == rows
         assert theirs.told() == look.told()
+
+
+def test_the_file_that_serve_opens_leads_to_the_page(look: Tab) -> None:
+    with door(f"{look.origin}/?view=map#token={look.served.token}") as way:
+        look.page.goto(way)
+        look.page.wait_for_url("**view=map")
+        look.ready()
+    expect(look.page.locator("canvas.map[data-ready=true]")).to_be_visible()
+    assert "token" not in look.page.url
 
 
 def test_a_stranger_without_the_token_sees_nothing(look: Tab) -> None:

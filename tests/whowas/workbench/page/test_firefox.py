@@ -9,6 +9,8 @@ import pytest
 from support.firefox import Firefox, firefox
 from support.workbench import Served
 
+from whowas.workbench.loopback import door
+
 READY = "document.querySelector('main .pane') !== null && document.querySelector('main [aria-busy=true]') === null"
 SHOWN = {
     "overview": "document.querySelectorAll('main .bar').length > 0",
@@ -32,6 +34,15 @@ def test_every_screen_is_drawn(fox: Firefox, samples: Served) -> None:
         fox.until(f"{READY} && {drawn}")
         assert fox.ask("document.documentElement.scrollWidth") <= 1280
         assert fox.ask("location.hash") == ""
+    assert fox.said == []
+
+
+def test_the_file_that_serve_opens_leads_to_the_page(fox: Firefox, samples: Served) -> None:
+    with door(f"http://127.0.0.1:{samples.port}/?view=map#token={samples.token}") as way:
+        assert way is not None
+        fox.open(way)
+        fox.until("location.protocol === 'http:' && document.querySelector('canvas.map')?.dataset.ready === 'true'")
+    assert fox.ask("location.hash") == ""
     assert fox.said == []
 
 
