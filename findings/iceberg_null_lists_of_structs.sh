@@ -30,12 +30,12 @@ catalog.create_namespace("n")
 struct = pa.struct([("name", pa.string())])
 rows = pa.table(
     {
-        "list of numbers": pa.array([[1], [], None], pa.list_(pa.int32())),
-        "list of lists": pa.array([[[1]], [], None], pa.list_(pa.list_(pa.int32()))),
-        "map of text": pa.array([[("a", "b")], [], None], pa.map_(pa.string(), pa.string())),
+        "list_of_numbers": pa.array([[1], [], None], pa.list_(pa.int32())),
+        "list_of_lists": pa.array([[[1]], [], None], pa.list_(pa.list_(pa.int32()))),
+        "map_of_text": pa.array([[("a", "b")], [], None], pa.map_(pa.string(), pa.string())),
         "struct": pa.array([{"name": "a"}, {"name": None}, None], struct),
-        "list of structs": pa.array([[{"name": "a"}], [], None], pa.list_(struct)),
-        "map of structs": pa.array([[("a", {"name": "b"})], [], None], pa.map_(pa.string(), struct)),
+        "list_of_structs": pa.array([[{"name": "a"}], [], None], pa.list_(struct)),
+        "map_of_structs": pa.array([[("a", {"name": "b"})], [], None], pa.map_(pa.string(), struct)),
     }
 )
 
@@ -61,6 +61,6 @@ print(f"{'nulls in':<20}", *seen, sep=" | ")
 for name in rows.column_names:
     print(f"{name:<20}", *(one[name] for one in seen.values()), sep=" | ")
 whole = dict.fromkeys(rows.column_names, 1)
-lost = whole | {"list of structs": 0, "map of structs": 0}
+lost = whole | {"list_of_structs": 0, "map_of_structs": 0}
 sys.exit([*seen.values()] != [whole, lost, lost, whole, lost])
 PY
