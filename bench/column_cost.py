@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from inputs import Inputs  # noqa: E402
 
-from enrich.naming import dictionary_columns  # noqa: E402
-from ingest.packets import source, to_batch  # noqa: E402
+from enrich.naming.dictionary_columns import Remembered  # noqa: E402
 from sinks.flows import sorting  # noqa: E402
 from sinks.flows.parquet import encode  # noqa: E402
 from sinks.flows.parquet_encoding import spread, writer_options  # noqa: E402
 from whowas.schema import plain  # noqa: E402
 
+# Whose functions are watched.
+source: Any = import_module("ingest.packets.source")
+to_batch: Any = import_module("ingest.packets.to_batch")
 PACKETS_A_FLOW, HOLDS = 10, 20_000
 # What of `to_batch` makes which columns; two ways to make one are told together.
 MAKERS = ("_flow_ids", "community_ids", "_end_columns", "_counts", "_network", "_spoke", "_words", "_same")
@@ -58,9 +61,12 @@ def conversations(capture: Path) -> tuple[Any, ...]:
     """What `to_batch` is given for all conversations of a capture, in one batch."""
     taken: list[tuple[Any, ...]] = []
     real = source.to_batch
-    source.to_batch = lambda *told: (
-        taken.append(tuple(np.copy(one) if place < 2 else list(one) for place, one in enumerate(told))) or real(*told)
-    )
+
+    def kept(*told: Any) -> Any:
+        taken.append(tuple(np.copy(one) if place < 2 else list(one) for place, one in enumerate(told)))
+        return real(*told)
+
+    source.to_batch = kept
     try:
         for _ in source.CaptureSource([str(capture)], source.PacketOptions()).batches():
             pass
@@ -88,15 +94,16 @@ def making(watch: Watch, told: tuple[Any, ...]) -> Any:
 
 def naming(watch: Watch, namer: Any, flows: Any) -> Any:
     """Name the flows; a column of names is what its words' column costs beside the judging."""
-    real, names = dictionary_columns.Remembered.column, {}
+    words: Any = Remembered
+    real, names = words.column, {}
     for side in ("src", "dst"):
         names[side] = [f"{side}_{name}" for name in namer._names.words()]
     order = iter([*names["src"], *names["dst"]])
-    dictionary_columns.Remembered.column = lambda *given: watch("named", next(order), real, *given)
+    words.column = lambda *given: watch("named", next(order), real, *given)
     try:
         namer.name(flows)
     finally:
-        dictionary_columns.Remembered.column = real
+        words.column = real
     return watch("named", "all", namer.name, flows)
 
 
@@ -159,7 +166,7 @@ def limits(watch: Watch, table: Any, folder: Path) -> None:
     except ImportError:
         return
     # It has no maps: lists of pairs.
-    frame = polars.from_arrow(coded)
+    frame: Any = polars.from_arrow(coded)
     size("limit: Polars", frame.write_parquet, path, compression="zstd")
 
 

@@ -7,7 +7,7 @@ are counted on from there.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from typing import Any
 
@@ -50,9 +50,11 @@ def _held(kind: Any) -> dict[str, Any]:
     return {}
 
 
+# To number one takes as long as to encode a thousand rows, and the files of a stream are small.
+@lru_cache(maxsize=16)
 def numbered(schema: Any) -> Any:
-    """Return a schema with the numbers of its columns, as Arrow's Parquet writer looks for them."""
-    return pa.schema([_numbered(one, one.name) for one in schema], schema.metadata)
+    """Return a schema without metadata with the numbers of its columns, as Arrow's Parquet writer looks for them."""
+    return pa.schema([_numbered(one, one.name) for one in schema])
 
 
 def _numbered(field: Any, path: str) -> Any:

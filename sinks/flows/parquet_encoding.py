@@ -84,6 +84,8 @@ def writer_options(table: Any) -> dict[str, Any]:
         "use_dictionary": [*words, *(name for name in numbers if name in FEW), *SEARCHED_BYTES, "vlan.list.element"],
         "column_encoding": {name: "DELTA_BINARY_PACKED" for name in numbers if name not in FEW}
         | dict.fromkeys(texts, "DELTA_LENGTH_BYTE_ARRAY"),
+        # Arrow's own 1,024 rows at a time cost 3 % more.
+        "write_batch_size": 4_096,
         "write_page_index": True,
         "write_page_checksum": True,
         "sorting_columns": pq.SortingColumn.from_ordering(table.schema, ORDER),

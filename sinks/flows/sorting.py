@@ -79,7 +79,7 @@ class _Taking:
 
     def take(self, column: Any) -> Any:
         """Return a column in order."""
-        if column.null_count == len(column):
+        if column.null_count == len(column) or _same(column):
             return column
         if not (pa.types.is_dictionary(column.type) and column.null_count and column.offset == 0):
             return pc.take(column, self._order, boundscheck=False)
@@ -92,6 +92,11 @@ class _Taking:
             self._moved[key] = pc.take(there, self._order, boundscheck=False).buffers()[1]
         indices = pa.Array.from_buffers(pa.int32(), len(column), [self._moved[key], data])
         return pa.DictionaryArray.from_arrays(indices, column.dictionary, safe=False)
+
+
+def _same(column: Any) -> bool:
+    """Say whether all rows have one word."""
+    return bool(pa.types.is_dictionary(column.type) and len(column.dictionary) == 1 and not column.null_count)
 
 
 def _joined(parts: list[Any]) -> Any:
