@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whowas.errors import ConfigError
@@ -63,7 +63,10 @@ def test_whatever_is_asked_is_one_thing_or_refused(asked: str) -> None:
 
 
 @given(st.ip_addresses(), st.integers(1, 65535))
+@example(ipaddress.ip_address("::ffff:0:0"), 1)
 def test_every_address_is_read_with_its_port(address: ipaddress.IPv4Address, port: int) -> None:
     text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-    assert read_question(text)[1:3] == (str(address), (port, "tcp"))
-    assert read_question(str(address)).address == str(address)
+    # IPv4 that is mapped into IPv6 is IPv4.
+    spelled = str(getattr(address, "ipv4_mapped", None) or address)
+    assert read_question(text)[1:3] == (spelled, (port, "tcp"))
+    assert read_question(str(address)).address == spelled
