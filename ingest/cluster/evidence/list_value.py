@@ -6,7 +6,7 @@ Such a value can be of gigabytes. What stands around the items is kept, the item
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -63,8 +63,11 @@ class ListValue:
     value that are read already, from `end` on. count: items so far.
     """
 
-    def __init__(self, source: Input, data: bytes, offset: int, begun: Begun) -> None:
-        """Args: data: what was read of the source, from `offset` on."""
+    def __init__(
+        self, source: Input, data: bytes, offset: int, begun: Begun, tell: Callable[[], None] = lambda: None
+    ) -> None:
+        """Args: data: what was read of the source, from `offset` on. tell: called now and then while it is read."""
+        self._tell = tell
         self.head, self.path = data[begun.line : begun.at].removeprefix(BYTE_ORDER_MARK), begun.path
         self.offset = self.fault_at = self.end = offset + begun.line
         self.fault, self.count, self.after = "", 0, b""
@@ -162,6 +165,7 @@ class ListValue:
     def _read_on(self) -> bool:
         """Take the next block. What is wrong with the file is said at the next read of it."""
         self._at += len(self._block)
+        self._tell()
         try:
             self._block = self._source.read(CHUNK)
         except BrokenInput:

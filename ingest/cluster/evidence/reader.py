@@ -169,10 +169,15 @@ class _File:
     ) -> Iterator[Iterable[Observation]]:
         """Yield what each value of the file says; a file that breaks is read up to there."""
         path, seal = self.told.path, Seal(self.told.path)
+
+        def tell() -> None:
+            if progress is not None:
+                progress(EvidenceProgress(path, source.consumed, source.size))
+
         try:
             begins, offset = source.read(HEAD), 0
             while (found := begun(begins)) is not None:
-                value = ListValue(source, begins, offset, found)
+                value = ListValue(source, begins, offset, found, tell)
                 yield ListReader(self, value).observations()
                 self._values += 1
                 begins, offset = value.topped_up(), value.end
@@ -181,8 +186,8 @@ class _File:
                 self.told.unreadable.append(Unreadable(0, YAML, whole=True))
                 return
             for count, (offset, raw) in enumerate(values(told, path, source)):
-                if progress is not None and count % 4096 == 0:
-                    progress(EvidenceProgress(path, source.consumed, source.size))
+                if count % 4096 == 0:
+                    tell()
                 if (border := seal.take(raw)) is not None:
                     if border:
                         self.note(offset, border)

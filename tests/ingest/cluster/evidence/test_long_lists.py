@@ -99,6 +99,16 @@ def test_values_behind_a_list_are_read_and_lists_behind_lists(tmp_path: Path, mo
     assert sources == {"4", str(4 + len(parts[0]))}
 
 
+def test_progress_is_told_within_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_value, "CHUNK", 2_000)
+    path = tmp_path / "list.json"
+    path.write_bytes(spelled(VALUES["apiserver"], 2))
+    told: list[int] = []
+    list(reader.read_observations([str(path)], None, EvidenceReport(), lambda one: told.append(one.consumed)))
+    assert len(set(told)) > 5
+    assert told == sorted(told)
+
+
 def test_a_cut_list_keeps_its_whole_items_and_says_where(tmp_path: Path) -> None:
     data = spelled(VALUES["apiserver"], 1)
     path = tmp_path / "cut.json"

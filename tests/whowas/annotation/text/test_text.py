@@ -17,6 +17,8 @@ from support.annotating import AT, WEB, annotate, unread
 from enrich import History
 from whowas.annotation.annotator import Choice
 from whowas.annotation.run import BATCH, Form, recognised
+from whowas.annotation.text.line_reader import LineReader
+from whowas.annotation.text.line_times import LineTimes, Years
 from whowas.annotation.text.names import Short, as_keys, beside, entry, inserted, without_names
 from whowas.errors import ConfigError
 from whowas.timestamps import moment_us
@@ -334,3 +336,13 @@ def test_the_command_takes_what_is_for_text(root: Path, tmp_path: Path) -> None:
     assert without_names(done.stdout.split(b"\n")[0], "whowas") == log.read_bytes().split(b"\n")[0]
     assert (told["format"], told["kinds"], told["lines"], told["named"]) == ("text", {"text": 2}, 2, 1)
     assert done.returncode == 0
+
+
+def test_blank_lines_are_no_objects_of_their_own() -> None:
+    reader = LineReader(Choice(), LineTimes(Years()), "")
+    block = b"\n \r\n" + b"from 10.1.2.3\r\n" + b"\n" * 1000 + b"\t\n  b \r"
+    before, lines = reader.lines(block)
+    assert [line.body for line in lines] == [b"from 10.1.2.3", b"  b "]
+    assert before + b"".join(line.body + line.end for line in lines) == block
+    assert reader.lines(b"\n" * 1000) == (b"\n" * 1000, [])
+    assert reader.lines(b"") == (b"", [])
