@@ -77,7 +77,7 @@ class Kept:
         self._link.execute(_tables())
 
     def load(self, folder: str) -> Loaded:
-        """Load an hour's roll-ups, once. folder: of its files. Raises: NotServedError; duckdb.Error, OSError, pyarrow's."""
+        """Load an hour's roll-ups, once. folder: of its files. Raises: NotServedError; duckdb's, pyarrow's, OSError."""
         with self._lock:
             if folder not in self._loaded:
                 tables = [pq.read_table(f"{folder}/{one}.parquet") for one in ("groups", "links")]
