@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench import rollup_sql
 from whowas.workbench.numbering import Lists, WordList
+from whowas.workbench.problems import NotServedError
 from whowas.workbench.rollup_sql import ADDED, AN_HOUR, DETAILS, GROUP, MEASURES, SIDES, SPACE_COLUMNS
 from whowas.workbench.summed_files import TOLD
 
@@ -72,14 +73,20 @@ class Kept:
         self._names, self._name_of = WordList(), np.zeros(1, np.int32)
         self._links, self._details = Lists(), Lists()
         self._pairs, self._keys = Lists(), Lists()
-        self._uncompressed = 0
+        self._uncompressed, self._half = 0, ""
         self._link.execute(_tables())
 
     def load(self, folder: str) -> Loaded:
-        """Load an hour's roll-ups, once. folder: of its files. Raises: duckdb.Error, OSError, pyarrow's errors."""
+        """Load an hour's roll-ups, once. folder: of its files. Raises: NotServedError; duckdb's, pyarrow's, OSError."""
         with self._lock:
             if folder not in self._loaded:
-                self._loaded[folder] = self._load(folder)
+                tables = [pq.read_table(f"{folder}/{one}.parquet") for one in ("groups", "links")]
+                if self._half:
+                    raise NotServedError(self._half)
+                # What is numbered but not in the tables would be left out of every answer: then nothing more is loaded.
+                self._half = "roll-ups could not be loaded as a whole: is there enough memory? start again"
+                self._loaded[folder] = self._load(folder, *tables)
+                self._half = ""
             return self._loaded[folder]
 
     def keep(self, folders: set[str]) -> None:
@@ -103,9 +110,9 @@ class Kept:
         with contextlib.suppress(duckdb.TransactionException):
             self._link.execute(f"CHECKPOINT {SPACE}")
 
-    def _load(self, folder: str) -> Loaded:
-        groups = self._of_groups(pq.read_table(f"{folder}/groups.parquet"))
-        links = self._of_links(pq.read_table(f"{folder}/links.parquet"), groups)
+    def _load(self, folder: str, of_groups: Any, of_links: Any) -> Loaded:
+        groups = self._of_groups(of_groups)
+        links = self._of_links(of_links, groups)
         seen = self._of_details(f"{folder}/details.parquet", groups)
         made = Loaded(self._next, 0, 0)
         self._next += 1

@@ -20,7 +20,7 @@ from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import hours
 from whowas.workbench.hours import Found, Hour
 from whowas.workbench.kept import Kept, Loaded
-from whowas.workbench.problems import CancelledError
+from whowas.workbench.problems import CancelledError, NotServedError
 
 VERSION = "4"
 """Of what is in a cache: another one is made anew."""
@@ -143,7 +143,8 @@ class Rollups:
             made = None if hour.key in broken else self._known(hour)
             if made is not None:
                 ready[hour.id] = made
-                self.state = State(found, self.state.ready | ready, broken, True)
+                if made is not self.state.ready.get(hour.id):
+                    self.state = self.state._replace(found=found, ready=self.state.ready | ready, building=True)
         broken |= {one.key: self.state.broken[one.key] for one in found.hours if one.key in self.state.broken}
         missing = any(one.id not in ready and one.key not in broken for one in found.hours)
         self.state = State(found, ready, broken, missing)
@@ -165,6 +166,9 @@ class Rollups:
             return one
         try:
             loaded = self.kept.load(one.folder)
+        except NotServedError as error:
+            self._give_up(hour, str(error))
+            return None
         except (duckdb.Error, pa.ArrowException, OSError, ValueError) as error:
             self._damaged(one, str(error).partition("\n")[0])
             return None
@@ -173,10 +177,13 @@ class Rollups:
     def _damaged(self, one: Ready, why: str) -> None:
         """What cannot be loaded is made again, once."""
         if one.hour.key in self._unloadable:
-            self.state = self.state._replace(broken=self.state.broken | {one.hour.key: why})
+            self._give_up(one.hour, why)
         else:
             self._unloadable.add(one.hour.key)
             shutil.rmtree(one.folder, ignore_errors=True)
+
+    def _give_up(self, hour: Hour, why: str) -> None:
+        self.state = self.state._replace(broken=self.state.broken | {hour.key: why})
 
     def _place(self, hour: Hour) -> Path:
         return self.folder / hour.id / hour.key

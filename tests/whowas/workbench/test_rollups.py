@@ -154,3 +154,52 @@ def test_numbers_of_hostile_records_do_not_stop_an_hour(tmp_path: Path) -> None:
         assert max(told["bytes"]) == (1 << 63) - 1
         assert sum(page.ask("/api/histogram", {}).json["flows"]) == 20
         assert page.ask("/api/map", {"by": "workload"}).json["left_out"] == [0, 0, 0]
+
+
+def test_a_cache_that_is_damaged_is_made_again(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flows", rows(40))
+    with served(folder, tmp_path / "cache"):
+        pass
+    for one in (tmp_path / "cache").rglob("links.parquet"):
+        one.write_bytes(b"PAR1")
+    with served(folder, tmp_path / "cache") as page:
+        assert sum(page.ask("/api/ends", {}).json["flows"]) == 80
+        assert page.ask("/api/status").json["unreadable"] == []
+
+
+def test_an_hour_that_changes_is_counted_anew(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flows", rows(60))
+    with served(folder, tmp_path / "cache") as page:
+        assert sum(page.ask("/api/histogram", {}).json["flows"]) == 60
+        write(folder, rows(15, seed=2, hours=1), "b")
+        page.bench.rollups.build_all()
+        assert sum(page.ask("/api/histogram", {}).json["flows"]) == 75
+        assert sum(one["flows"] for one in page.ask("/api/talkers", {"limit": 1000}).json["edges"]) == 75
+
+
+def test_parts_of_an_hour_come_from_minutes(tmp_path: Path) -> None:
+    """Flows may be gone: what lies between two minutes is not read from them."""
+    made_up = rows(200, hours=1)
+    folder = write(tmp_path / "flows", made_up)
+    since, until = DAY + 7 * 60_000_000, DAY + 43 * 60_000_000
+    within = {"range": {"since": since, "until": until}}
+    with served(folder, tmp_path / "cache") as page:
+        for one in folder.rglob("*.parquet"):
+            one.write_bytes(b"nothing")
+        mine = sum(since <= one["start_time"] < until for one in made_up)
+        assert sum(page.ask("/api/ends", within).json["flows"]) == 2 * mine
+        assert sum(page.ask("/api/histogram", within).json["flows"]) == mine
+        assert sum(one["flows"] for one in page.ask("/api/map", within).json["edges"]) == mine
+
+
+def test_what_was_loaded_by_half_is_never_counted_by_half(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flows", rows(40))
+    with served(folder, tmp_path / "cache"):
+        pass
+    broken = sorted((tmp_path / "cache").rglob("edges_10m.parquet"))[0]
+    broken.write_bytes(b"PAR1")
+    with served(folder, tmp_path / "cache") as page:
+        told = page.ask("/api/status").json
+        ends = page.ask("/api/ends", {}).json
+        assert sum(ends["flows"]) == 2 * told["flows"]
+        assert told["flows"] == 40 or told["unreadable"]
