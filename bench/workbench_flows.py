@@ -32,14 +32,14 @@ NEW_PORTS = 200
 
 def make(out: Path, flows: int, hours: int) -> int:
     """Write named flows; returns how many."""
-    from sinks.flows.parquet import hive_folder
+    from whowas.flow_folders import hour_folder
 
     random = np.random.default_rng(3)
     with tempfile.TemporaryDirectory(prefix="whowas-bench-") as name:
         kept = named(Path(name), ROWS, BATCHES)
     an_hour = max(1, flows // hours)
     for hour in range(hours):
-        folder = out / hive_folder(("bench", DAY_START_US // HOUR_US + hour))
+        folder = out / hour_folder(("bench", DAY_START_US // HOUR_US + hour))
         folder.mkdir(parents=True)
         _write(folder / "whowas-bench-00000.parquet", _groups(random, kept, hour, an_hour))
     return an_hour * hours
@@ -48,7 +48,7 @@ def make(out: Path, flows: int, hours: int) -> int:
 def _groups(random: Any, kept: list[Any], hour: int, an_hour: int) -> Iterator[Any]:
     """The row groups of an hour, in order of time."""
     begun = DAY_START_US + hour * HOUR_US
-    ports = random.integers(1024, 65_535, NEW_PORTS).astype(np.uint16)
+    ports = random.integers(1024, 65_535, NEW_PORTS).astype(np.int32)
     for batch in range(-(-an_hour // ROWS)):
         rows = min(ROWS, an_hour - batch * ROWS)
         part = kept[(hour + batch) % BATCHES].slice(0, rows)
