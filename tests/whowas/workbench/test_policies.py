@@ -157,3 +157,50 @@ def test_who_opened_is_not_known_where_nothing_tells(page: Served) -> None:
     hostile = row | {"src_pod": "a\x1b[2J", "cluster": "$(x)"}
     assert of_walk(hostile, places)[0].startswith("# no command")
     assert "'$(x)'" in of_walk(row | {"cluster": "$(x)"}, places)[0]
+
+
+def test_the_map_shows_what_was_denied_before_all_else(page: Served) -> None:
+    told = page.ask("/api/map", {"by": "workload", "paint": "policy_verdict", "limit": 2}).json
+    assert [dict(one["painted"]).get("denied", 0) > 0 for one in told["edges"]] == [True, True]
+    names = {told["nodes"][one["src"]]["name"]["name"] for one in told["edges"]}
+    # The job to the database; and from eleven on all to the cache.
+    assert "job" in names
+    plain = page.ask("/api/map", {"by": "workload", "limit": 2}).json
+    assert [one["flows"] for one in plain["edges"]] == [6, 6]
+
+
+def test_a_verdict_narrows(page: Served) -> None:
+    told = page.ask("/api/flows", {"filter": "where=policy_verdict=denied", "columns": ["policy_verdict"]}).json
+    assert set(told["values"][0]) == {"denied"}
+    rest = page.ask("/api/flows", {"filter": "not where=policy_verdict=*", "columns": ["policy_verdict"]}).json
+    assert rest["values"] == [[]]
+
+
+def test_a_report_tells_pairs_by_verdict_denied_first(story: Path, tmp_path: Path) -> None:
+    from whowas.workbench.report import Sources, Wish, report
+
+    sources = Sources(str(story / "named"), tmp_path / "cache", [str(story / "history.jsonl")])
+    text, made = report(sources, Wish())
+    assert made.verdicts is not None
+    assert made.verdicts.flows["denied"] == 6
+    assert sum(made.verdicts.flows.values()) == 27
+    part = text[text.index("What policies say") :]
+    part = part[: part.index("<h2>Top edges")]
+    places = [part.index(f"<h3>{one}") for one in ("Seen though denied", "Allowed", "Open")]
+    assert places == sorted(places)
+    assert "why they were denied" in part
+    assert "no rule" in part
+    _, narrowed = report(sources, Wish("port=5432 src=shop/web"))
+    assert narrowed.verdicts is not None
+    assert narrowed.verdicts.denied is None
+    assert {one.column for one in made.reasons} == {"src_reason", "dst_reason"}
+
+
+def test_a_report_says_nothing_of_policies_where_nobody_judged(story: Path, tmp_path: Path) -> None:
+    from whowas.workbench.report import Sources, Wish, report
+
+    history = evidence(tmp_path, policies=False)
+    whowas.replay(log(tmp_path), history, out=tmp_path / "named", cluster="prod")
+    text, made = report(Sources(str(tmp_path / "named"), tmp_path / "cache", [str(history)]), Wish())
+    assert made.verdicts is None
+    assert "What policies say" not in text
