@@ -41,7 +41,7 @@ def test_a_timeline_has_the_policies_that_came(story: Tab, root: Path, tmp_path:
     assert page.locator("main script").count() == 0
     squares = page.locator('svg.lanes path.event[d^="M-5 -5"]')
     expect(squares).to_have_count(3)
-    assert max(len(one) for one in page.locator("svg.lanes title").all_inner_texts()) < 3000
+    assert max(len(one) for one in page.locator("svg.lanes title").all_text_contents()) < 3000
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     story.shot("policies-who", tmp_path)
     assert serious(page, root) == []
