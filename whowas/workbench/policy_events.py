@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KIND = "NetworkPolicy"
 MOST_EVENTS = 1000
+LEAST_EVENTS = 5
 MOST_LOOKED = 300_000
 """So many times a policy is held against the labels of a pod for one answer."""
 LONGEST = 2000
@@ -51,7 +52,7 @@ class Finder:
 
     def __init__(self, timeline: Timeline, call: Call) -> None:
         self._timeline, self._call = timeline, call
-        self._of: dict[str, list[Change]] = {}
+        self._of: dict[str, tuple[list[Change], frozenset[str]]] = {}
         self._chosen: dict[tuple[str, Labels], list[Change]] = {}
         self.looked = 0
 
@@ -63,17 +64,23 @@ class Finder:
                 yield one
 
     def _about(self, namespace: str, labels: Labels) -> list[Change]:
-        found = self._chosen.get((namespace, labels))
+        every, asked = self._changes(namespace)
+        # Pods of one workload differ in labels that no selector asks about.
+        mine = tuple(one for one in labels if one[0] in asked)
+        found = self._chosen.get((namespace, mine))
         if found is None:
-            every, told = self._changes(namespace), dict(labels)
             self._call.check()
             self.looked += len(every)
-            found = self._chosen[namespace, labels] = [one for one in every if one.about(told)]
+            told = dict(mine)
+            found = self._chosen[namespace, mine] = [one for one in every if one.about(told)]
         return found
 
-    def _changes(self, namespace: str) -> list[Change]:
+    def _changes(self, namespace: str) -> tuple[list[Change], frozenset[str]]:
+        """Changes in a namespace, and the labels that their selectors ask about."""
         if namespace not in self._of:
-            self._of[namespace] = sorted(_changes(self._timeline, namespace), key=lambda one: one[:2])
+            every = sorted(_changes(self._timeline, namespace), key=lambda one: one[:2])
+            selectors = {policy.pods for one in every for policy in one[2:] if policy and policy.pods}
+            self._of[namespace] = (every, frozenset().union(*(one.keys() for one in selectors)))
         return self._of[namespace]
 
 
@@ -98,18 +105,19 @@ def events(
     """Events of each lane, by time, and whether there may be more than were looked for."""
     finders = {name: Finder(one, call) for name, one in timelines.items() if one.policies}
     found: list[LaneEvent] = []
+    # Each lane has some, however many the first has.
+    each, more = max(LEAST_EVENTS, MOST_EVENTS // max(1, len(shown))), False
     for place, (one, row) in enumerate(shown):
         finder = finders.get(one.name)
-        if finder is None or one.entities[one.holds[row].entity].kind != POD:
+        if finder is None or one.entities[int(one.entity_of[row])].kind != POD:
             # A pod on its node's network is none to policies.
             continue
-        if finder.looked > MOST_LOOKED or len(found) > MOST_EVENTS:
+        if finder.looked > MOST_LOOKED or len(found) >= MOST_EVENTS:
             return found[:MOST_EVENTS], True
-        for change in _of_lane(finder, one, row, span):
-            found.append(_event(place, change))
-            if len(found) > MOST_EVENTS:
-                break
-    return found[:MOST_EVENTS], len(found) > MOST_EVENTS
+        mine = _of_lane(finder, one, row, span)
+        found += [_event(place, change) for change in mine[:each]]
+        more = more or len(mine) > each
+    return found[:MOST_EVENTS], more or len(found) > MOST_EVENTS
 
 
 def _of_lane(finder: Finder, one: ClusterHistory, row: int, span: TimeRange | None) -> list[Change]:

@@ -204,3 +204,15 @@ def test_a_report_says_nothing_of_policies_where_nobody_judged(story: Path, tmp_
     text, made = report(Sources(str(tmp_path / "named"), tmp_path / "cache", [str(history)]), Wish())
     assert made.verdicts is None
     assert "What policies say" not in text
+
+
+def test_each_lane_has_some_of_thousands(story: Path, tmp_path: Path) -> None:
+    history = evidence(tmp_path)
+    with history.open("a") as file:
+        for number in range(1200):
+            late = {"creationTimestamp": "2026-11-20T10:40:00Z"}
+            file.write(line("ADDED", "10:40:00.3", thing("NetworkPolicy", f"p{number}", "shop", DENY_ALL, meta=late)))
+    with served(story / "named", tmp_path / "cache", history=[str(history)]) as running:
+        told = running.ask("/api/who", {"what": "shop/web"}).json
+    counts = [sum(one["what"] in SAID and one["lane"] == lane for one in told["events"]) for lane in (0, 1)]
+    assert counts == [500, 500]
