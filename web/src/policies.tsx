@@ -32,7 +32,7 @@ export function FlowPolicies({ told }: { told: Flow }) {
       <h3>What policies say</h3>
       <p>
         <strong class={verdict === "denied" ? "wrong" : ""}>{verdict === "denied" ? "✕ seen though denied" : plain(verdict)}</strong>:{" "}
-        {plain(told.row.policy_reason ?? MEANING[verdict] ?? "")}
+        {plain(told.row.policy_reason || (MEANING[verdict] ?? ""))}
       </p>
       {verdict === "denied" && (
         <p class="warn">

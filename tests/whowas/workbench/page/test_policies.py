@@ -61,6 +61,15 @@ def test_a_flow_says_who_decided_and_how_to_walk_there(story: Tab, root: Path, t
     )
     story.shot("policies-flow", tmp_path)
     assert serious(page, root) == []
+    # Later policies with strangers' names decided: all of it is text, and none is broader than its place.
+    story.keys("Escape")
+    page.locator(".grid-body .grid-row").first.click()
+    expect(one).to_contain_text("isolated by data/")
+    expect(one).to_contain_text("<script>window.pwned=1</script>")
+    expect(one).to_contain_text("\\u202e")
+    assert page.locator("main script").count() == 0
+    assert one.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+    story.shot("policies-flow-hostile", tmp_path)
 
 
 def test_the_map_says_first_what_was_denied(story: Tab, root: Path, tmp_path: Path) -> None:
