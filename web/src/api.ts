@@ -261,10 +261,13 @@ export interface FindingsAsk {
 
 /**
  * The whole row: times as RFC 3339, bytes as hex, labels as an object. commands: that reproduce it.
+ *
+ * walk: commands that walk through the policies which decided; none where nothing was judged.
  */
 export interface Flow {
   row: Record<string, unknown>;
   commands: string[];
+  walk: string[];
 }
 
 /**
@@ -397,13 +400,14 @@ export interface Lane {
 /**
  * What happened to a lane's holder, at some time from `time` to `until` (both the same: then). lane: in Who.lanes.
  *
- * started, ended: the hold; restarted: a container (Evidence tells of these); others: what changed, from what to what.
+ * started, ended: the hold; restarted: a container (Evidence tells of these); policy_*: a NetworkPolicy whose selector
+ * chose it, or may have; others: what changed, from what to what.
  */
 export interface LaneEvent {
   lane: number;
   time: number;
   until: number;
-  what: "ended" | "images" | "labels" | "restarted" | "services" | "started";
+  what: "ended" | "images" | "labels" | "policy_changed" | "policy_created" | "policy_deleted" | "restarted" | "services" | "started";
   before: string;
   after: string;
 }
@@ -411,7 +415,8 @@ export interface LaneEvent {
 /**
  * by: what a node of the map is; label: its key for by "label". ports: an edge a port, else ports are folded.
  *
- * baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`.
+ * baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`;
+ * painted by a verdict those with denied flows come first.
  * paint: of Status.paints: edges tell how many of their flows have each of its values ("" = none is asked).
  */
 export interface MapAsk {

@@ -18,6 +18,7 @@ export interface Line {
   count: string[];
   change?: string;
   painted?: string;
+  loud?: string;
 }
 
 /** open: what Enter on a row does. times: whether first and last stand in a column of their own, or in a tip. */
@@ -60,7 +61,12 @@ export function EdgeTable(told: { lines: Line[]; times?: boolean; open?: (row: n
               <Count value={one.flows} conditions={one.count} />
             </td>
             <td class="number">{size(one.bytes)}</td>
-            {painted && <td>{plain(one.painted)}</td>}
+            {painted && (
+              <td>
+                {one.loud && <strong class="wrong">{one.loud}: </strong>}
+                {plain(one.painted)}
+              </td>
+            )}
             {told.times && <td>{between(one.first, one.last)}</td>}
             {changes && <td class={one.change}>{one.change}</td>}
           </tr>

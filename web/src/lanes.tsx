@@ -3,6 +3,7 @@
 import { scaleUtc } from "d3-scale";
 import { useRef } from "preact/hooks";
 import type { Gap, Lane, LaneEvent, TimeRange, Who as Told } from "./api";
+import { EventMark, EventTable, nameOf, type Place } from "./lane_events";
 import { saveDrawing } from "./pictures";
 import { go, narrow, own, shown } from "./state";
 import { condition, number, plain, short } from "./text";
@@ -11,16 +12,6 @@ import { between, clock, moment, zone } from "./times";
 const LANE = 26;
 const LEFT = 260;
 const WIDE = 900;
-const SHOWN = 200;
-const WORDS: Record<LaneEvent["what"], string> = {
-  started: "began to hold",
-  ended: "ceased to hold",
-  images: "image changed",
-  labels: "labels changed",
-  services: "Services changed",
-  restarted: "a container started again",
-};
-
 /** The range of the picture: what is looked at; closer where all that happened fills but a small part of it. */
 export function spanOf(lanes: Lane[], chosen: TimeRange | null, at: number | null): TimeRange {
   const known = lanes.flatMap((one) => [one.start_min, one.start_max, one.end_min, one.end_max]).filter((one): one is number => one !== null);
@@ -74,7 +65,7 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
         ))}
       </svg>
       <p class="quiet">
-        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · diamonds: image, labels or Services changed, ring: a restart {told.is_address && " · a click judges that moment"} · times in {plain(zone.value)}
+        solid: certain · pale: may have begun or ended there · hatched: nobody was looking · diamonds: image, labels or Services changed, square: a NetworkPolicy about it, ring: a restart {told.is_address && " · a click judges that moment"} · times in {plain(zone.value)}
         {told.left_out > 0 && ` · ${number(told.left_out)} more holders are not shown`}
       </p>
       <p class="controls">
@@ -89,8 +80,6 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
     </>
   );
 }
-
-type Place = (us: number | null, open: number) => number;
 
 function GapBands({ gaps, place, span, high }: { gaps: Gap[]; place: Place; span: TimeRange; high: number }) {
   return (
@@ -133,10 +122,6 @@ function FlowMarks({ told, place, span }: { told: Told; place: Place; span: Time
   );
 }
 
-export function nameOf(lane: Lane): string {
-  return lane.namespace ? `${lane.namespace}/${lane.name}` : lane.name;
-}
-
 function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; events: LaneEvent[]; several: boolean }) {
   const { lane, y, place, span } = told;
   const [a, b] = [place(lane.start_min, span.since), place(lane.start_max, span.since)];
@@ -161,60 +146,6 @@ function LaneBar(told: { lane: Lane; y: number; place: Place; span: TimeRange; e
         <EventMark key={row} one={one} y={y + 9} place={place} />
       ))}
     </g>
-  );
-}
-
-/** A change is a diamond where it was told; a line leads to it from when it may have been so. Begin and end are the lane. */
-function EventMark({ one, y, place }: { one: LaneEvent; y: number; place: Place }) {
-  if (one.what === "started" || one.what === "ended") return null;
-  const [from, to] = [place(one.time, one.time), place(one.until, one.until)];
-  const title = <title>{`${between(one.time, one.until, 3)} ${WORDS[one.what]}: ${plain(one.before)} → ${plain(one.after)}`}</title>;
-  if (one.what === "restarted")
-    return (
-      <circle class="restart" cx={from} cy={y} r={5}>
-        {title}
-      </circle>
-    );
-  return (
-    <g>
-      {to - from > 1 && <line class="event-line" x1={from} x2={to} y1={y} y2={y} />}
-      <path class="event" transform={`translate(${to},${y})`} d="M0 -6 L5 0 L0 6 L-5 0 Z">
-        {title}
-      </path>
-    </g>
-  );
-}
-
-/** What happened, in order: the same as in the picture, to read. */
-function EventTable({ told, events }: { told: Told; events: LaneEvent[] }) {
-  if (!events.length) return null;
-  return (
-    <>
-      <h3>What happened</h3>
-      <table class="events">
-        <thead>
-          <tr>
-            <th>when</th>
-            <th>holder</th>
-            <th>what</th>
-            <th>from</th>
-            <th>to</th>
-          </tr>
-        </thead>
-        <tbody>
-          {events.slice(0, SHOWN).map((one, row) => (
-            <tr key={row}>
-              <td class="moment">{between(one.time, one.until, 3)}</td>
-              <td>{short(told.lanes[one.lane] ? nameOf(told.lanes[one.lane] as Lane) : "")}</td>
-              <td>{WORDS[one.what]}</td>
-              <td>{short(one.before, 120)}</td>
-              <td>{short(one.after, 120)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {events.length > SHOWN && <p class="quiet">{number(events.length - SHOWN)} more</p>}
-    </>
   );
 }
 

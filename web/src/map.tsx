@@ -7,9 +7,10 @@ import { download } from "./export";
 import { EdgeTable, type Line } from "./edges";
 import { MapCanvas } from "./map_canvas";
 import { drawingOf } from "./map_picture";
-import { colours, paintOf, paintsOf, type Scene } from "./map_scene";
+import { colours, paintOf, type Scene } from "./map_scene";
 import { conditionsOf, Confidence, Count, NameOf, Pane, useArrival, WhoLink, wordOf, type Grouping } from "./parts";
 import { savePicture } from "./pictures";
+import { Denied, isDenied, paintedFirst, ValueChip, VERDICT } from "./policies";
 import { go, measure, narrow, own, question, shown, status } from "./state";
 import { condition, number, plain, short, size } from "./text";
 
@@ -52,6 +53,7 @@ export function MapScreen() {
         {(map) => (
           <div class="split">
             <div>
+              {ask.paint === VERDICT && <Denied map={map} how={how} />}
               <MapCanvas map={map} chosen={chosen} found={found} choose={setChosen} scene={scene} />
               <LeftOut map={map} />
             </div>
@@ -167,7 +169,8 @@ function Mark({ fill, line, square }: { fill?: string; line: string; square?: bo
 
 /** What the colours of edges mean, with how many flows. */
 function PaintLegend({ map, paint }: { map: ServiceMap; paint: string }) {
-  const told = paintsOf(map);
+  const told = paintedFirst(map);
+  const words = told.map(([one]) => one).sort();
   const look = colours(document.body);
   return (
     <p>
@@ -176,9 +179,9 @@ function PaintLegend({ map, paint }: { map: ServiceMap; paint: string }) {
         <span key={value}>
           <br />
           <svg class="mark" width="34" height="14" aria-hidden="true">
-            <line x1={0} x2={34} y1={7} y2={7} stroke-width={3} stroke={paintOf(value, told.map(([one]) => one), look)} />
+            <line x1={0} x2={34} y1={7} y2={7} stroke-width={3} stroke={paintOf(value, words, look)} />
           </svg>{" "}
-          {plain(value || "not told")} <span class="quiet">{number(flows)}</span>
+          {value === "denied" ? <strong class="wrong">✕ seen though denied</strong> : plain(value || "not told")} <span class="quiet">{number(flows)}</span> <ValueChip column={paint} value={value} />
         </span>
       ))}
     </p>
@@ -225,6 +228,7 @@ function Side({ map, at, how }: { map: ServiceMap; at: number; how: Grouping }) 
               {one.src === at ? "→" : "←"} <NameOf name={name.name} side={one.src === at ? "dst" : "src"} how={how} /> <Ports edge={one} />{" "}
               <Count value={one.flows} conditions={[...conditionsOf((map.nodes[one.src] as MapNode).name, "src", how), ...conditionsOf((map.nodes[one.dst] as MapNode).name, "dst", how)]} />
               {one.change && <span class={one.change}> {one.change}</span>}
+              {isDenied(one) && <strong class="wrong"> ✕ seen though denied</strong>}
             </li>
           );
         })}
@@ -251,7 +255,7 @@ function linesOf(map: ServiceMap, how: Grouping): Line[] {
     const { flows, bytes, first, last, change } = one;
     const painted = one.painted.map(([value, count]) => `${value || "not told"} ${number(count)}`).join(", ");
     const count = [...conditionsOf(src.name, "src", how), ...conditionsOf(dst.name, "dst", how)];
-    return { src: src.name, dst: dst.name, ports: <Ports edge={one} />, flows, bytes, first, last, count, change, painted };
+    return { src: src.name, dst: dst.name, ports: <Ports edge={one} />, flows, bytes, first, last, count, change, painted, loud: isDenied(one) ? "✕ seen though denied" : "" };
   });
 }
 

@@ -71,6 +71,11 @@ function paintEdge(context: CanvasRenderingContext2D, one: EdgeShape): void {
   one.arrow.forEach((spot, at) => (at ? context.lineTo(...spot) : context.moveTo(...spot)));
   context.fillStyle = one.colour;
   context.fill();
+  if (!one.cross.length) return;
+  context.lineWidth = 2.5;
+  context.beginPath();
+  for (const stroke of one.cross) stroke.forEach((spot, at) => (at ? context.lineTo(...spot) : context.moveTo(...spot)));
+  context.stroke();
 }
 
 /** A node is never so small that it cannot be seen. */

@@ -30,6 +30,7 @@ export function drawingOf(scene: Scene, theme: Element): SVGSVGElement {
     const line = { fill: "none", stroke: one.colour, "stroke-width": one.width, "stroke-dasharray": one.dash.join(" "), opacity: one.alpha };
     all.append(element("path", { d: `M${at(one.from)}Q${at(one.bend)} ${at(one.to)}`, ...line }));
     all.append(element("path", { d: `M${one.arrow.map(at).join("L")}Z`, fill: one.colour, opacity: one.alpha }));
+    for (const stroke of one.cross) all.append(element("path", { d: `M${stroke.map(at).join("L")}`, stroke: one.colour, "stroke-width": 2.5, opacity: one.alpha }));
   }
   const names: SVGElement[] = [];
   scene.told.nodes.forEach((_, number) => {

@@ -47,6 +47,8 @@ export function colours(node: Element): Colours {
 /** Values that say yes and no about a flow; others take a colour each, in their order. */
 const GOOD = new Set(["allowed", "allow", "true", "forwarded", "internal"]);
 const BAD = new Set(["denied", "deny", "false", "dropped", "external"]);
+const DENIED = new Set(["denied", "deny", "dropped"]);
+const CROSS = 6;
 const OTHERS = ["service", "ambiguous", "none", "node", "external"];
 
 /** The colour of a value that edges are painted by. words: all values of the map, sorted. */
@@ -91,6 +93,19 @@ export function sceneOf(told: ServiceMap, places: Float32Array, edges: MapEdge[]
   return { told, places, edges, chosen, found, most, near, named, words: paintsOf(told).map(([value]) => value) };
 }
 
+function crossAt(x: number, y: number): [number, number][][] {
+  return [
+    [
+      [x - CROSS, y - CROSS],
+      [x + CROSS, y + CROSS],
+    ],
+    [
+      [x - CROSS, y + CROSS],
+      [x + CROSS, y - CROSS],
+    ],
+  ];
+}
+
 export interface EdgeShape {
   from: [number, number];
   bend: [number, number];
@@ -100,6 +115,8 @@ export interface EdgeShape {
   width: number;
   dash: number[];
   alpha: number;
+  /** The two strokes of a cross on what was denied: seen without colour too. */
+  cross: [number, number][][];
 }
 
 /** How an edge looks; null: within one node, which its word tells. */
@@ -122,6 +139,7 @@ export function edgeShape(scene: Scene, edge: MapEdge, look: Colours): EdgeShape
     width: 0.6 + 4 * weight(edge.flows, scene.most),
     dash: CERTAIN.has(edge.worst) ? [] : edge.worst === "likely" ? [6, 3] : [2, 4],
     alpha: near ? 0.85 : 0.1,
+    cross: DENIED.has(shownPaint(edge)) ? crossAt((x1 + 2 * mx + tx) / 4, (y1 + 2 * my + ty) / 4) : [],
   };
 }
 

@@ -5,6 +5,7 @@ import type { Flow, Flows } from "./api";
 import { useAnswer } from "./ask";
 import { cell } from "./grid";
 import { Confidence, Copy, useArrival } from "./parts";
+import { FlowPolicies } from "./policies";
 import { go, own, range } from "./state";
 import { condition, number, plain, short } from "./text";
 import { moment, read, rfc3339 } from "./times";
@@ -52,12 +53,12 @@ function startOf(row: Row): number | null {
 const PARTS: [string, (name: string) => boolean][] = [
   ["Source", (name) => name.startsWith("src_") || name === "outer_src_ip"],
   ["Destination", (name) => name.startsWith("dst_") || name === "outer_dst_ip"],
-  ["What policies say", (name) => name.startsWith("policy_") || name.includes("verdict") || name === "encrypted"],
+  ["As others saw it", (name) => name.includes("verdict") || name === "encrypted"],
 ];
 
-/** The parts of a row: each column in the first that takes it, the rest behind. */
+/** The parts of a row: each column in the first that takes it, the rest behind. What policies say has its own. */
 function parts(row: Row): [string, [string, unknown][]][] {
-  const told = Object.entries(row).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length));
+  const told = Object.entries(row).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length)).filter(([name]) => !name.startsWith("policy_"));
   const mine = (takes: (name: string) => boolean) => told.filter(([name]) => takes(name));
   const rest = told.filter(([name]) => !PARTS.some(([, takes]) => takes(name)));
   return [...PARTS.map(([title, takes]): [string, [string, unknown][]] => [title, mine(takes)]), ["The flow", rest]];
@@ -83,6 +84,7 @@ function FlowWhole({ told, id }: { told: Flow; id: string }) {
           ) : null,
         )}
       </p>
+      <FlowPolicies told={told} />
       {parts(told.row).map(([title, entries]) => entries.length > 0 && <Part key={title} title={title} entries={entries} />)}
       <SeenElsewhere row={told.row} id={id} />
       <h3>The same again</h3>

@@ -3,7 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Evidence, Judged, SharedAddresses, Who as Told } from "./api";
 import { useAnswer, type Asked } from "./ask";
-import { Lanes, nameOf, spanOf } from "./lanes";
+import { nameOf } from "./lane_events";
+import { Lanes, spanOf } from "./lanes";
 import { Confidence, Copy, Pane, WhoLink } from "./parts";
 import { filter, own, question, range, shown, status } from "./state";
 import { number, plain, short } from "./text";

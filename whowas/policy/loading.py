@@ -12,13 +12,15 @@ from enrich.history.history import DEFAULT, History, build, gather
 from enrich.holds.cluster_track import ClusterTrack
 from enrich.holds.derive import coverage
 from ingest.cluster import EvidenceReport, read_observations
-from whowas.errors import ConfigError
+from ingest.files import open_input
+from whowas.errors import BrokenInput, ConfigError
 from whowas.history.evidence_files import Paths, find_evidence
 from whowas.history.queries import load_history, refuse_nothing, the_store
 from whowas.observation import Observation
 
 KINDS = frozenset((*TIERS, "Pod", "Namespace"))
 POLICY = "NetworkPolicy"
+MARK = b"NetworkPolicy"  # in the name of every kind of them
 ALWAYS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
 
@@ -69,6 +71,41 @@ def _of_files(observations: Iterable[Observation]) -> Known:
             gc.enable()
 
 
+def policies_alone(history: Paths) -> dict[str, Timeline]:
+    """Return what a store or evidence files tell of policies themselves, by cluster; {} where they name none.
+
+    Pods and namespaces are not read: enough for when policies changed, not for verdicts. Raises: WhowasError.
+    """
+    store = the_store(history)
+    if store is not None:
+        from enrich.store.database import opened
+
+        with opened(store) as database:
+            return of_database(database, ALWAYS, frozenset(TIERS)) if _has_policies(database) else {}
+    files = find_evidence(history)
+    if not any(map(_names_policies, files.paths)):
+        return {}
+    timelines: dict[str, Timeline] = {}
+    for one in read_observations(files.paths, None, EvidenceReport(), None, files.taken):
+        if one.object.kind in TIERS:
+            timelines.setdefault(one.cluster or DEFAULT, Timeline()).take(one)
+    return timelines
+
+
+def _names_policies(path: str) -> bool:
+    """Does a file hold the word? To look for it is far cheaper than to read what the file says."""
+    tail = b""
+    with open_input(path) as source:
+        try:
+            while piece := source.read(1 << 20):
+                if MARK in tail + piece:
+                    return True
+                tail = piece[-len(MARK) :]
+        except BrokenInput:
+            return True
+    return False
+
+
 def _of_store(store: str, span: tuple[int, int], report: EvidenceReport) -> Known:
     from enrich.store.database import opened
 
@@ -93,7 +130,7 @@ def watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
     return coverage(spans, track.missed(POLICY))
 
 
-def of_database(database: Any, span: tuple[int, int]) -> dict[str, Timeline]:
+def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KINDS) -> dict[str, Timeline]:
     """Return what an open store knows of policies, by cluster. span: of what stood at any time in it (us)."""
     from enrich.store.reader import StoreReader
 
@@ -105,13 +142,29 @@ def of_database(database: Any, span: tuple[int, int]) -> dict[str, Timeline]:
         mine = found[track.name] = Timeline()
         mine.now_watched(watched(track, mine), dict(track.late))
     # Where there is no policy nobody needs to know what it would have been about.
-    for one in reading.observations(*span) if _has_policies(database) else ():
-        if one.object.kind in KINDS:
+    others = _Others(database, kinds)
+    for one in reading.observations(*span, never=others) if _has_policies(database) else ():
+        if one.object.kind in kinds:
             found[one.cluster or DEFAULT].take(one)
     for track in tracks.values():
         # Of what was imported it shows only now whether policies were among it.
         found[track.name].now_watched(watched(track, found[track.name]), dict(track.late))
     return found
+
+
+class _Others:
+    """UIDs of objects of other kinds than some."""
+
+    def __init__(self, database: Any, kinds: frozenset[str]) -> None:
+        from enrich.store.encoding import KIND
+
+        codes = [KIND[one] for one in sorted(kinds)]
+        places = ", ".join("?" * len(codes))
+        found = database.execute(f"SELECT uid FROM object WHERE kind IN ({places})", codes)  # noqa: S608
+        self._mine = {uid for (uid,) in found}
+
+    def __contains__(self, uid: object) -> bool:
+        return uid not in self._mine
 
 
 def _has_policies(database: Any) -> bool:

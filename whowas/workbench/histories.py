@@ -12,14 +12,17 @@ from ingest.cluster import EvidenceReport
 from whowas.errors import WhowasError
 from whowas.history.evidence_files import find_evidence
 from whowas.history.queries import evidence_of, load_history, the_store
+from whowas.policy.loading import policies_alone
 from whowas.workbench.problems import BusyError, NotServedError
 
 if TYPE_CHECKING:
+    from detect.policy.timeline import Timeline
     from enrich import History
     from whowas.observation import Observation
 
 LOOK_SECONDS = 15.0
 PATIENCE_SECONDS = 20.0
+POLICY_SECONDS = 5.0
 AT_ONCE_BYTES = 16 << 20
 """Files of evidence up to this are read again for one question; of a store that is an index's work."""
 
@@ -38,6 +41,8 @@ class ServedHistory:
         self._looked = 0.0
         self._lock = threading.Lock()
         self._there = threading.Event()
+        self._policies: dict[str, Timeline] | None = None
+        self._policies_there = threading.Event()
         self._loading: threading.Thread | None = None
 
     def __bool__(self) -> bool:
@@ -57,6 +62,7 @@ class ServedHistory:
             self._known, self._seen = load_history(self.paths, report=told), self._marks()
             self._told, self._looked = told, time.monotonic()
             self._there.set()
+            self._load_policies()
 
     def read_report(self) -> EvidenceReport:
         """What became of its files when it was read. Raises: NotServedError, BusyError."""
@@ -72,6 +78,19 @@ class ServedHistory:
             self._why = str(error)
         self._seen, self._looked = seen, time.monotonic()
         self._there.set()
+        self._load_policies()
+
+    def _load_policies(self) -> None:
+        """Behind the history: who held what is asked first."""
+        try:
+            self._policies = policies_alone(self.paths)
+        except (WhowasError, OSError):
+            self._policies = None
+        self._policies_there.set()
+
+    def policies(self) -> dict[str, Timeline] | None:
+        """Return what is known of policies, by cluster; None: they are being read still, or could not be."""
+        return self._policies if self._policies_there.wait(POLICY_SECONDS) else None
 
     def _marks(self) -> object:
         """Names, sizes and times of its files, and of what SQLite keeps beside them."""

@@ -16,7 +16,7 @@ from whowas.timestamps import AFTER_ALL, BEFORE_ALL
 from whowas.workbench import rollup_sql
 from whowas.workbench.api.common import About
 from whowas.workbench.api.flows import Facet, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk
-from whowas.workbench.commands import of_flow
+from whowas.workbench.commands import of_flow, of_walk
 from whowas.workbench.edges import Asking, More, bounds, edges, readable, translated
 from whowas.workbench.filter_text import read
 from whowas.workbench.hours import Hour, touched
@@ -222,7 +222,7 @@ def whole(asking: Asking, asked: FlowAsk) -> Flow:
     if not found.num_rows:
         raise NotFoundError("there is no such flow in that hour")
     row = rows(found.to_batches()[0])[0]
-    return Flow(row, of_flow(row, asking.places))
+    return Flow(row, of_flow(row, asking.places), of_walk(row, asking.places))
 
 
 def facets(asking: Asking, asked: FacetsAsk) -> Facets:

@@ -145,7 +145,10 @@ def _keys(asked: MapAsk) -> list[str]:
 
 
 def _rows(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: str) -> list[tuple[Any, ...]]:
-    """The heaviest edges of the first table; `word` marks what the other lacks. Of what is gone only these."""
+    """The heaviest edges of the first table, what was denied before all others; `word` marks what the other lacks.
+
+    Of what is gone only these.
+    """
     keys = _keys(asked)
     mark = "false"
     if len(tables) > 1:
@@ -153,13 +156,13 @@ def _rows(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: s
         mark = f"NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT {', '.join(keys)} FROM {tables[1]}) AS o WHERE {known})"
     ports = "list({'p': protocol, 'n': dst_port, 'f': flows} ORDER BY flows DESC, protocol, dst_port)"
     per_port = (
-        f"SELECT src, dst, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, max(direction) AS high "
-        f"FROM {tables[0]} GROUP BY ALL"
+        f"SELECT src, dst, protocol, dst_port, {rollup_sql.ADDED}, min(direction) AS low, max(direction) AS high, "
+        f"coalesce(bool_or(paint = 'denied'), false) AS denied FROM {tables[0]} GROUP BY ALL"
     )
     listed = ", ".join(keys)
     inner = (
         f"SELECT {listed}, {rollup_sql.ADDED}, {ports}[:{MOST_PORTS}] AS ports, count(*) AS ports_all, "
-        f"CASE WHEN min(low) = max(high) THEN min(low) END AS direction "
+        f"CASE WHEN min(low) = max(high) THEN min(low) END AS direction, bool_or(denied) AS denied "
         f"FROM ({per_port}) GROUP BY {listed}"
     )
     only = "WHERE change" if word == "gone" else ""
@@ -170,7 +173,7 @@ def _rows(asking: Asking, asked: MapAsk, groups: str, tables: list[str], word: s
         f"CASE WHEN change THEN '{word}' ELSE '' END, e.src, e.dst "
         f"FROM (SELECT *, {mark} AS change FROM ({inner}) AS i) AS e "
         f"JOIN {groups} AS s ON e.src = s.id JOIN {groups} AS d ON e.dst = d.id {only} "
-        f"ORDER BY {asked.measure} DESC, {', '.join(order)} LIMIT {int(asked.limit)}",
+        f"ORDER BY denied DESC, {asked.measure} DESC, {', '.join(order)} LIMIT {int(asked.limit)}",
         [],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,13 +15,14 @@ from enrich.naming.who import HoldView, view, who_at
 from whowas.addresses import address16, is_address
 from whowas.errors import ConfigError
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL, moment_us
-from whowas.workbench import traffic
+from whowas.workbench import policy_events, traffic
 from whowas.workbench.api.common import About, Question, TimeRange
 from whowas.workbench.api.who import Gap, Gaps, Judged, Lane, LaneEvent, Who, WhoAsk
 from whowas.workbench.commands import of_who
 from whowas.workbench.edges import Asking, bounds
 
 if TYPE_CHECKING:
+    from detect.policy.timeline import Timeline
     from enrich.history.history import ClusterHistory, History
 
 MOST_EVENTS = 2000
@@ -55,8 +56,8 @@ def _found(asking: Asking, known: History, asked: WhoAsk) -> tuple[list[tuple[Cl
     return held[: asked.limit], max(0, len(held) - asked.limit)
 
 
-def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
-    """Lanes, and what is beside them."""
+def who(asking: Asking, known: History, asked: WhoAsk, policies: Mapping[str, Timeline] | None = None) -> Who:
+    """Lanes, and what is beside them. policies: by cluster; None: not read."""
     what = asked.what.strip()
     shown, left = _found(asking, known, asked)
     lanes = [lane(one, row) for one, row in shown]
@@ -64,13 +65,15 @@ def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
     uids = sorted({one.uid for one in lanes if one.kind == "pod" and one.uid})
     address = str(plain(address16(what) or b"")) if is_address(what) else ""
     flows = traffic.beside(asking, address, uids, asked.range, asked.filter, about)
+    told, more = policy_events.events(shown, policies or {}, asked.range, asking.call)
+    about.partial = about.partial or _lacks(policies is None, more)
     return Who(
         about=asking.done(about),
         what=what,
         is_address=is_address(what),
         lanes=lanes,
         left_out=left,
-        events=list(_events(shown, lanes, asked.range))[:MOST_EVENTS],
+        events=[*itertools.islice(_events(shown, lanes, asked.range), MOST_EVENTS), *told],
         judged=judged(known, what, asked) if asked.at is not None and is_address(what) else None,
         gaps=[gap for one in clusters(known, asked.cluster) for gap in gaps_of(one, asked.range)],
         bucket=flows.bucket,
@@ -80,6 +83,12 @@ def who(asking: Asking, known: History, asked: WhoAsk) -> Who:
         flows_bytes=flows.bytes,
         command=of_who(what, asked.at, asking.places),
     )
+
+
+def _lacks(unread: bool, more: bool) -> str:
+    if unread:
+        return "changes of NetworkPolicies are not here: they are being read still, or could not be"
+    return "more NetworkPolicies changed than are shown; shorten the range" if more else ""
 
 
 def _rows(asking: Asking, one: ClusterHistory, what: str) -> Iterable[int]:

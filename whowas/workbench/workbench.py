@@ -49,7 +49,7 @@ class Workbench:
         self.history = ServedHistory(history)
         self.findings = ServedFindings(findings)
         self.flow_seconds = flow_seconds
-        self.places = Places(flows, history[0] if history else "", findings or "")
+        self.places = Places(flows, tuple(history), findings or "")
         self._database = Database([self.rollups.flows, str(self.rollups.folder)])
         self.rollups.keep_in(Kept(self._database.link))
         self._calls: set[Call] = set()
@@ -62,7 +62,7 @@ class Workbench:
             "/api/changes": overview.changes,
             "/api/map": service_map.service_map,
             "/api/gaps": lambda asking, asked: who.gaps(asking, self.history.history(), asked),
-            "/api/who": lambda asking, asked: who.who(asking, self.history.history(), asked),
+            "/api/who": lambda asking, asked: who.who(asking, self.history.history(), asked, self.history.policies()),
             "/api/evidence": lambda asking, asked: explained.evidence(asking, self.history, asked),
             "/api/shared": traffic.shared,
             "/api/flows": pages.page,

@@ -72,10 +72,14 @@ class FlowAsk(Asked):
 
 
 class Flow(Told):
-    """The whole row: times as RFC 3339, bytes as hex, labels as an object. commands: that reproduce it."""
+    """The whole row: times as RFC 3339, bytes as hex, labels as an object. commands: that reproduce it.
+
+    walk: commands that walk through the policies which decided; none where nothing was judged.
+    """
 
     row: dict[str, Any]
     commands: list[str]
+    walk: list[str]
 
 
 class ExportAsk(FlowsAsk):

@@ -14,7 +14,8 @@ Group = Literal["namespace", "workload", "node", "pod", "label"]
 class MapAsk(Question):
     """by: what a node of the map is; label: its key for by "label". ports: an edge a port, else ports are folded.
 
-    baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`.
+    baseline: marks edges as new, and tells those that are gone. limit: edges, heaviest by `measure`;
+    painted by a verdict those with denied flows come first.
     paint: of Status.paints: edges tell how many of their flows have each of its values ("" = none is asked).
     """
 

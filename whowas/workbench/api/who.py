@@ -71,13 +71,17 @@ class Lane(Told):
 class LaneEvent(Told):
     """What happened to a lane's holder, at some time from `time` to `until` (both the same: then). lane: in Who.lanes.
 
-    started, ended: the hold; restarted: a container (Evidence tells of these); others: what changed, from what to what.
+    started, ended: the hold; restarted: a container (Evidence tells of these); policy_*: a NetworkPolicy whose selector
+    chose it, or may have; others: what changed, from what to what.
     """
 
     lane: int
     time: Us
     until: Us
-    what: Literal["started", "ended", "images", "labels", "services", "restarted"]
+    what: Literal[
+        "started", "ended", "images", "labels", "services", "restarted",
+        "policy_created", "policy_changed", "policy_deleted",
+    ]  # fmt: skip
     before: str
     after: str
 

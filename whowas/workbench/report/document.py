@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from whowas.workbench.commands import Places
-from whowas.workbench.report import evidence, sections
+from whowas.workbench.report import evidence, policies, sections
 from whowas.workbench.report.gather import Gathered
 from whowas.workbench.report.markup import Html, cut, moment, tag
 
@@ -62,6 +62,7 @@ def write(made: Gathered, time_us: int, places: Places) -> str:
         evidence.who(made),
         sections.over_time(made),
         sections.the_map(made),
+        policies.what_policies_say(made.verdicts, len(made.status.clusters) > 1),
         sections.top_edges(made),
         sections.how_sure(made),
         sections.not_seen(made),

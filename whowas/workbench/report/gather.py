@@ -24,7 +24,7 @@ from whowas.workbench.edges import bounds
 from whowas.workbench.filter_text import read
 from whowas.workbench.hours import Hour, touched
 from whowas.workbench.problems import NotFoundError
-from whowas.workbench.report import inputs
+from whowas.workbench.report import inputs, policies
 from whowas.workbench.workbench import Workbench
 
 AROUND_US = 15 * 60_000_000
@@ -66,6 +66,7 @@ class Gathered:
     map: ServiceMap
     talkers: Talkers
     reasons: list[Facet]
+    verdicts: policies.Verdicts | None
     findings: list[FindingRow]
     findings_all: int
     whole: list[Told]
@@ -111,7 +112,9 @@ def gather(bench: Workbench, wish: Wish, served: Call | None = None) -> Gathered
     unread = [bad.of(one.path) for one in bench.history.read_report().files for bad in one.unreadable]
     question = wish.filter, wish.span
     listed, total, whole = _findings(bench, call, wish)
-    facets = _ask(bench, call, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason"]), Facets)
+    facets = _ask(
+        bench, call, "/api/facets", FacetsAsk(*question, columns=["src_reason", "dst_reason", policies.VERDICT]), Facets
+    )
     made = Gathered(
         wish=wish,
         chosen=chosen,
@@ -120,7 +123,8 @@ def gather(bench: Workbench, wish: Wish, served: Call | None = None) -> Gathered
         over_time=_ask(bench, call, "/api/histogram", HistogramAsk(*question), Histogram),
         map=_ask(bench, call, "/api/map", MapAsk(*question, by="workload", limit=MOST_EDGES), ServiceMap),
         talkers=_ask(bench, call, "/api/talkers", TopAsk(*question, limit=MOST_TALKERS), Talkers),
-        reasons=facets.facets,
+        reasons=[one for one in facets.facets if one.column != policies.VERDICT],
+        verdicts=policies.gather(bench, call, MapAsk(*question), facets.facets),
         findings=listed,
         findings_all=total,
         whole=whole,

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from whowas.safe_text import size
-from whowas.timestamps import rfc3339
 from whowas.workbench.api.common import Edge, Name, Question
 from whowas.workbench.api.who import Gap
-from whowas.workbench.commands import Places, of_report, quoted
+from whowas.workbench.commands import Places, of_report, of_who, quoted
 from whowas.workbench.report import map_picture, timeline
 from whowas.workbench.report.gather import Gathered
 from whowas.workbench.report.markup import (
@@ -174,7 +173,7 @@ def _gap(one: Gap) -> tuple[str, str]:
 def commands(made: Gathered, places: Places) -> Html:
     """Lines that show the same again. places: as they were given."""
     again = of_report(Question(made.wish.filter, made.wish.span), places, made.wish.finding)
-    told = [made.commands.cli, *_query(made, places.flows), *_who_lines(made, places.history), again]
+    told = [made.commands.cli, *_query(made, places.flows), *_who_lines(made, places), again]
     sigma = folded("A Sigma rule drafted from the filter", to_copy(made.commands.sigma)) if made.wish.filter else ""
     return section("The same again", *map(to_copy, told), sigma)
 
@@ -185,11 +184,9 @@ def _query(made: Gathered, flows: str) -> Iterator[str]:
         yield f"whowas query {shlex.quote(sql)} --flows {quoted(flows)}"
 
 
-def _who_lines(made: Gathered, history: str) -> Iterator[str]:
+def _who_lines(made: Gathered, places: Places) -> Iterator[str]:
     for one in made.who:
-        at = f" --at {rfc3339(one.judged.at)}" if one.judged else ""
-        if history.isprintable():
-            yield f"whowas who {one.what}{at} --history {quoted(history)} --explain"
+        yield of_who(one.what, one.judged.at if one.judged else None, places)
 
 
 def versions(made: Gathered, time_us: int) -> Html:
