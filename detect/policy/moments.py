@@ -54,6 +54,7 @@ class Judge:
         self.timeline = timeline
         self._trial = trial
         self._kept: dict[Any, Known] = {}
+        self._epochs = timeline.epochs()
 
     def verdict(self, asked: Asked) -> Verdict:
         """Judge. What nobody watched is indeterminate, whatever it was seen to be before."""
@@ -63,9 +64,13 @@ class Judge:
         why = f"nobody watched policies then; by those that were seen it is {told.word}"
         return told._replace(word=UNKNOWN, reason=why, seen=told.word)
 
+    def without_policies(self) -> bool:
+        """Say whether there is nothing to judge by."""
+        return not self.timeline.policies and not self._trial.put
+
     def as_seen(self, asked: Asked) -> Verdict:
         """Judge by what was seen, as if nothing had happened while nobody looked."""
-        if not self.timeline.policies and not self._trial.put:
+        if self.without_policies():
             return Verdict(OPEN, "there are no policies")
         low, high = asked.low - NEAR, asked.high + NEAR
         sources, targets = (self._pods(one, low, high) for one in (asked.source, asked.target))
@@ -99,7 +104,10 @@ class Judge:
 
     def known(self, namespaces: tuple[str, ...], low: int, high: int) -> Known:
         """Return what may have been in force for pods of some namespaces."""
-        edges = self.timeline.edges()
+        edges = self.timeline.epochs()
+        if edges is not self._epochs:
+            self._epochs = edges
+            self._kept.clear()
         # Bounds were widened already: what lies between two edges is alike for all of it.
         key = (namespaces, int(edges.searchsorted(low + NEAR, "right")), int(edges.searchsorted(high - NEAR, "right")))
         found = self._kept.get(key)
