@@ -99,6 +99,10 @@ class Questions:
         self._codes = self._codes * codes.size + codes.rows if self._size > 1 else codes.rows
         self._size *= codes.size
 
+    def also(self, codes: Codes) -> None:
+        """Tell questions of other batches apart by what follows, in this batch, from columns that were given."""
+        self._told.append(codes)
+
     def _densify(self) -> None:
         found = packed(self._codes)
         self._codes, self._size = found.rows, found.size

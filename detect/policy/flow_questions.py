@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from detect.policy.distinct import Codes, Numbers, Questions, indices, number_codes, packed, word_codes
+from detect.policy.epochs import Epochs, places
 from detect.policy.timeline import Timeline
 from whowas.arrays import Words
 
@@ -30,7 +30,7 @@ class Asker:
         self._bare = bare
         self._epochs = timeline.epochs()
         self._numbers = Numbers()
-        self._edges: dict[str, Words] = {}
+        self._pods, self._spaces = Epochs(timeline.edges_of), Epochs(timeline.edges_around)
 
     def stale(self) -> bool:
         """Say whether the timeline has changed since."""
@@ -47,7 +47,7 @@ class Asker:
             self._end(found, table, side, low, high)
         found.by(_flags(table["encapsulated"]))
         found.by(Codes(np.asarray(table["start_time"].is_null()).astype(np.int64), 2))
-        found.by(_pair(self._epochs, low, high))
+        found.by(packed(places(self._epochs, low, high)))
         if not self._bare:
             self._connection(found, table)
         return found
@@ -66,8 +66,19 @@ class Asker:
             return
         for one in (uid, *(self._words(table, f"{side}_{name}") for name in ("ip16", "node", "namespace"))):
             found.by(one)
-        found.by(self._words(table, f"{side}_service").where(kind.are("service")))
-        found.by(self._lived(uid, several, low, high))
+        service = kind.are("service")
+        found.by(self._words(table, f"{side}_service").where(service))
+        self._pods.tell(found, uid, low, high)
+        self._spaces.tell(found, uid, low, high)
+        found.by(self._anything(several | service, low, high))
+
+    def _anything(self, rows: Mask, low: Words, high: Words) -> Codes:
+        """Ends that may be several, or a Service: whatever changes may be about them."""
+        found = np.zeros(len(rows), dtype=np.int64)
+        if not rows.any():
+            return Codes(found, 1)
+        found[rows] = places(self._timeline.edges(), low[rows], high[rows])
+        return packed(found)
 
     def _candidates(self, column: Any, several: Mask) -> Codes:
         """Who an end may have been, where that is not certain."""
@@ -88,24 +99,6 @@ class Asker:
     def _lists(self, lists: Any) -> list[int]:
         told = (one and tuple(tuple(sorted(each.items())) for each in one) for one in lists.to_pylist())
         return [self._numbers.of(one or None) for one in told]
-
-    def _lived(self, uid: Codes, several: Mask, low: Words, high: Words) -> Codes:
-        """Between which changes of its own pods an end lies; 0 = after all of them, as most do."""
-        found = np.zeros(len(low), dtype=np.int64)
-        edges = [self._edges_of(one) for one in uid.words]
-        last = np.array([0, *(one[-1] if len(one) else 0 for one in edges)], dtype=np.int64)
-        early = np.flatnonzero((low < last[uid.rows]) & ~several) if low.min() < last.max() else ()
-        for place, mine in _grouped(uid.rows, early):
-            found[mine] = _places(edges[place - 1], low[mine], high[mine])
-        if several.any():
-            found[several] = _places(self._timeline.edges(), low[several], high[several])
-        return packed(found)
-
-    def _edges_of(self, uid: str) -> Words:
-        known = self._edges.get(uid)
-        if known is None:
-            known = self._edges[uid] = self._timeline.edges_of(uid)
-        return known
 
     def _connection(self, found: Questions, table: Any) -> None:
         """Port, protocol and direction; where no record says who opened it, the source's port and a lone SYN may."""
@@ -136,31 +129,6 @@ def _bounds(table: Any) -> tuple[Words, Words]:
 def _flags(column: Any) -> Codes:
     """A column of yes and no; null is no."""
     return Codes(column.chunk(0).fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64), 2)
-
-
-def _pair(edges: Words, low: Words, high: Words) -> Codes:
-    """Between which of a few times both bounds lie. Times between the same two are one time."""
-    return packed(_places(edges, low, high))
-
-
-def _places(edges: Words, low: Words, high: Words) -> Words:
-    """Return one number for the places of both bounds among edges; 0 = both after all."""
-    size = len(edges)
-    if not len(low) or not size:
-        return np.zeros(len(low), dtype=np.int64)
-    begin, end = edges.searchsorted([low.min(), high.max()], "right").tolist()
-    near = edges[begin:end]
-    after: list[Words] = [size - begin - near.searchsorted(times, "right") for times in (low, high)]
-    return after[0] * (size + 1) + after[1]
-
-
-def _grouped(codes: Words, rows: Sequence[int] | Words) -> list[tuple[int, Words]]:
-    """Return rows by their code."""
-    if not len(rows):
-        return []
-    order = np.asarray(rows)[np.argsort(codes[rows], kind="stable")]
-    found, starts = np.unique(codes[order], return_index=True)
-    return list(zip(found.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 __all__ = ["ACK", "OPENED_BY_SOURCE", "SIDES", "SYN", "UNTOLD_US", "Asker"]

@@ -104,10 +104,10 @@ class Judge:
 
     def known(self, namespaces: tuple[str, ...], low: int, high: int) -> Known:
         """Return what may have been in force for pods of some namespaces."""
-        edges = self.timeline.epochs()
-        if edges is not self._epochs:
-            self._epochs = edges
+        if self.timeline.epochs() is not self._epochs:
+            self._epochs = self.timeline.epochs()
             self._kept.clear()
+        edges = self.timeline.edges_in(namespaces)
         # Bounds were widened already: what lies between two edges is alike for all of it.
         key = (namespaces, int(edges.searchsorted(low + NEAR, "right")), int(edges.searchsorted(high - NEAR, "right")))
         found = self._kept.get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Any
 
@@ -20,6 +20,7 @@ SECOND = 1_000_000
 NEAR = SECOND
 # Bounds are counted with: what is told from `at` on, what until then, and both where what is near counts too.
 STEPS = (-NEAR, 0, 1, NEAR + 1)
+NEVER: Words = np.empty(0, dtype=np.int64)
 # For so long after a silence what comes may still be what was written during it.
 CATCHING_UP = 10 * SECOND
 GONE = ("DELETED", "VANISHED")
@@ -46,6 +47,7 @@ class Timeline:
         self.late: dict[str, Spans] = {}
         self._edges: Words | None = None
         self._epochs: Words | None = None
+        self._within: dict[frozenset[str], Words] = {}
         self._by_namespace: dict[str, list[Line[Policy]]] | None = None
 
     def take(self, seen: Observation) -> None:
@@ -112,6 +114,7 @@ class Timeline:
 
     def _forget(self) -> None:
         self._edges = self._epochs = self._by_namespace = None
+        self._within = {}
 
     def _since(self, line: Line[Any], seen: Observation, at: int) -> int:
         """Return since when it may have been so. A list says only that it was otherwise when it was seen last."""
@@ -141,24 +144,37 @@ class Timeline:
         return any(one - NEAR <= low and high <= one + NEAR for one in self.listed)
 
     def epochs(self) -> Words:
-        """Return the times, in order, between which policies, namespaces and who watched them stay the same."""
+        """Return the times, in order, between which policies of all namespaces, and who watched, stay the same."""
         if self._epochs is None:
-            lines: Iterable[Line[Any]] = chain(self.namespaces.values(), self.policies.values())
             spans = {at for span in self.watched for at in (span[0], span[1] + 1)}
             points = {at + step for at in self.listed for step in (-NEAR, NEAR + 1)}
-            self._epochs = _in_order(spans | points, lines)
+            self._epochs = _in_order(spans | points, self.policies_of(()))
         return self._epochs
 
     def edges(self) -> Words:
-        """Return the times, in order, between which all that is known stays the same: of pods too."""
+        """Return the times, in order, between which all that is known stays the same."""
         if self._edges is None:
-            self._edges = _in_order(set(self.epochs().tolist()), self.pods.values())
+            lines = chain(self.pods.values(), self.namespaces.values(), self.policies.values())
+            self._edges = _in_order(set(self.epochs().tolist()), lines)
         return self._edges
 
     def edges_of(self, uid: str) -> Words:
-        """Return the times, in order, between which what is known of a pod stays the same."""
+        """Return the times, in order, between which what is known of a pod itself stays the same."""
         line = self.pods.get(uid)
         return _in_order(set(), [line] if line is not None else ())
+
+    def edges_around(self, uid: str) -> Words:
+        """Return the times, in order, between which a pod's namespace, and the policies there, stay the same."""
+        line = self.pods.get(uid)
+        return self.edges_in(frozenset(pod.namespace for pod in line.values if pod is not None) if line else ())
+
+    def edges_in(self, namespaces: Collection[str]) -> Words:
+        """As edges_around, of some namespaces, and of policies of all namespaces. One array for the same ones."""
+        key = frozenset(namespaces)
+        if key not in self._within:
+            lines = [self.namespaces[name] for name in key if name in self.namespaces]
+            self._within[key] = _in_order(set(), [*lines, *self.policies_of(key)])
+        return self._within[key]
 
     def policies_of(self, namespaces: Iterable[str]) -> list[Line[Policy]]:
         """Return the lines of all policies that may be about pods of some namespaces."""
@@ -177,7 +193,7 @@ def _in_order(times: set[int], lines: Iterable[Line[Any]]) -> Words:
     for line in lines:
         for at in line.edges():
             times.update(at + step for step in STEPS)
-    return np.array(sorted(times), dtype=np.int64)
+    return np.array(sorted(times), dtype=np.int64) if times else NEVER
 
 
 def _first(now: Any, seen: Observation) -> int:
