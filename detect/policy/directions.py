@@ -87,11 +87,13 @@ def _network(moment: Moment, pod: Pod, asked: Connection, direction: str, walk: 
 
 
 def _about(moment: Moment, pod: Pod, direction: str) -> list[tuple[Policy, Answer]]:
-    """Return the NetworkPolicies that are, or may be, about a pod. Each of its connections asks the same."""
-    found: list[tuple[Policy, Answer]] | None = moment.about.get((pod, direction))
+    """Return the NetworkPolicies that are, or may be, about a pod: all pods of its labels ask the same."""
+    policies = moment.of(NETWORK, pod.namespace)
+    key = (policies, frozenset(pod.labels.items()), direction)
+    found: list[tuple[Policy, Answer]] | None = moment.about.get(key)
     if found is None:
-        answers = [(one, is_about(moment, one, pod, direction)) for one in moment.policies if one.tier == NETWORK]
-        found = moment.about[pod, direction] = [(one, about) for one, about in answers if not about.no]
+        answers = [(one, is_about(moment, one, pod, direction)) for one in policies]
+        found = moment.about[key] = [(one, about) for one, about in answers if not about.no]
     return found
 
 
@@ -127,7 +129,9 @@ def _tier(moment: Moment, pod: Pod, asked: Connection, direction: str, tier: str
 
     The newer and the older kinds are not meant for one cluster: where both decide, and differently, nobody says which.
     """
-    here = [one for one in moment.policies if one.tier == tier]
+    here = moment.of(tier)
+    if not here:
+        return None
     newer = [one for one in here if one.kind == "ClusterNetworkPolicy"]
     older = [one for one in here if one.kind != "ClusterNetworkPolicy"]
     found = [_by_priority(moment, pod, asked, direction, each, walk) for each in (newer, older)]

@@ -1,19 +1,19 @@
 """Which rows of a batch are one question: verdicts are a join over distinct questions, not over flows.
 
 A question is what rows have in common in some columns. In a batch it is a small number; between batches it is told by
-bytes, made of numbers that mean the same value in every batch.
+numbers that mean the same value in every batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whowas.arrays import Words
+from whowas.arrays import Hashed, Words
 
 # Numbers stay below this, so that what is multiplied next still fits.
 DENSE = 1 << 62
@@ -28,9 +28,13 @@ class Numbers:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def of(self, value: Hashable) -> int:
-        """Return the number of a value."""
-        return self._numbers.setdefault(value, len(self._numbers))
+    def of(self, values: Sequence[Hashable]) -> list[int]:
+        """Return the numbers of values."""
+        known = self._numbers
+        try:
+            return [known[one] for one in values]
+        except KeyError:
+            return [known.setdefault(one, len(known)) for one in values]
 
 
 class Codes:
@@ -57,8 +61,8 @@ class Codes:
 def word_codes(column: Any, numbers: Numbers) -> Codes:
     """Return a column of words, or of the bytes of addresses, as numbers."""
     rows, words = indices(column)
-    told = words.to_pylist()
-    return Codes(rows, len(told) + 1, np.array([0, *map(numbers.of, told)], dtype=np.int64), told)
+    told = words.to_numpy(zero_copy_only=False).tolist()
+    return Codes(rows, len(told) + 1, np.array([0, *numbers.of(told)], dtype=np.int64), told)
 
 
 def indices(column: Any) -> tuple[Words, Any]:
@@ -114,13 +118,50 @@ class Questions:
         first[self._codes[::-1]] = np.arange(len(self._codes), dtype=np.int64)[::-1]
         return first, self._codes
 
-    def keys(self, rows: Words) -> list[bytes]:
-        """Return for some rows what tells their questions from all others of any batch."""
-        told = np.empty((len(rows), len(self._told)), dtype=np.int64)
+    def keys(self, rows: Words) -> Words:
+        """Return for each of some rows the numbers that tell its question from all others of any batch. Shape (n, k)."""
+        found = np.empty((len(rows), len(self._told)), dtype=np.int64)
         for place, one in enumerate(self._told):
             mine = one.rows[rows]
-            told[:, place] = mine if one.meaning is None else one.meaning[mine]
-        if not len(rows):
-            return []
-        found: list[bytes] = told.view(np.dtype((np.void, 8 * len(self._told)))).reshape(-1).tolist()
+            found[:, place] = mine if one.meaning is None else one.meaning[mine]
+        return found
+
+
+class Memory:
+    """Remembers keys (n, k) of int64: 0, 1, 2, … as they come."""
+
+    def __init__(self) -> None:
+        self._keys: Words = np.empty((0, 0), dtype=np.int64)
+        self._factors: Hashed = np.empty(0, dtype=np.uint64)
+        self._hashes: Hashed = np.empty(0, dtype=np.uint64)
+        self._order: Words = np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, keys: Words) -> Words:
+        """Return the number of each key, -1 for those not known."""
+        found = np.full(len(keys), -1, dtype=np.int64)
+        if len(self._keys):
+            hashes = self._hashed(keys)
+            at = np.minimum(self._hashes.searchsorted(hashes), len(self._hashes) - 1)
+            near = np.flatnonzero(self._hashes[at] == hashes)
+            number = self._order[at[near]]
+            # Where two keys had one hash the second is not found, and is asked again: slower, not wrong.
+            same = (self._keys[number] == keys[near]).all(axis=1)
+            found[near[same]] = number[same]
+        return found
+
+    def add(self, keys: Words) -> None:
+        """Number keys that are not known, each given once."""
+        if not len(self._keys):
+            self._keys = keys[:0]
+            self._factors = np.random.default_rng().integers(1, 1 << 63, keys.shape[1], dtype=np.uint64) * 2 + 1
+        self._keys = np.concatenate([self._keys, keys])
+        hashes = self._hashed(self._keys)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+
+    def _hashed(self, keys: Words) -> Hashed:
+        found: Hashed = (keys.view(np.uint64) * self._factors).sum(axis=1, dtype=np.uint64)
         return found

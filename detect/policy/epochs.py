@@ -21,6 +21,13 @@ class Epochs:
         self._edges: list[Words] = []
         self._last: list[int] = []
 
+    def _grouped(self, words: list[str]) -> list[int]:
+        known = self._groups
+        try:
+            return [known[one] for one in words]
+        except KeyError:
+            return [self._group(one) for one in words]
+
     def _group(self, word: str) -> int:
         known = self._groups.get(word)
         if known is None:
@@ -33,7 +40,7 @@ class Epochs:
 
     def tell(self, found: Questions, words: Codes, low: Words, high: Words) -> None:
         """Tell rows apart by the changes between which both bounds lie. Args: words: found tells them apart already."""
-        own = np.array(list(map(self._group, words.words)), dtype=np.int64)
+        own = np.array(self._grouped(words.words), dtype=np.int64)
         first, last = int(low.min()), int(high.max())
         ends = np.array(self._last, dtype=np.int64)
         early = np.unique(own[ends[own] > first]) if len(own) else own

@@ -98,7 +98,7 @@ class Asker:
 
     def _lists(self, lists: Any) -> list[int]:
         told = (one and tuple(tuple(sorted(each.items())) for each in one) for one in lists.to_pylist())
-        return [self._numbers.of(one or None) for one in told]
+        return self._numbers.of([one or None for one in told])
 
     def _connection(self, found: Questions, table: Any) -> None:
         """Port, protocol and direction; where no record says who opened it, the source's port and a lone SYN may."""

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from detect.policy.directions import OPEN, Side
+from detect.policy.distinct import Memory, packed
 from detect.policy.doubt import UNDEFINED, UNKNOWN
 from detect.policy.flow_ends import FlowEnd, flow_end
 from detect.policy.flow_questions import ACK, OPENED_BY_SOURCE, SIDES, SYN, UNTOLD_US, Asker
 from detect.policy.model import INGRESS, PROTOCOLS
 from detect.policy.moments import Asked, Judge
 from detect.policy.verdicts import Verdict, agreed
-from whowas.arrays import Indices, Words
+from whowas.arrays import Words
 
 SIDE_COLUMNS = ("confidence", "kind", "pod_uid", "ip16", "port")
 NAMES = ("namespace", "pod", "service", "node", "candidates")
@@ -39,14 +40,15 @@ class Texts(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Verdicts of a batch: a few distinct ones, None = not judged, and which of them is each row's.
+    """Verdicts of a batch: the distinct ones of all batches, None = not judged, and which of them is each row's.
 
-    texts: for each of the distinct ones the words that are written of it.
+    texts: for each of the distinct ones what is written of it, as a number. told: that by number.
     """
 
     verdicts: list[Verdict | None]
     rows: Words
-    texts: list[Texts]
+    texts: Words
+    told: list[Texts]
 
 
 class FlowJudge:
@@ -58,31 +60,37 @@ class FlowJudge:
 
     def _forget(self) -> None:
         self._asker = Asker(self._judge.timeline, bare=self._judge.without_policies())
-        self._kept: dict[bytes, tuple[Verdict | None, Texts]] = {}
-        self._spelled: dict[Texts, Texts] = {}
+        self._memory = Memory()
+        # For each remembered question; and what is written of them, each once.
+        self._verdicts: list[Verdict | None] = []
+        self._texts: Words = np.empty(0, dtype=np.int64)
+        self._told: dict[Texts, int] = {}
 
     def judged(self, flows: Any) -> Judged:
         """Judge a batch or table of named flows, with the columns COLUMNS."""
         table = pa.Table.from_batches([flows]) if isinstance(flows, pa.RecordBatch) else flows
         if not table.num_rows:
-            return Judged([], np.empty(0, dtype=np.int64), [])
-        if self._asker.stale() or len(self._asker) > KEPT or len(self._kept) > KEPT:
+            return Judged([], np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), [])
+        if self._asker.stale() or max(len(self._asker), len(self._memory)) > KEPT:
             self._forget()
         table = table.select(COLUMNS).combine_chunks()
         questions = self._asker.questions(table)
         first, rows = questions.distinct()
         keys = questions.keys(first)
-        fresh = [place for place, key in enumerate(keys) if key not in self._kept]
-        if fresh:
-            asked = _plain(table.take(pa.array(first[fresh]))).to_pylist()
-            self._kept |= {keys[place]: self._told(row) for place, row in zip(fresh, asked, strict=True)}
-        told = [self._kept[key] for key in keys]
-        return Judged([verdict for verdict, _ in told], rows, [texts for _, texts in told])
+        own = self._memory.find(keys)
+        fresh = np.flatnonzero(own < 0)
+        if len(fresh):
+            own[fresh] = np.arange(len(self._memory), len(self._memory) + len(fresh))
+            self._memory.add(keys[fresh])
+            self._add(table.take(pa.array(first[fresh])))
+        return Judged(self._verdicts, own[rows], self._texts, list(self._told))
 
-    def _told(self, row: dict[str, Any]) -> tuple[Verdict | None, Texts]:
-        verdict = self.verdict(row)
-        texts = _texts(verdict)
-        return verdict, self._spelled.setdefault(texts, texts)
+    def _add(self, table: Any) -> None:
+        """Judge each row of a table, whose questions are new."""
+        verdicts = [self.verdict(row) for row in _plain(table).to_pylist()]
+        texts = [self._told.setdefault(_texts(one), len(self._told)) for one in verdicts]
+        self._verdicts += verdicts
+        self._texts = np.concatenate([self._texts, np.array(texts, dtype=np.int64)])
 
     def verdict(self, row: dict[str, Any]) -> Verdict | None:
         """Judge one flow; None where it has no time, or an end of which nobody can say who it was.
@@ -158,21 +166,16 @@ class FlowJudge:
 
 def columns_of(judged: Judged) -> dict[str, Any]:
     """Return the columns policy_verdict, policy_ingress, policy_egress and policy_reason of a batch, null unjudged."""
-    # Equal texts are one object: to compare which costs less than what.
-    known = {id(one): one for one in judged.texts}
-    place = {one: number for number, one in enumerate(known)}
-    own = np.array([place[id(one)] for one in judged.texts], dtype=np.int32)
-    rows = own[judged.rows] if len(own) else np.empty(0, dtype=np.int32)
-    return {
-        f"policy_{name}": _pointed([getattr(one, name) for one in known.values()], rows) for name in Texts._fields
-    }
+    found = packed(judged.texts[judged.rows])
+    used = [] if found.meaning is None else [judged.told[one] for one in found.meaning.tolist()]
+    return {f"policy_{name}": _pointed([getattr(one, name) for one in used], found.rows) for name in Texts._fields}
 
 
-def _pointed(words: list[str | None], rows: Indices) -> Any:
+def _pointed(words: list[str | None], rows: Words) -> Any:
     """Return a dictionary array. Args: rows: which of the words each row has."""
     numbers = {word: number for number, word in enumerate(dict.fromkeys(one for one in words if one is not None))}
     codes = np.array([-1 if one is None else numbers[one] for one in words], dtype=np.int32)
-    found = codes[rows] if len(codes) else rows
+    found = codes[rows] if len(codes) else rows.astype(np.int32)
     indices = pa.array(found, mask=found < 0) if (codes < 0).any() else pa.array(found)
     return pa.DictionaryArray.from_arrays(indices, pa.array(list(numbers), pa.string()))
 

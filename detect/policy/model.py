@@ -134,5 +134,15 @@ class Moment:
 
     policies: tuple[Policy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Which policies of a tier are about a pod, once that was asked.
+    # Which policies are about a pod, once that was asked. Moments may share it: keys hold all that decides.
     about: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _split: dict[tuple[str, str], tuple[Policy, ...]] = field(default_factory=dict, repr=False)
+
+    def of(self, tier: str, namespace: str = "") -> tuple[Policy, ...]:
+        """Return the policies of a tier; of NetworkPolicy those of a namespace."""
+        if not self._split:
+            self._split["", ""] = ()
+            for one in self.policies:
+                place = (one.tier, one.namespace if one.tier == NETWORK else "")
+                self._split[place] = (*self._split.get(place, ()), one)
+        return self._split.get((tier, namespace), ())

@@ -17,6 +17,7 @@ from detect.policy.verdicts import Verdict, agreed, decide
 # So many ways in which several changes may have come one before the other are tried.
 WAYS_MOST = 64
 KEPT = 1 << 12
+ABOUT_KEPT = 1 << 16
 
 
 class Holder(NamedTuple):
@@ -54,6 +55,7 @@ class Judge:
         self.timeline = timeline
         self._trial = trial
         self._kept: dict[Any, Known] = {}
+        self._about: dict[Any, Any] = {}
         self._epochs = timeline.epochs()
 
     def verdict(self, asked: Asked) -> Verdict:
@@ -114,6 +116,8 @@ class Judge:
         if found is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
+            if len(self._about) >= ABOUT_KEPT:
+                self._about.clear()
             found = self._kept[key] = self._known(namespaces, low, high)
         return found
 
@@ -127,7 +131,7 @@ class Judge:
         if prod([*map(len, policies), *map(len, labels.values())]) > WAYS_MOST:
             return Known((), tuple(changing), True)
         moments = [
-            Moment(self._trial.applied(chosen, namespaces), dict(zip(labels, spaces, strict=True)))
+            Moment(self._trial.applied(chosen, namespaces), dict(zip(labels, spaces, strict=True)), self._about)
             for chosen in product(*policies)
             for spaces in product(*labels.values())
         ]
