@@ -1,4 +1,4 @@
-"""What verdicts of policies cost a flow: python bench/policy_verdicts.py [--flows 10000000] [--pods 5000] [--policies 1000]
+"""What verdicts cost a flow: python bench/policy_verdicts.py [--flows 10000000] [--pods 5000] [--policies 1000]
 
 A cluster of 50 namespaces whose policies change a few times a day, and named flows of 20,000 pairs in batches of
 131,072, as a replay has them. Timed is what the verdict columns add to naming: CPU seconds of this process, and again
@@ -64,7 +64,9 @@ class Cluster:
             self._see("NetworkPolicy", told["metadata"]["namespace"], told["metadata"]["name"], spec, at)
         self.timeline.now_watched([(DAY_START_US - DAY_US, DAY_START_US + 2 * DAY_US)], {})
 
-    def _see(self, kind: str, namespace: str, name: str, spec: Any, at: int = DAY_START_US - 10**9, **labels: str) -> None:
+    def _see(
+        self, kind: str, namespace: str, name: str, spec: Any, at: int = DAY_START_US - 10**9, **labels: str
+    ) -> None:
         made = "2020-01-01T00:00:00Z"
         meta = {"namespace": namespace, "name": name, "uid": name, "labels": labels, "creationTimestamp": made}
         raw = msgspec.json.encode({"kind": kind, "metadata": meta, "spec": spec})
@@ -104,7 +106,9 @@ class Flows:
         self.outside = [address16(f"192.0.{one // 250}.{one % 250 + 1}") for one in range(500)]
         ends = len(cluster.pods)
         self.source = rolls.integers(0, ends, PAIRS)
-        self.target = np.where(rolls.random(PAIRS) < 0.05, ends + rolls.integers(0, 500, PAIRS), rolls.integers(0, ends, PAIRS))
+        self.target = np.where(
+            rolls.random(PAIRS) < 0.05, ends + rolls.integers(0, 500, PAIRS), rolls.integers(0, ends, PAIRS)
+        )
         self.port = np.array(PORTS)[rolls.integers(0, len(PORTS), PAIRS)]
 
     def batches(self) -> Iterator[Any]:
@@ -120,7 +124,8 @@ class Flows:
         told = {
             "start_time": pa.array(times).cast(pa.timestamp("us", "UTC")), "time_before": pa.array(np.full(rows, 500)),
             "src_port": pa.array(rolls.integers(32768, 61000, rows).astype(np.int32)),
-            "dst_port": pa.array(self.port[pair].astype(np.int32)), "encapsulated": pa.array(np.zeros(rows, dtype=bool)),
+            "dst_port": pa.array(self.port[pair].astype(np.int32)),
+            "encapsulated": pa.array(np.zeros(rows, dtype=bool)),
         }  # fmt: skip
         for name, word in (("protocol", "tcp"), ("directionality", "bi"), ("initiator_basis", "syn")):
             told[name] = _words([word], np.zeros(rows, dtype=np.int32))
@@ -134,7 +139,9 @@ class Flows:
         used, own = np.unique(ends, return_inverse=True)
         pods, inside = self.cluster.pods, used < len(self.cluster.pods)
         known = [pods[one] if one < len(pods) else None for one in used.tolist()]
-        octets = [self.cluster.addresses[one] if one < len(pods) else self.outside[one - len(pods)] for one in used.tolist()]
+        octets = [
+            self.cluster.addresses[one] if one < len(pods) else self.outside[one - len(pods)] for one in used.tolist()
+        ]
         found = {
             "confidence": _words(["exact", "external"], np.where(inside, 0, 1)[own]),
             "kind": _words(["pod"], np.where(inside, 0, -1)[own]),
@@ -185,7 +192,11 @@ def one_by_one(cluster: Cluster, flows: Flows, count: int) -> tuple[float, list[
     pods = [cluster.timeline.pods[name].last() for _, name, _ in cluster.pods]
 
     def end(place: int) -> End:
-        return End(pods[place], cluster.addresses[place]) if place < len(pods) else End(None, flows.outside[place - len(pods)])
+        return (
+            End(pods[place], cluster.addresses[place])
+            if place < len(pods)
+            else End(None, flows.outside[place - len(pods)])
+        )
 
     questions = [Connection(end(source), end(target), port, "tcp") for source, target, port in asked(flows, count)]
     began = time.process_time()

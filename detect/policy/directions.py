@@ -88,12 +88,14 @@ def _network(moment: Moment, pod: Pod, asked: Connection, direction: str, walk: 
 
 def _about(moment: Moment, pod: Pod, direction: str) -> list[tuple[Policy, Answer]]:
     """Return the NetworkPolicies that are, or may be, about a pod: all pods of its labels ask the same."""
-    policies = moment.of(NETWORK, pod.namespace)
-    key = (policies, frozenset(pod.labels.items()), direction)
-    found: list[tuple[Policy, Answer]] | None = moment.about.get(key)
+    mine = moment.asked(pod.namespace)
+    found: list[tuple[Policy, Answer]] | None = mine.get((pod, direction))
     if found is None:
-        answers = [(one, is_about(moment, one, pod, direction)) for one in policies]
-        found = moment.about[key] = [(one, about) for one, about in answers if not about.no]
+        alike = (frozenset(pod.labels.items()), direction)
+        if alike not in mine:
+            answers = [(one, is_about(moment, one, pod, direction)) for one in moment.of(NETWORK, pod.namespace)]
+            mine[alike] = [(one, about) for one, about in answers if not about.no]
+        found = mine[pod, direction] = mine[alike]
     return found
 
 

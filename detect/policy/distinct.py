@@ -70,7 +70,9 @@ def indices(column: Any) -> tuple[Words, Any]:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     told = column.indices.fill_null(-1) if column.null_count else column.indices
-    return told.to_numpy(zero_copy_only=False).astype(np.int64) + 1, column.dictionary
+    rows = told.to_numpy(zero_copy_only=False).astype(np.int64)
+    rows += 1
+    return rows, column.dictionary
 
 
 def number_codes(column: Any, most: int) -> Codes:
@@ -81,6 +83,8 @@ def number_codes(column: Any, most: int) -> Codes:
 
 def packed(values: Words) -> Codes:
     """Return numbers of any size, that mean the same in any batch, as few small ones."""
+    if len(values) and values.min() == values.max():
+        return Codes(np.zeros(len(values), dtype=np.int64), 1, values[:1])
     found = pa.array(values).dictionary_encode()
     return Codes(found.indices.to_numpy().astype(np.int64), len(found.dictionary), found.dictionary.to_numpy())
 
@@ -96,7 +100,7 @@ class Questions:
     def by(self, codes: Codes) -> None:
         """Tell rows apart by a column. Each batch is to be told apart by the same columns in the same order."""
         self._told.append(codes)
-        if codes.size == 1 or not len(self._codes):
+        if codes.size == 1 or not len(self._codes) or (codes.size == 2 and codes.rows.min() == codes.rows.max()):
             return
         if self._size * codes.size >= DENSE:
             self._densify()
@@ -119,7 +123,7 @@ class Questions:
         return first, self._codes
 
     def keys(self, rows: Words) -> Words:
-        """Return for each of some rows the numbers that tell its question from all others of any batch. Shape (n, k)."""
+        """Return (n, k): for each of some rows what tells its question from all others of any batch."""
         found = np.empty((len(rows), len(self._told)), dtype=np.int64)
         for place, one in enumerate(self._told):
             mine = one.rows[rows]

@@ -61,6 +61,9 @@ class Epochs:
         group_of = np.array([-1, *np.where(busy[own], own, -1).tolist()], dtype=np.int64)
         groups = group_of[rows]
         changing = np.flatnonzero(groups >= 0)
+        if not len(changing):
+            # A dictionary has more words than a slice has rows.
+            return Codes(found, 1)
         order = changing[np.argsort(groups[changing], kind="stable")]
         several, starts = np.unique(groups[order], return_index=True)
         for group, mine in zip(several.tolist(), np.split(order, starts[1:]), strict=True):

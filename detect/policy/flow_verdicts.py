@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ class FlowJudge:
 
     def _add(self, table: Any) -> None:
         """Judge each row of a table, whose questions are new."""
-        verdicts = [self.verdict(row) for row in _plain(table).to_pylist()]
+        verdicts = [self.verdict(row) for row in _rows(table)]
         texts = [self._told.setdefault(_texts(one), len(self._told)) for one in verdicts]
         self._verdicts += verdicts
         self._texts = np.concatenate([self._texts, np.array(texts, dtype=np.int64)])
@@ -138,12 +139,10 @@ class FlowJudge:
         self, source: FlowEnd, target: FlowEnd, port: int | None, protocol: str, low: int, high: int
     ) -> Verdict:  # fmt: skip
         """Judge every pair that the two ends may have been."""
-        several = [
-            self._judge.verdict(Asked(one, other, port, protocol, low, high))
-            for one, other in product(source.holders, target.holders)
-        ]
-        names = Counter(one.name for end in (source, target) if len(end.holders) > 1 for one in end.holders)
-        found = agreed(several, UNKNOWN, f"who it was is not certain ({', '.join(names)}), and decides")
+        if len(source.holders) == len(target.holders) == 1:
+            found = self._judge.verdict(Asked(source.holders[0], target.holders[0], port, protocol, low, high))
+        else:
+            found = self._each(source, target, port, protocol, low, high)
         if source.snat or target.snat:
             why = f"a node that may be speaking for pods; as the node it is {found.word}"
             return found._replace(word=UNKNOWN, reason=why)
@@ -151,6 +150,16 @@ class FlowJudge:
             if end.service is not None:
                 found = self._service(found, end.service, low, high)
         return found
+
+    def _each(
+        self, source: FlowEnd, target: FlowEnd, port: int | None, protocol: str, low: int, high: int
+    ) -> Verdict:  # fmt: skip
+        several = [
+            self._judge.verdict(Asked(one, other, port, protocol, low, high))
+            for one, other in product(source.holders, target.holders)
+        ]
+        names = Counter(one.name for end in (source, target) if len(end.holders) > 1 for one in end.holders)
+        return agreed(several, UNKNOWN, f"who it was is not certain ({', '.join(names)}), and decides")
 
     def _service(self, found: Verdict, namespace: str, low: int, high: int) -> Verdict:
         """A Service's address: what is behind it is judged too, and the API does not say which counts."""
@@ -190,7 +199,24 @@ def _names(side: Side) -> str | None:
     return ", ".join(side.decided) or None
 
 
-def _plain(table: Any) -> Any:
-    """Times as numbers, so that none is rounded; nested words as they are."""
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    """Yield a table's rows as Python values, times as numbers, so that none is rounded."""
     place = table.schema.get_field_index("start_time")
-    return table.set_column(place, "start_time", table["start_time"].cast(pa.int64()))
+    table = table.set_column(place, "start_time", table["start_time"].cast(pa.int64()))
+    columns = [_values(column.combine_chunks()) for column in table.columns]
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: Any) -> list[Any]:
+    """As to_pylist, which takes as long as all the rest."""
+    if isinstance(column, pa.ChunkedArray):
+        return list(column.to_pylist())
+    if pa.types.is_dictionary(column.type):
+        if len(column.dictionary) > len(column):
+            return _values(column.dictionary_decode())
+        words = [*_values(column.dictionary), None]
+        return [words[one] for one in column.indices.fill_null(-1).to_pylist()]
+    if pa.types.is_nested(column.type) or (column.null_count and pa.types.is_primitive(column.type)):
+        return list(column.to_pylist())
+    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return found

@@ -134,8 +134,9 @@ class Moment:
 
     policies: tuple[Policy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Which policies are about a pod, once that was asked. Moments may share it: keys hold all that decides.
-    about: dict[Any, Any] = field(default_factory=dict, repr=False)
+    # For the NetworkPolicies of a namespace what was asked of them. Moments of the same policies may share it.
+    about: dict[tuple[Policy, ...], dict[Any, Any]] = field(default_factory=dict, repr=False)
+    _asked: dict[str, dict[Any, Any]] = field(default_factory=dict, repr=False)
     _split: dict[tuple[str, str], tuple[Policy, ...]] = field(default_factory=dict, repr=False)
 
     def of(self, tier: str, namespace: str = "") -> tuple[Policy, ...]:
@@ -146,3 +147,10 @@ class Moment:
                 place = (one.tier, one.namespace if one.tier == NETWORK else "")
                 self._split[place] = (*self._split.get(place, ()), one)
         return self._split.get((tier, namespace), ())
+
+    def asked(self, namespace: str) -> dict[Any, Any]:
+        """Return what is remembered of a namespace's NetworkPolicies, of pods that they are about."""
+        found = self._asked.get(namespace)
+        if found is None:
+            found = self._asked[namespace] = self.about.setdefault(self.of(NETWORK, namespace), {})
+        return found

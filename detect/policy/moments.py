@@ -17,7 +17,6 @@ from detect.policy.verdicts import Verdict, agreed, decide
 # So many ways in which several changes may have come one before the other are tried.
 WAYS_MOST = 64
 KEPT = 1 << 12
-ABOUT_KEPT = 1 << 16
 
 
 class Holder(NamedTuple):
@@ -81,6 +80,8 @@ class Judge:
                 return Verdict(UNKNOWN, f"nobody told what pod {holder.name or holder.uid} was")
         spaces = {one.namespace for one in (*sources, *targets) if one is not None}
         known = self.known(tuple(sorted(spaces)), low, high)
+        if len(known.moments) == len(sources) == len(targets) == 1:
+            return decide(known.moments[0], self._connection(asked, sources[0], targets[0]))
         changing = [*known.changing, *(str(several[0]) for several in (sources, targets) if len(several) > 1)]
         if known.too_many:
             return Verdict(UNKNOWN, f"too much changed within a second of it: {', '.join(changing[:3])} …")
@@ -109,15 +110,16 @@ class Judge:
         if self.timeline.epochs() is not self._epochs:
             self._epochs = self.timeline.epochs()
             self._kept.clear()
+            self._about = {}
         edges = self.timeline.edges_in(namespaces)
         # Bounds were widened already: what lies between two edges is alike for all of it.
-        key = (namespaces, int(edges.searchsorted(low + NEAR, "right")), int(edges.searchsorted(high - NEAR, "right")))
+        bounds = edges.searchsorted((low + NEAR, high - NEAR), "right").tolist() if len(edges) else ()
+        key = (namespaces, *bounds)
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
-            if len(self._about) >= ABOUT_KEPT:
-                self._about.clear()
+                self._about = {}
             found = self._kept[key] = self._known(namespaces, low, high)
         return found
 

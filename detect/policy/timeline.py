@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -47,7 +47,7 @@ class Timeline:
         self.late: dict[str, Spans] = {}
         self._edges: Words | None = None
         self._epochs: Words | None = None
-        self._within: dict[frozenset[str], Words] = {}
+        self._within: dict[tuple[str, ...], Words] = {}
         self._by_namespace: dict[str, list[Line[Policy]]] | None = None
 
     def take(self, seen: Observation) -> None:
@@ -166,15 +166,16 @@ class Timeline:
     def edges_around(self, uid: str) -> Words:
         """Return the times, in order, between which a pod's namespace, and the policies there, stay the same."""
         line = self.pods.get(uid)
-        return self.edges_in(frozenset(pod.namespace for pod in line.values if pod is not None) if line else ())
+        spaces = {pod.namespace for pod in line.values if pod is not None} if line else ()
+        return self.edges_in(tuple(sorted(spaces)))
 
-    def edges_in(self, namespaces: Collection[str]) -> Words:
-        """As edges_around, of some namespaces, and of policies of all namespaces. One array for the same ones."""
-        key = frozenset(namespaces)
-        if key not in self._within:
-            lines = [self.namespaces[name] for name in key if name in self.namespaces]
-            self._within[key] = _in_order(set(), [*lines, *self.policies_of(key)])
-        return self._within[key]
+    def edges_in(self, namespaces: tuple[str, ...]) -> Words:
+        """As edges_around, of some namespaces, their names in order. The same ones have the same array."""
+        found = self._within.get(namespaces)
+        if found is None:
+            lines = [self.namespaces[name] for name in namespaces if name in self.namespaces]
+            found = self._within[namespaces] = _in_order(set(), [*lines, *self.policies_of(namespaces)])
+        return found
 
     def policies_of(self, namespaces: Iterable[str]) -> list[Line[Policy]]:
         """Return the lines of all policies that may be about pods of some namespaces."""
