@@ -41,6 +41,12 @@ NAMESPACES, APPS, PAIRS, PORTS = 50, 20, 20_000, (80, 443, 5432, 6379, 8080)
 CHANGES = 8
 
 
+def octets(text: str) -> bytes:
+    found = address16(text)
+    assert found is not None
+    return found
+
+
 class Cluster:
     """Pods, policies and what they were over a day. timeline: as a history would tell it."""
 
@@ -48,18 +54,18 @@ class Cluster:
         self.rolls = random.Random(17)
         self.timeline = Timeline()
         self.pods = [(f"ns-{one % NAMESPACES}", f"pod-{one}", f"app-{one % APPS}") for one in range(pods)]
-        self.addresses = [address16(f"10.{64 + one // 65536}.{one // 256 % 256}.{one % 256}") for one in range(pods)]
+        self.addresses = [octets(f"10.{64 + one // 65536}.{one // 256 % 256}.{one % 256}") for one in range(pods)]
         for one in range(NAMESPACES):
             self._see("Namespace", "", f"ns-{one}", {}, team=f"team-{one % 7}")
         for namespace, name, app in self.pods:
             self._see("Pod", namespace, name, {"nodeName": f"node-{len(name)}", "containers": []}, app=app)
         self.policies = [self._policy(one) for one in range(policies)]
-        for one in self.policies:
-            self._see("NetworkPolicy", one["metadata"]["namespace"], one["metadata"]["name"], one["spec"])
-        for one in range(CHANGES if policies else 0):
+        for told in self.policies:
+            self._see("NetworkPolicy", told["metadata"]["namespace"], told["metadata"]["name"], told["spec"])
+        for change in range(CHANGES if policies else 0):
             # Each change takes one rule away, so that what was asked before has another answer after.
-            told = self.policies[one * policies // CHANGES]
-            at = DAY_START_US + (one + 1) * DAY_US // (CHANGES + 1)
+            told = self.policies[change * policies // CHANGES]
+            at = DAY_START_US + (change + 1) * DAY_US // (CHANGES + 1)
             spec = told["spec"] | {"ingress": told["spec"]["ingress"][:-1]}
             self._see("NetworkPolicy", told["metadata"]["namespace"], told["metadata"]["name"], spec, at)
         self.timeline.now_watched([(DAY_START_US - DAY_US, DAY_START_US + 2 * DAY_US)], {})
@@ -103,7 +109,7 @@ class Flows:
         rolls = np.random.default_rng(17)
         self.cluster, self.count = cluster, count
         # One end in twenty is outside, under one of 500 addresses.
-        self.outside = [address16(f"192.0.{one // 250}.{one % 250 + 1}") for one in range(500)]
+        self.outside = [octets(f"192.0.{one // 250}.{one % 250 + 1}") for one in range(500)]
         ends = len(cluster.pods)
         self.source = rolls.integers(0, ends, PAIRS)
         self.target = np.where(
@@ -139,13 +145,13 @@ class Flows:
         used, own = np.unique(ends, return_inverse=True)
         pods, inside = self.cluster.pods, used < len(self.cluster.pods)
         known = [pods[one] if one < len(pods) else None for one in used.tolist()]
-        octets = [
+        addresses = [
             self.cluster.addresses[one] if one < len(pods) else self.outside[one - len(pods)] for one in used.tolist()
         ]
         found = {
             "confidence": _words(["exact", "external"], np.where(inside, 0, 1)[own]),
             "kind": _words(["pod"], np.where(inside, 0, -1)[own]),
-            "ip16": pa.array(octets, pa.binary(16)).take(pa.array(own)),
+            "ip16": pa.array(addresses, pa.binary(16)).take(pa.array(own)),
         }
         for name, place in (("namespace", 0), ("pod", 1), ("pod_uid", 1)):
             words = list(dict.fromkeys(one[place] for one in known if one))

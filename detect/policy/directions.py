@@ -43,6 +43,9 @@ class Side(NamedTuple):
     walk: tuple[Step, ...] = ()
 
 
+NOTHING_ABOUT = Side(OPEN, reason="no policy is about it")
+
+
 def judged(moment: Moment, pod: Pod, asked: Connection, direction: str) -> Side:
     """Judge one direction of a pod that selectors see."""
     walk: list[Step] = []
@@ -51,8 +54,8 @@ def judged(moment: Moment, pod: Pod, asked: Connection, direction: str) -> Side:
         return admin._replace(walk=tuple(walk))
     side = _network(moment, pod, asked, direction, walk)
     if side is None:
-        side = _tier(moment, pod, asked, direction, BASELINE, walk) or Side(OPEN, reason="no policy is about it")
-    return side._replace(walk=tuple(walk))
+        side = _tier(moment, pod, asked, direction, BASELINE, walk) or NOTHING_ABOUT
+    return side._replace(walk=tuple(walk)) if walk else side
 
 
 def label_of(policy: Policy, rule: Rule | None = None) -> str:
