@@ -167,5 +167,5 @@ class Memory:
         self._hashes = hashes[self._order]
 
     def _hashed(self, keys: Words) -> Hashed:
-        found: Hashed = (keys.view(np.uint64) * self._factors).sum(axis=1, dtype=np.uint64)
+        found: Hashed = keys.view(np.uint64) @ self._factors
         return found

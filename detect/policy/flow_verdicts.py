@@ -203,8 +203,8 @@ def _rows(table: Any) -> Iterator[dict[str, Any]]:
     """Yield a table's rows as Python values, times as numbers, so that none is rounded."""
     place = table.schema.get_field_index("start_time")
     table = table.set_column(place, "start_time", table["start_time"].cast(pa.int64()))
-    columns = [_values(column.combine_chunks()) for column in table.columns]
-    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+    columns, names = [_values(column.combine_chunks()) for column in table.columns], table.column_names
+    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _values(column: Any) -> list[Any]:

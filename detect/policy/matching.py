@@ -50,7 +50,7 @@ def is_about(moment: Moment, policy: Policy, pod: Pod, direction: str) -> Answer
 def rule_matches(moment: Moment, policy: Policy, rule: Rule, asked: Connection, direction: str) -> Answer:
     """Say whether a rule is about a connection."""
     # Ports first: most rules are not about this one, and it costs less to see.
-    ports = YES if rule.ports is None else either(port_matches(one, asked) for one in rule.ports)
+    ports = YES if rule.ports is None else either([port_matches(one, asked) for one in rule.ports])
     if ports.no:
         return NO
     other = asked.source if direction == INGRESS else asked.target

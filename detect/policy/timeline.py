@@ -154,7 +154,7 @@ class Timeline:
     def edges(self) -> Words:
         """Return the times, in order, between which all that is known stays the same."""
         if self._edges is None:
-            lines = chain(self.pods.values(), self.namespaces.values(), self.policies.values())
+            lines: Iterable[Line[Any]] = chain(self.pods.values(), self.namespaces.values(), self.policies.values())
             self._edges = _in_order(set(self.epochs().tolist()), lines)
         return self._edges
 
@@ -173,8 +173,12 @@ class Timeline:
         """As edges_around, of some namespaces, their names in order. The same ones have the same array."""
         found = self._within.get(namespaces)
         if found is None:
-            lines = [self.namespaces[name] for name in namespaces if name in self.namespaces]
-            found = self._within[namespaces] = _in_order(set(), [*lines, *self.policies_of(namespaces)])
+            if len(namespaces) > 1:
+                found = np.unique(np.concatenate([self.edges_in((name,)) for name in namespaces]))
+            else:
+                lines: list[Line[Any]] = [self.namespaces[name] for name in namespaces if name in self.namespaces]
+                found = _in_order(set(), [*lines, *self.policies_of(namespaces)])
+            self._within[namespaces] = found
         return found
 
     def policies_of(self, namespaces: Iterable[str]) -> list[Line[Policy]]:
