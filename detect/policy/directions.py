@@ -43,6 +43,9 @@ class Side(NamedTuple):
     walk: tuple[Step, ...] = ()
 
 
+NOTHING_ABOUT = Side(OPEN, reason="no policy is about it")
+
+
 def judged(moment: Moment, pod: Pod, asked: Connection, direction: str) -> Side:
     """Judge one direction of a pod that selectors see."""
     walk: list[Step] = []
@@ -51,8 +54,8 @@ def judged(moment: Moment, pod: Pod, asked: Connection, direction: str) -> Side:
         return admin._replace(walk=tuple(walk))
     side = _network(moment, pod, asked, direction, walk)
     if side is None:
-        side = _tier(moment, pod, asked, direction, BASELINE, walk) or Side(OPEN, reason="no policy is about it")
-    return side._replace(walk=tuple(walk))
+        side = _tier(moment, pod, asked, direction, BASELINE, walk) or NOTHING_ABOUT
+    return side._replace(walk=tuple(walk)) if walk else side
 
 
 def label_of(policy: Policy, rule: Rule | None = None) -> str:
@@ -87,11 +90,15 @@ def _network(moment: Moment, pod: Pod, asked: Connection, direction: str, walk: 
 
 
 def _about(moment: Moment, pod: Pod, direction: str) -> list[tuple[Policy, Answer]]:
-    """Return the NetworkPolicies that are, or may be, about a pod. Each of its connections asks the same."""
-    found: list[tuple[Policy, Answer]] | None = moment.about.get((pod, direction))
+    """Return the NetworkPolicies that are, or may be, about a pod: all pods of its labels ask the same."""
+    mine = moment.asked(pod.namespace)
+    found: list[tuple[Policy, Answer]] | None = mine.get((pod, direction))
     if found is None:
-        answers = [(one, is_about(moment, one, pod, direction)) for one in moment.policies if one.tier == NETWORK]
-        found = moment.about[pod, direction] = [(one, about) for one, about in answers if not about.no]
+        alike = (frozenset(pod.labels.items()), direction)
+        if alike not in mine:
+            answers = [(one, is_about(moment, one, pod, direction)) for one in moment.of(NETWORK, pod.namespace)]
+            mine[alike] = [(one, about) for one, about in answers if not about.no]
+        found = mine[pod, direction] = mine[alike]
     return found
 
 
@@ -127,7 +134,9 @@ def _tier(moment: Moment, pod: Pod, asked: Connection, direction: str, tier: str
 
     The newer and the older kinds are not meant for one cluster: where both decide, and differently, nobody says which.
     """
-    here = [one for one in moment.policies if one.tier == tier]
+    here = moment.of(tier)
+    if not here:
+        return None
     newer = [one for one in here if one.kind == "ClusterNetworkPolicy"]
     older = [one for one in here if one.kind != "ClusterNetworkPolicy"]
     found = [_by_priority(moment, pod, asked, direction, each, walk) for each in (newer, older)]

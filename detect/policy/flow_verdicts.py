@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from detect.policy.directions import OPEN, Side
-from detect.policy.distinct import Codes, Questions, codes_of
+from detect.policy.distinct import Memory, packed
 from detect.policy.doubt import UNDEFINED, UNKNOWN
 from detect.policy.flow_ends import FlowEnd, flow_end
+from detect.policy.flow_questions import ACK, OPENED_BY_SOURCE, SIDES, SYN, UNTOLD_US, Asker
 from detect.policy.model import INGRESS, PROTOCOLS
 from detect.policy.moments import Asked, Judge
 from detect.policy.verdicts import Verdict, agreed
+from whowas.arrays import Words
 
-SIDES = ("src", "dst")
 SIDE_COLUMNS = ("confidence", "kind", "pod_uid", "ip16", "port")
 NAMES = ("namespace", "pod", "service", "node", "candidates")
 COLUMNS = (
     *(f"{side}_{name}" for side in SIDES for name in (*SIDE_COLUMNS, *NAMES)),
     "protocol", "directionality", "initiator_basis", "tcp_flags_out", "start_time", "time_before", "encapsulated",
 )  # fmt: skip
-# What tells questions apart beside times, candidates, and what may tell the opener.
-TELLING = (
-    *(f"{side}_{name}" for side in SIDES
-      for name in ("confidence", "kind", "pod_uid", "ip16", "node", "namespace", "pod", "service")),
-    "dst_port", "protocol", "directionality", "initiator_basis", "encapsulated",
-)  # fmt: skip
-# Verdicts kept between batches: some hundred megabytes at most.
+# Verdicts, and values that tell their questions apart, kept between batches: some hundred megabytes at most.
 KEPT = 1 << 18
-SYN, ACK = 0x02, 0x10
-# How long before its start a flow's packets may lie where a record does not tell: as naming takes it.
-UNTOLD_US = 120_000_000
 NOBODY = "the opener is not known, and each of the two would be judged otherwise"
 
 
+class Texts(NamedTuple):
+    """What is written of a verdict; nothing where there is none."""
+
+    verdict: str | None
+    ingress: str | None
+    egress: str | None
+    reason: str | None
+
+
 class Judged(NamedTuple):
-    """Verdicts of a batch: a few distinct ones, None = not judged, and which of them is each row's."""
+    """Verdicts of a batch: the distinct ones of all batches, None = not judged, and which of them is each row's.
+
+    texts: for each of the distinct ones what is written of it, as a number. told: that by number.
+    """
 
     verdicts: list[Verdict | None]
-    rows: Codes
+    rows: Words
+    texts: Words
+    told: list[Texts]
 
 
 class FlowJudge:
@@ -51,61 +57,41 @@ class FlowJudge:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._kept: dict[Any, Verdict | None] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._asker = Asker(self._judge.timeline, bare=self._judge.without_policies())
+        self._memory = Memory()
+        # For each remembered question; and what is written of them, each once.
+        self._verdicts: list[Verdict | None] = []
+        self._texts: Words = np.empty(0, dtype=np.int64)
+        self._told: dict[Texts, int] = {}
 
     def judged(self, flows: Any) -> Judged:
         """Judge a batch or table of named flows, with the columns COLUMNS."""
         table = pa.Table.from_batches([flows]) if isinstance(flows, pa.RecordBatch) else flows
+        if not table.num_rows:
+            return Judged([], np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), [])
+        if self._asker.stale() or max(len(self._asker), len(self._memory)) > KEPT:
+            self._forget()
         table = table.select(COLUMNS).combine_chunks()
-        first, rows = self._questions(table).distinct()
-        asked = _plain(table.take(pa.array(first))).to_pylist()
-        return Judged([self._remembered(one) for one in asked], rows)
+        questions = self._asker.questions(table)
+        first, rows = questions.distinct()
+        keys = questions.keys(first)
+        own = self._memory.find(keys)
+        fresh = np.flatnonzero(own < 0)
+        if len(fresh):
+            own[fresh] = np.arange(len(self._memory), len(self._memory) + len(fresh))
+            self._memory.add(keys[fresh])
+            self._add(table.take(pa.array(first[fresh])))
+        return Judged(self._verdicts, own[rows], self._texts, list(self._told))
 
-    def _remembered(self, row: dict[str, Any]) -> Verdict | None:
-        """Judge a flow, or find the verdict of one that asks the same: batches ask the same again and again."""
-        key = self._key(row)
-        if key in self._kept:
-            return self._kept[key]
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
-        found = self._kept[key] = self.verdict(row)
-        return found
-
-    def _key(self, row: dict[str, Any]) -> tuple[Any, ...]:
-        """What decides of a flow: the columns by which questions are told apart, and between which changes it lies."""
-        several = tuple(
-            tuple((one["kind"], one["uid"], one["name"]) for one in row[f"{side}_candidates"] or ())
-            if row[f"{side}_confidence"] == "ambiguous"
-            else None
-            for side in SIDES
-        )
-        start, before = row["start_time"], row["time_before"]
-        edges = self._judge.timeline.edges()
-        low = (start or 0) - (UNTOLD_US if before is None else before)
-        when = () if start is None else tuple(edges.searchsorted((low, start), "right").tolist())
-        told = row["initiator_basis"] in ("syn", "record")
-        opener = () if told else (row["src_port"], row["tcp_flags_out"])
-        return (*(row[name] for name in TELLING), several, when, opener)
-
-    def _questions(self, table: Any) -> Questions:
-        found = Questions(table.num_rows)
-        for name in (*(f"{side}_{name}" for side in SIDES for name in SIDE_COLUMNS[:-1]), "dst_port", "protocol",
-                     "directionality", "initiator_basis", "encapsulated"):  # fmt: skip
-            found.by_column(_chunk(table, name))
-        for side in SIDES:
-            _tell_apart(found, table, side)
-        _tell_openers_apart(found, table)
-        self._by_time(found, table)
-        return found
-
-    def _by_time(self, found: Questions, table: Any) -> None:
-        """Times between the same two changes are one time; so are those that reach over the same changes."""
-        start = _chunk(table, "start_time").cast(pa.int64())
-        low, high = _bounds(start, _chunk(table, "time_before"))
-        edges = self._judge.timeline.edges()
-        for times in (low, high):
-            found.by(edges.searchsorted(times, "right").astype(np.int64), len(edges) + 1)
-        found.by(np.asarray(start.is_null()).astype(np.int64), 2)
+    def _add(self, table: Any) -> None:
+        """Judge each row of a table, whose questions are new."""
+        verdicts = [self.verdict(row) for row in _rows(table)]
+        texts = [self._told.setdefault(_texts(one), len(self._told)) for one in verdicts]
+        self._verdicts += verdicts
+        self._texts = np.concatenate([self._texts, np.array(texts, dtype=np.int64)])
 
     def verdict(self, row: dict[str, Any]) -> Verdict | None:
         """Judge one flow; None where it has no time, or an end of which nobody can say who it was.
@@ -127,7 +113,7 @@ class FlowJudge:
 
     def _opener(self, row: dict[str, Any], source: FlowEnd, target: FlowEnd, low: int, high: int) -> str:
         """Say which end opened it: by its word, by SYN, by who listens; "" where nothing tells."""
-        if row["protocol"] not in PROTOCOLS or row["initiator_basis"] in ("syn", "record"):
+        if row["protocol"] not in PROTOCOLS or row["initiator_basis"] in OPENED_BY_SOURCE:
             return "src"
         flags = row["tcp_flags_out"] or 0
         if flags & SYN and not flags & ACK:
@@ -153,12 +139,10 @@ class FlowJudge:
         self, source: FlowEnd, target: FlowEnd, port: int | None, protocol: str, low: int, high: int
     ) -> Verdict:  # fmt: skip
         """Judge every pair that the two ends may have been."""
-        several = [
-            self._judge.verdict(Asked(one, other, port, protocol, low, high))
-            for one, other in product(source.holders, target.holders)
-        ]
-        names = Counter(one.name for end in (source, target) if len(end.holders) > 1 for one in end.holders)
-        found = agreed(several, UNKNOWN, f"who it was is not certain ({', '.join(names)}), and decides")
+        if len(source.holders) == len(target.holders) == 1:
+            found = self._judge.verdict(Asked(source.holders[0], target.holders[0], port, protocol, low, high))
+        else:
+            found = self._each(source, target, port, protocol, low, high)
         if source.snat or target.snat:
             why = f"a node that may be speaking for pods; as the node it is {found.word}"
             return found._replace(word=UNKNOWN, reason=why)
@@ -166,6 +150,16 @@ class FlowJudge:
             if end.service is not None:
                 found = self._service(found, end.service, low, high)
         return found
+
+    def _each(
+        self, source: FlowEnd, target: FlowEnd, port: int | None, protocol: str, low: int, high: int
+    ) -> Verdict:  # fmt: skip
+        several = [
+            self._judge.verdict(Asked(one, other, port, protocol, low, high))
+            for one, other in product(source.holders, target.holders)
+        ]
+        names = Counter(one.name for end in (source, target) if len(end.holders) > 1 for one in end.holders)
+        return agreed(several, UNKNOWN, f"who it was is not certain ({', '.join(names)}), and decides")
 
     def _service(self, found: Verdict, namespace: str, low: int, high: int) -> Verdict:
         """A Service's address: what is behind it is judged too, and the API does not say which counts."""
@@ -181,70 +175,48 @@ class FlowJudge:
 
 def columns_of(judged: Judged) -> dict[str, Any]:
     """Return the columns policy_verdict, policy_ingress, policy_egress and policy_reason of a batch, null unjudged."""
-    told = judged.verdicts
-    values = {
-        "policy_verdict": [one and one.word for one in told],
-        "policy_ingress": [one and _names(one.ingress) for one in told],
-        "policy_egress": [one and _names(one.egress) for one in told],
-        "policy_reason": [one and one.reason for one in told],
-    }
-    found = {}
-    for name, words in values.items():
-        known = list(dict.fromkeys(word for word in words if word is not None))
-        place = {word: number for number, word in enumerate(known)}
-        codes = np.array([-1 if word is None else place[word] for word in words], dtype=np.int32)
-        rows = codes[judged.rows] if len(codes) else np.empty(0, dtype=np.int32)
-        indices = pa.array(rows, mask=rows < 0)
-        found[name] = pa.DictionaryArray.from_arrays(indices, pa.array(known, pa.string()))
-    return found
+    found = packed(judged.texts[judged.rows])
+    used = [] if found.meaning is None else [judged.told[one] for one in found.meaning.tolist()]
+    return {f"policy_{name}": _pointed([getattr(one, name) for one in used], found.rows) for name in Texts._fields}
+
+
+def _pointed(words: list[str | None], rows: Words) -> Any:
+    """Return a dictionary array. Args: rows: which of the words each row has."""
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(one for one in words if one is not None))}
+    codes = np.array([-1 if one is None else numbers[one] for one in words], dtype=np.int32)
+    found = codes[rows] if len(codes) else rows.astype(np.int32)
+    indices = pa.array(found, mask=found < 0) if (codes < 0).any() else pa.array(found)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(numbers), pa.string()))
+
+
+def _texts(verdict: Verdict | None) -> Texts:
+    if verdict is None:
+        return Texts(None, None, None, None)
+    return Texts(verdict.word, _names(verdict.ingress), _names(verdict.egress), verdict.reason)
 
 
 def _names(side: Side) -> str | None:
     return ", ".join(side.decided) or None
 
 
-def _chunk(table: Any, name: str) -> Any:
-    column = table[name]
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
-
-
-def _plain(table: Any) -> Any:
-    """Times as numbers, so that none is rounded; nested words as they are."""
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    """Yield a table's rows as Python values, times as numbers, so that none is rounded."""
     place = table.schema.get_field_index("start_time")
-    return table.set_column(place, "start_time", table["start_time"].cast(pa.int64()))
+    table = table.set_column(place, "start_time", table["start_time"].cast(pa.int64()))
+    columns, names = [_values(column.combine_chunks()) for column in table.columns], table.column_names
+    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def _bounds(start: Any, before: Any) -> tuple[Codes, Codes]:
-    high = start.fill_null(0).to_numpy(zero_copy_only=False)
-    return high - before.fill_null(UNTOLD_US).to_numpy(zero_copy_only=False), high
-
-
-def _tell_apart(found: Questions, table: Any, side: str) -> None:
-    """Tell rows apart by what decides of some rows alone: names of Services, candidates."""
-    found.by_column(_chunk(table, f"{side}_node"))
-    found.by_column(_chunk(table, f"{side}_namespace"))
-    codes, size = codes_of(_chunk(table, f"{side}_service"))
-    found.by(np.where(_is(table, f"{side}_kind", "service"), codes, 0), size)
-    candidates, several = _chunk(table, f"{side}_candidates"), _is(table, f"{side}_confidence", "ambiguous")
-    if pa.types.is_dictionary(candidates.type):
-        codes, size = codes_of(candidates)
-    else:
-        # Lists have no numbers of their own: each of these rows is a question.
-        codes, size = np.arange(table.num_rows, dtype=np.int64), table.num_rows + 1
-    found.by(np.where(several, codes, 0), size)
-
-
-def _tell_openers_apart(found: Questions, table: Any) -> None:
-    """Where the record does not say who opened it, the source's port and a lone SYN may."""
-    untold = ~(_is(table, "initiator_basis", "syn") | _is(table, "initiator_basis", "record"))
-    flags = _chunk(table, "tcp_flags_out").fill_null(0).to_numpy(zero_copy_only=False)
-    found.by(np.where(untold, flags.astype(np.int64) & (SYN | ACK), 0), (SYN | ACK) + 1)
-    codes, size = codes_of(_chunk(table, "src_port"))
-    found.by(np.where(untold, codes, 0), size)
-
-
-def _is(table: Any, name: str, word: str) -> Codes:
-    column = _chunk(table, name)
-    return np.asarray(pc.equal(column, word).fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+def _values(column: Any) -> list[Any]:
+    """As to_pylist, which takes as long as all the rest."""
+    if isinstance(column, pa.ChunkedArray):
+        return list(column.to_pylist())
+    if pa.types.is_dictionary(column.type):
+        if len(column.dictionary) > len(column):
+            return _values(column.dictionary_decode())
+        words = [*_values(column.dictionary), None]
+        return [words[one] for one in column.indices.fill_null(-1).to_pylist()]
+    if pa.types.is_nested(column.type) or (column.null_count and pa.types.is_primitive(column.type)):
+        return list(column.to_pylist())
+    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return found

@@ -134,5 +134,23 @@ class Moment:
 
     policies: tuple[Policy, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Which policies of a tier are about a pod, once that was asked.
-    about: dict[Any, Any] = field(default_factory=dict, repr=False)
+    # For the NetworkPolicies of a namespace what was asked of them. Moments of the same policies may share it.
+    about: dict[tuple[Policy, ...], dict[Any, Any]] = field(default_factory=dict, repr=False)
+    _asked: dict[str, dict[Any, Any]] = field(default_factory=dict, repr=False)
+    _split: dict[tuple[str, str], tuple[Policy, ...]] = field(default_factory=dict, repr=False)
+
+    def of(self, tier: str, namespace: str = "") -> tuple[Policy, ...]:
+        """Return the policies of a tier; of NetworkPolicy those of a namespace."""
+        if not self._split:
+            self._split["", ""] = ()
+            for one in self.policies:
+                place = (one.tier, one.namespace if one.tier == NETWORK else "")
+                self._split[place] = (*self._split.get(place, ()), one)
+        return self._split.get((tier, namespace), ())
+
+    def asked(self, namespace: str) -> dict[Any, Any]:
+        """Return what is remembered of a namespace's NetworkPolicies, of pods that they are about."""
+        found = self._asked.get(namespace)
+        if found is None:
+            found = self._asked[namespace] = self.about.setdefault(self.of(NETWORK, namespace), {})
+        return found

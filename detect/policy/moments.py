@@ -54,6 +54,8 @@ class Judge:
         self.timeline = timeline
         self._trial = trial
         self._kept: dict[Any, Known] = {}
+        self._about: dict[Any, Any] = {}
+        self._epochs = timeline.epochs()
 
     def verdict(self, asked: Asked) -> Verdict:
         """Judge. What nobody watched is indeterminate, whatever it was seen to be before."""
@@ -63,9 +65,13 @@ class Judge:
         why = f"nobody watched policies then; by those that were seen it is {told.word}"
         return told._replace(word=UNKNOWN, reason=why, seen=told.word)
 
+    def without_policies(self) -> bool:
+        """Say whether there is nothing to judge by."""
+        return not self.timeline.policies and not self._trial.put
+
     def as_seen(self, asked: Asked) -> Verdict:
         """Judge by what was seen, as if nothing had happened while nobody looked."""
-        if not self.timeline.policies and not self._trial.put:
+        if self.without_policies():
             return Verdict(OPEN, "there are no policies")
         low, high = asked.low - NEAR, asked.high + NEAR
         sources, targets = (self._pods(one, low, high) for one in (asked.source, asked.target))
@@ -74,6 +80,8 @@ class Judge:
                 return Verdict(UNKNOWN, f"nobody told what pod {holder.name or holder.uid} was")
         spaces = {one.namespace for one in (*sources, *targets) if one is not None}
         known = self.known(tuple(sorted(spaces)), low, high)
+        if len(known.moments) == len(sources) == len(targets) == 1:
+            return decide(known.moments[0], self._connection(asked, sources[0], targets[0]))
         changing = [*known.changing, *(str(several[0]) for several in (sources, targets) if len(several) > 1)]
         if known.too_many:
             return Verdict(UNKNOWN, f"too much changed within a second of it: {', '.join(changing[:3])} …")
@@ -99,13 +107,19 @@ class Judge:
 
     def known(self, namespaces: tuple[str, ...], low: int, high: int) -> Known:
         """Return what may have been in force for pods of some namespaces."""
-        edges = self.timeline.edges()
+        if self.timeline.epochs() is not self._epochs:
+            self._epochs = self.timeline.epochs()
+            self._kept.clear()
+            self._about = {}
+        edges = self.timeline.edges_in(namespaces)
         # Bounds were widened already: what lies between two edges is alike for all of it.
-        key = (namespaces, int(edges.searchsorted(low + NEAR, "right")), int(edges.searchsorted(high - NEAR, "right")))
+        bounds = edges.searchsorted((low + NEAR, high - NEAR), "right").tolist() if len(edges) else ()
+        key = (namespaces, *bounds)
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
+                self._about = {}
             found = self._kept[key] = self._known(namespaces, low, high)
         return found
 
@@ -119,7 +133,7 @@ class Judge:
         if prod([*map(len, policies), *map(len, labels.values())]) > WAYS_MOST:
             return Known((), tuple(changing), True)
         moments = [
-            Moment(self._trial.applied(chosen, namespaces), dict(zip(labels, spaces, strict=True)))
+            Moment(self._trial.applied(chosen, namespaces), dict(zip(labels, spaces, strict=True)), self._about)
             for chosen in product(*policies)
             for spaces in product(*labels.values())
         ]

@@ -18,6 +18,9 @@ from whowas.timestamps import BEFORE_ALL
 SECOND = 1_000_000
 # How near to a change nothing is certain: events are on their way, and what enforces policies lags behind them.
 NEAR = SECOND
+# Bounds are counted with: what is told from `at` on, what until then, and both where what is near counts too.
+STEPS = (-NEAR, 0, 1, NEAR + 1)
+NEVER: Words = np.empty(0, dtype=np.int64)
 # For so long after a silence what comes may still be what was written during it.
 CATCHING_UP = 10 * SECOND
 GONE = ("DELETED", "VANISHED")
@@ -43,6 +46,8 @@ class Timeline:
         self.heard: set[str] = set()
         self.late: dict[str, Spans] = {}
         self._edges: Words | None = None
+        self._epochs: Words | None = None
+        self._within: dict[tuple[str, ...], Words] = {}
         self._by_namespace: dict[str, list[Line[Policy]]] | None = None
 
     def take(self, seen: Observation) -> None:
@@ -105,7 +110,11 @@ class Timeline:
             line.shown = max(line.shown, at)
             return
         line.shown = max(line.shown, at)
-        self._edges = self._by_namespace = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._edges = self._epochs = self._by_namespace = None
+        self._within = {}
 
     def _since(self, line: Line[Any], seen: Observation, at: int) -> int:
         """Return since when it may have been so. A list says only that it was otherwise when it was seen last."""
@@ -119,7 +128,8 @@ class Timeline:
     def now_watched(self, spans: Spans, late: dict[str, Spans]) -> None:
         """Take over when somebody looked, as it is known now."""
         if (spans, late) != (self.watched, self.late):
-            self.watched, self.late, self._edges = spans, late, None
+            self.watched, self.late = spans, late
+            self._forget()
 
     # Asked
 
@@ -133,16 +143,43 @@ class Timeline:
             return True
         return any(one - NEAR <= low and high <= one + NEAR for one in self.listed)
 
-    def edges(self) -> Words:
-        """Return the times, in order, between which what is known stays the same."""
-        if self._edges is None:
-            lines: Iterable[Line[Any]] = chain(self.pods.values(), self.namespaces.values(), self.policies.values())
-            # Either side of a change by what is too near, and one more, since bounds are counted with.
-            times = {at + step for line in lines for at in line.edges() for step in (-NEAR, NEAR + 1)}
+    def epochs(self) -> Words:
+        """Return the times, in order, between which policies of all namespaces, and who watched, stay the same."""
+        if self._epochs is None:
             spans = {at for span in self.watched for at in (span[0], span[1] + 1)}
             points = {at + step for at in self.listed for step in (-NEAR, NEAR + 1)}
-            self._edges = np.array(sorted(times | spans | points), dtype=np.int64)
+            self._epochs = _in_order(spans | points, self.policies_of(()))
+        return self._epochs
+
+    def edges(self) -> Words:
+        """Return the times, in order, between which all that is known stays the same."""
+        if self._edges is None:
+            lines: Iterable[Line[Any]] = chain(self.pods.values(), self.namespaces.values(), self.policies.values())
+            self._edges = _in_order(set(self.epochs().tolist()), lines)
         return self._edges
+
+    def edges_of(self, uid: str) -> Words:
+        """Return the times, in order, between which what is known of a pod itself stays the same."""
+        line = self.pods.get(uid)
+        return _in_order(set(), [line] if line is not None else ())
+
+    def edges_around(self, uid: str) -> Words:
+        """Return the times, in order, between which a pod's namespace, and the policies there, stay the same."""
+        line = self.pods.get(uid)
+        spaces = {pod.namespace for pod in line.values if pod is not None} if line else ()
+        return self.edges_in(tuple(sorted(spaces)))
+
+    def edges_in(self, namespaces: tuple[str, ...]) -> Words:
+        """As edges_around, of some namespaces, their names in order. The same ones have the same array."""
+        found = self._within.get(namespaces)
+        if found is None:
+            if len(namespaces) > 1:
+                found = np.unique(np.concatenate([self.edges_in((name,)) for name in namespaces]))
+            else:
+                lines: list[Line[Any]] = [self.namespaces[name] for name in namespaces if name in self.namespaces]
+                found = _in_order(set(), [*lines, *self.policies_of(namespaces)])
+            self._within[namespaces] = found
+        return found
 
     def policies_of(self, namespaces: Iterable[str]) -> list[Line[Policy]]:
         """Return the lines of all policies that may be about pods of some namespaces."""
@@ -154,6 +191,14 @@ class Timeline:
                     self._by_namespace.setdefault(one.namespace, []).append(line)
         known = self._by_namespace
         return [line for name in dict.fromkeys(("", *namespaces)) for line in known.get(name, ())]
+
+
+def _in_order(times: set[int], lines: Iterable[Line[Any]]) -> Words:
+    """Add to times the changes of lines, and either side of each by what is too near."""
+    for line in lines:
+        for at in line.edges():
+            times.update(at + step for step in STEPS)
+    return np.array(sorted(times), dtype=np.int64) if times else NEVER
 
 
 def _first(now: Any, seen: Observation) -> int:

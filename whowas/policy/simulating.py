@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detect.policy.directions import DENIED
+from detect.policy.distinct import packed
 from detect.policy.flow_verdicts import COLUMNS, FlowJudge
 from detect.policy.moments import Judge
 from detect.policy.trial import Trial
@@ -128,14 +129,16 @@ def _batches(files: Any) -> Iterator[tuple[str, Any]]:
 
 def _compare(found: Simulated, cluster: str, flows: Any, was: FlowJudge, tried: FlowJudge) -> None:
     before, after = was.judged(flows), tried.judged(flows)
-    # Both judge by one timeline, and so tell the same questions apart.
-    order = np.argsort(after.rows, kind="stable")
-    ends = np.cumsum(np.bincount(after.rows, minlength=len(after.verdicts)))
+    # Where there were no policies, fewer questions were told apart than under the trial.
+    pairs = packed(before.rows * len(after.verdicts) + after.rows)
+    order = np.argsort(pairs.rows, kind="stable")
+    ends = np.cumsum(np.bincount(pairs.rows, minlength=pairs.size))
     times = flows["start_time"].cast(pa.int64()).fill_null(0).to_numpy()
     told = flows.select(READ)
     found.flows += flows.num_rows
-    for place, (old, new) in enumerate(zip(before.verdicts, after.verdicts, strict=True)):
+    for place in range(pairs.size):
         mine = order[(ends[place - 1] if place else 0) : ends[place]]
+        old, new = before.verdicts[before.rows[mine[0]]], after.verdicts[after.rows[mine[0]]]
         what = changed(old, new)
         if new is None:
             found.unjudged += len(mine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +12,7 @@ from support.policies import EPOCH as T
 from support.policies import told
 from support.policy_flows import candidate, end, named
 
-from detect.policy.flow_verdicts import FlowJudge, columns_of
+from detect.policy.flow_verdicts import COLUMNS, FlowJudge, columns_of
 from detect.policy.moments import Judge
 from detect.policy.timeline import Timeline
 from whowas.schema import named_schema
@@ -163,3 +165,72 @@ def test_what_is_remembered_of_other_batches_is_what_would_be_judged(judge: Flow
 
 def test_an_empty_batch(judge: FlowJudge) -> None:
     assert words(judge) == []
+
+
+def restless() -> Timeline:
+    """A cluster in which policies, labels, ports and namespaces change around T, and one namespace beside it."""
+    npol = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": 22}]}]}
+    sql = {"nodeName": "n-lone", "containers": [{"ports": [{"name": "sql", "containerPort": 5432}]}]}
+    return known(
+        told("ADDED", "NetworkPolicy", "late", -40, npol), told("MODIFIED", "Pod", "lone", -20, sql, app="db"),
+        told("MODIFIED", "Namespace", "shop", 10, team="x"), told("DELETED", "NetworkPolicy", "late", 20, npol),
+        told("MODIFIED", "Pod", "web", 30, {"nodeName": "n-web"}, app="other"),
+        told("DELETED", "NetworkPolicy", "np", 45, ONLY_WEB),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_batch_may_be_cut_anywhere(seed: int) -> None:
+    """Each flow is judged alone, by a judge that was never asked before; then all, in pieces of any size."""
+    rolls = random.Random(seed)
+    several = end(address="10.244.1.5", confidence="ambiguous", candidates=[candidate("web"), candidate("lone")])
+    service = end(address="10.96.0.7", confidence="service", kind="service", namespace="shop", service="db")
+    node = end(address="192.0.2.1", confidence="snat", kind="node", node="n-web")
+    ends = [
+        WEB,
+        DB,
+        BATCH,
+        end("lone", "10.244.1.8"),
+        several,
+        service,
+        node,
+        end(address="192.0.2.7", confidence="external"),
+    ]
+    changes = (-40, -20, 0, 10, 20, 30, 45)
+    near = (-SECOND - 1, -SECOND, -1, 0, 1, 2, SECOND, SECOND + 1, SECOND + 2, 5 * SECOND)
+    rows = [
+        {"src": rolls.choice(ends), "dst": rolls.choice(ends), "dst_port": rolls.choice((22, 5432, None)),
+         "protocol": rolls.choice(("tcp", "tcp", "udp")), "initiator_basis": rolls.choice(("syn", "sender")),
+         "time_before": rolls.choice((0, 0, 1, SECOND, 15 * SECOND, None)), "src_port": rolls.choice((5432, 40_000)),
+         "start_time": T + rolls.choice(changes) * SECOND + rolls.choice(near),
+         "tcp_flags_out": rolls.choice((2, 18, None))}
+        for _ in range(400)
+    ]  # fmt: skip
+    alone = [
+        FlowJudge(Judge(restless())).verdict(row) for row in named(*rows).select(COLUMNS).to_pylist() if plain(row)
+    ]
+    expected = [one and (one.word, one.reason) for one in alone]
+    table, judge, place, found = named(*rows), FlowJudge(Judge(restless())), 0, []
+    while place < len(rows):
+        size = rolls.choice((1, 2, 7, 50, 200))
+        columns = columns_of(judge.judged(table.slice(place, size)))
+        words, reasons = columns["policy_verdict"].to_pylist(), columns["policy_reason"].to_pylist()
+        found += [word and (word, reason) for word, reason in zip(words, reasons, strict=True)]
+        place += size
+    assert found == expected
+    assert {word for word, _ in filter(None, found)} >= {"allowed", "denied", "open", "indeterminate", "undefined"}
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's time as a number."""
+    row["start_time"] = (row["start_time"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return row
+
+
+def test_what_the_timeline_learns_between_two_batches_counts() -> None:
+    timeline = known()
+    judge = FlowJudge(Judge(timeline))
+    row = {"src": BATCH, "dst": DB, "start_time": T + 100 * SECOND}
+    assert words(judge, row) == ["denied"]
+    timeline.take(told("DELETED", "NetworkPolicy", "np", 50, ONLY_WEB))
+    assert words(judge, row) == ["open"]
