@@ -83,6 +83,11 @@ def number_codes(column: Any, most: int) -> Codes:
     return Codes(rows, most + 2)
 
 
+def nothing(rows: int) -> Codes:
+    """Return a column that has no value in any row."""
+    return Codes(np.zeros(rows, dtype=np.int64), 1)
+
+
 def packed(values: Words) -> Codes:
     """Return numbers of any size, that mean the same in any batch, as few small ones."""
     if len(values) and values.min() == values.max():
@@ -131,6 +136,8 @@ class Questions:
         """
         found = np.zeros((len(rows), 2), dtype=np.uint64, order="F")
         for place, one in enumerate(self._told):
+            if one.size == 1 and one.meaning is None:
+                continue
             mine = one.rows[rows]
             meant = (mine if one.meaning is None else one.meaning[mine]).view(np.uint64)
             for half in range(2):
