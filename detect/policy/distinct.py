@@ -1,11 +1,12 @@
 """Which rows of a batch are one question: verdicts are a join over distinct questions, not over flows.
 
-A question is what rows have in common in some columns. In a batch it is a small number; between batches it is told by
-numbers that mean the same value in every batch.
+A question is what rows have in common in some columns. In a batch it is a small number; between batches it is known by
+a hash of numbers that mean the same value in every batch.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from whowas.arrays import Hashed, Words
 
 # Numbers stay below this, so that what is multiplied next still fits.
 DENSE = 1 << 62
+COLUMNS_MOST = 64
 
 
 class Numbers:
@@ -81,6 +83,11 @@ def number_codes(column: Any, most: int) -> Codes:
     return Codes(rows, most + 2)
 
 
+def nothing(rows: int) -> Codes:
+    """Return a column that has no value in any row."""
+    return Codes(np.zeros(rows, dtype=np.int64), 1)
+
+
 def packed(values: Words) -> Codes:
     """Return numbers of any size, that mean the same in any batch, as few small ones."""
     if len(values) and values.min() == values.max():
@@ -122,50 +129,48 @@ class Questions:
         first[self._codes[::-1]] = np.arange(len(self._codes), dtype=np.int64)[::-1]
         return first, self._codes
 
-    def keys(self, rows: Words) -> Words:
-        """Return (n, k): for each of some rows what tells its question from all others of any batch."""
-        found = np.empty((len(rows), len(self._told)), dtype=np.int64)
+    def keys(self, rows: Words, factors: Hashed) -> Hashed:
+        """Return (n, 2): for each of some rows what tells its question from all others of any batch.
+
+        Args: factors: (k, 2) of Memory, of which each column takes one row.
+        """
+        found = np.zeros((len(rows), 2), dtype=np.uint64, order="F")
         for place, one in enumerate(self._told):
+            if one.size == 1 and one.meaning is None:
+                continue
             mine = one.rows[rows]
-            found[:, place] = mine if one.meaning is None else one.meaning[mine]
+            meant = (mine if one.meaning is None else one.meaning[mine]).view(np.uint64)
+            for half in range(2):
+                found[:, half] += meant * factors[place, half]
         return found
 
 
 class Memory:
-    """Remembers keys (n, k) of int64: 0, 1, 2, … as they come."""
+    """Remembers questions by 128 bits of a hash that nobody can know beforehand: 0, 1, 2, … as they come."""
 
     def __init__(self) -> None:
-        self._keys: Words = np.empty((0, 0), dtype=np.int64)
-        self._factors: Hashed = np.empty(0, dtype=np.uint64)
-        self._hashes: Hashed = np.empty(0, dtype=np.uint64)
+        drawn = np.frombuffer(os.urandom(16 * COLUMNS_MOST), dtype=np.uint64).reshape(-1, 2)
+        # Odd: what differs in one column alone always differs.
+        self.factors: Hashed = drawn | np.uint64(1)
+        self._keys: Hashed = np.empty((0, 2), dtype=np.uint64)
         self._order: Words = np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def find(self, keys: Words) -> Words:
-        """Return the number of each key, -1 for those not known."""
+    def find(self, keys: Hashed) -> Words:
+        """Return the number of each key (n, 2), -1 for those not known."""
         found = np.full(len(keys), -1, dtype=np.int64)
         if len(self._keys):
-            hashes = self._hashed(keys)
-            at = np.minimum(self._hashes.searchsorted(hashes), len(self._hashes) - 1)
-            near = np.flatnonzero(self._hashes[at] == hashes)
-            number = self._order[at[near]]
-            # Where two keys had one hash the second is not found, and is asked again: slower, not wrong.
-            same = (self._keys[number] == keys[near]).all(axis=1)
-            found[near[same]] = number[same]
+            at = np.minimum(self._keys[:, 0].searchsorted(keys[:, 0]), len(self._keys) - 1)
+            # Where two share the first half the second is never found, and asked each time: slower, not wrong.
+            same = (self._keys[at] == keys).all(axis=1)
+            found[same] = self._order[at[same]]
         return found
 
-    def add(self, keys: Words) -> None:
+    def add(self, keys: Hashed) -> None:
         """Number keys that are not known, each given once."""
-        if not len(self._keys):
-            self._keys = keys[:0]
-            self._factors = np.random.default_rng().integers(1, 1 << 63, keys.shape[1], dtype=np.uint64) * 2 + 1
-        self._keys = np.concatenate([self._keys, keys])
-        hashes = self._hashed(self._keys)
-        self._order = np.argsort(hashes, kind="stable")
-        self._hashes = hashes[self._order]
-
-    def _hashed(self, keys: Words) -> Hashed:
-        found: Hashed = keys.view(np.uint64) @ self._factors
-        return found
+        order = np.concatenate([self._order, np.arange(len(self), len(self) + len(keys))])
+        both = np.concatenate([self._keys, keys])
+        place = np.argsort(both[:, 0], kind="stable")
+        self._keys, self._order = np.asfortranarray(both[place]), order[place]

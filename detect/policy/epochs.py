@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from detect.policy.distinct import Codes, Questions, packed
+from detect.policy.distinct import Codes, Questions, nothing, packed
 from whowas.arrays import Words
 
 
@@ -57,13 +57,13 @@ class Epochs:
         """Rows of the few for whom something changed meanwhile, each by its own time."""
         found = np.zeros(len(rows), dtype=np.int64)
         if not busy.any():
-            return Codes(found, 1)
+            return nothing(len(rows))
         group_of = np.array([-1, *np.where(busy[own], own, -1).tolist()], dtype=np.int64)
         groups = group_of[rows]
         changing = np.flatnonzero(groups >= 0)
         if not len(changing):
             # A dictionary has more words than a slice has rows.
-            return Codes(found, 1)
+            return nothing(len(rows))
         order = changing[np.argsort(groups[changing], kind="stable")]
         several, starts = np.unique(groups[order], return_index=True)
         for group, mine in zip(several.tolist(), np.split(order, starts[1:]), strict=True):

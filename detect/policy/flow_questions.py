@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from detect.policy.distinct import Codes, Numbers, Questions, indices, number_codes, packed, word_codes
+from detect.policy.distinct import Codes, Numbers, Questions, indices, nothing, number_codes, packed, word_codes
 from detect.policy.epochs import Epochs, places
 from detect.policy.timeline import Timeline
 from whowas.arrays import Words
@@ -64,26 +64,28 @@ class Asker:
         if self._bare:
             found.by(Codes((uid.rows > 0).astype(np.int64), 2))
             return
-        for one in (uid, *(self._words(table, f"{side}_{name}") for name in ("ip16", "node", "namespace"))):
-            found.by(one)
+        found.by(uid)
+        found.by(self._words(table, f"{side}_ip16"))
         service = kind.are("service")
-        found.by(self._words(table, f"{side}_service").where(service))
+        # Of a pod its UID says the rest.
+        for name, mask in (("node", kind.are("node")), ("namespace", service), ("service", service)):
+            found.by(self._words(table, f"{side}_{name}").where(mask) if mask.any() else nothing(len(mask)))
         self._pods.tell(found, uid, low, high)
         self._spaces.tell(found, uid, low, high)
         found.by(self._anything(several | service, low, high))
 
     def _anything(self, rows: Mask, low: Words, high: Words) -> Codes:
         """Ends that may be several, or a Service: whatever changes may be about them."""
-        found = np.zeros(len(rows), dtype=np.int64)
         if not rows.any():
-            return Codes(found, 1)
+            return nothing(len(rows))
+        found = np.zeros(len(rows), dtype=np.int64)
         found[rows] = places(self._timeline.edges(), low[rows], high[rows])
         return packed(found)
 
     def _candidates(self, column: Any, several: Mask) -> Codes:
         """Who an end may have been, where that is not certain."""
         if not several.any():
-            return Codes(np.zeros(len(several), dtype=np.int64), 1)
+            return nothing(len(several))
         if pa.types.is_dictionary(column.type):
             rows, lists = indices(column)
             rows = np.where(several, rows, 0)
@@ -113,7 +115,7 @@ class Asker:
             found.by(number_codes(table["src_port"].chunk(0), PORT_MOST).where(untold))
         else:
             for _ in range(2):
-                found.by(Codes(np.zeros(table.num_rows, dtype=np.int64), 1))
+                found.by(nothing(table.num_rows))
 
 
 def _bounds(table: Any) -> tuple[Words, Words]:

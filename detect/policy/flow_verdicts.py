@@ -77,7 +77,7 @@ class FlowJudge:
         table = table.select(COLUMNS).combine_chunks()
         questions = self._asker.questions(table)
         first, rows = questions.distinct()
-        keys = questions.keys(first)
+        keys = questions.keys(first, self._memory.factors)
         own = self._memory.find(keys)
         fresh = np.flatnonzero(own < 0)
         if len(fresh):

@@ -221,9 +221,33 @@ def test_a_batch_may_be_cut_anywhere(seed: int) -> None:
     assert {word for word, _ in filter(None, found)} >= {"allowed", "denied", "open", "indeterminate", "undefined"}
 
 
+@pytest.mark.parametrize("watched", [[(T - 10**9, T + 10**9)], [(T - 10**9, T)]])
+def test_without_policies_less_is_asked_and_the_answers_are_the_same(watched: list[tuple[int, int]]) -> None:
+    def without() -> Timeline:
+        found = Timeline()
+        found.watched = list(watched)
+        return found
+
+    several = end(address="10.244.1.5", confidence="ambiguous", candidates=[candidate("web"), candidate("lone")])
+    lost = end(address="10.244.1.5", confidence="ambiguous", candidates=None)
+    node = end(address="192.0.2.1", confidence="snat", kind="node", node="n-web")
+    service = end(address="10.96.0.7", confidence="service", kind="service", namespace="shop", service="db")
+    ends = [WEB, several, lost, node, service, end(confidence="unknown"), end("web", pod_uid=None)]
+    rows = [
+        {"src": one, "dst": other, "start_time": at, "encapsulated": inside, "initiator_basis": basis}
+        for one in ends for other in ends for at in (T - SECOND, T + 5 * SECOND, None) for inside in (False, True)
+        for basis in ("syn", "sender")
+    ]  # fmt: skip
+    alone = [FlowJudge(Judge(without())).verdict(row) for row in map(plain, named(*rows).select(COLUMNS).to_pylist())]
+    judged = FlowJudge(Judge(without())).judged(named(*rows))
+    assert [judged.verdicts[one] for one in judged.rows] == alone
+    assert {one and one.word for one in alone} == {None, "open", "indeterminate"}
+
+
 def plain(row: dict[str, Any]) -> dict[str, Any]:
     """A row's time as a number."""
-    row["start_time"] = (row["start_time"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    if row["start_time"] is not None:
+        row["start_time"] = (row["start_time"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return row
 
 
