@@ -6,7 +6,7 @@ import shlex
 from typing import Any, NamedTuple
 
 from detect.policy.flow_ends import CERTAIN_POD
-from detect.policy.flow_verdicts import ACK, SYN
+from detect.policy.flow_questions import ACK, SYN
 from detect.policy.model import PROTOCOLS
 from whowas.query.database import Asked
 from whowas.query.filter_words import Word
