@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -127,7 +127,11 @@ class Database:
     def patiently(self, work: Callable[[], T]) -> T:
         """Run something that takes long so that Ctrl-C ends it: DuckDB itself does not look up while it works."""
         try:
-            return self._thread.submit(self._alone, work).result()
+            running = self._thread.submit(self._alone, work)
+            # A signal that comes just before a wait begins ends no wait: look up now and then.
+            while not wait([running], timeout=0.2).done:
+                pass
+            return running.result()
         except KeyboardInterrupt:
             self._stop()
             raise
