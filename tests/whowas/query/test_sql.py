@@ -243,10 +243,15 @@ def test_ctrl_c_ends_a_query_that_runs(flows: Path, monkeypatch: pytest.MonkeyPa
         return before(self, text)
 
     monkeypatch.setattr(Query, "_begun", begin)
+    # Whatever an earlier test left there.
+    before_it = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=lambda: begun.wait(60) and os.kill(os.getpid(), signal.SIGINT)).start()
     heavy = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range + b.range = 3"
-    with pytest.raises(KeyboardInterrupt):
-        ask(heavy, flows)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(heavy, flows)
+    finally:
+        signal.signal(signal.SIGINT, before_it)
 
 
 def test_nothing_is_left_behind(flows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
