@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from detect.model import LEVELS, Finding, RuleInfo
-from whowas.schema import CONFIDENCES, KINDS, table_schema
+from whowas.schema import COLUMNS, CONFIDENCES, KINDS, table_schema
 
 T0 = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 RULE = RuleInfo(
@@ -83,11 +83,15 @@ KINDS_OF_ENDS: dict[str, st.SearchStrategy[Any]] = {
     "images": st.lists(WORDS, max_size=3), "candidates": CANDIDATES, "ip16": st.binary(min_size=16, max_size=16),
 }  # fmt: skip
 
+MOST = {one.name: one.most for one in COLUMNS}
+
 
 def _values(column: Any) -> st.SearchStrategy[Any]:
     known = KINDS_OF_VALUES.get(column.name, KINDS_OF_ENDS.get(column.name[4:]))
     if known is not None:
         return known
+    if MOST.get(column.name):
+        return st.integers(0, MOST[column.name])
     if pa.types.is_integer(column.type):
         width, signed = column.type.bit_width, pa.types.is_signed_integer(column.type)
         return st.integers(0, (1 << (width - signed)) - 1)
