@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from support.old_flows import UNSIGNED, as_version_1
 from support.workbench import Served, rows, served, write
 
+import whowas
 from sinks.flows.compaction import Compaction, CompactionOptions
 from whowas.batch.flow_files import FlowFiles
 from whowas.batch.replay import open_flows
@@ -153,3 +154,12 @@ def test_merging_keeps_the_folder_and_takes_the_new_types(folders: dict[str, Pat
     every = "SELECT * FROM flows ORDER BY flow_id"
     found = ask(every.replace("*", "DISTINCT *"), tmp_path / "flows")
     assert found.equals(ask(every, folders["new"]))
+
+
+def test_a_folder_around_ours_may_be_called_as_ours_once_were(root: Path, tmp_path: Path) -> None:
+    samples = root / "samples" / "overlay"
+    flows = whowas.replay(
+        samples / "node1-bridge.pcap", samples / "history.jsonl.gz", tmp_path / "cluster=other" / "out"
+    )
+    assert set(flows.to_table(["cluster"])["cluster"].to_pylist()) == {"demo"}
+    assert flows.schema.field("cluster").type == table_schema().field("cluster").type

@@ -150,7 +150,10 @@ def dataset(folder: str | os.PathLike[str]) -> Any:
     found: dict[str, list[str]] = {CLUSTER_KEY: [], OLD_CLUSTER_KEY: []}
     for path in sorted(Path(folder).rglob("*.parquet")):
         if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            found[OLD_CLUSTER_KEY if f"/{OLD_CLUSTER_KEY}=" in f"/{path}" else CLUSTER_KEY].append(str(path))
+            parents = f"/{path}"
+            # Folders of others around ours may be called as ours once were.
+            old = f"/{OLD_CLUSTER_KEY}=" in parents and f"/{CLUSTER_KEY}=" not in parents
+            found[OLD_CLUSTER_KEY if old else CLUSTER_KEY].append(str(path))
     if found[OLD_CLUSTER_KEY]:
         schema = schema.set(schema.get_field_index("cluster"), pa.field("cluster", pa.string()))
     parts = []
