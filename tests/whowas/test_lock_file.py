@@ -26,9 +26,10 @@ while held < 150:
     except LockTaken:
         continue
     os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
-    if held % 3 == 0:
-        os.unlink(lock)  # as earlier versions do while they hold it, or somebody who tidies up
     os.unlink(inside)
+    if held % 3 == 0:
+        # As earlier versions do as they let go. After it another may be in: a new file of that name is nobody's.
+        os.unlink(lock)
     os.close(handle)
     held += 1
 """
