@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sinks.files.durable import durable
 from sinks.files.output_folder import OutputFolder, Run
+from sinks.flows.json_objects import lines
 from whowas.schema import check, named_schema, plain
 
 
@@ -32,50 +30,6 @@ def _value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value
-
-
-def texts(flows: Any, nulls: bool = True) -> list[str]:
-    """Return what json.dumps says of each of `rows`, column by column: a word is put into JSON once a batch.
-
-    nulls: False leaves out the fields that are null.
-    """
-    named = zip(flows.schema.names, flows.columns, strict=True)
-    wanted = [(name, column) for name, column in named if nulls or column.null_count < len(column)]
-    members = [_members(name, column, nulls) for name, column in wanted]
-    if nulls:
-        return ["{" + ",".join(row) + "}" for row in zip(*members, strict=True)]
-    return ["{" + ",".join(filter(None, row)) + "}" for row in zip(*members, strict=True)]
-
-
-def _members(name: str, column: Any, nulls: bool) -> list[str]:
-    """A column's part of each object; nothing for a null that is left out."""
-    key = _dumped(name) + ":"
-    missing = key + "null" if nulls else ""
-    if not pa.types.is_dictionary(column.type):
-        return [missing if one is None else key + one for one in _words(column)]
-    used, places = np.unique(pc.fill_null(column.indices, -1).to_numpy(), return_inverse=True)
-    there = used[used >= 0]
-    told = [missing if one is None else key + one for one in _words(column.dictionary.take(pa.array(there)))]
-    told = [missing, *told] if len(there) < len(used) else told
-    return [told[place] for place in places.tolist()]
-
-
-def _words(column: Any) -> list[str | None]:
-    """Each value as JSON."""
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        times = np.datetime_as_string(pc.fill_null(column.cast(pa.int64()), 0).to_numpy().astype("M8[us]")).tolist()
-        there = column.is_valid().to_pylist()
-        return [f'"{time}Z"' if valid else None for time, valid in zip(times, there, strict=True)]
-    values = column.to_pylist()
-    if pa.types.is_integer(kind):
-        return [None if one is None else str(one) for one in values]
-    if pa.types.is_map(kind):
-        values = [dict(one) if one else one for one in values]
-    return [None if one is None else _dumped(_value(one)) for one in values]
-
-
-_dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class JsonlSink:
@@ -111,7 +65,7 @@ class JsonlSink:
         path = self._folder.place(name)
         with durable(path) as handle:
             for batch in self._waiting:
-                handle.write("".join(f"{row}\n" for row in texts(batch)).encode())
+                handle.writelines(lines(batch))
         self._waiting.clear()
         self.files.append(str(self._out / name))
         self.bytes_written += path.stat().st_size

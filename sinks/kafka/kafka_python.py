@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
+from sinks.kafka.partitioning import partitions_of
 from sinks.kafka.producer import FOR_EVER_MS, UNANSWERED, Message, Patience, broker_message
 from whowas.errors import ConfigError, MissingExtra
 from whowas.kafka import OUT, BrokerError, Heard, MessageRefused, Partition, Value, for_kafka_python
 from whowas.kafka_errors import lasts_in_kafka_python
+
+# So many keys are hashed together.
+AT_ONCE = 1000
 
 
 class KafkaPythonProducer:
@@ -52,10 +57,20 @@ class KafkaPythonProducer:
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
         with self._translate_errors("write to Kafka"):
-            for key, value in messages:
-                self._waiting.append(self._producer.send(topic, value=value, key=key))
+            left = iter(messages)
+            while some := list(islice(left, AT_ONCE)):
+                places = self._partitions(topic, [key for key, _ in some])
+                for (key, value), place in zip(some, places, strict=True):
+                    self._waiting.append(self._producer.send(topic, value=value, key=key, partition=place))
         if len(self._waiting) > UNANSWERED:
             self.flush(30)
+
+    def _partitions(self, topic: str, keys: list[bytes | None]) -> list[Any]:
+        """Return the partition of each key; None where the client is to say."""
+        if len(keys) == 1:
+            return [None]
+        numbers = sorted(self._producer.partitions_for(topic))
+        return [one if one is None else numbers[one] for one in partitions_of(keys, len(numbers))]
 
     def flush(self, seconds: float) -> bool:
         end = time.monotonic() + seconds

@@ -19,7 +19,8 @@ from support import rows as made_up
 
 from sinks.files import durable
 from sinks.files.run_journal import MAKING
-from sinks.flows.jsonl import JsonlSink, rows, texts
+from sinks.flows.json_objects import objects
+from sinks.flows.jsonl import JsonlSink, rows
 from sinks.flows.memory import MemorySink
 from sinks.flows.parquet import ParquetOptions, ParquetSink
 from whowas.errors import OutputError, SchemaError
@@ -67,12 +68,12 @@ def test_every_row_arrives_as_in_the_reference(make: Any, read: Any, tmp_path: P
 
 
 @pytest.mark.parametrize("low", [0, 30])
-def test_texts_are_what_json_says_of_rows(low: int) -> None:
+def test_objects_are_what_json_says_of_rows(low: int) -> None:
     flows = batch(100, 5, ("demo", "prod/eu")).slice(low)
     told = rows(flows)
     few = [{name: value for name, value in row.items() if value is not None} for row in told]
-    for texts_of, objects in ((texts(flows), told), (texts(flows, nulls=False), few)):
-        assert texts_of == [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in objects]
+    for text, expected in ((objects(flows), told), (objects(flows, nulls=False), few)):
+        assert text.to_pylist() == [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in expected]
 
 
 def data_files(out: Path) -> list[Path]:

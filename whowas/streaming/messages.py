@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.flows.dead_letters import Letter
-from sinks.flows.jsonl import texts
+from sinks.flows.json_objects import objects
 from whowas.schema import plain
 
 # An Arrow message holds so many flows, and fewer where they are large: brokers take a megabyte unless told otherwise.
@@ -24,9 +24,8 @@ def messages(flows: Any, form: str, revision: int | None) -> Iterator[Message]:
     if form == "arrow":
         yield from _arrow(flows, revision)
         return
-    end = "}" if revision is None else f',"revision":{revision}}}'
-    for key, text in zip(flows["flow_id"].to_pylist(), texts(flows, nulls=False), strict=True):
-        yield key.encode(), (text[:-1] + end).encode()
+    told = objects(flows, nulls=False, more="" if revision is None else f'"revision":{revision}')
+    yield from zip(*(one.cast(pa.large_binary()).to_pylist() for one in (flows["flow_id"], told)), strict=True)
 
 
 def _arrow(flows: Any, revision: int | None) -> Iterator[Message]:

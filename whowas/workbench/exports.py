@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sinks.flows.json_objects import lines
 from sinks.flows.jsonl import rows as plain_rows
-from sinks.flows.jsonl import texts
 from whowas.safe_text import harmless, in_words
 from whowas.workbench.api.flows import ExportAsk, FlowsAsk
 from whowas.workbench.edges import Asking, bounds
@@ -90,7 +90,7 @@ def _cell(value: Any) -> Any:
 
 def _jsonl(batches: Iterator[Any], _names: list[str]) -> Iterator[bytes]:
     for batch in batches:
-        yield "".join(f"{row}\n" for row in texts(batch)).encode("utf-8", "backslashreplace")
+        yield from lines(batch)
 
 
 class _Pieces(io.RawIOBase):
