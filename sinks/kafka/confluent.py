@@ -23,7 +23,8 @@ class ConfluentProducer:
         self._confluent = confluent_kafka
         self._refused: Any = None
         self._patience = Patience()
-        chosen: dict[str, Value] = {"linger.ms": 20}
+        # As Java's clients and kafka-python do: a key keeps its partition, whoever writes.
+        chosen: dict[str, Value] = {"linger.ms": 20, "partitioner": "murmur2_random"}
         own = {"enable.idempotence": True, "acks": "all", "log_level": 0, "allow.auto.create.topics": False}
         if transactional_id is None:
             own["message.timeout.ms"] = 0
