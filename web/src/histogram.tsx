@@ -16,6 +16,18 @@ interface Bar {
   to: number;
 }
 
+/** The bars of one word as one outline: an element for each bar is what a browser is slow at. */
+function outlines(bars: Bar[], x: (us: number) => number, y: (count: number) => number, wide: number): [string, string][] {
+  const found = new Map<string, string[]>();
+  for (const { time, word, from, to } of bars) {
+    const [left, top, low] = [x(time).toFixed(2), y(to).toFixed(2), y(from).toFixed(2)];
+    const kept = found.get(word) ?? [];
+    if (!kept.length) found.set(word, kept);
+    kept.push(`M${left} ${top}h${wide.toFixed(2)}V${low}H${left}z`);
+  }
+  return [...found].map(([word, parts]) => [word, parts.join("")]);
+}
+
 const SECOND = 1_000_000;
 const STEPS = [1, 2, 5, 10, 15, 30].map((one) => one * SECOND);
 const MINUTES = 60 * SECOND;
@@ -64,10 +76,10 @@ export function TimeChart(told: {
   const [hold, width] = useWidth();
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const box = useRef<SVGSVGElement>(null);
+  const tip = useRef<HTMLTitleElement>(null);
   const values = told.bytes ? histogram.bytes : histogram.flows;
   const { bars, most } = useMemo(() => stacked(histogram, values), [histogram, told.bytes]);
   const x = scaleUtc([shown.since / 1000, shown.until / 1000], [0, width]);
-  const y = scaleLinear([0, most], [high - BELOW, 4]);
   const place = (us: number) => x(us / 1000);
   const at = (event: PointerEvent) => {
     const left = box.current?.getBoundingClientRect().left ?? 0;
@@ -82,7 +94,18 @@ export function TimeChart(told: {
     }
     setDrag(null);
   };
-  const wide = Math.max(1, place(shown.since + histogram.bucket) - 1);
+  // What the bars under the pointer stand for.
+  const tell = (event: PointerEvent) => {
+    const { bucket } = histogram;
+    const time = Math.floor((x.invert(at(event)).getTime() * 1000) / bucket) * bucket;
+    const lines = bars.filter((bar) => bar.time === time).map((bar) => `${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`);
+    if (tip.current) tip.current.textContent = lines.length ? [moment(time), ...lines].join("\n") : "";
+  };
+  const drawn = useMemo(() => {
+    const wide = Math.max(1, place(shown.since + histogram.bucket) - 1);
+    const paths = outlines(bars, place, scaleLinear([0, most], [high - BELOW, 4]), wide);
+    return paths.map(([word, path]) => <path key={word} class={`bar bar-${word}`} d={path} />);
+  }, [bars, most, shown.since, shown.until, width, high]);
   const days = shown.until - shown.since > 36 * 3_600_000_000;
   const total = values.reduce((sum, one) => sum + one, 0);
   return (
@@ -97,10 +120,11 @@ export function TimeChart(told: {
           (event.currentTarget as Element).setPointerCapture(event.pointerId);
           setDrag([at(event), at(event)]);
         }}
-        onPointerMove={(event) => drag && setDrag([drag[0], at(event)])}
+        onPointerMove={(event) => (drag ? setDrag([drag[0], at(event)]) : tell(event))}
         onPointerUp={finish}
         onPointerCancel={() => setDrag(null)}
       >
+        <title ref={tip} />
         <defs>
           <pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect width="2" height="6" class="gap-line" />
@@ -114,11 +138,7 @@ export function TimeChart(told: {
             </rect>
           ) : null;
         })}
-        {bars.map((bar, row) => (
-          <rect key={row} class={`bar bar-${bar.word}`} x={place(bar.time)} y={y(bar.to)} width={wide} height={Math.max(0, y(bar.from) - y(bar.to))}>
-            <title>{`${moment(bar.time)}  ${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`}</title>
-          </rect>
-        ))}
+        {drawn}
         <line class="axis" x1={0} x2={width} y1={high - BELOW} y2={high - BELOW} />
         {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) > 16 && x(tick) < width - 18).map((tick) => (
           <g key={tick.getTime()} transform={`translate(${x(tick)},${high - BELOW})`}>

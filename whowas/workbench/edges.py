@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ class Asking:
     flow_seconds: float = FLOW_SECONDS
     tables: int = 0
     places: Places = field(default_factory=lambda: Places("DIR"))
+    kept: dict[tuple[str, str], str] = field(default_factory=dict)
+    read: dict[str, tuple[int, Relation]] = field(default_factory=dict)
 
     def rows(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """Run a statement. Raises: CancelledError."""
@@ -46,6 +49,15 @@ class Asking:
         """A name for a table of this question."""
         self.tables += 1
         return f"asked_{self.tables}"
+
+    def keep(self, sql: str, values: list[Any]) -> str:
+        """Keep what a statement finds for as long as the question lasts; returns the table. The same is asked once."""
+        key = (sql, repr(values))
+        if key not in self.kept:
+            table = self.table()
+            self.rows(f"CREATE TEMP TABLE {table} AS {sql}", values)
+            self.kept[key] = table
+        return self.kept[key]
 
     def done(self, about: About) -> About:
         """Say how long it took."""
@@ -192,8 +204,18 @@ def _clamped(us: int) -> int:
 def _from_flows(
     asking: Asking, asked: TimeRange | None, wanted: Filter, hours: list[Hour], size: int, more: More
 ) -> Relation:
-    """Read hours, newest first, until all are read or the time is over."""
-    about = About("flows", len(hours), 0)
+    """Read hours, newest first, until all are read or the time is over. What was read for this question is there."""
+    key = repr((asked, wanted, more))
+    if key not in asking.read or size % asking.read[key][0]:
+        asking.read[key] = size, _read(asking, asked, wanted, hours, size, more)
+    made = asking.read[key][1]
+    return Relation(made.sql, made.values, copy(made.about))
+
+
+def _read(
+    asking: Asking, asked: TimeRange | None, wanted: Filter, hours: list[Hour], size: int, more: More
+) -> Relation:
+    about, began = About("flows", len(hours), 0), time.perf_counter()
     hours = readable(asking, hours)
     if len(hours) < about.hours:
         about.partial = f"{about.hours - len(hours)} of {about.hours} hours cannot be read"
@@ -201,7 +223,7 @@ def _from_flows(
     span = None if asked is None else bounds(asked)
     where, told = sql_of(wanted)
     for number, hour in enumerate(hours):
-        if number and time.perf_counter() - asking.began > asking.flow_seconds:
+        if number and time.perf_counter() - began > asking.flow_seconds:
             break
         flows, values = _flows(asking, [hour], span)
         added = "".join(f", {sql} AS {name}" for name, sql in more.columns.items())

@@ -7,8 +7,18 @@ from typing import Any
 
 from whowas.schema import CONFIDENCES
 from whowas.workbench import rollup_sql
-from whowas.workbench.api.common import Edge, Name, Question, TimeRange
-from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
+from whowas.workbench.api.common import About, Edge, Name, Question, TimeRange
+from whowas.workbench.api.overview import (
+    Changes,
+    ChangesAsk,
+    Ends,
+    Histogram,
+    HistogramAsk,
+    Overview,
+    OverviewAsk,
+    Talkers,
+    TopAsk,
+)  # fmt: skip
 from whowas.workbench.edges import Asking, Relation, bounds, edges, pairs, traffic
 from whowas.workbench.filter_text import read
 from whowas.workbench.kept import NAMED, SPACE
@@ -94,34 +104,44 @@ def _shown(span: TimeRange | None, state: Any) -> tuple[int, int]:
 def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
     """Flows over time."""
     size = asked.bucket or bucket_of(asked.range, asking.state)
-    made = traffic(asking, asked.range, read(asked.filter).filter, size)
-    start = rollup_sql.bucket(size, "bucket")
+    table, about = _by_sureness(asking, asked, size)
     rows = asking.rows(
-        f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
-        f"FROM {made.sql} GROUP BY ALL ORDER BY time, sure",
-        made.values,
+        f"SELECT time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
+        f"FROM {table} GROUP BY ALL ORDER BY time, sure",
+        [],
     )
     timed = [row for row in rows if row[0] is not None]
     untimed = sum(row[2] for row in rows if row[0] is None)
     times, sure, flows, sizes = [list(one) for one in zip(*timed, strict=True)] or [[], [], [], []]
-    return Histogram(asking.done(made.about), size, times, sure, flows, sizes, untimed)
+    return Histogram(asking.done(about), size, times, sure, flows, sizes, untimed)
 
 
-def ends(asking: Asking, asked: Question) -> Ends:
-    """How sure the ends are."""
-    made = traffic(asking, asked.range, read(asked.filter).filter)
+def _by_sureness(asking: Asking, asked: Question, size: int) -> tuple[str, About]:
+    """A table of time, src_confidence, dst_confidence, flows, bytes."""
+    made = traffic(asking, asked.range, read(asked.filter).filter, size)
+    table = asking.keep(
+        f"SELECT {rollup_sql.bucket(size, 'bucket')} AS time, src_confidence, dst_confidence, sum(flows)::BIGINT AS "
+        f"flows, least(sum(bytes), {rollup_sql.MOST})::BIGINT AS bytes FROM {made.sql} GROUP BY ALL",
+        made.values,
+    )
+    return table, made.about
+
+
+def ends(asking: Asking, asked: Question, size: int = AN_HOUR) -> Ends:
+    """How sure the ends are. size: of buckets to add up, us; that of a histogram has them already."""
+    table, about = _by_sureness(asking, asked, size)
     both = " UNION ALL ".join(
-        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e"
+        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM {table}"
         for side in SIDES
     )
     rows = asking.rows(
-        f"WITH e AS (SELECT * FROM {made.sql}) SELECT side, sure, sum(flows)::BIGINT, "
-        f"least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) GROUP BY ALL",
-        made.values,
+        f"SELECT side, sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) "
+        "GROUP BY ALL",
+        [],
     )
     rows.sort(key=lambda row: (SIDES.index(row[0]), CONFIDENCES.index(row[1]) if row[1] in CONFIDENCES else -1))
     columns = [list(one) for one in zip(*rows, strict=True)] or [[], [], [], []]
-    return Ends(asking.done(made.about), *columns)
+    return Ends(asking.done(about), *columns)
 
 
 def grouped(made: Relation) -> str:
@@ -134,10 +154,11 @@ def talkers(asking: Asking, asked: TopAsk) -> Talkers:
     wanted = read(asked.filter).filter
     made = pairs(asking, asked.range, wanted)
     if made is not None:
-        rows = _heaviest_pairs(asking, _kept(asking, f"FROM {made.sql}", made.values), asked.by, asked.limit)
+        rows = _heaviest_pairs(asking, asking.keep(f"FROM {made.sql}", made.values), asked.by, asked.limit)
     else:
         made = edges(asking, asked.range, wanted)
-        rows = asking.rows(_heaviest(grouped(made), asked.by, asked.limit), made.values)
+        table = asking.keep(grouped(made), made.values)
+        rows = asking.rows(_heaviest(f"FROM {table}", asked.by, asked.limit), [])
     listed = Names()
     found = [listed.edge(row) for row in rows]
     count, total = rows[0][20:22] if rows else (0, 0)
@@ -191,12 +212,12 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     if not then.about.ready:
         now.about.partial = "there are no flows in the range to compare with, so that all would seem new"
         return Changes(asking.done(now.about), past, then.about.hours, 0, [], [], [], 0, 0)
-    tables = [_kept(asking, f"FROM {one.sql}" if by_pair else grouped(one), one.values) for one in (now, then)]
+    tables = [asking.keep(f"FROM {one.sql}" if by_pair else grouped(one), one.values) for one in (now, then)]
     listed = Names()
     sides = []
     for mine, other in (tables, tables[::-1]):
         if by_pair:
-            rows = _heaviest_pairs(asking, _kept(asking, _pairs_not_in(mine, other), []), asked.by, asked.limit)
+            rows = _heaviest_pairs(asking, asking.keep(_pairs_not_in(mine, other), []), asked.by, asked.limit)
         else:
             left = f"FROM {mine} AS m ANTI JOIN {other} AS o ON {same('m', 'o', KEY)}"
             rows = asking.rows(_heaviest(left, asked.by, asked.limit), [])
@@ -215,10 +236,16 @@ def _pairs_not_in(mine: str, other: str) -> str:
     return f"SELECT m.* FROM {mine} AS m JOIN {keys} AS k ON m.pair = k.id ANTI JOIN {theirs} AS o ON k.key = o.key"
 
 
-def _kept(asking: Asking, sql: str, values: list[Any]) -> str:
-    table = asking.table()
-    asking.rows(f"CREATE TEMP TABLE {table} AS {sql}", values)
-    return table
+def overview(asking: Asking, asked: OverviewAsk) -> Overview:
+    """All of it at once: what several panes are made of is added up once."""
+    size = asked.bucket or bucket_of(asked.range, asking.state)
+    question = (asked.filter, asked.range)
+    return Overview(
+        histogram(asking, HistogramAsk(*question, size)),
+        ends(asking, Question(*question), size),
+        talkers(asking, TopAsk(*question, asked.by, asked.limit)),
+        changes(asking, ChangesAsk(*question, asked.by, asked.limit)),
+    )
 
 
 def same(left: str, right: str, columns: Sequence[str]) -> str:
