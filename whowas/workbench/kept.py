@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench import rollup_sql
+from whowas.workbench.hourly import Hourly, Numbers, arrays
 from whowas.workbench.numbering import Lists, WordList
 from whowas.workbench.problems import NotServedError
 from whowas.workbench.rollup_sql import ADDED, AN_HOUR, DETAILS, GROUP, MEASURES, SIDES, SPACE_COLUMNS
@@ -53,6 +54,7 @@ class Loaded(NamedTuple):
     number: int
     flows: int
     bytes: int
+    hourly: Hourly
 
     def table(self, kind: str) -> str:
         """The name of one of its tables."""
@@ -72,7 +74,7 @@ class Kept:
         self._groups = WordList()
         self._names, self._name_of = WordList(), np.zeros(1, np.int32)
         self._links, self._details = Lists(), Lists()
-        self._pairs, self._keys = Lists(), Lists()
+        self._pairs, self._keys, self._numbers = Lists(), Lists(), Numbers()
         self._uncompressed, self._half = 0, ""
         self._link.execute(_tables())
 
@@ -114,7 +116,7 @@ class Kept:
         groups = self._of_groups(of_groups)
         links = self._of_links(of_links, groups)
         seen = self._of_details(f"{folder}/details.parquet", groups)
-        made = Loaded(self._next, 0, 0)
+        made = Loaded(self._next, 0, 0, Hourly(self._numbers, links, []))
         self._next += 1
         fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
         self._make(made.table("here"), "FROM arrow", pa.table({"own": np.arange(len(links)), "link": links}))
@@ -133,7 +135,7 @@ class Kept:
             f"SELECT coalesce(sum(flows), 0)::BIGINT, least(coalesce(sum(bytes), 0), {rollup_sql.MOST})::BIGINT "
             f"FROM {of}"
         ).fetchall()[0]
-        return made._replace(flows=flows, bytes=size)
+        return made._replace(flows=flows, bytes=size, hourly=arrays(self._link, self._numbers, made.table("edges_1h")))
 
     def _make(self, table: str, sql: str, told: Any = None) -> None:
         if told is not None:
@@ -170,7 +172,9 @@ class Kept:
             paired = self._pairs.known
             pairs = self._pairs.rows(*named, numbers[0], *words)
             told = told.append_column("pair", pa.array(pairs[fresh]))
-            self._insert_pairs(told, pairs[fresh], self._keys.rows(*named, numbers[0], words[0])[fresh], paired)
+            keys = self._keys.rows(*named, numbers[0], words[0])
+            self._numbers.learn(codes[fresh], pairs[fresh], keys[fresh])
+            self._insert_pairs(told, pairs[fresh], keys[fresh], paired)
             self._insert_links(told.append_column("id", pa.array(codes[fresh])))
         return codes
 
