@@ -1,8 +1,8 @@
 // Flows over time, stacked by how sure the weaker end is. A drag or the keys choose a range.
 
-import { scaleLinear, scaleUtc } from "d3-scale";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Gap, Histogram, TimeRange } from "./api";
+import { timeScale } from "./scale";
 import { number, plain, size } from "./text";
 import { clock, moment } from "./times";
 
@@ -79,15 +79,14 @@ export function TimeChart(told: {
   const tip = useRef<HTMLTitleElement>(null);
   const values = told.bytes ? histogram.bytes : histogram.flows;
   const { bars, most } = useMemo(() => stacked(histogram, values), [histogram, told.bytes]);
-  const x = scaleUtc([shown.since / 1000, shown.until / 1000], [0, width]);
-  const place = (us: number) => x(us / 1000);
+  const x = timeScale(shown, 0, width);
   const at = (event: PointerEvent) => {
     const left = box.current?.getBoundingClientRect().left ?? 0;
     return Math.max(0, Math.min(width, event.clientX - left));
   };
   const finish = () => {
     if (drag && Math.abs(drag[1] - drag[0]) > 3) {
-      const [since, until] = drag.map((one) => x.invert(one).getTime() * 1000).sort((a, b) => a - b) as [number, number];
+      const [since, until] = drag.map(x.invert).sort((a, b) => a - b) as [number, number];
       // Whole bars: roll-ups answer them at once; for a part of one its flows would have to be read.
       const { bucket } = histogram;
       told.choose({ since: Math.floor(since / bucket) * bucket, until: Math.ceil(until / bucket) * bucket });
@@ -97,13 +96,13 @@ export function TimeChart(told: {
   // What the bars under the pointer stand for.
   const tell = (event: PointerEvent) => {
     const { bucket } = histogram;
-    const time = Math.floor((x.invert(at(event)).getTime() * 1000) / bucket) * bucket;
+    const time = Math.floor(x.invert(at(event)) / bucket) * bucket;
     const lines = bars.filter((bar) => bar.time === time).map((bar) => `${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`);
     if (tip.current) tip.current.textContent = lines.length ? [moment(time), ...lines].join("\n") : "";
   };
   const drawn = useMemo(() => {
-    const wide = Math.max(1, place(shown.since + histogram.bucket) - 1);
-    const paths = outlines(bars, place, scaleLinear([0, most], [high - BELOW, 4]), wide);
+    const wide = Math.max(1, x(shown.since + histogram.bucket) - 1);
+    const paths = outlines(bars, x, (count) => high - BELOW - ((high - BELOW - 4) * count) / most, wide);
     return paths.map(([word, path]) => <path key={word} class={`bar bar-${word}`} d={path} />);
   }, [bars, most, shown.since, shown.until, width, high]);
   const days = shown.until - shown.since > 36 * 3_600_000_000;
@@ -131,7 +130,7 @@ export function TimeChart(told: {
           </pattern>
         </defs>
         {gaps.map((gap, place_) => {
-          const [from, to] = [place(Math.max(gap.since ?? shown.since, shown.since)), place(Math.min(gap.until ?? shown.until, shown.until))];
+          const [from, to] = [x(Math.max(gap.since ?? shown.since, shown.since)), x(Math.min(gap.until ?? shown.until, shown.until))];
           return to > from ? (
             <rect key={place_} x={from} y={0} width={to - from} height={high - BELOW} fill="url(#gap)">
               <title>{`nobody was looking: ${plain(gap.why)}`}</title>
@@ -141,10 +140,10 @@ export function TimeChart(told: {
         {drawn}
         <line class="axis" x1={0} x2={width} y1={high - BELOW} y2={high - BELOW} />
         {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) > 16 && x(tick) < width - 18).map((tick) => (
-          <g key={tick.getTime()} transform={`translate(${x(tick)},${high - BELOW})`}>
+          <g key={tick} transform={`translate(${x(tick)},${high - BELOW})`}>
             <line class="axis" y2={5} />
             <text class="tick" y={17} text-anchor="middle">
-              {shown.until - shown.since < 10 * MINUTES ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
+              {shown.until - shown.since < 10 * MINUTES ? moment(tick).slice(11) : clock(tick, days)}
             </text>
           </g>
         ))}

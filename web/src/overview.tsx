@@ -13,7 +13,8 @@ export function Overview() {
   const again = status.value?.ready ?? 0;
   const asks = question.value;
   const by = measure.value;
-  const told = useAnswer("/api/overview", { ...asks, by, limit: 12, bucket: bucketOf(shown.value) }, again);
+  // The status comes first: it says which time is shown, and with which bucket.
+  const told = useAnswer("/api/overview", status.value ? { ...asks, by, limit: 12, bucket: bucketOf(shown.value) } : null, again);
   const gaps = useAnswer("/api/gaps", status.value?.history ? asks : null);
   const findings = useAnswer("/api/findings", status.value?.findings ? { range: asks.range ?? null, limit: 8 } : null);
   return (
@@ -62,8 +63,8 @@ export function Overview() {
 }
 
 /** What one pane shows of the answer to all. */
-function part<P extends keyof Told>({ answer, error, waiting }: Asked<Told>, name: P): Asked<Told[P]> {
-  return { answer: answer && answer[name], error, waiting };
+function part<P extends keyof Told>(told: Asked<Told>, name: P): Asked<Told[P]> {
+  return { ...told, answer: told.answer && told.answer[name], waiting: told.waiting || !status.value };
 }
 
 function ZoomOut() {
