@@ -5,7 +5,7 @@ All of it is SQL over the tables of `kept` and the files of minutes. A piece is 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench.hourly import Hourly
@@ -32,17 +32,21 @@ BY_SPACE = (Level(TEN_MINUTES, "spaces_10m", "space"), Level(MINUTE, "edges_1m")
 
 
 class Cover(NamedTuple):
-    """SQL of pieces by link, of pieces by space, the spans that only flows can tell, and whole hours as arrays."""
+    """SQL of pieces by link, of pieces by space, the spans that only flows can tell.
+
+    hours: whole hours by link, as arrays; spaced: by space, as tables of Arrow.
+    """
 
     links: list[str]
     spaces: list[str]
     rest: list[Span]
     hours: list[Hourly]
+    spaced: list[Any]
 
 
 def cover(levels: tuple[Level, ...], ready: list[Ready], span: Span | None) -> Cover:
     """Cover a span, or all times, with the coarsest levels that fit."""
-    made = Cover([], [], [], [])
+    made = Cover([], [], [], [], [])
     if span is None:
         for one in ready:
             _add(made, levels[0], one, "")
@@ -75,6 +79,9 @@ def _add(made: Cover, level: Level, one: Ready, where: str) -> None:
     assert one.loaded is not None
     if level.key == "hour" and not where:
         made.hours.append(one.loaded.hourly)
+        return
+    if level.kind == "spaces_10m" and not where:
+        made.spaced.append(one.loaded.spaced)
         return
     key = "space" if level.key == "space" else "link"
     pieces = made.spaces if level.key == "space" else made.links

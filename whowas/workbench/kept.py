@@ -49,12 +49,13 @@ def attach(link: Any) -> None:
 
 
 class Loaded(NamedTuple):
-    """What an hour has. number: of its tables. flows, bytes: in it."""
+    """What an hour has. number: of its tables. flows, bytes: in it. hourly, spaced: edges_1h, spaces_10m as arrays."""
 
     number: int
     flows: int
     bytes: int
     hourly: Hourly
+    spaced: Any
 
     def table(self, kind: str) -> str:
         """The name of one of its tables."""
@@ -116,7 +117,7 @@ class Kept:
         groups = self._of_groups(of_groups)
         links = self._of_links(of_links, groups)
         seen = self._of_details(f"{folder}/details.parquet", groups)
-        made = Loaded(self._next, 0, 0, Hourly(self._numbers, links, []))
+        made = Loaded(self._next, 0, 0, Hourly(self._numbers, links, []), None)
         self._next += 1
         fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
         self._make(made.table("here"), "FROM arrow", pa.table({"own": np.arange(len(links)), "link": links}))
@@ -135,7 +136,9 @@ class Kept:
             f"SELECT coalesce(sum(flows), 0)::BIGINT, least(coalesce(sum(bytes), 0), {rollup_sql.MOST})::BIGINT "
             f"FROM {of}"
         ).fetchall()[0]
-        return made._replace(flows=flows, bytes=size, hourly=arrays(self._link, self._numbers, made.table("edges_1h")))
+        spaced = self._link.sql(f"FROM {made.table('spaces_10m')}").to_arrow_table()
+        hourly = arrays(self._link, self._numbers, made.table("edges_1h"))
+        return made._replace(flows=flows, bytes=size, hourly=hourly, spaced=spaced)
 
     def _make(self, table: str, sql: str, told: Any = None) -> None:
         if told is not None:
