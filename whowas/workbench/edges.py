@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from whowas.query.filters import EVERY, Filter, sql_of
@@ -176,8 +177,15 @@ def translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | N
         return EVERY
     if not ready:
         return EVERY if on_rollups.answerable(wanted) else None
-    seen = [one.table("seen") for one in ready]
-    return asking.once(("translated", wanted, seen), lambda: on_rollups.translate(asking.link, wanted, seen))
+    loaded = [one.loaded for one in ready if one.loaded is not None]
+
+    def make() -> Filter | None:
+        seen = asking.table()
+        every = np.unique(np.concatenate([one.seen for one in loaded]))
+        asking.link.register(seen, pa.table({"detail": every}))
+        return on_rollups.translate(asking.link, wanted, seen)
+
+    return asking.once(("translated", wanted, [one.number for one in loaded]), make)
 
 
 def _fringes(

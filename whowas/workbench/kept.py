@@ -9,7 +9,6 @@
 | `edges_10m_N`, `edges_1h_N` | bucket, link, counts: of the hour that was loaded as number N |
 | `spaces_10m_N` | bucket, space, counts |
 | `here_N` | link of the hour's own number: `edges_1m` stays in its file |
-| `seen_N` | details that hour N has seen |
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whowas.arrays import Indices
 from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench import rollup_sql
 from whowas.workbench.hourly import Hourly, Numbers, arrays
@@ -39,7 +39,7 @@ GRACE_SECONDS = 90.0
 """So long the tables of an hour that changed are kept for questions that began before."""
 TOGETHER = 8
 """So many hours are loaded before their tables are compressed."""
-HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here", "seen")
+HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here")
 _FACTS = f"link, {', '.join(MEASURES)}"
 
 
@@ -49,11 +49,15 @@ def attach(link: Any) -> None:
 
 
 class Loaded(NamedTuple):
-    """What an hour has. number: of its tables. flows, bytes: in it. hourly, spaced: edges_1h, spaces_10m as arrays."""
+    """What an hour has. number: of its tables. flows, bytes: in it.
+
+    seen: numbers of details. hourly, spaced: edges_1h, spaces_10m as arrays.
+    """
 
     number: int
     flows: int
     bytes: int
+    seen: Indices
     hourly: Hourly
     spaced: Any
 
@@ -117,11 +121,10 @@ class Kept:
         groups = self._of_groups(of_groups)
         links = self._of_links(of_links, groups)
         seen = self._of_details(f"{folder}/details.parquet", groups)
-        made = Loaded(self._next, 0, 0, Hourly(self._numbers, links, []), None)
+        made = Loaded(self._next, 0, 0, seen, Hourly(self._numbers, links, []), None)
         self._next += 1
         fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
         self._make(made.table("here"), "FROM arrow", pa.table({"own": np.arange(len(links)), "link": links}))
-        self._make(made.table("seen"), "FROM arrow", pa.table({"detail": seen}))
         own = f"SELECT bucket, h.link, {', '.join(MEASURES)} FROM read_parquet({fine}) AS f"
         self._make(made.table("edges_10m"), f"{own} JOIN {made.table('here')} AS h ON f.link = h.own")
         hour = rollup_sql.bucket(AN_HOUR, "bucket")
