@@ -83,8 +83,7 @@ class Page:
 
     def cpu(self) -> float:
         """Processor time in ms."""
-        fields = Path(f"/proc/{self._running.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * 10.0
+        return datasette.cpu_ms(self._running.pid)
 
     def resident_mb(self, of: str = "VmRSS") -> float:
         """Memory of the server; VmHWM: the most it had."""
@@ -276,6 +275,10 @@ def measured(told: Any, scratch: Path) -> Row:
     if told.datasette:
         results["datasette"] = datasette.measured(flows, scratch, told.turns)
         print(json.dumps(results["datasette"]))
+        if "ms" in results["datasette"]:
+            rows = datasette.beside(results["datasette"], results["questions"])
+            print(f"{results['datasette']['version']} over {results['datasette']['rows']:,} flows, whowas over all")
+            print(table(tuple(rows[0]), rows), flush=True)
     return results
 
 

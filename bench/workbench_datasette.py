@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+WANTED = "datasette==0.65.5"
 ROWS = 2_000_000
 COLUMNS = (
     "src_kind", "src_namespace", "src_workload", "src_confidence", "dst_kind", "dst_namespace", "dst_workload",
@@ -21,6 +22,9 @@ COLUMNS = (
 )  # fmt: skip
 EDGE = ", ".join(one for one in COLUMNS if not one.endswith("_ip"))
 SUMS = "count(*) n, sum(bytes), min(start), max(start)"
+OURS = {
+    "histogram": "histogram, day", "ends": "ends, day", "talkers": "talkers, day", "newest 100": "newest 100, day",
+}  # fmt: skip
 QUESTIONS = {
     "histogram": f"SELECT start / 600000000 t, src_confidence, dst_confidence, {SUMS} FROM f GROUP BY 1, 2, 3",
     "ends": f"SELECT src_confidence, dst_confidence, {SUMS} FROM f GROUP BY 1, 2",
@@ -30,9 +34,9 @@ QUESTIONS = {
 
 
 def measured(flows: Path, scratch: Path, turns: int) -> dict[str, Any]:
-    """Wall time in ms by question, over ROWS flows of the folder; why not, where it does not install."""
+    """Wall and processor time in ms by question, over ROWS flows of the folder; why not, where it does not install."""
     home = scratch / "datasette"
-    pip = [str(home / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "datasette"]
+    pip = [str(home / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", WANTED]
     try:
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         subprocess.run(pip, check=True, capture_output=True, text=True)
@@ -46,10 +50,26 @@ def measured(flows: Path, scratch: Path, turns: int) -> dict[str, Any]:
     words += ["--setting", "sql_time_limit_ms", "60000", "--setting", "max_returned_rows", "20000"]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return {"rows": rows, "ms": {name: _ask(port, sql, turns) for name, sql in QUESTIONS.items()}}
+        return {
+            "version": WANTED, "rows": rows,
+            "ms": {name: _ask(port, running.pid, sql, turns) for name, sql in QUESTIONS.items()},
+        }  # fmt: skip
     finally:
         running.terminate()
         running.wait()
+
+
+def beside(theirs: dict[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a table: the same questions to both, ms. ours: of the bench."""
+    mine = {one["question"]: one for one in ours}
+    return [
+        {
+            "question": name, "datasette": wall, "datasette cpu": cpu, "whowas": mine[OURS[name]]["best"],
+            "whowas cpu": mine[OURS[name]]["cpu"], "times": wall / mine[OURS[name]]["best"],
+            "cpu times": cpu / max(1.0, mine[OURS[name]]["cpu"]),
+        }
+        for name, (wall, cpu) in theirs["ms"].items()
+    ]  # fmt: skip
 
 
 def _fill(flows: Path, path: Path) -> int:
@@ -71,13 +91,21 @@ def _fill(flows: Path, path: Path) -> int:
     return rows
 
 
-def _ask(port: int, sql: str, turns: int) -> float:
-    """The best of some turns, ms."""
+def _ask(port: int, pid: int, sql: str, turns: int) -> tuple[float, float]:
+    """The best of some turns: wall and processor time, ms."""
     address = f"http://127.0.0.1:{port}/flows.json?{urllib.parse.urlencode({'sql': sql, '_shape': 'array'})}"
     found = []
+    _once(address)
     for _ in range(turns):
-        found.append(_once(address))
-    return min(found)
+        before = cpu_ms(pid)
+        found.append((_once(address), cpu_ms(pid) - before))
+    return min(one[0] for one in found), min(one[1] for one in found)
+
+
+def cpu_ms(pid: int) -> float:
+    """Processor time of a process so far, ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 10.0
 
 
 def _once(address: str) -> float:

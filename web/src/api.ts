@@ -511,6 +511,27 @@ export interface Noted {
 }
 
 /**
+ * What each pane shows; as if each had been asked for by itself.
+ */
+export interface Overview {
+  histogram: Histogram;
+  ends: Ends;
+  talkers: Talkers;
+  changes: Changes;
+}
+
+/**
+ * All panes of the overview in one question. bucket: as of HistogramAsk. by, limit: of edges.
+ */
+export interface OverviewAsk {
+  filter?: string;
+  range?: TimeRange | null;
+  by?: "bytes" | "flows" | "packets";
+  limit?: number;
+  bucket?: number | null;
+}
+
+/**
  * Why there is no answer, in words for people. at: offset in the filter, where that is what is wrong.
  */
 export interface Problem {
@@ -664,6 +685,7 @@ export interface WhoAsk {
 export interface Endpoints {
   "/api/status": { method: "GET"; asks: null; tells: Status };
   "/api/check": { method: "POST"; asks: Check; tells: Checked };
+  "/api/overview": { method: "POST"; asks: OverviewAsk; tells: Overview };
   "/api/histogram": { method: "POST"; asks: HistogramAsk; tells: Histogram };
   "/api/ends": { method: "POST"; asks: Question; tells: Ends };
   "/api/talkers": { method: "POST"; asks: TopAsk; tells: Talkers };

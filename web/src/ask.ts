@@ -66,22 +66,24 @@ export interface Asked<Answer> {
   answer: Answer | null;
   error: Error | null;
   waiting: boolean;
+  /** what was asked for this answer, as JSON */
+  of: string;
 }
 
 /** Ask whenever the question changes. A null question asks nothing. The answer before stays until the next is there. */
 export function useAnswer<P extends Path>(path: P, body: Endpoints[P]["asks"] | null, again = 0): Asked<Endpoints[P]["tells"]> {
-  const [state, setState] = useState<Asked<Endpoints[P]["tells"]>>({ answer: null, error: null, waiting: true });
+  const [state, setState] = useState<Asked<Endpoints[P]["tells"]>>({ answer: null, error: null, waiting: true, of: "" });
   const key = JSON.stringify(body);
   useEffect(() => {
     if (body === null) {
-      setState({ answer: null, error: null, waiting: false });
+      setState({ answer: null, error: null, waiting: false, of: key });
       return undefined;
     }
     const control = new AbortController();
     setState((before) => ({ ...before, waiting: true }));
     ask(path, body, control.signal).then(
-      (answer) => control.signal.aborted || setState({ answer, error: null, waiting: false }),
-      (error: Error) => control.signal.aborted || setState({ answer: null, error, waiting: false }),
+      (answer) => control.signal.aborted || setState({ answer, error: null, waiting: false, of: key }),
+      (error: Error) => control.signal.aborted || setState({ answer: null, error, waiting: false, of: key }),
     );
     return () => control.abort();
   }, [path, key, again]);

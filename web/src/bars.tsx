@@ -19,8 +19,12 @@ export function FilterBar() {
       class="filter"
       onSubmit={(event) => {
         event.preventDefault();
-        // What is known of it may be of the letters before: it is asked anew.
         const wanted = text.trim();
+        if (checked.answer && !checked.answer.error && checked.of === JSON.stringify({ filter: wanted })) {
+          filter.value = wanted;
+          return;
+        }
+        // What is known is of the letters before: it is asked anew.
         void ask("/api/check", { filter: wanted }).then((told) => {
           if (!told.error) filter.value = wanted;
         });

@@ -1,8 +1,8 @@
 // Flows over time, stacked by how sure the weaker end is. A drag or the keys choose a range.
 
-import { scaleLinear, scaleUtc } from "d3-scale";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Gap, Histogram, TimeRange } from "./api";
+import { timeScale } from "./scale";
 import { number, plain, size } from "./text";
 import { clock, moment } from "./times";
 
@@ -14,6 +14,18 @@ interface Bar {
   word: string;
   from: number;
   to: number;
+}
+
+/** The bars of one word as one outline: an element for each bar is what a browser is slow at. */
+function outlines(bars: Bar[], x: (us: number) => number, y: (count: number) => number, wide: number): [string, string][] {
+  const found = new Map<string, string[]>();
+  for (const { time, word, from, to } of bars) {
+    const [left, top, low] = [x(time).toFixed(2), y(to).toFixed(2), y(from).toFixed(2)];
+    const kept = found.get(word) ?? [];
+    if (!kept.length) found.set(word, kept);
+    kept.push(`M${left} ${top}h${wide.toFixed(2)}V${low}H${left}z`);
+  }
+  return [...found].map(([word, parts]) => [word, parts.join("")]);
 }
 
 const SECOND = 1_000_000;
@@ -64,25 +76,35 @@ export function TimeChart(told: {
   const [hold, width] = useWidth();
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const box = useRef<SVGSVGElement>(null);
+  const tip = useRef<HTMLTitleElement>(null);
   const values = told.bytes ? histogram.bytes : histogram.flows;
   const { bars, most } = useMemo(() => stacked(histogram, values), [histogram, told.bytes]);
-  const x = scaleUtc([shown.since / 1000, shown.until / 1000], [0, width]);
-  const y = scaleLinear([0, most], [high - BELOW, 4]);
-  const place = (us: number) => x(us / 1000);
+  const x = timeScale(shown, 0, width);
   const at = (event: PointerEvent) => {
     const left = box.current?.getBoundingClientRect().left ?? 0;
     return Math.max(0, Math.min(width, event.clientX - left));
   };
   const finish = () => {
     if (drag && Math.abs(drag[1] - drag[0]) > 3) {
-      const [since, until] = drag.map((one) => x.invert(one).getTime() * 1000).sort((a, b) => a - b) as [number, number];
+      const [since, until] = drag.map(x.invert).sort((a, b) => a - b) as [number, number];
       // Whole bars: roll-ups answer them at once; for a part of one its flows would have to be read.
       const { bucket } = histogram;
       told.choose({ since: Math.floor(since / bucket) * bucket, until: Math.ceil(until / bucket) * bucket });
     }
     setDrag(null);
   };
-  const wide = Math.max(1, place(shown.since + histogram.bucket) - 1);
+  // What the bars under the pointer stand for.
+  const tell = (event: PointerEvent) => {
+    const { bucket } = histogram;
+    const time = Math.floor(x.invert(at(event)) / bucket) * bucket;
+    const lines = bars.filter((bar) => bar.time === time).map((bar) => `${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`);
+    if (tip.current) tip.current.textContent = lines.length ? [moment(time), ...lines].join("\n") : "";
+  };
+  const drawn = useMemo(() => {
+    const wide = Math.max(1, x(shown.since + histogram.bucket) - 1);
+    const paths = outlines(bars, x, (count) => high - BELOW - ((high - BELOW - 4) * count) / most, wide);
+    return paths.map(([word, path]) => <path key={word} class={`bar bar-${word}`} d={path} />);
+  }, [bars, most, shown.since, shown.until, width, high]);
   const days = shown.until - shown.since > 36 * 3_600_000_000;
   const total = values.reduce((sum, one) => sum + one, 0);
   return (
@@ -97,34 +119,31 @@ export function TimeChart(told: {
           (event.currentTarget as Element).setPointerCapture(event.pointerId);
           setDrag([at(event), at(event)]);
         }}
-        onPointerMove={(event) => drag && setDrag([drag[0], at(event)])}
+        onPointerMove={(event) => (drag ? setDrag([drag[0], at(event)]) : tell(event))}
         onPointerUp={finish}
         onPointerCancel={() => setDrag(null)}
       >
+        <title ref={tip} />
         <defs>
           <pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect width="2" height="6" class="gap-line" />
           </pattern>
         </defs>
         {gaps.map((gap, place_) => {
-          const [from, to] = [place(Math.max(gap.since ?? shown.since, shown.since)), place(Math.min(gap.until ?? shown.until, shown.until))];
+          const [from, to] = [x(Math.max(gap.since ?? shown.since, shown.since)), x(Math.min(gap.until ?? shown.until, shown.until))];
           return to > from ? (
             <rect key={place_} x={from} y={0} width={to - from} height={high - BELOW} fill="url(#gap)">
               <title>{`nobody was looking: ${plain(gap.why)}`}</title>
             </rect>
           ) : null;
         })}
-        {bars.map((bar, row) => (
-          <rect key={row} class={`bar bar-${bar.word}`} x={place(bar.time)} y={y(bar.to)} width={wide} height={Math.max(0, y(bar.from) - y(bar.to))}>
-            <title>{`${moment(bar.time)}  ${bar.word}: ${told.bytes ? size(bar.to - bar.from) : number(bar.to - bar.from)}`}</title>
-          </rect>
-        ))}
+        {drawn}
         <line class="axis" x1={0} x2={width} y1={high - BELOW} y2={high - BELOW} />
         {x.ticks(Math.max(2, Math.floor(width / 110))).filter((tick) => x(tick) > 16 && x(tick) < width - 18).map((tick) => (
-          <g key={tick.getTime()} transform={`translate(${x(tick)},${high - BELOW})`}>
+          <g key={tick} transform={`translate(${x(tick)},${high - BELOW})`}>
             <line class="axis" y2={5} />
             <text class="tick" y={17} text-anchor="middle">
-              {shown.until - shown.since < 10 * MINUTES ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
+              {shown.until - shown.since < 10 * MINUTES ? moment(tick).slice(11) : clock(tick, days)}
             </text>
           </g>
         ))}

@@ -1,10 +1,10 @@
 // Lanes: who held an address when, as surely as it is known; flows above them, events on them.
 
-import { scaleUtc } from "d3-scale";
 import { useRef } from "preact/hooks";
 import type { Gap, Lane, LaneEvent, TimeRange, Who as Told } from "./api";
 import { EventMark, EventTable, nameOf, type Place } from "./lane_events";
 import { saveDrawing } from "./pictures";
+import { timeScale } from "./scale";
 import { go, narrow, own, shown } from "./state";
 import { condition, number, plain, short } from "./text";
 import { between, clock, moment, zone } from "./times";
@@ -29,14 +29,14 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
   const drawing = useRef<SVGSVGElement>(null);
   if (!told.lanes.length) return <p class="quiet">Nobody of this name held an address here, as far as the history knows.</p>;
   const span = spanOf(told.lanes, shown.value, at);
-  const x = scaleUtc([span.since / 1000, span.until / 1000], [LEFT, WIDE - 10]).clamp(true);
-  const place = (us: number | null, open: number) => x((us ?? open) / 1000);
+  const x = timeScale(span, LEFT, WIDE - 10, true);
+  const place = (us: number | null, open: number) => x(us ?? open);
   // A click on the picture asks for that moment; the form above does the same by keys.
   const judge = (event: MouseEvent) => {
     const box = drawing.current?.getBoundingClientRect();
     if (!box || !told.is_address) return;
     const along = ((event.clientX - box.left) * WIDE) / box.width;
-    if (along >= LEFT) own.value = { what: told.what, at: String(Math.round(x.invert(along).getTime() * 1000)) };
+    if (along >= LEFT) own.value = { what: told.what, at: String(Math.round(x.invert(along))) };
   };
   const high = told.lanes.length * LANE + 70;
   const days = span.until - span.since > 36 * 3_600_000_000;
@@ -59,8 +59,8 @@ export function Lanes({ told, at, again }: { told: Told; at: number | null; agai
         ))}
         {at !== null && <line class="at" x1={place(at, at)} x2={place(at, at)} y1={0} y2={high - 24} />}
         {x.ticks(6).filter((tick) => x(tick) < WIDE - 24).map((tick) => (
-          <text key={tick.getTime()} class="tick" x={x(tick)} y={high - 8} text-anchor="middle">
-            {span.until - span.since < 600_000_000 ? moment(tick.getTime() * 1000).slice(11) : clock(tick.getTime() * 1000, days)}
+          <text key={tick} class="tick" x={x(tick)} y={high - 8} text-anchor="middle">
+            {span.until - span.since < 600_000_000 ? moment(tick).slice(11) : clock(tick, days)}
           </text>
         ))}
       </svg>

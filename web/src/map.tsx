@@ -1,6 +1,6 @@
 // Who talked to whom then, and what changed?
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { MapAsk, MapEdge, MapNode, ServiceMap } from "./api";
 import { useAnswer } from "./ask";
 import { download } from "./export";
@@ -35,7 +35,8 @@ export function MapScreen() {
   const [found, setFound] = useState("");
   const scene = useRef<Scene | null>(null);
   useEffect(() => setChosen(null), [told.answer]);
-  useEffect(() => {
+  // Before it is painted: whoever sees what is chosen may press Escape at once.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.key !== "Escape" || chosen === null) return;
       setChosen(null);

@@ -1,6 +1,6 @@
 // One flow whole: both ends and why they are named so, what else saw it, and the commands that show it again.
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import type { Flow, Flows } from "./api";
 import { useAnswer } from "./ask";
 import { cell } from "./grid";
@@ -21,7 +21,8 @@ export function OneFlow({ id }: { id: string }) {
   const close = () => {
     own.value = {};
   };
-  useEffect(() => {
+  // Before it is painted: whoever sees it may press Escape at once.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;
       close();

@@ -1,7 +1,7 @@
 // What is unusual in this range?
 
-import type { Changes, Edge, Ends, Findings, Gaps, Name, Talkers } from "./api";
-import { useAnswer } from "./ask";
+import type { Changes, Edge, Ends, Findings, Gaps, Name, Overview as Told, Talkers } from "./api";
+import { useAnswer, type Asked } from "./ask";
 import { EdgeTable, type Line } from "./edges";
 import { bucketOf, TimeChart } from "./histogram";
 import { conditionsOf, Confidence, Count, Pane } from "./parts";
@@ -13,15 +13,13 @@ export function Overview() {
   const again = status.value?.ready ?? 0;
   const asks = question.value;
   const by = measure.value;
-  const histogram = useAnswer("/api/histogram", { ...asks, bucket: bucketOf(shown.value) }, again);
+  // The status comes first: it says which time is shown, and with which bucket.
+  const told = useAnswer("/api/overview", status.value ? { ...asks, by, limit: 12, bucket: bucketOf(shown.value) } : null, again);
   const gaps = useAnswer("/api/gaps", status.value?.history ? asks : null);
-  const ends = useAnswer("/api/ends", asks, again);
-  const talkers = useAnswer("/api/talkers", { ...asks, by, limit: 12 }, again);
-  const changes = useAnswer("/api/changes", { ...asks, by, limit: 12 }, again);
   const findings = useAnswer("/api/findings", status.value?.findings ? { range: asks.range ?? null, limit: 8 } : null);
   return (
     <div class="panes">
-      <Pane title={by === "bytes" ? "Bytes over time" : "Flows over time"} asked={histogram} wide note={<ZoomOut />}>
+      <Pane title={by === "bytes" ? "Bytes over time" : "Flows over time"} asked={part(told, "histogram")} wide note={<ZoomOut />}>
         {(told) =>
           shown.value ? (
             <TimeChart
@@ -38,13 +36,13 @@ export function Overview() {
           )
         }
       </Pane>
-      <Pane title="How sure the ends are" asked={ends}>
+      <Pane title="How sure the ends are" asked={part(told, "ends")}>
         {(told) => <EndsTable told={told} />}
       </Pane>
-      <Pane title="Top talkers" asked={talkers}>
+      <Pane title="Top talkers" asked={part(told, "talkers")}>
         {(told) => <TalkersTable told={told} />}
       </Pane>
-      <Pane title="New since the range before" asked={changes}>
+      <Pane title="New since the range before" asked={part(told, "changes")}>
         {(told) => <ChangesTable told={told} />}
       </Pane>
       {findings.answer || findings.error ? (
@@ -62,6 +60,11 @@ export function Overview() {
       {gaps.answer && <GapsPane told={gaps.answer} />}
     </div>
   );
+}
+
+/** What one pane shows of the answer to all. */
+function part<P extends keyof Told>(told: Asked<Told>, name: P): Asked<Told[P]> {
+  return { ...told, answer: told.answer && told.answer[name], waiting: told.waiting || !status.value };
 }
 
 function ZoomOut() {

@@ -32,9 +32,11 @@ export function size(bytes: number): string {
   return `${unit ? count.toFixed(1) : count} ${UNITS[unit]}`;
 }
 
+const NUMBERS = new Intl.NumberFormat("en-GB");
+
 /** A number with separators. */
 export function number(count: number): string {
-  return count.toLocaleString("en-GB");
+  return NUMBERS.format(count);
 }
 
 /** A condition of the filter, quoted as a shell does where it must be. */

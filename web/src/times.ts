@@ -6,9 +6,14 @@ export const zone = signal("UTC");
 
 const SECOND = 1_000_000;
 
-function parts(us: number): Record<string, string> {
+const forms = new Map<string, Intl.DateTimeFormat>();
+
+/** The format of a zone. To make one takes longer than to write a hundred times with it. */
+function formOf(where: string): Intl.DateTimeFormat {
+  const known = forms.get(where);
+  if (known) return known;
   const form = new Intl.DateTimeFormat("en-GB", {
-    timeZone: zone.value,
+    timeZone: where,
     hourCycle: "h23",
     year: "numeric",
     month: "2-digit",
@@ -17,8 +22,13 @@ function parts(us: number): Record<string, string> {
     minute: "2-digit",
     second: "2-digit",
   });
+  forms.set(where, form);
+  return form;
+}
+
+function parts(us: number): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const one of form.formatToParts(new Date(Math.floor(us / 1000)))) found[one.type] = one.value;
+  for (const one of formOf(zone.value).formatToParts(new Date(Math.floor(us / 1000)))) found[one.type] = one.value;
   return found;
 }
 

@@ -5,9 +5,10 @@ All of it is SQL over the tables of `kept` and the files of minutes. A piece is 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from whowas.query.parquet_files import as_glob, sql_text
+from whowas.workbench.hourly import Hourly
 from whowas.workbench.hours import touched
 from whowas.workbench.rollup_sql import AN_HOUR, MEASURES, TEN_MINUTES
 from whowas.workbench.rollups import Ready
@@ -18,7 +19,7 @@ Span = tuple[int, int]
 
 
 class Level(NamedTuple):
-    """Roll-ups of one size of bucket, us. key: link or space."""
+    """Roll-ups of one size of bucket, us. key: link or space; hour: link, of whole hours as arrays."""
 
     size: int
     kind: str
@@ -26,20 +27,26 @@ class Level(NamedTuple):
 
 
 BY_LINK = (Level(AN_HOUR, "edges_1h"), Level(TEN_MINUTES, "edges_10m"), Level(MINUTE, "edges_1m"))
+BY_HOUR = (Level(AN_HOUR, "edges_1h", "hour"), *BY_LINK[1:])
 BY_SPACE = (Level(TEN_MINUTES, "spaces_10m", "space"), Level(MINUTE, "edges_1m"))
 
 
 class Cover(NamedTuple):
-    """SQL of pieces by link, of pieces by space, and the spans that only flows can tell."""
+    """SQL of pieces by link, of pieces by space, the spans that only flows can tell.
+
+    hours: whole hours by link, as arrays; spaced: by space, as tables of Arrow.
+    """
 
     links: list[str]
     spaces: list[str]
     rest: list[Span]
+    hours: list[Hourly]
+    spaced: list[Any]
 
 
 def cover(levels: tuple[Level, ...], ready: list[Ready], span: Span | None) -> Cover:
     """Cover a span, or all times, with the coarsest levels that fit."""
-    made = Cover([], [], [])
+    made = Cover([], [], [], [], [])
     if span is None:
         for one in ready:
             _add(made, levels[0], one, "")
@@ -70,6 +77,13 @@ def _cover(made: Cover, levels: tuple[Level, ...], ready: list[Ready], since: in
 
 def _add(made: Cover, level: Level, one: Ready, where: str) -> None:
     assert one.loaded is not None
+    if level.key == "hour" and not where:
+        made.hours.append(one.loaded.hourly)
+        return
+    if level.kind == "spaces_10m" and not where:
+        made.spaced.append(one.loaded.spaced)
+        return
+    key = "space" if level.key == "space" else "link"
     pieces = made.spaces if level.key == "space" else made.links
     if level.kind == "edges_1m":
         path, own = sql_text(as_glob(one.path(level.kind))), one.loaded.table("here")
@@ -78,4 +92,4 @@ def _add(made: Cover, level: Level, one: Ready, where: str) -> None:
             f"{where}) AS f JOIN {own} AS h ON f.own = h.own"
         )
     else:
-        pieces.append(f"SELECT bucket, {level.key}, {COUNTS} FROM {one.loaded.table(level.kind)}{where}")
+        pieces.append(f"SELECT bucket, {key}, {COUNTS} FROM {one.loaded.table(level.kind)}{where}")

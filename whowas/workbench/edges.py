@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
 
 from whowas.query.filters import EVERY, Filter, sql_of
 from whowas.timestamps import AFTER_ALL, BEFORE_ALL
@@ -24,6 +28,9 @@ FLOW_SECONDS = 10.0
 """So long hours of flows are read for one question; then it is answered from what was read."""
 
 
+Kept = TypeVar("Kept")
+
+
 @dataclass
 class Asking:
     """What a question is asked with. link: its cursor. state: what there is, from beginning to end of the question."""
@@ -35,6 +42,8 @@ class Asking:
     flow_seconds: float = FLOW_SECONDS
     tables: int = 0
     places: Places = field(default_factory=lambda: Places("DIR"))
+    kept: dict[str, Any] = field(default_factory=dict)
+    read: dict[str, tuple[int, Relation]] = field(default_factory=dict)
 
     def rows(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """Run a statement. Raises: CancelledError."""
@@ -46,6 +55,24 @@ class Asking:
         """A name for a table of this question."""
         self.tables += 1
         return f"asked_{self.tables}"
+
+    def once(self, what: tuple[Any, ...], make: Callable[[], Kept]) -> Kept:
+        """What this question has made, made where it has not. Its filter is the same for all."""
+        key = repr(what)
+        if key not in self.kept:
+            self.kept[key] = make()
+        found: Kept = self.kept[key]
+        return found
+
+    def keep(self, sql: str, values: list[Any]) -> str:
+        """Keep what a statement finds for as long as the question lasts; returns the table. The same is asked once."""
+
+        def make() -> str:
+            table = self.table()
+            self.rows(f"CREATE TEMP TABLE {table} AS {sql}", values)
+            return table
+
+        return self.once((sql, values), make)
 
     def done(self, about: About) -> About:
         """Say how long it took."""
@@ -84,7 +111,7 @@ def edges(asking: Asking, asked: TimeRange | None, wanted: Filter, more: More | 
     kept = translated(asking, wanted, ready) if more is None else None
     if kept is None:
         return _from_flows(asking, asked, wanted, hours, AN_HOUR, more or More({}))
-    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    about = About("rollups", len(hours), len(ready), unready(asking, hours, len(ready)))
     covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
     parts, values = _fringes(asking, covered.rest, ready, wanted, rollup_sql.edges)
     if covered.links:
@@ -99,22 +126,6 @@ def edges(asking: Asking, asked: TimeRange | None, wanted: Filter, more: More | 
     return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
 
 
-def pairs(asking: Asking, asked: TimeRange | None, wanted: Filter) -> Relation | None:
-    """The same by pairs of names: pair, MEASURES. None where some of it has to be read from flows."""
-    hours = touched(asking.state.found.hours, *bounds(asked))
-    ready = [asking.state.ready[one.id] for one in hours if one.id in asking.state.ready]
-    kept = translated(asking, wanted, ready)
-    covered = cover(BY_LINK, ready, None if asked is None else bounds(asked))
-    if kept is None or not covered.links or any(touched([one.hour for one in ready], *span) for span in covered.rest):
-        return None
-    where, values = sql_of(kept)
-    left = f"SELECT id, pair FROM {SPACE}.links WHERE {where}"
-    every = " UNION ALL ".join(covered.links)
-    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
-    summed = f"SELECT pair, {ADDED} FROM ({every}) AS f JOIN ({left}) AS l ON f.link = l.id GROUP BY pair"
-    return Relation(f"({summed})", values, about)
-
-
 def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int = AN_HOUR) -> Relation:
     """The same by buckets of at most `size` us, and without workloads and ports: SPACE_COLUMNS, bucket, MEASURES."""
     hours = touched(asking.state.found.hours, *bounds(asked))
@@ -122,7 +133,7 @@ def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int =
     kept = translated(asking, wanted, ready) if size >= MINUTE else None
     if kept is None:
         return _from_flows(asking, asked, wanted, hours, min(size, TEN_MINUTES), More({}))
-    about = About("rollups", len(hours), len(ready), _unready(asking, hours, len(ready)))
+    about = About("rollups", len(hours), len(ready), unready(asking, hours, len(ready)))
     alone = columns_of(wanted) <= SPACE_COLUMNS
     levels = tuple(one for one in (BY_SPACE if alone else BY_LINK[1:]) if one.size <= size)
     covered = cover(levels, ready, None if asked is None else bounds(asked))
@@ -131,10 +142,14 @@ def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int =
     where, told = sql_of(kept)
     pieces: list[str] = []
     if covered.links:
-        left = f"SELECT id, space FROM {SPACE}.links WHERE {where}"
+        left = links_of(asking, kept)
         every = " UNION ALL ".join(covered.links)
-        pieces.append(f"SELECT bucket, space, {COUNTS} FROM ({every}) AS f JOIN ({left}) AS l ON f.link = l.id")
-        values += told
+        pieces.append(f"SELECT bucket, space, {COUNTS} FROM ({every}) AS f JOIN {left} AS l ON f.link = l.id")
+    if covered.spaced:
+        # One table: a statement over one of each hour takes longer to plan than to answer.
+        name = asking.table()
+        asking.link.register(name, pa.concat_tables(covered.spaced))
+        covered.spaces.append(f"FROM {name}")
     if covered.spaces:
         left = f"SELECT id FROM {SPACE}.spaces WHERE {where}"
         every = " UNION ALL ".join(covered.spaces)
@@ -148,13 +163,29 @@ def traffic(asking: Asking, asked: TimeRange | None, wanted: Filter, size: int =
     return Relation(f"({' UNION ALL BY NAME '.join(parts)})", values, about)
 
 
+def links_of(asking: Asking, kept: Filter) -> str:
+    """The links that a filter leaves, as a table of id and space. Names are compared once a question."""
+    if kept == EVERY:
+        return f"{SPACE}.links"
+    where, values = sql_of(kept)
+    return asking.keep(f"SELECT id, space FROM {SPACE}.links WHERE {where}", values)
+
+
 def translated(asking: Asking, wanted: Filter, ready: list[Ready]) -> Filter | None:
     """The filter as it is one of the links of some hours, None where it is none."""
     if wanted == EVERY:
         return EVERY
     if not ready:
         return EVERY if on_rollups.answerable(wanted) else None
-    return on_rollups.translate(asking.link, wanted, [one.table("seen") for one in ready])
+    loaded = [one.loaded for one in ready if one.loaded is not None]
+
+    def make() -> Filter | None:
+        seen = asking.table()
+        every = np.unique(np.concatenate([one.seen for one in loaded]))
+        asking.link.register(seen, pa.table({"detail": every}))
+        return on_rollups.translate(asking.link, wanted, seen)
+
+    return asking.once(("translated", wanted, [one.number for one in loaded]), make)
 
 
 def _fringes(
@@ -192,8 +223,18 @@ def _clamped(us: int) -> int:
 def _from_flows(
     asking: Asking, asked: TimeRange | None, wanted: Filter, hours: list[Hour], size: int, more: More
 ) -> Relation:
-    """Read hours, newest first, until all are read or the time is over."""
-    about = About("flows", len(hours), 0)
+    """Read hours, newest first, until all are read or the time is over. What was read for this question is there."""
+    key = repr((asked, wanted, more))
+    if key not in asking.read or size % asking.read[key][0]:
+        asking.read[key] = size, _read(asking, asked, wanted, hours, size, more)
+    made = asking.read[key][1]
+    return Relation(made.sql, made.values, copy(made.about))
+
+
+def _read(
+    asking: Asking, asked: TimeRange | None, wanted: Filter, hours: list[Hour], size: int, more: More
+) -> Relation:
+    about, began = About("flows", len(hours), 0), time.perf_counter()
     hours = readable(asking, hours)
     if len(hours) < about.hours:
         about.partial = f"{about.hours - len(hours)} of {about.hours} hours cannot be read"
@@ -201,7 +242,7 @@ def _from_flows(
     span = None if asked is None else bounds(asked)
     where, told = sql_of(wanted)
     for number, hour in enumerate(hours):
-        if number and time.perf_counter() - asking.began > asking.flow_seconds:
+        if number and time.perf_counter() - began > asking.flow_seconds:
             break
         flows, values = _flows(asking, [hour], span)
         added = "".join(f", {sql} AS {name}" for name, sql in more.columns.items())
@@ -229,7 +270,8 @@ def _nothing(asking: Asking, more: tuple[str, ...] = ()) -> str:
     return rollup_sql.edges(f"SELECT *{added} FROM {name}", more=more)
 
 
-def _unready(asking: Asking, hours: list[Hour], ready: int) -> str:
+def unready(asking: Asking, hours: list[Hour], ready: int) -> str:
+    """Say why not all hours are in an answer."""
     if ready == len(hours):
         return ""
     broken = len(hours) - len(readable(asking, hours))

@@ -9,7 +9,6 @@
 | `edges_10m_N`, `edges_1h_N` | bucket, link, counts: of the hour that was loaded as number N |
 | `spaces_10m_N` | bucket, space, counts |
 | `here_N` | link of the hour's own number: `edges_1m` stays in its file |
-| `seen_N` | details that hour N has seen |
 """
 
 from __future__ import annotations
@@ -23,8 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whowas.arrays import Indices
 from whowas.query.parquet_files import as_glob, sql_text
 from whowas.workbench import rollup_sql
+from whowas.workbench.hourly import Hourly, Numbers, arrays
 from whowas.workbench.numbering import Lists, WordList
 from whowas.workbench.problems import NotServedError
 from whowas.workbench.rollup_sql import ADDED, AN_HOUR, DETAILS, GROUP, MEASURES, SIDES, SPACE_COLUMNS
@@ -38,7 +39,7 @@ GRACE_SECONDS = 90.0
 """So long the tables of an hour that changed are kept for questions that began before."""
 TOGETHER = 8
 """So many hours are loaded before their tables are compressed."""
-HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here", "seen")
+HOUR_TABLES = ("edges_10m", "edges_1h", "spaces_10m", "here")
 _FACTS = f"link, {', '.join(MEASURES)}"
 
 
@@ -48,11 +49,17 @@ def attach(link: Any) -> None:
 
 
 class Loaded(NamedTuple):
-    """What an hour has. number: of its tables. flows, bytes: in it."""
+    """What an hour has. number: of its tables. flows, bytes: in it.
+
+    seen: numbers of details. hourly, spaced: edges_1h, spaces_10m as arrays.
+    """
 
     number: int
     flows: int
     bytes: int
+    seen: Indices
+    hourly: Hourly
+    spaced: Any
 
     def table(self, kind: str) -> str:
         """The name of one of its tables."""
@@ -72,7 +79,7 @@ class Kept:
         self._groups = WordList()
         self._names, self._name_of = WordList(), np.zeros(1, np.int32)
         self._links, self._details = Lists(), Lists()
-        self._pairs, self._keys = Lists(), Lists()
+        self._pairs, self._keys, self._numbers = Lists(), Lists(), Numbers()
         self._uncompressed, self._half = 0, ""
         self._link.execute(_tables())
 
@@ -114,11 +121,10 @@ class Kept:
         groups = self._of_groups(of_groups)
         links = self._of_links(of_links, groups)
         seen = self._of_details(f"{folder}/details.parquet", groups)
-        made = Loaded(self._next, 0, 0)
+        made = Loaded(self._next, 0, 0, seen, Hourly(self._numbers, links, []), None)
         self._next += 1
         fine = sql_text(as_glob(f"{folder}/edges_10m.parquet"))
         self._make(made.table("here"), "FROM arrow", pa.table({"own": np.arange(len(links)), "link": links}))
-        self._make(made.table("seen"), "FROM arrow", pa.table({"detail": seen}))
         own = f"SELECT bucket, h.link, {', '.join(MEASURES)} FROM read_parquet({fine}) AS f"
         self._make(made.table("edges_10m"), f"{own} JOIN {made.table('here')} AS h ON f.link = h.own")
         hour = rollup_sql.bucket(AN_HOUR, "bucket")
@@ -133,7 +139,9 @@ class Kept:
             f"SELECT coalesce(sum(flows), 0)::BIGINT, least(coalesce(sum(bytes), 0), {rollup_sql.MOST})::BIGINT "
             f"FROM {of}"
         ).fetchall()[0]
-        return made._replace(flows=flows, bytes=size)
+        spaced = self._link.sql(f"FROM {made.table('spaces_10m')}").to_arrow_table()
+        hourly = arrays(self._link, self._numbers, made.table("edges_1h"))
+        return made._replace(flows=flows, bytes=size, hourly=hourly, spaced=spaced)
 
     def _make(self, table: str, sql: str, told: Any = None) -> None:
         if told is not None:
@@ -170,7 +178,9 @@ class Kept:
             paired = self._pairs.known
             pairs = self._pairs.rows(*named, numbers[0], *words)
             told = told.append_column("pair", pa.array(pairs[fresh]))
-            self._insert_pairs(told, pairs[fresh], self._keys.rows(*named, numbers[0], words[0])[fresh], paired)
+            keys = self._keys.rows(*named, numbers[0], words[0])
+            self._numbers.learn(codes[fresh], pairs[fresh], keys[fresh])
+            self._insert_pairs(told, pairs[fresh], keys[fresh], paired)
             self._insert_links(told.append_column("id", pa.array(codes[fresh])))
         return codes
 

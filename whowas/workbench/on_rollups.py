@@ -16,8 +16,8 @@ from whowas.workbench.kept import SPACE
 from whowas.workbench.rollup_sql import DETAILS, EDGE_COLUMNS, GROUP
 
 
-def translate(link: Any, one: Filter, seen: list[str]) -> Filter | None:
-    """Return the filter of edges, or None. seen: tables of the hours that are asked."""
+def translate(link: Any, one: Filter, seen: str) -> Filter | None:
+    """Return the filter of edges, or None. seen: a table of the details that the hours asked for have seen."""
     if columns_of(one) <= EDGE_COLUMNS:
         return one
     side = _side(one)
@@ -53,14 +53,13 @@ def _side(one: Filter) -> str | None:
     return None
 
 
-def _resolved(link: Any, one: Filter, side: str, seen: list[str]) -> Filter | None:
+def _resolved(link: Any, one: Filter, side: str, seen: str) -> Filter | None:
     """The groups for which a test holds, None where what was seen of one disagrees."""
     sql, values = sql_of(one, True)
     told = re.sub(rf"(?<![\w.]){side}_(?=[a-z])", "", sql)
-    here = " UNION ALL ".join(f"FROM {table}" for table in seen)
     rows = link.execute(
         f"SELECT group_id, bool_and(told) FROM (SELECT group_id, {told} AS told FROM {SPACE}.details "
-        f"WHERE id IN (SELECT detail FROM ({here}))) GROUP BY group_id HAVING bool_or(told)",
+        f"WHERE id IN (SELECT detail FROM {seen})) GROUP BY group_id HAVING bool_or(told)",
         values,
     ).fetchall()
     if not all(row[1] for row in rows):

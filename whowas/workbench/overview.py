@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
+from whowas.query.filters import Filter
 from whowas.schema import CONFIDENCES
 from whowas.workbench import rollup_sql
-from whowas.workbench.api.common import Edge, Name, Question, TimeRange
-from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
-from whowas.workbench.edges import Asking, Relation, bounds, edges, pairs, traffic
+from whowas.workbench.api.common import About, Edge, Name, Question, TimeRange
+from whowas.workbench.api.overview import (
+    Changes,
+    ChangesAsk,
+    Ends,
+    Histogram,
+    HistogramAsk,
+    Overview,
+    OverviewAsk,
+    Talkers,
+    TopAsk,
+)  # fmt: skip
+from whowas.workbench.edges import Asking, Relation, bounds, edges, traffic
 from whowas.workbench.filter_text import read
-from whowas.workbench.kept import NAMED, SPACE
+from whowas.workbench.pairs import ENDS, LINK, Pairs, heaviest, not_in, pairs
 from whowas.workbench.rollup_sql import AN_HOUR, SIDES, TEN_MINUTES
 
 MINUTE, DAY = 60_000_000, 24 * AN_HOUR
 WORDS = f"[{', '.join(repr(one) for one in CONFIDENCES)}]"
-ENDS = tuple(f"{side}_{what}" for side in SIDES for what in NAMED)
-LINK = ("dst_port", "protocol", "direction")
 KEY = (*ENDS, "dst_port", "protocol")
 """What makes two edges the same: names with their confidences, port and protocol."""
 
@@ -94,34 +104,44 @@ def _shown(span: TimeRange | None, state: Any) -> tuple[int, int]:
 def histogram(asking: Asking, asked: HistogramAsk) -> Histogram:
     """Flows over time."""
     size = asked.bucket or bucket_of(asked.range, asking.state)
-    made = traffic(asking, asked.range, read(asked.filter).filter, size)
-    start = rollup_sql.bucket(size, "bucket")
+    table, about = asking.once(("sureness", size), lambda: _by_sureness(asking, asked, size))
     rows = asking.rows(
-        f"SELECT {start} AS time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
-        f"FROM {made.sql} GROUP BY ALL ORDER BY time, sure",
-        made.values,
+        f"SELECT time, {weaker()} AS sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT "
+        f"FROM {table} GROUP BY ALL ORDER BY time, sure",
+        [],
     )
     timed = [row for row in rows if row[0] is not None]
     untimed = sum(row[2] for row in rows if row[0] is None)
     times, sure, flows, sizes = [list(one) for one in zip(*timed, strict=True)] or [[], [], [], []]
-    return Histogram(asking.done(made.about), size, times, sure, flows, sizes, untimed)
+    return Histogram(asking.done(about), size, times, sure, flows, sizes, untimed)
 
 
-def ends(asking: Asking, asked: Question) -> Ends:
-    """How sure the ends are."""
-    made = traffic(asking, asked.range, read(asked.filter).filter)
+def _by_sureness(asking: Asking, asked: Question, size: int) -> tuple[str, About]:
+    """A table of time, src_confidence, dst_confidence, flows, bytes."""
+    made = traffic(asking, asked.range, read(asked.filter).filter, size)
+    table = asking.keep(
+        f"SELECT {rollup_sql.bucket(size, 'bucket')} AS time, src_confidence, dst_confidence, sum(flows)::BIGINT AS "
+        f"flows, least(sum(bytes), {rollup_sql.MOST})::BIGINT AS bytes FROM {made.sql} GROUP BY ALL",
+        made.values,
+    )
+    return table, made.about
+
+
+def ends(asking: Asking, asked: Question, size: int = AN_HOUR) -> Ends:
+    """How sure the ends are. size: of buckets to add up, us; that of a histogram has them already."""
+    table, about = asking.once(("sureness", size), lambda: _by_sureness(asking, asked, size))
     both = " UNION ALL ".join(
-        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM e"
+        f"SELECT '{side}' AS side, coalesce({side}_confidence, 'unknown') AS sure, flows, bytes FROM {table}"
         for side in SIDES
     )
     rows = asking.rows(
-        f"WITH e AS (SELECT * FROM {made.sql}) SELECT side, sure, sum(flows)::BIGINT, "
-        f"least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) GROUP BY ALL",
-        made.values,
+        f"SELECT side, sure, sum(flows)::BIGINT, least(sum(bytes), {rollup_sql.MOST})::BIGINT FROM ({both}) "
+        "GROUP BY ALL",
+        [],
     )
     rows.sort(key=lambda row: (SIDES.index(row[0]), CONFIDENCES.index(row[1]) if row[1] in CONFIDENCES else -1))
     columns = [list(one) for one in zip(*rows, strict=True)] or [[], [], [], []]
-    return Ends(asking.done(made.about), *columns)
+    return Ends(asking.done(about), *columns)
 
 
 def grouped(made: Relation) -> str:
@@ -132,36 +152,31 @@ def grouped(made: Relation) -> str:
 def talkers(asking: Asking, asked: TopAsk) -> Talkers:
     """The heaviest edges."""
     wanted = read(asked.filter).filter
-    made = pairs(asking, asked.range, wanted)
-    if made is not None:
-        rows = _heaviest_pairs(asking, _kept(asking, f"FROM {made.sql}", made.values), asked.by, asked.limit)
+    made: Pairs | Relation | None = _paired(asking, asked.range, wanted)
+    if isinstance(made, Pairs):
+        rows, count, total = heaviest(asking, made, asked.by, asked.limit)
     else:
         made = edges(asking, asked.range, wanted)
-        rows = asking.rows(_heaviest(grouped(made), asked.by, asked.limit), made.values)
+        table = asking.keep(grouped(made), made.values)
+        rows, count, total = _heaviest(asking, f"FROM {table}", asked.by, asked.limit)
     listed = Names()
     found = [listed.edge(row) for row in rows]
-    count, total = rows[0][20:22] if rows else (0, 0)
     shown = sum(getattr(one, asked.by) for one in found)
-    return Talkers(asking.done(made.about), listed.listed, found, count - len(found), int(total) - shown)
+    return Talkers(asking.done(copy(made.about)), listed.listed, found, count - len(found), total - shown)
 
 
-def _heaviest(rows: str, by: str, limit: int) -> str:
-    """The first rows by a measure; behind them how many there are, and their sum. Ties stand in the order of names."""
-    return (
+def _paired(asking: Asking, span: TimeRange | None, wanted: Filter) -> Pairs | None:
+    return asking.once(("pairs", span), lambda: pairs(asking, span, wanted))
+
+
+def _heaviest(asking: Asking, rows: str, by: str, limit: int) -> tuple[list[tuple[Any, ...]], int, int]:
+    """The first rows by a measure; how many there are, and their sum. Ties stand in the order of names."""
+    found = asking.rows(
         f"SELECT *, count(*) OVER () AS rows_all, sum({by}) OVER () AS sum_all FROM ({rows}) AS r "
-        f"ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}"
-    )
-
-
-def _heaviest_pairs(asking: Asking, table: str, by: str, limit: int) -> list[tuple[Any, ...]]:
-    """The same of a table of pairs: only those that may be shown get their names."""
-    least = f"(SELECT min({by}) FROM (SELECT {by} FROM {table} ORDER BY {by} DESC LIMIT {int(limit)}))"
-    return asking.rows(
-        f"SELECT {', '.join([*ENDS, *LINK, *rollup_sql.MEASURES])}, (SELECT count(*) FROM {table}), "
-        f"(SELECT sum({by}) FROM {table}) FROM (SELECT * FROM {table} WHERE {by} >= {least}) AS t "
-        f"JOIN {SPACE}.pairs AS p ON t.pair = p.id ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}",
+        f"ORDER BY {by} DESC, {', '.join([*ENDS, *LINK])} LIMIT {int(limit)}",
         [],
     )
+    return found, found[0][20] if found else 0, int(found[0][21]) if found else 0
 
 
 def before(span: TimeRange | None, state: Any) -> TimeRange:
@@ -185,40 +200,50 @@ def changes(asking: Asking, asked: ChangesAsk) -> Changes:
     wanted = read(asked.filter).filter
     past = asked.baseline or before(asked.range, asking.state)
     spans = (asked.range, past)
-    paired = [pairs(asking, span, wanted) for span in spans]
-    by_pair = all(one is not None for one in paired)
-    now, then = [one for one in paired if one] if by_pair else [edges(asking, span, wanted) for span in spans]
+    paired = [_paired(asking, span, wanted) for span in spans]
+    known = [one for one in paired if one is not None]
+    now, then = known if len(known) == len(spans) else [edges(asking, span, wanted) for span in spans]
+    about = copy(now.about)
     if not then.about.ready:
-        now.about.partial = "there are no flows in the range to compare with, so that all would seem new"
-        return Changes(asking.done(now.about), past, then.about.hours, 0, [], [], [], 0, 0)
-    tables = [_kept(asking, f"FROM {one.sql}" if by_pair else grouped(one), one.values) for one in (now, then)]
+        about.partial = "there are no flows in the range to compare with, so that all would seem new"
+        return Changes(asking.done(about), past, then.about.hours, 0, [], [], [], 0, 0)
     listed = Names()
     sides = []
-    for mine, other in (tables, tables[::-1]):
-        if by_pair:
-            rows = _heaviest_pairs(asking, _kept(asking, _pairs_not_in(mine, other), []), asked.by, asked.limit)
-        else:
-            left = f"FROM {mine} AS m ANTI JOIN {other} AS o ON {same('m', 'o', KEY)}"
-            rows = asking.rows(_heaviest(left, asked.by, asked.limit), [])
-        sides.append(([listed.edge(row) for row in rows], rows[0][20] - len(rows) if rows else 0))
+    for rows, count, _ in _differing(asking, asked, now, then):
+        sides.append(([listed.edge(row) for row in rows], count - len(rows)))
     (new, new_more), (gone, gone_more) = sides
-    now.about.partial = now.about.partial or then.about.partial or unknown_before(past, asking.state)
+    about.partial = about.partial or then.about.partial or unknown_before(past, asking.state)
     return Changes(
-        asking.done(now.about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more
+        asking.done(about), past, then.about.hours, then.about.ready, listed.listed, new, gone, new_more, gone_more
     )
 
 
-def _pairs_not_in(mine: str, other: str) -> str:
-    """Pairs of one table whose key the other has not."""
-    keys = f"(SELECT p.id, p.key FROM {SPACE}.pairs AS p)"
-    theirs = f"(SELECT key FROM {other} AS t JOIN {keys} AS k ON t.pair = k.id)"
-    return f"SELECT m.* FROM {mine} AS m JOIN {keys} AS k ON m.pair = k.id ANTI JOIN {theirs} AS o ON k.key = o.key"
+def _differing(
+    asking: Asking, asked: ChangesAsk, now: Pairs | Relation, then: Pairs | Relation
+) -> Iterator[tuple[list[tuple[Any, ...]], int, int]]:
+    """The heaviest that one has and the other has not, how many, and their sum; then the other way."""
+    if isinstance(now, Pairs) and isinstance(then, Pairs):
+        for mine, other in ((now, then), (then, now)):
+            yield heaviest(asking, mine, asked.by, asked.limit, not_in(mine, other))
+        return
+    assert isinstance(now, Relation)
+    assert isinstance(then, Relation)
+    tables = [asking.keep(grouped(one), one.values) for one in (now, then)]
+    for left, right in (tables, tables[::-1]):
+        rows = f"FROM {left} AS m ANTI JOIN {right} AS o ON {same('m', 'o', KEY)}"
+        yield _heaviest(asking, rows, asked.by, asked.limit)
 
 
-def _kept(asking: Asking, sql: str, values: list[Any]) -> str:
-    table = asking.table()
-    asking.rows(f"CREATE TEMP TABLE {table} AS {sql}", values)
-    return table
+def overview(asking: Asking, asked: OverviewAsk) -> Overview:
+    """All of it at once: what several panes are made of is added up once."""
+    size = asked.bucket or bucket_of(asked.range, asking.state)
+    question = (asked.filter, asked.range)
+    return Overview(
+        histogram(asking, HistogramAsk(*question, size)),
+        ends(asking, Question(*question), size),
+        talkers(asking, TopAsk(*question, asked.by, asked.limit)),
+        changes(asking, ChangesAsk(*question, asked.by, asked.limit)),
+    )
 
 
 def same(left: str, right: str, columns: Sequence[str]) -> str:

@@ -114,12 +114,16 @@ def shared(asking: Asking, asked: TopAsk) -> SharedAddresses:
     about = About("rollups", len(hours), len(files))
     if not files:
         return SharedAddresses(asking.done(about), [], 0)
-    pod = "coalesce(pod_uid, pod)"
     names = "list(DISTINCT [confidence, concat_ws('/', namespace, coalesce(workload, pod))])"
+    # Hours are put together first: to count what differs is dear, and a holder is the same in most of them.
+    holders = (
+        "SELECT address, cluster, coalesce(pod_uid, pod) AS holder, confidence, namespace, workload, pod, "
+        "sum(flows) AS flows FROM read_parquet(?) WHERE kind = 'pod' AND confidence IN ('exact', 'likely') "
+        "AND last >= ? AND first < ? GROUP BY ALL"
+    )
     rows = asking.rows(
-        f"SELECT address, count(DISTINCT {pod}) AS holders, {names}[:{MOST_NAMES}], sum(flows)::BIGINT AS flows, "
-        "count(*) OVER () FROM read_parquet(?) WHERE kind = 'pod' AND confidence IN ('exact', 'likely') "
-        f"AND last >= ? AND first < ? GROUP BY address, cluster HAVING count(DISTINCT {pod}) > 1 "
+        f"SELECT address, count(DISTINCT holder) AS holders, {names}[:{MOST_NAMES}], sum(flows)::BIGINT AS flows, "
+        f"count(*) OVER () FROM ({holders}) GROUP BY address, cluster HAVING count(DISTINCT holder) > 1 "
         f"ORDER BY count(DISTINCT workload) > 1 DESC, holders DESC, flows DESC, address LIMIT {int(asked.limit)}",
         [files, max(since, BEFORE_ALL), min(until, AFTER_ALL)],
     )

@@ -56,6 +56,7 @@ class Workbench:
         self._lock = threading.Lock()
         self._answers: dict[str, Answer] = {
             "/api/check": self._check,
+            "/api/overview": overview.overview,
             "/api/histogram": overview.histogram,
             "/api/ends": overview.ends,
             "/api/talkers": overview.talkers,

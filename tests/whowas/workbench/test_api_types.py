@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from whowas.workbench import api
+from whowas.workbench.app import STATIC
 
 
 def generator(root: Path) -> ModuleType:
@@ -35,3 +36,10 @@ def test_every_type_that_is_named_is_there(root: Path) -> None:
 def test_the_docs_list_every_endpoint() -> None:
     shown = set(re.findall(r"\| `(GET|POST) (/api/\w+)` \|", api.__doc__ or ""))
     assert shown == {(method, path) for path, (method, _, _) in api.ENDPOINTS.items()}
+
+
+def test_the_page_is_small() -> None:
+    """It is fetched with every new tab, and parsed before anything is asked."""
+    files = [one for one in STATIC.iterdir() if one.is_file()]
+    assert "app.js" in {one.name for one in files}
+    assert sum(one.stat().st_size for one in files) < 250_000

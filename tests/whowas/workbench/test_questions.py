@@ -14,7 +14,7 @@ from support.workbench import DAY, HOUR, Row, Served, weaker
 from whowas.query.database import Asked, Database
 from whowas.query.filters import sql_of
 from whowas.schema import CONFIDENCES
-from whowas.workbench import service_map
+from whowas.workbench import edges, service_map
 from whowas.workbench.filter_text import read
 
 FILTERS = (
@@ -208,14 +208,22 @@ def test_a_filter_of_pods_and_labels_is_answered_by_roll_ups_where_a_workload_ag
     assert source["where=src_pod=web-1"] == source["ip=10.1.0.1"] == "flows"
 
 
-def test_changes_name_what_is_new_and_what_is_gone(page: Served, flows: list[Row]) -> None:
-    now, then = (DAY + 2 * HOUR, DAY + 3 * HOUR), (DAY, DAY + HOUR)
-
+@pytest.mark.parametrize("text", ["", "src=web", "not label=app=web", "where=tls_sni=a.example"])
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        ((DAY + 2 * HOUR, DAY + 3 * HOUR), (DAY, DAY + HOUR)),
+        ((DAY + HOUR, DAY + 3 * HOUR), (DAY + 600_000_000, DAY + HOUR + 60_000_000)),
+    ],
+)
+def test_changes_name_what_is_new_and_what_is_gone(
+    page: Served, flows: list[Row], matching: Any, text: str, now: tuple[int, int], then: tuple[int, int]
+) -> None:
     def edges(span: tuple[int, int]) -> set[Any]:
-        there = left(flows, {one["flow_id"] for one in flows}, span)
+        there = left(flows, matching[text], span)
         return {(named(one, "src"), named(one, "dst"), one["dst_port"], one["protocol"]) for one in there}
 
-    told = page.ask("/api/changes", question("", now, baseline={"since": then[0], "until": then[1]}, limit=1000)).json
+    told = page.ask("/api/changes", question(text, now, baseline={"since": then[0], "until": then[1]}, limit=1000)).json
     for word, expected in (("new", edges(now) - edges(then)), ("gone", edges(then) - edges(now))):
         shown = {
             (key_of(told["names"], one["src"]), key_of(told["names"], one["dst"]), one["port"], one["protocol"])
@@ -229,3 +237,34 @@ def test_without_a_baseline_nothing_is_called_new(page: Served) -> None:
     told = page.ask("/api/changes", question("", (DAY, DAY + HOUR))).json
     assert (told["new"], told["gone"], told["baseline_ready"]) == ([], [], 0)
     assert "nothing" in told["about"]["partial"] or "no flows" in told["about"]["partial"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=st.sampled_from(FILTERS), span=st.sampled_from(RANGES), by=st.sampled_from(["flows", "bytes"]))
+def test_the_overview_is_all_of_its_parts(page: Served, text: str, span: Any, by: str) -> None:
+    asked = question(text, span)
+    told = page.ask("/api/overview", asked | {"by": by, "limit": 5, "bucket": 600_000_000}).json
+    parts = {
+        "histogram": page.ask("/api/histogram", asked | {"bucket": 600_000_000}).json,
+        "ends": page.ask("/api/ends", asked).json,
+        "talkers": page.ask("/api/talkers", asked | {"by": by, "limit": 5}).json,
+        "changes": page.ask("/api/changes", asked | {"by": by, "limit": 5}).json,
+    }
+    for one in [*told.values(), *parts.values()]:
+        one["about"].pop("milliseconds")
+    assert told == parts
+
+
+def test_the_overview_reads_flows_once(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that roll-ups cannot answer: no pane reads again what another has read."""
+    read: list[Any] = []
+    real = edges._flows
+
+    def counted(asking: Any, hours: Any, span: Any) -> Any:
+        read.extend((one.id, span) for one in hours)
+        return real(asking, hours, span)
+
+    monkeypatch.setattr(edges, "_flows", counted)
+    told = page.ask("/api/overview", question("where=tls_sni=a.example", (DAY + HOUR, DAY + 3 * HOUR))).json
+    assert told["talkers"]["about"]["source"] == told["histogram"]["about"]["source"] == "flows"
+    assert len(read) == len(set(read)) == 3

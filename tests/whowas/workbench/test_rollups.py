@@ -153,6 +153,9 @@ def test_numbers_of_hostile_records_do_not_stop_an_hour(tmp_path: Path) -> None:
         assert sum(told["flows"]) == 40
         assert max(told["bytes"]) == (1 << 63) - 1
         assert sum(page.ask("/api/histogram", {}).json["flows"]) == 20
+        talked = page.ask("/api/talkers", {"by": "bytes"}).json
+        assert sum(one["flows"] for one in talked["edges"]) == 20
+        assert {one["bytes"] for one in talked["edges"]} == {(1 << 63) - 1}
         assert page.ask("/api/map", {"by": "workload"}).json["left_out"] == [0, 0, 0]
 
 

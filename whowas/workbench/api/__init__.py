@@ -12,6 +12,7 @@ token of the URL that `whowas serve` prints (after `#`, so that it is in no log)
 |---|---|---|---|
 | `GET /api/status` | | `Status` | what is there, which hours are ready; ask again while `building` |
 | `POST /api/check` | `Check` | `Checked` | the filter itself: where it is wrong, what it reads |
+| `POST /api/overview` | `OverviewAsk` | `Overview` | roll-ups: the four below in one |
 | `POST /api/histogram` | `HistogramAsk` | `Histogram` | roll-ups |
 | `POST /api/ends` | `Question` | `Ends` | roll-ups |
 | `POST /api/talkers` | `TopAsk` | `Talkers` | roll-ups |
@@ -53,12 +54,23 @@ from whowas.workbench.api.common import Problem as Problem
 from whowas.workbench.api.findings import Finding, FindingAsk, Findings, FindingsAsk, NoteAsk, Noted
 from whowas.workbench.api.flows import ExportAsk, Facets, FacetsAsk, Flow, FlowAsk, Flows, FlowsAsk, ReportAsk
 from whowas.workbench.api.map import MapAsk, ServiceMap
-from whowas.workbench.api.overview import Changes, ChangesAsk, Ends, Histogram, HistogramAsk, Talkers, TopAsk
+from whowas.workbench.api.overview import (
+    Changes,
+    ChangesAsk,
+    Ends,
+    Histogram,
+    HistogramAsk,
+    Overview,
+    OverviewAsk,
+    Talkers,
+    TopAsk,
+)  # fmt: skip
 from whowas.workbench.api.who import Evidence, EvidenceAsk, Gaps, SharedAddresses, Who, WhoAsk
 
 ENDPOINTS: dict[str, tuple[str, type[Asked] | None, type[Told] | None]] = {
     "/api/status": ("GET", None, Status),
     "/api/check": ("POST", Check, Checked),
+    "/api/overview": ("POST", OverviewAsk, Overview),
     "/api/histogram": ("POST", HistogramAsk, Histogram),
     "/api/ends": ("POST", Question, Ends),
     "/api/talkers": ("POST", TopAsk, Talkers),

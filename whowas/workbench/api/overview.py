@@ -83,3 +83,18 @@ class Changes(Told):
     gone: list[Edge]
     new_left_out: int
     gone_left_out: int
+
+
+class OverviewAsk(TopAsk):
+    """All panes of the overview in one question. bucket: as of HistogramAsk. by, limit: of edges."""
+
+    bucket: Annotated[int, Meta(ge=1_000_000)] | None = None
+
+
+class Overview(Told):
+    """What each pane shows; as if each had been asked for by itself."""
+
+    histogram: Histogram
+    ends: Ends
+    talkers: Talkers
+    changes: Changes

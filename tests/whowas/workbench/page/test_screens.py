@@ -58,11 +58,15 @@ def shares(look: Tab) -> str:
 def test_a_brush_on_the_overview_narrows_every_pane(look: Tab) -> None:
     page = look.open()
     before = shares(look)
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url.rsplit("/", 1)[1]))
     box = page.locator(".chart svg").bounding_box()
     for way, x in (("move", box["width"] * 0.001), ("down", 0), ("move", box["width"] * 0.1), ("up", 0)):
         getattr(page.mouse, way)(*([box["x"] + x, box["y"] + 60] if way == "move" else []))
     page.wait_for_url("**since=2026-11-20T10*until=2026-11-20T12*")
     look.ready()
+    # One question for all panes: what they are made of is added up once.
+    assert sorted(one for one in asked if one != "status") == ["findings", "gaps", "overview"]
     assert shares(look) != before
     assert "unknown" in shares(look)
     assert "service" not in shares(look)
