@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from enrich import Namer, NamingOptions, load_networks
+from enrich import Namer, NamingOptions, load_issuers, load_networks
 from enrich.naming.flow_namer import SecondNetworkError
 from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
@@ -119,6 +119,7 @@ class Choices:
     packets: PacketOptions = field(default_factory=PacketOptions)
     records: RecordFiles = field(default_factory=RecordFiles)
     naming: NamingOptions = field(default_factory=NamingOptions)
+    identities: str | None = None
 
 
 def _run(captures: Sequence[str], history: Sequence[str], choices: Choices) -> Run:
@@ -150,6 +151,8 @@ def _naming(choices: Choices) -> NamingOptions:
         told["cluster"] = choices.cluster
     if choices.networks is not None:
         told["networks"] = load_networks(choices.networks)
+    if choices.identities is not None:
+        told["issuers"] = load_issuers(choices.identities)
     return NamingOptions(**told)
 
 
@@ -243,12 +246,14 @@ def replay(
     packets: PacketOptions | None = None,
     records: RecordFiles | None = None,
     naming: NamingOptions | None = None,
+    identities: str | None = None,
 ) -> Any:
     """Name the flows of captures and flow logs by who held each address at that moment.
 
     Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files. existing: what becomes
         of files in it: "refuse" any, "append" to them, "replace" those of these captures, "replace-all".
         cluster: which cluster of the history. networks: TOML file of names for outside ranges.
+        identities: TOML file of who issues SPIFFE ids.
     Returns: a pyarrow Table of whowas.schema.named_schema, or with `out` a pyarrow Dataset of the files;
         `.to_pandas()` works on the table and on `dataset.to_table()`.
     Raises: WhowasError. Warns: UnreadableWarning for each place that could not be read.
@@ -260,6 +265,7 @@ def replay(
         packets=packets or PacketOptions(),
         records=records or RecordFiles(),
         naming=naming or NamingOptions(),
+        identities=identities,
     )
     result = replay_captures(captures, history, None if out is None else os.fspath(out), choices)
     for one in [*result.report.files, *result.evidence.files]:

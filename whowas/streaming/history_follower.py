@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from detect.policy.timeline import Timeline
-from enrich import History, Namer, NamingOptions, load_networks
+from enrich import History, Namer, NamingOptions, load_issuers, load_networks
 from enrich.history.stored import StoredHistory
 from whowas.errors import ConfigError, StoreError
 from whowas.evidence_topic import Replica, TopicSettings
@@ -58,7 +58,7 @@ class HistoryFollower:
         self.watermark_us = known_until(timeline, self.namer.history.known_until)
 
     def renew(self, naming: Naming) -> None:
-        """Name by other networks, VNIs or skew from now on. Raises: ConfigError; nothing has changed then."""
+        """Name by other networks, identities, VNIs, skew from now on. Raises: ConfigError; nothing has changed then."""
         self.options = naming_options(self._told, naming)
         self._use(self._history)
 
@@ -123,4 +123,5 @@ def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:
         vnis=naming.vnis or "several",
         sensor_skew_seconds=naming.sensor_skew_seconds,
         export_seconds=naming.export_seconds,
+        issuers=load_issuers(naming.identities) if naming.identities else (),
     )
