@@ -26,7 +26,7 @@ OUTSIDE = {
     "linkerd": (("linkerd.io/inject", "disabled"),),
     "spire": (),
 }
-FIELDS = ("kind", "trust_domain", "namespaces", "labels", "cluster", "control_plane")
+FIELDS = ("kind", "trust_domain", "namespaces", "labels", "cluster", "control_plane", "root_namespace")
 
 
 class Identity(NamedTuple):
@@ -45,6 +45,7 @@ class Issuer:
 
     namespaces: * and ? stand for any characters; labels: a pod must have all. Without both: to the pods that the mesh
     has marked as its own. cluster: of this alone, "" = of all. control_plane: Linkerd's own namespace.
+    root_namespace: of Istio, whose policies there count for the whole mesh.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Issuer:
     labels: tuple[tuple[str, str], ...] = ()
     cluster: str = ""
     control_plane: str = "linkerd"
+    root_namespace: str = "istio-system"
 
     def issues_to(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Say whether a pod has an identity of it."""
@@ -132,6 +134,7 @@ def _issuer(told: Any, where: str) -> Issuer:
     made = Issuer(
         kind, _domain(told, where), tuple(namespaces), tuple(sorted(labels.items())),
         _word(told, "cluster", where, ""), _word(told, "control_plane", where, "linkerd"),
+        _word(told, "root_namespace", where, "istio-system"),
     )  # fmt: skip
     if not NAMESPACE.fullmatch(made.control_plane):
         raise ConfigError(f"{where}: control_plane is no name of a namespace")

@@ -55,6 +55,10 @@ def command() -> None:
     help="Judge as if these policies were in force too, in place of those of their names.",
 )  # fmt: skip
 @NAMESPACE
+@click.option(
+    "--identities", type=click.Path(), metavar="TOML",
+    help="Who issues SPIFFE ids: Istio's AuthorizationPolicies are judged by them.",
+)  # fmt: skip
 @click.option("--spec", is_flag=True, help="Print each policy of the walk as it was then.")
 @JSON
 @click.pass_context
@@ -77,12 +81,14 @@ def explain(ctx: click.Context, /, source: str, target: str, history: tuple[str,
     from whowas.policy.ends import read_target
     from whowas.policy.explaining import explain as explained
     from whowas.policy.files import read_files
+    from whowas.policy.meshes import mesh_judge
 
     wanted, at_us = read_target(target), read_back("--at", told["at"])
     put = read_files(told["files"], told["namespace"])
     known, report = _load(history, told["cluster"], at_us, told["as_json"])
     cluster, judge = _judge(known, told["cluster"], Trial(tuple(put.policies)))
-    found = explained(cluster, judge, source, wanted, at_us)
+    mesh = mesh_judge(known, cluster.name, told["identities"])
+    found = explained(cluster, judge, source, wanted, at_us, mesh)
     if told["as_json"]:
         print_json([one.to_json(at_us) for one in found])
     else:

@@ -1,0 +1,159 @@
+"""Istio's policies out of a history: recorded in files, lists and stores, and judged as of the moment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.policy_story import PODS, SPACES, bookmarks, evidence, line, pod, thing
+
+from detect.policy.moments import Asked, Judge
+from ingest.cluster import EvidenceReport, read_observations
+from whowas.cli import group
+from whowas.history.import_export import import_files
+from whowas.policy.ends import holders, read_target
+from whowas.policy.explaining import Explained, explain
+from whowas.policy.loading import load
+from whowas.policy.meshes import mesh_judge
+from whowas.timestamps import moment_us
+
+ALLOW_SHOP = {"rules": [{"from": [{"source": {"namespaces": ["shop"]}}], "to": [{"operation": {"ports": ["5432"]}}]}]}
+STRICT = {"mtls": {"mode": "STRICT"}}
+ISSUER = '[[issuer]]\nkind = "istio"\ntrust_domain = "corp.example"\nnamespaces = ["shop", "batch", "data"]\n'
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(group, list(map(str, words)))
+
+
+def meshed(name: str) -> dict[str, Any]:
+    made = pod(name)
+    made["spec"]["serviceAccountName"] = made["metadata"]["name"].split("-")[0]
+    return made
+
+
+def story(folder: Path) -> Path:
+    """Watched from 10:00 to 12:00. data/to-db stands from the start, changed at 11:00; STRICT comes at 11:30."""
+    text = "".join(line("ADDED", "10:00:00", meshed(name)) for name in PODS)
+    text += "".join(line("ADDED", "10:00:00", thing("Namespace", name, labels=said)) for name, said in SPACES.items())
+    policy = thing("AuthorizationPolicy", "to-db", "data", ALLOW_SHOP)
+    text += line("ADDED", "10:00:00", policy)
+    late = ALLOW_SHOP | {"action": "DENY"}
+    text += line("MODIFIED", "11:00:00", thing("AuthorizationPolicy", "to-db", "data", late))
+    made = {"creationTimestamp": "2026-11-20T11:30:00Z"}
+    text += line("ADDED", "11:30:00", thing("PeerAuthentication", "default", "data", STRICT, meta=made))
+    kinds = ("Pod", "Namespace", "NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication")
+    text += "".join(bookmarks(f"{10 + minute // 60}:{minute % 60:02}:30", *kinds) for minute in range(1, 120))
+    path = folder / "history.jsonl"
+    path.write_text(text + "".join(line("MODIFIED", "11:59:59", meshed(name)) for name in PODS))
+    (folder / "identities.toml").write_text(ISSUER)
+    return path
+
+
+def told(path: Path, source: str, at: str, target: str = "data/db:5432", issued: bool = True) -> list[Explained]:
+    known = load(path)
+    cluster = known.history.cluster(None)
+    mesh = mesh_judge(known, cluster.name, str(path.parent / "identities.toml") if issued else None)
+    judge = Judge(known.timeline(cluster.name))
+    return explain(cluster, judge, source, read_target(target), moment_us(f"2026-11-20T{at}Z"), mesh)
+
+
+def words(path: Path, source: str, at: str, **more: Any) -> tuple[str, str]:
+    (one,) = told(path, source, at, **more)
+    assert one.mesh is not None
+    return one.mesh.side.verdict, one.mesh.mode
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return story(tmp_path_factory.mktemp("mesh"))
+
+
+def test_as_of_the_moment(path):
+    assert words(path, "shop/web-1", "10:30:00") == ("allowed", "PERMISSIVE")
+    assert words(path, "batch/job-1", "10:30:00") == ("denied", "PERMISSIVE")
+    assert words(path, "shop/web-1", "11:00:00.5") == ("indeterminate", "PERMISSIVE")
+    assert words(path, "shop/web-1", "11:10:00") == ("denied", "PERMISSIVE")
+    assert words(path, "batch/job-1", "11:10:00") == ("open", "PERMISSIVE")
+    assert words(path, "batch/job-1", "11:40:00") == ("open", "STRICT")
+    assert words(path, "batch/job-1", "11:30:00.2") == ("open", "unknown")
+
+
+def test_both_ids_are_told_and_the_verdict_is_not_touched(path):
+    (one,) = told(path, "shop/web-1", "10:30:00")
+    assert one.mesh is not None
+    assert (one.mesh.caller, one.mesh.target) == (
+        "spiffe://corp.example/ns/shop/sa/web", "spiffe://corp.example/ns/data/sa/db",
+    )  # fmt: skip
+    assert one.verdict.word == "open"
+
+
+def test_nobody_knows_who_is_in_the_mesh(path):
+    verdict, mode = words(path, "shop/web-1", "10:30:00", issued=False)
+    assert (verdict, mode) == ("indeterminate", "unknown")
+    verdict, _ = words(path, "192.0.2.7", "10:30:00")
+    assert verdict == "indeterminate"
+
+
+def test_a_store_says_the_same(path, tmp_path):
+    store = tmp_path / "cluster.db"
+    import_files(str(store), [str(path)])
+    (tmp_path / "identities.toml").write_text(ISSUER)
+    for source, at in (("shop/web-1", "10:30:00"), ("batch/job-1", "10:30:00"), ("shop/web-1", "11:10:00")):
+        assert words(store, source, at)[0] == words(path, source, at)[0]
+
+
+def test_lists_tell_of_their_own_moment(tmp_path):
+    items = [*map(meshed, PODS), *(thing("Namespace", name) for name in SPACES)]
+    items.append(thing("AuthorizationPolicy", "to-db", "data", ALLOW_SHOP))
+    path = tmp_path / "list.jsonl"
+    told_ = {"kind": "List", "apiVersion": "v1", "items": items, "received": "2026-11-20T10:30:00Z", "cluster": "prod"}
+    path.write_text(json.dumps(told_))
+    (tmp_path / "identities.toml").write_text(ISSUER)
+    assert words(path, "batch/job-1", "10:30:00")[0] == "denied"
+    (one,) = told(path, "batch/job-1", "10:29:00")
+    assert one.mesh is None or one.mesh.side.verdict == "indeterminate"
+
+
+def test_selectors_of_others_are_not_kept(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text(line("ADDED", "10:00:00", thing("Service", "db", "data", {"selector": {"app": "db"}})))
+    (seen,) = [one for one in read_observations([str(path)], None, EvidenceReport()) if one.verb == "ADDED"]
+    assert seen.object.spec is not None
+    assert seen.object.spec.selector is None
+
+
+def test_a_cluster_without_a_mesh_is_told_as_before(tmp_path):
+    path = evidence(tmp_path)
+    (one, *_) = told(path, "shop/web-1", "10:30:00", issued=False)
+    assert one.mesh is None
+    assert one.to_json(0)["mesh"] is None
+
+
+def test_who_is_no_pod_is_not_judged(path):
+    known = load(path)
+    cluster = known.history.cluster(None)
+    when = moment_us("2026-11-20T10:30:00Z")
+    (source,) = holders(cluster, "shop/web-1", when)
+    (target,) = holders(cluster, "192.0.2.7", when)
+    assert mesh_judge(known, cluster.name, None).authorized(Asked(source, target, 443, "tcp", when, when)) is None
+
+
+def test_the_command(path, tmp_path):
+    words_ = ("policy", "explain", "--from", "shop/web-1", "--to", "data/db:5432", "--at", "2026-11-20T10:30:00Z",
+              "-H", path, "--identities", path.parent / "identities.toml")  # fmt: skip
+    shown = run(*words_)
+    assert "Istio: allowed" in shown.stdout
+    assert (
+        "spiffe://corp.example/ns/shop/sa/web -> spiffe://corp.example/ns/data/sa/db, mTLS permissive" in shown.stdout
+    )
+    (found,) = json.loads(run(*words_, "--json").stdout)
+    assert found["mesh"]["authorization"]["decided"] == ["data/to-db rule 1"]
+    assert found["mesh"]["from_spiffe_id"] == "spiffe://corp.example/ns/shop/sa/web"
+    (tmp_path / "bad.toml").write_text("[[issuer]]")
+    bad = run(*words_[:-1], tmp_path / "bad.toml")
+    assert bad.exit_code == 2
+    assert "kind is absent" in bad.stderr
