@@ -13,6 +13,7 @@ from support.policy_story import PODS, SPACES, bookmarks, evidence, line, pod, t
 from detect.policy.moments import Asked, Judge
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.cli import group
+from whowas.errors import ConfigError
 from whowas.history.import_export import import_files
 from whowas.policy.ends import holders, read_target
 from whowas.policy.explaining import Explained, explain
@@ -155,5 +156,5 @@ def test_the_command(path, tmp_path):
     assert found["mesh"]["from_spiffe_id"] == "spiffe://corp.example/ns/shop/sa/web"
     (tmp_path / "bad.toml").write_text("[[issuer]]")
     bad = run(*words_[:-1], tmp_path / "bad.toml")
-    assert bad.exit_code == 2
-    assert "kind is absent" in bad.stderr
+    assert isinstance(bad.exception, ConfigError)
+    assert "kind is absent" in str(bad.exception)
