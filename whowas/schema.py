@@ -38,6 +38,9 @@ CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "exter
 POLICY_VERDICTS = ("allowed", "denied", "open", "indeterminate", "undefined", "unsupported")
 """The words of policy_verdict, in the order in which they are always shown. Null: not judged."""
 
+MTLS_MODES = ("strict", "permissive", "disable")
+"""The words of mtls_mode."""
+
 VERSION = "2"
 """Of the columns' types and the folders' names, as files tell it (docs/reference/schema.md says what changed)."""
 # What folders' names tell beyond the columns (Hive partitions). Readers that guess take them for numbers too: no zero
@@ -193,6 +196,7 @@ COLUMNS: tuple[Column, ...] = (
         Column(f"{side}_dns_identity", WORD, "", "Linkerd's identity of the pod, a name of DNS (derived)", "enrich")
         for side in ("src", "dst")
     ),
+    Column("mtls_mode", WORD, "", "mTLS that Istio asked of the destination then: " + ", ".join(MTLS_MODES), "enrich"),
 )
 
 

@@ -18,6 +18,7 @@ from whowas.schema import POLICY_VERDICTS
 from whowas.spiffe import SpiffeId
 
 ROOT = "istio-system"
+AUTHORIZATIONS, PEERS = "AuthorizationPolicy", "PeerAuthentication"
 
 
 class Authorized(NamedTuple):
@@ -51,7 +52,7 @@ class MeshJudge:
         sources, targets = self._pods(asked.source, low, high), self._pods(asked.target, low, high)
         if not targets:
             return None
-        moments = self._moments({one.namespace for one in targets}, low, high)
+        moments = in_force(self._timeline, {self._root, *(one.namespace for one in targets)}, low, high)
         if moments is None:
             side = Side(UNKNOWN, reason="too much changed within a second of it")
             return Authorized(side, NOT_KNOWN, "", "")
@@ -60,7 +61,9 @@ class MeshJudge:
         return self._watched(_agreed(found), asked)
 
     def _watched(self, told: Authorized, asked: Asked) -> Authorized:
-        if self._timeline.looked_at_mesh(asked.low, asked.high):
+        if not self._timeline.looked_at_mesh(PEERS, asked.low, asked.high):
+            told = told._replace(mode=NOT_KNOWN)
+        if self._timeline.looked_at_mesh(AUTHORIZATIONS, asked.low, asked.high):
             return told
         why = f"nobody watched Istio's policies then; by those that were seen it is {told.side.verdict}"
         return told._replace(side=told.side._replace(verdict=UNKNOWN, reason=why))
@@ -68,18 +71,6 @@ class MeshJudge:
     def _pods(self, holder: Holder, low: int, high: int) -> list[Pod]:
         line = self._timeline.pods.get(holder.uid) if holder.uid else None
         return [] if line is None else [one for one in line.within(low, high) if one is not None]
-
-    def _moments(self, namespaces: set[str], low: int, high: int) -> list[tuple[Policy, ...]] | None:
-        """Return which policies may have been in force together; None for too many ways."""
-        wanted = {self._root, *namespaces}
-        lines = [
-            line.within(low, high)
-            for line in self._timeline.mesh.values()
-            if any(one is not None and one.namespace in wanted for one in line.values)
-        ]
-        if prod(map(len, lines)) > WAYS_MOST:
-            return None
-        return [tuple(one for one in chosen if one is not None) for chosen in product(*lines)]
 
     def _judged(self, asked: Asked, policies: Iterable[Policy], source: Pod | None, target: Pod) -> Authorized:
         several = list(policies)
@@ -96,6 +87,18 @@ class MeshJudge:
             side = side._replace(verdict=UNKNOWN, reason=why)
         mode = mtls_mode(peers, target, asked.port, self._root) if own is not None else NOT_KNOWN
         return Authorized(side, mode, str(caller or ""), str(own or ""))
+
+
+def in_force(timeline: Timeline, namespaces: set[str], low: int, high: int) -> list[tuple[Policy, ...]] | None:
+    """Return which of Istio's policies of namespaces may have been in force together; None for too many ways."""
+    lines = [
+        line.within(low, high)
+        for line in timeline.mesh.values()
+        if any(one is not None and one.namespace in namespaces for one in line.values)
+    ]
+    if prod(map(len, lines)) > WAYS_MOST:
+        return None
+    return [tuple(one for one in chosen if one is not None) for chosen in product(*lines)]
 
 
 def _agreed(found: list[Authorized]) -> Authorized:

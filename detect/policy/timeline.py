@@ -46,8 +46,8 @@ class Timeline:
         self.namespaces: dict[str, Line[Labels]] = {}
         self.policies: dict[str, Line[Policy]] = {}
         self.mesh: dict[str, Line[Policy]] = {}
-        self.mesh_watched: Spans = []
-        self.mesh_listed: set[int] = set()
+        self.mesh_watched: dict[str, Spans] = {}
+        self.mesh_listed: dict[str, set[int]] = {}
         self.watched: Spans = []
         self.listed: set[int] = set()
         self.heard: set[str] = set()
@@ -67,8 +67,8 @@ class Timeline:
         if seen.verb in ("LISTED", "RELISTED") and seen.received_us is not None:
             if kind == "NetworkPolicy":
                 self.listed.add(seen.received_us)
-            elif kind == "AuthorizationPolicy":
-                self.mesh_listed.add(seen.received_us)
+            elif kind in MESH_KINDS:
+                self.mesh_listed.setdefault(kind, set()).add(seen.received_us)
         meta = seen.object.metadata
         if meta is None or not meta.uid or seen.verb not in SIGHTS or seen.span is not None:
             return
@@ -155,11 +155,17 @@ class Timeline:
             return True
         return any(one - NEAR <= low and high <= one + NEAR for one in self.listed)
 
-    def looked_at_mesh(self, low: int, high: int) -> bool:
-        """As looked, of Istio's policies."""
-        if any(first <= low and high <= last for first, last in self.mesh_watched):
+    def looked_at_mesh(self, kind: str, low: int, high: int) -> bool:
+        """As looked, of a kind of Istio's."""
+        if any(first <= low and high <= last for first, last in self.mesh_watched.get(kind, ())):
             return True
-        return any(one - NEAR <= low and high <= one + NEAR for one in self.mesh_listed)
+        return any(one - NEAR <= low and high <= one + NEAR for one in self.mesh_listed.get(kind, ()))
+
+    def mesh_edges(self) -> Words:
+        """Return the times, in order, between which Istio's policies, and who looked at them, stay the same."""
+        spans = {at for several in self.mesh_watched.values() for low, high in several for at in (low, high + 1)}
+        points = {at + step for several in self.mesh_listed.values() for at in several for step in (-NEAR, NEAR + 1)}
+        return _in_order(spans | points, self.mesh.values())
 
     def epochs(self) -> Words:
         """Return the times, in order, between which policies of all namespaces, and who watched, stay the same."""

@@ -30,6 +30,7 @@ from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.evidence_files import Paths, find_evidence, listed
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.loading import Known, load
+from whowas.policy.meshes import root_of
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -183,7 +184,9 @@ class Reader:
         """Read all inputs into a sink. Returns: source and summary."""
         source, summary = MixedSource(paths, self.choices.packets, self.choices.records, self.progress), Summary()
         namer = Namer(self.known.history, naming, again=again)
-        run(source, PolicyNamer(namer, self.known.timeline(namer.history.name)), sink, summary.add)
+        cluster = namer.history.name
+        judging = PolicyNamer(namer, self.known.timeline(cluster), root_of(namer.options.issuers, cluster))
+        run(source, judging, sink, summary.add)
         return source, summary
 
 

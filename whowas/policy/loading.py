@@ -20,7 +20,7 @@ from whowas.history.queries import load_history, refuse_nothing, the_store
 from whowas.observation import Observation
 
 KINDS = frozenset((*TIERS, *MESH_KINDS, "Pod", "Namespace"))
-POLICY, AUTHORIZATION = "NetworkPolicy", "AuthorizationPolicy"
+POLICY = "NetworkPolicy"
 MARK = b"NetworkPolicy"  # in the name of every kind of them
 ALWAYS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
@@ -66,7 +66,7 @@ def _of_files(observations: Iterable[Observation]) -> Known:
         for name, track in tracks.items():
             if name in timelines:
                 timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
-                timelines[name].mesh_watched = watched(track, timelines[name], AUTHORIZATION)
+                timelines[name].mesh_watched = mesh_watched(track, timelines[name])
         return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
     finally:
         if collecting:
@@ -132,6 +132,11 @@ def watched(track: ClusterTrack, timeline: Timeline, kind: str = POLICY) -> list
     return coverage(spans, track.missed(kind))
 
 
+def mesh_watched(track: ClusterTrack, timeline: Timeline) -> dict[str, list[tuple[int, int]]]:
+    """As watched, of each kind of Istio's."""
+    return {kind: watched(track, timeline, kind) for kind in MESH_KINDS}
+
+
 def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KINDS) -> dict[str, Timeline]:
     """Return what an open store knows of policies, by cluster. span: of what stood at any time in it (us)."""
     from enrich.store.reader import StoreReader
@@ -151,7 +156,7 @@ def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KI
     for track in tracks.values():
         # Of what was imported it shows only now whether policies were among it.
         found[track.name].now_watched(watched(track, found[track.name]), dict(track.late))
-        found[track.name].mesh_watched = watched(track, found[track.name], AUTHORIZATION)
+        found[track.name].mesh_watched = mesh_watched(track, found[track.name])
     return found
 
 

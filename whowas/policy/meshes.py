@@ -12,12 +12,17 @@ from whowas.spiffe import Account, SpiffeId, parse
 def mesh_judge(known: Known, cluster: str, identities: str | None) -> MeshJudge:
     """Return who judges a cluster. identities: TOML file, None = nobody knows any. Raises: ConfigError."""
     issuers = load_issuers(identities) if identities else ()
-    root = next((one.root_namespace for one in issuers if one.kind == "istio" and one.cluster in ("", cluster)), ROOT)
+    root = root_of(issuers, cluster)
 
     def identity_of(pod: Pod) -> SpiffeId | None:
         return pod_identity(issuers, cluster, pod)
 
     return MeshJudge(known.timeline(cluster), identity_of, root)
+
+
+def root_of(issuers: tuple[Issuer, ...], cluster: str) -> str:
+    """Return the namespace whose policies count for a cluster's whole mesh."""
+    return next((one.root_namespace for one in issuers if one.kind == "istio" and one.cluster in ("", cluster)), ROOT)
 
 
 def pod_identity(issuers: tuple[Issuer, ...], cluster: str, pod: Pod) -> SpiffeId | None:

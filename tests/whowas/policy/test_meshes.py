@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.policy_story import PODS, SPACES, bookmarks, evidence, line, pod, thing
+from support.policy_story import PODS, SPACES, bookmarks, conn, evidence, line, pod, thing
 
+import whowas
 from detect.policy.moments import Asked, Judge
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.cli import group
@@ -141,6 +143,32 @@ def test_who_is_no_pod_is_not_judged(path):
     (source,) = holders(cluster, "shop/web-1", when)
     (target,) = holders(cluster, "192.0.2.7", when)
     assert mesh_judge(known, cluster.name, None).authorized(Asked(source, target, 443, "tcp", when, when)) is None
+
+
+def test_flows_have_ids_and_modes(path, tmp_path):
+    """At 10:10, 10:30 and 11:30; STRICT came at 11:30:00, and within a second of that nobody knows."""
+    text = "".join(
+        conn(at, source, target, port)
+        for at in (10, 30, 90, 100)
+        for source in ("shop/web-1", "192.0.2.7")
+        for target, port in (("data/db-0", 5432), ("192.0.2.9", 443))
+    )
+    (tmp_path / "conn.log").write_text(text)
+    rows = whowas.replay(tmp_path / "conn.log", path, identities=str(path.parent / "identities.toml")).to_pylist()
+    of_db = [one for one in rows if one["dst_pod"] == "db-0"]
+    assert len(rows) == 16
+    assert len(of_db) == 8
+    for one in rows:
+        minute = (one["start_time"] - datetime(2026, 11, 20, 10, tzinfo=UTC)).seconds // 60
+        in_mesh = one["dst_pod"] == "db-0"
+        mode = {10: "permissive", 30: "permissive", 90: None, 100: "strict"}[minute] if in_mesh else None
+        assert one["mtls_mode"] == mode
+        assert one["dst_spiffe_id"] == ("spiffe://corp.example/ns/data/sa/db" if in_mesh else None)
+        assert one["src_spiffe_id"] == (
+            "spiffe://corp.example/ns/shop/sa/web" if one["src_ip"] == "10.244.1.5" else None
+        )  # fmt: skip
+    plain = whowas.replay(tmp_path / "conn.log", path).to_pylist()
+    assert {(one["mtls_mode"], one["src_spiffe_id"], one["dst_spiffe_id"]) for one in plain} == {(None, None, None)}
 
 
 def test_the_command(path, tmp_path):
