@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from detect.policy.kinds import TIERS
+from detect.policy.mesh_moments import PEERS
 from detect.policy.mesh_policies import READERS as MESH_KINDS
 from detect.policy.timeline import NEAR, Timeline
 from enrich.holds.cluster_track import ClusterTrack
@@ -73,9 +74,18 @@ class StoredTimelines:
         return True
 
 
-def known_until(timeline: Timeline, until_us: int) -> int:
-    """Return up to when verdicts are final, where names are up to until_us."""
-    if not timeline.policies or not timeline.watched:
+def known_until(timeline: Timeline, until_us: int, *, mesh: bool = False) -> int:
+    """Return up to when verdicts are final, where names are up to until_us. mesh: what Istio asked for counts too."""
+    found = until_us
+    if timeline.policies:
+        found = _final(timeline.watched, until_us)
+    if mesh and timeline.mesh:
+        found = min(found, _final(timeline.mesh_watched.get(PEERS, []), until_us))
+    return found
+
+
+def _final(spans: list[tuple[int, int]], until_us: int) -> int:
+    if not spans:
         return until_us
-    last = timeline.watched[-1][1] - NEAR
+    last = spans[-1][1] - NEAR
     return until_us if last < until_us - GIVEN_UP_US else min(until_us, last)

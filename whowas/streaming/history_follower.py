@@ -56,7 +56,7 @@ class HistoryFollower:
         name = self.namer.history.name
         timeline = self._timelines.get(name) or Timeline()
         self._judging = PolicyNamer(self.namer, timeline, root_of(self.options.issuers, name))
-        self.watermark_us = known_until(timeline, self.namer.history.known_until)
+        self.watermark_us = known_until(timeline, self.namer.history.known_until, mesh=bool(self.options.issuers))
 
     def renew(self, naming: Naming) -> None:
         """Name by other networks, identities, VNIs, skew from now on. Raises: ConfigError; nothing has changed then."""
