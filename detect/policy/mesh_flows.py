@@ -11,7 +11,7 @@ from detect.policy.distinct import Numbers, Questions, number_codes, packed, wor
 from detect.policy.epochs import Epochs, places
 from detect.policy.flow_questions import PORT_MOST, bounds
 from detect.policy.mesh import mtls_mode
-from detect.policy.mesh_moments import PEERS, ROOT, in_force
+from detect.policy.mesh_moments import PEERS, Mesh, in_force
 from detect.policy.mesh_policies import DISABLE, PERMISSIVE, STRICT, PeerAuthentication
 from detect.policy.timeline import NEAR, Timeline
 from whowas.schema import MTLS_MODES
@@ -23,10 +23,10 @@ UNTOLD = -1
 
 
 class FlowModes:
-    """Tells modes by one cluster's timeline. root: the namespace whose policies count for the whole mesh."""
+    """Tells modes by one cluster's timeline."""
 
-    def __init__(self, timeline: Timeline, root: str = ROOT) -> None:
-        self._timeline, self._root = timeline, root
+    def __init__(self, timeline: Timeline, mesh: Mesh) -> None:
+        self._timeline, self._mesh = timeline, mesh
         self._forget()
 
     def _forget(self) -> None:
@@ -69,9 +69,13 @@ class FlowModes:
         low, high = low - NEAR, high + NEAR
         line = self._timeline.pods.get(row["dst_pod_uid"] or "")
         pods = [one for one in line.within(low, high) if one is not None] if line else []
-        moments = in_force(self._timeline, {self._root, *(one.namespace for one in pods)}, low, high)
+        if any(self._mesh.identity_of(one) is None for one in pods):
+            # It has its id from somebody else: no proxy of Istio's stands before it.
+            return UNTOLD
+        root = self._mesh.root
+        moments = in_force(self._timeline, {root, *(one.namespace for one in pods)}, low, high)
         modes = {
-            mtls_mode([one for one in each if isinstance(one, PeerAuthentication)], pod, row["dst_port"], self._root)
+            mtls_mode([one for one in each if isinstance(one, PeerAuthentication)], pod, row["dst_port"], root)
             for each in moments or ()
             for pod in pods
         }

@@ -33,16 +33,21 @@ class Authorized(NamedTuple):
     target: str
 
 
-class MeshJudge:
-    """Judges against one timeline. identity_of: a pod's identity then, None where it has none, or nobody knows it.
+class Mesh(NamedTuple):
+    """A mesh of Istio's. identity_of: what it issued to a pod then; None where the pod is not in it, or nobody knows.
 
-    root: the namespace whose policies count for the whole mesh.
+    root: the namespace whose policies count for all of it.
     """
 
-    def __init__(
-        self, timeline: Timeline, identity_of: Callable[[Pod], SpiffeId | None], root: str = ROOT
-    ) -> None:  # fmt: skip
-        self._timeline, self._identity_of, self._root = timeline, identity_of, root
+    identity_of: Callable[[Pod], SpiffeId | None]
+    root: str = ROOT
+
+
+class MeshJudge:
+    """Judges against one timeline."""
+
+    def __init__(self, timeline: Timeline, mesh: Mesh) -> None:
+        self._timeline, self._identity_of, self._root = timeline, mesh.identity_of, mesh.root
 
     def authorized(self, asked: Asked) -> Authorized | None:
         """Judge; None where no word of such policies ever came, or the destination is no pod."""

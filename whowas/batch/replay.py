@@ -30,7 +30,7 @@ from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.evidence_files import Paths, find_evidence, listed
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.loading import Known, load
-from whowas.policy.meshes import root_of
+from whowas.policy.meshes import mesh_of
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -185,7 +185,7 @@ class Reader:
         source, summary = MixedSource(paths, self.choices.packets, self.choices.records, self.progress), Summary()
         namer = Namer(self.known.history, naming, again=again)
         cluster = namer.history.name
-        judging = PolicyNamer(namer, self.known.timeline(cluster), root_of(namer.options.issuers, cluster))
+        judging = PolicyNamer(namer, self.known.timeline(cluster), mesh_of(namer.options.issuers, cluster))
         run(source, judging, sink, summary.add)
         return source, summary
 

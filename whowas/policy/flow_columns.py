@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from detect.policy.flow_verdicts import FlowJudge, columns_of
 from detect.policy.mesh_flows import FlowModes
-from detect.policy.mesh_moments import ROOT
+from detect.policy.mesh_moments import Mesh
 from detect.policy.moments import Judge
 from detect.policy.timeline import Timeline
 from whowas.schema import named_schema
@@ -18,13 +18,13 @@ from whowas.stages import Enricher
 class PolicyNamer:
     """An Enricher: names flows by another one, and judges them. Where nobody ever looked at policies all stays null.
 
-    root: the namespace whose policies count for the whole of an Istio mesh.
+    mesh: Istio's, where one is known.
     """
 
-    def __init__(self, namer: Enricher, timeline: Timeline, root: str = ROOT) -> None:
+    def __init__(self, namer: Enricher, timeline: Timeline, mesh: Mesh | None = None) -> None:
         self._namer = namer
         self._judge = FlowJudge(Judge(timeline)) if timeline.knows() else None
-        self._modes = FlowModes(timeline, root) if timeline.mesh else None
+        self._modes = FlowModes(timeline, mesh) if mesh is not None and timeline.mesh else None
 
     def name(self, flows: Any) -> Any:
         """Return the batch with every column of named_schema, rows in the same order."""

@@ -1,8 +1,8 @@
-"""Who judges by Istio's policies: what a history knows of them, with the identities that a site says are issued."""
+"""Which mesh of Istio's a cluster has, by what a site says of who issues identities."""
 
 from __future__ import annotations
 
-from detect.policy.mesh_moments import ROOT, MeshJudge
+from detect.policy.mesh_moments import Mesh, MeshJudge
 from detect.policy.model import Pod
 from enrich.naming.identities import Issuer, account_identity, load_issuers
 from whowas.policy.loading import Known
@@ -12,22 +12,23 @@ from whowas.spiffe import Account, SpiffeId, parse
 def mesh_judge(known: Known, cluster: str, identities: str | None) -> MeshJudge:
     """Return who judges a cluster. identities: TOML file, None = nobody knows any. Raises: ConfigError."""
     issuers = load_issuers(identities) if identities else ()
-    root = root_of(issuers, cluster)
+    return MeshJudge(known.timeline(cluster), mesh_of(issuers, cluster) or Mesh(_nobody))
+
+
+def mesh_of(issuers: tuple[Issuer, ...], cluster: str) -> Mesh | None:
+    """Return a cluster's mesh; None where nobody says that it has one."""
+    mine = tuple(one for one in issuers if one.kind == "istio" and one.cluster in ("", cluster))
+    if not mine:
+        return None
 
     def identity_of(pod: Pod) -> SpiffeId | None:
-        return pod_identity(issuers, cluster, pod)
+        if pod.host_network or not pod.account:
+            return None
+        found = account_identity(mine, cluster, Account(pod.namespace, pod.account), pod.labels).spiffe_id
+        return None if found is None else parse(found)
 
-    return MeshJudge(known.timeline(cluster), identity_of, root)
-
-
-def root_of(issuers: tuple[Issuer, ...], cluster: str) -> str:
-    """Return the namespace whose policies count for a cluster's whole mesh."""
-    return next((one.root_namespace for one in issuers if one.kind == "istio" and one.cluster in ("", cluster)), ROOT)
+    return Mesh(identity_of, mine[0].root_namespace)
 
 
-def pod_identity(issuers: tuple[Issuer, ...], cluster: str, pod: Pod) -> SpiffeId | None:
-    """Return the SPIFFE id that a pod was issued; None where that is not known."""
-    if pod.host_network or not pod.account:
-        return None
-    found = account_identity(issuers, cluster, Account(pod.namespace, pod.account), pod.labels).spiffe_id
-    return None if found is None else parse(found)
+def _nobody(_pod: Pod) -> SpiffeId | None:
+    return None

@@ -18,7 +18,7 @@ from whowas.history.queries import the_store
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.following import StoredTimelines, known_until
 from whowas.policy.loading import load
-from whowas.policy.meshes import root_of
+from whowas.policy.meshes import mesh_of
 from whowas.schema import flow_schema, named_schema
 from whowas.settings import HistorySettings, Kafka, Naming
 
@@ -55,7 +55,7 @@ class HistoryFollower:
         self._history = history
         name = self.namer.history.name
         timeline = self._timelines.get(name) or Timeline()
-        self._judging = PolicyNamer(self.namer, timeline, root_of(self.options.issuers, name))
+        self._judging = PolicyNamer(self.namer, timeline, mesh_of(self.options.issuers, name))
         self.watermark_us = known_until(timeline, self.namer.history.known_until, mesh=bool(self.options.issuers))
 
     def renew(self, naming: Naming) -> None:

@@ -144,6 +144,18 @@ def test_flows_have_ids_and_modes(path, tmp_path):
     assert {(one["mtls_mode"], one["src_spiffe_id"], one["dst_spiffe_id"]) for one in plain} == {(None, None, None)}
 
 
+def test_who_has_an_id_from_somebody_else_is_in_no_mesh(path, tmp_path):
+    """SPIRE issues ids to pods before which no proxy of Istio's stands: no mode of theirs is known."""
+    (tmp_path / "conn.log").write_text(conn(10, "shop/web-1", "data/db-0", 5432))
+    spire = ISSUER.replace("istio", "spire")
+    (tmp_path / "spire.toml").write_text(spire)
+    (tmp_path / "both.toml").write_text(spire + ISSUER.replace('"data"', '"shop"'))
+    for name in ("spire.toml", "both.toml"):
+        (row,) = whowas.replay(tmp_path / "conn.log", path, identities=str(tmp_path / name)).to_pylist()
+        assert row["dst_spiffe_id"] == "spiffe://corp.example/ns/data/sa/db"
+        assert row["mtls_mode"] is None
+
+
 def test_the_command(path, tmp_path):
     words_ = ("policy", "explain", "--from", "shop/web-1", "--to", "data/db:5432", "--at", "2026-11-20T10:30:00Z",
               "-H", path, "--identities", path.parent / "identities.toml")  # fmt: skip
