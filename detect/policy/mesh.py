@@ -59,7 +59,10 @@ class Heard(NamedTuple):
 def authorized(policies: Iterable[Authorization], call: Call) -> Side:
     """Judge a connection by the policies in force. Words as those of policy_verdict."""
     mine = [(one, about) for one in policies if not (about := _about(one, call)).no]
-    walk = tuple(Step(one.policy, one.rule.number if one.rule else 0, _said(one)) for one in _walk(mine, call))
+    walk = tuple(
+        Step(one.policy, one.rule.number if one.rule and not one.answer.no else 0, _said(one))
+        for one in _walk(mine, call)
+    )
     denying = [one for one in _heard(mine, call, DENY) if one.about.certain and one.answer.certain]
     if denying:
         return _side(DENIED, denying[0], "denies it", walk)

@@ -149,6 +149,21 @@ def test_the_reason_names_the_rule():
     )  # fmt: skip
 
 
+def test_the_walk_tells_each_policy_once():
+    policies = [
+        authorization("data", "deny", {"action": "DENY"} | operation(ports=["80"])),
+        authorization("data", "allow", {"rules": [{"to": [{"operation": {"ports": [one]}}]} for one in ("1", "5432")]}),
+        authorization("data", "deep", operation(methods=["GET"])),
+        authorization("shop", "other", {}),
+    ]
+    side = authorized(policies, call())
+    assert (side.verdict, side.decided) == ("allowed", ("data/allow rule 2",))
+    assert [(str(one.policy), one.rule, one.said.partition(":")[0]) for one in side.walk] == [
+        ("data/deny", 0, "is about it; none of its rules matches"), ("data/allow", 2, "allows it"),
+        ("data/deep", 1, "may be it (allows it)"),
+    ]  # fmt: skip
+
+
 FAULTS = [
     {"action": "allow"}, {"action": 1}, {"rules": {}}, {"rules": [1]}, {"rules": [{"From": []}]},
     {"rules": [{"from": [{"source": {}}]}]}, {"rules": [{"to": [{}]}]}, {"rules": [{"when": [{"values": ["x"]}]}]},
