@@ -75,7 +75,8 @@ def explain(ctx: click.Context, /, source: str, target: str, history: tuple[str,
     denied         isolated, and no rule does     undefined      the API does not say
     open           nothing is about either end    unsupported    a policy that is not judged decides
 
-    Where Istio's policies were recorded, what they say stands beside it (docs/how-to/identity.md); a connection needs both.
+    Where Istio's policies were recorded, what they say stands beside it; a connection needs both
+    (docs/how-to/identity.md).
 
     Exit codes: 0 allowed, denied or open; 1 none of these, or something was unreadable; 2 usage.
     """
