@@ -136,7 +136,7 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_FLOWS=1000000 $(BIN)/python -m pytest -q tests/whowas/streaming/test_delivery.py -k kills
 	WHOWAS_KILLS=$(or $(KILLS),100) WHOWAS_DAMAGE=2000 $(BIN)/python -m pytest -q tests/whowas/batch/test_append_kills.py tests/enrich/store/test_damaged.py
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
-	WHOWAS_POLICIES=200000 $(BIN)/python -m pytest -q tests/detect/policy/test_differential.py
+	WHOWAS_POLICIES=200000 WHOWAS_POLICY_CHURN=$(or $(WORLDS),300) $(BIN)/python -m pytest -q tests/detect/policy/test_differential.py tests/detect/policy/test_churn.py tests/detect/policy/test_mesh_churn.py
 	PYTHONPATH=tests $(BIN)/python -m support.fuzz --executions $(or $(EXECUTIONS),1000000)
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from enrich.history.history import ClusterHistory, History, derive
     from enrich.naming.flow_namer import Namer
+    from enrich.naming.identities import load_issuers
     from enrich.naming.networks import Network, load_networks
     from enrich.naming.verdicts import NamingOptions
 
@@ -18,6 +19,7 @@ _ROOMS = {
     "NamingOptions": "enrich.naming.verdicts",
     "Network": "enrich.naming.networks",
     "derive": "enrich.history.history",
+    "load_issuers": "enrich.naming.identities",
     "load_networks": "enrich.naming.networks",
 }
 
@@ -29,4 +31,4 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_ROOMS[name]), name)
 
 
-__all__ = ["ClusterHistory", "History", "Namer", "NamingOptions", "Network", "derive", "load_networks"]
+__all__ = ["ClusterHistory", "History", "Namer", "NamingOptions", "Network", "derive", "load_issuers", "load_networks"]

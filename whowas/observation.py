@@ -123,6 +123,13 @@ class Spec(Struct, omit_defaults=True):
     tier: str | None = None
     priority: int | None = None
     subject: Any = None
+    selector: Any = None
+    action: Any = None
+    rules: Any = None
+    targetRef: Any = None
+    targetRefs: Any = None
+    mtls: Any = None
+    portLevelMtls: Any = None
 
 
 class Status(Struct, omit_defaults=True):

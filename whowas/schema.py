@@ -38,6 +38,9 @@ CONFIDENCES = ("exact", "likely", "ambiguous", "node", "service", "snat", "exter
 POLICY_VERDICTS = ("allowed", "denied", "open", "indeterminate", "undefined", "unsupported")
 """The words of policy_verdict, in the order in which they are always shown. Null: not judged."""
 
+MTLS_MODES = ("strict", "permissive", "disable")
+"""The words of mtls_mode."""
+
 VERSION = "2"
 """Of the columns' types and the folders' names, as files tell it (docs/reference/schema.md says what changed)."""
 # What folders' names tell beyond the columns (Hive partitions). Readers that guess take them for numbers too: no zero
@@ -106,7 +109,13 @@ def _name(side: str) -> list[Column]:
         Column(f"{side}_zone", WORD, "", "topology.kubernetes.io/zone of that node at the flow's start", "enrich"),
         Column(f"{side}_labels", LABELS, "", "Labels of the pod as they were at the flow's start", "enrich"),
         Column(f"{side}_service_account", WORD, "", "spec.serviceAccountName", "enrich"),
-        Column(f"{side}_spiffe_id", WORD, "", "SPIFFE identity, where a record tells", "enrich"),
+        Column(
+            f"{side}_spiffe_id",
+            WORD,
+            "",
+            "SPIFFE id that the pod was issued (derived, never seen)",
+            "enrich",
+        ),
         Column(f"{side}_images", pa.list_(pa.string()), "", "Images of its containers at the flow's start", "enrich"),
         Column(
             f"{side}_candidates", pa.list_(CANDIDATE), "", "All that may have held the address, best first", "enrich"
@@ -183,6 +192,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("policy_ingress", WORD, "", "Policies and rules that decided ingress of the destination", "enrich"),
     Column("policy_egress", WORD, "", "Policies and rules that decided egress of the source", "enrich"),
     Column("policy_reason", WORD, "", "Why the verdict is that, in words", "enrich"),
+    *(
+        Column(f"{side}_dns_identity", WORD, "", "Linkerd's identity of the pod, a name of DNS (derived)", "enrich")
+        for side in ("src", "dst")
+    ),
+    Column("mtls_mode", WORD, "", "mTLS that Istio asked of the destination then: " + ", ".join(MTLS_MODES), "enrich"),
 )
 
 

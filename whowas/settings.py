@@ -90,6 +90,7 @@ class Naming:
     max_wait_seconds: float = _said("After this long a flow goes out as certain as the history allows; counted.", 600.0)
     held_rows: int = _said("Rows a worker may hold; beyond it the rest waits in Kafka.", 500_000)
     networks: str | None = _said("TOML file of names for outside ranges (see the how-to of replay).", None)
+    identities: str | None = _said("TOML file of who issues SPIFFE ids (docs/how-to/identity.md).", None)
     vnis: tuple[int, ...] | None = _said("VNIs of the cluster's pod network.", None)
     sensor_skew_seconds: float = _said("By how much the sensors' clocks may be off.", 0.0)
     export_seconds: float = _said(

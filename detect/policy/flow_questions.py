@@ -42,7 +42,7 @@ class Asker:
     def questions(self, table: Any) -> Questions:
         """Tell rows apart. Args: table: with COLUMNS of flow_verdicts, one chunk each."""
         found = Questions(table.num_rows)
-        low, high = _bounds(table)
+        low, high = bounds(table)
         for side in SIDES:
             self._end(found, table, side, low, high)
         found.by(_flags(table["encapsulated"]))
@@ -118,8 +118,8 @@ class Asker:
                 found.by(nothing(table.num_rows))
 
 
-def _bounds(table: Any) -> tuple[Words, Words]:
-    """From when to when each row's start lies (us); where it is not known, some time or other."""
+def bounds(table: Any) -> tuple[Words, Words]:
+    """Return from when to when each row's start lies (us); where it is not known, some time or other."""
     start, before = table["start_time"].chunk(0).cast(pa.int64()), table["time_before"].chunk(0)
     high = start.fill_null(0).to_numpy(zero_copy_only=False)
     if start.null_count:
@@ -133,4 +133,4 @@ def _flags(column: Any) -> Codes:
     return Codes(column.chunk(0).fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64), 2)
 
 
-__all__ = ["ACK", "OPENED_BY_SOURCE", "SIDES", "SYN", "UNTOLD_US", "Asker"]
+__all__ = ["ACK", "OPENED_BY_SOURCE", "SIDES", "SYN", "UNTOLD_US", "Asker", "bounds"]

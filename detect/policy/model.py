@@ -35,6 +35,7 @@ class Pod:
     ports: tuple[NamedPort, ...] | None = ()
     host_network: bool = False
     node: str = ""
+    account: str = ""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

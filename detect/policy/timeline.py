@@ -10,6 +10,8 @@ import numpy as np
 
 from detect.policy.kinds import TIERS, read_or_fault
 from detect.policy.lines import Line
+from detect.policy.mesh_policies import READERS as MESH_KINDS
+from detect.policy.mesh_policies import mesh_or_fault
 from detect.policy.model import NAME_LABEL, NamedPort, Pod, Policy
 from whowas.arrays import Words
 from whowas.observation import KubeObject, Observation, Spec, time_us, version_number
@@ -26,6 +28,7 @@ CATCHING_UP = 10 * SECOND
 GONE = ("DELETED", "VANISHED")
 SIGHTS = frozenset(("ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED"))
 POLICY_PARTS = ("tier", "priority", "subject", "podSelector", "policyTypes", "ingress", "egress")
+MESH_PARTS = ("selector", "action", "rules", "targetRef", "targetRefs", "mtls", "portLevelMtls")
 Labels = dict[str, str]
 Spans = list[tuple[int, int]]
 
@@ -34,13 +37,17 @@ class Timeline:
     """Everything that verdicts need of one cluster.
 
     watched: when somebody looked at NetworkPolicies, and would have told of each. listed: moments at which a list
-    showed them. late: by kind, what happened in such a span was not told before its end.
+    showed them. late: by kind, what happened in such a span was not told before its end. mesh, mesh_watched,
+    mesh_listed: the same of Istio's policies, which no verdict of a flow goes by.
     """
 
     def __init__(self) -> None:
         self.pods: dict[str, Line[Pod]] = {}
         self.namespaces: dict[str, Line[Labels]] = {}
         self.policies: dict[str, Line[Policy]] = {}
+        self.mesh: dict[str, Line[Policy]] = {}
+        self.mesh_watched: dict[str, Spans] = {}
+        self.mesh_listed: dict[str, set[int]] = {}
         self.watched: Spans = []
         self.listed: set[int] = set()
         self.heard: set[str] = set()
@@ -55,10 +62,13 @@ class Timeline:
         kind = seen.object.kind
         if seen.verb == "LATE" and seen.span is not None:
             self.late.setdefault(kind, []).append(seen.span)
-        if kind in TIERS and seen.verb not in ("LISTED", "GAP"):
+        if (kind in TIERS or kind in MESH_KINDS) and seen.verb not in ("LISTED", "GAP"):
             self.heard.add(kind)
-        if kind == "NetworkPolicy" and seen.verb in ("LISTED", "RELISTED") and seen.received_us is not None:
-            self.listed.add(seen.received_us)
+        if seen.verb in ("LISTED", "RELISTED") and seen.received_us is not None:
+            if kind == "NetworkPolicy":
+                self.listed.add(seen.received_us)
+            elif kind in MESH_KINDS:
+                self.mesh_listed.setdefault(kind, set()).add(seen.received_us)
         meta = seen.object.metadata
         if meta is None or not meta.uid or seen.verb not in SIGHTS or seen.span is not None:
             return
@@ -66,7 +76,9 @@ class Timeline:
             # It was seen, as it was before.
             return
         if kind in TIERS:
-            self._policy(meta.uid, seen)
+            self._policy(self.policies, meta.uid, seen)
+        elif kind in MESH_KINDS:
+            self._policy(self.mesh, meta.uid, seen)
         elif kind == "Namespace":
             self._namespace(meta.name, seen)
         elif kind == "Pod" and seen.verb not in GONE:
@@ -86,8 +98,8 @@ class Timeline:
             before = line.last()
             self._sight(line, before if before == labels else labels, seen, BEFORE_ALL)
 
-    def _policy(self, uid: str, seen: Observation) -> None:
-        line = self.policies.setdefault(uid, Line())
+    def _policy(self, lines: dict[str, Line[Policy]], uid: str, seen: Observation) -> None:
+        line = lines.setdefault(uid, Line())
         before = line.last()
         if not _is_news(line, seen) or (line.values and before is None):
             return
@@ -142,6 +154,18 @@ class Timeline:
         if any(first <= low and high <= last for first, last in self.watched):
             return True
         return any(one - NEAR <= low and high <= one + NEAR for one in self.listed)
+
+    def looked_at_mesh(self, kind: str, low: int, high: int) -> bool:
+        """As looked, of a kind of Istio's."""
+        if any(first <= low and high <= last for first, last in self.mesh_watched.get(kind, ())):
+            return True
+        return any(one - NEAR <= low and high <= one + NEAR for one in self.mesh_listed.get(kind, ()))
+
+    def mesh_edges(self) -> Words:
+        """Return the times, in order, between which Istio's policies, and who looked at them, stay the same."""
+        spans = {at for several in self.mesh_watched.values() for low, high in several for at in (low, high + 1)}
+        points = {at + step for several in self.mesh_listed.values() for at in several for step in (-NEAR, NEAR + 1)}
+        return _in_order(spans | points, self.mesh.values())
 
     def epochs(self) -> Words:
         """Return the times, in order, between which policies of all namespaces, and who watched, stay the same."""
@@ -242,6 +266,7 @@ def pod_of(thing: KubeObject, before: Pod | None = None) -> Pod:
         meta.namespace, meta.name, meta.uid, meta.labels or {}, ports,
         bool(spec.hostNetwork) if spec else bool(before and before.host_network),
         (spec.nodeName if spec else None) or (before.node if before else ""),
+        (spec.serviceAccountName if spec else None) or (before.account if before else ""),
     )  # fmt: skip
 
 
@@ -258,8 +283,11 @@ def policy_of(thing: KubeObject) -> Policy:
     """Return a policy as an object tells of it."""
     meta, spec = thing.metadata, thing.spec or Spec()
     assert meta is not None
-    parts = {name: getattr(spec, name) for name in POLICY_PARTS}
+    names = MESH_PARTS if thing.kind in MESH_KINDS else POLICY_PARTS
+    parts = {name: getattr(spec, name) for name in names}
     told = {name: value for name, value in parts.items() if value is not None}
+    if thing.kind in MESH_KINDS:
+        return mesh_or_fault(thing.kind, meta.namespace, meta.name, told)
     if thing.kind == "NetworkPolicy" and spec.podSelector is None:
         # An apiserver always writes it; what whowas 0.1 recorded lacks it, and the rules with it.
         return Policy(thing.kind, meta.namespace, meta.name, ingress=(), egress=(), fault="it was recorded in part")

@@ -226,7 +226,7 @@ def _own(finding: Finding, places: remediation.DataLocations) -> dict[str, Any]:
 
 def _named_end(one: End) -> dict[str, Any]:
     names = ("confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service",
-             "node", "zone", "service_account", "spiffe_id")  # fmt: skip
+             "node", "zone", "service_account", "spiffe_id", "dns_identity")  # fmt: skip
     found = filled_of({name: text(getattr(one, name)) for name in names})
     # As `key=value`: a mapping with a field a label would grow without end.
     shown = [f"{key}={value}" for key, value in labels(one.labels).items()]

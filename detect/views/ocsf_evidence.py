@@ -29,7 +29,7 @@ PLACED = frozenset(
 # What naming says of an end beyond the endpoint object.
 NAMED = (
     "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",
-    "zone", "service_account", "spiffe_id", "nat_ip", "nat_port",
+    "zone", "service_account", "spiffe_id", "dns_identity", "nat_ip", "nat_port",
 )  # fmt: skip
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -66,7 +66,9 @@ class AddressNamer:
             if before is not None and before.outside.ranges.told == told
             else OutsideAddresses(Ranges(*told))
         )
-        self.names: NameTable = NameTable(history, self.outside.words, None if before is None else before.names)
+        self.names: NameTable = NameTable(
+            history, self.outside.words, None if before is None else before.names, options.issuers
+        )
         self._skew = int(options.sensor_skew_seconds * 1e6)
 
     def judged(self, addresses: npt.NDArray[np.uint8], windows: Windows) -> AddressVerdicts:

@@ -34,7 +34,7 @@ from enrich.naming.verdicts import (
 from whowas.arrays import Flags, Words
 from whowas.schema import check, flow_schema, named_schema
 
-POLICY = ("policy_verdict", "policy_ingress", "policy_egress", "policy_reason")
+POLICY = ("policy_verdict", "policy_ingress", "policy_egress", "policy_reason", "mtls_mode")
 TUNNEL_PORTS = (4789, 8472, 6081)
 # From here on Linux takes the ports of clients.
 EPHEMERAL = 32_768

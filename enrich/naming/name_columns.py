@@ -15,16 +15,17 @@ from enrich.holds.pod_tables import NODE, SERVICE
 from enrich.holds.versions import Version
 from enrich.naming.dictionary_columns import Pointers, Remembered, marked, pointed
 from enrich.naming.distinct import distinct_numbers, distinct_rows
+from enrich.naming.identities import Issuer, identity_of
 from enrich.naming.interning import Interner
 from enrich.naming.networks import What
 from enrich.naming.reasons import candidate_reason, reason
-from enrich.naming.verdicts import AT_NODE, EXTERNAL, SNAT
+from enrich.naming.verdicts import AT_NODE, EXACT, EXTERNAL, LIKELY, SNAT
 from whowas.arrays import Indices, Words
 from whowas.schema import CANDIDATE, CONFIDENCES, LABELS
 
 TEXTS = (
     "confidence", "reason", "kind", "namespace", "pod", "pod_uid", "workload", "workload_kind", "service", "node",
-    "zone", "service_account", "spiffe_id",
+    "zone", "service_account", "spiffe_id", "dns_identity",
 )  # fmt: skip
 NESTED = {"labels": LABELS, "images": pa.list_(pa.string())}
 ANSWERS_CACHED = 1 << 18
@@ -39,11 +40,17 @@ class NameTable:
     """Turns rows of numbers into columns of names, and remembers every answer it has put into words.
 
     Args: outside: what addresses are that nobody held, by label. before: the table of an older history. Its answers
-    are not taken over, for what was true then may not be now, but the words they were made of are.
+    are not taken over, for what was true then may not be now, but the words they were made of are. issuers: of ids.
     """
 
-    def __init__(self, history: ClusterHistory, outside: list[What], before: NameTable | None) -> None:
-        self._history = history
+    def __init__(
+        self,
+        history: ClusterHistory,
+        outside: list[What],
+        before: NameTable | None,
+        issuers: tuple[Issuer, ...] = (),
+    ) -> None:
+        self._history, self._issuers = history, issuers
         self._answers: dict[int, Answer] = {}
         self._forget()
         if before is not None and before.remembered() < ANSWERS_CACHED:
@@ -190,9 +197,12 @@ class NameTable:
         answer["confidence"] = CONFIDENCES[code]
         answer["reason"] = reason(self._history, code, row, why, what)
         if row >= 0:
-            answer |= describe(
-                self._history.entities[self._history.entity_of[row]], self._history.version_in(row, state)
-            )
+            holder = self._history.entities[self._history.entity_of[row]]
+            version = self._history.version_in(row, state)
+            answer |= describe(holder, version)
+            if self._issuers and code in (EXACT, LIKELY):
+                identity = identity_of(self._issuers, self._history.name, holder, dict(version.labels))
+                answer |= identity._asdict()
             if code in (AT_NODE, SNAT):
                 answer["kind"] = "node"
         elif code == EXTERNAL:

@@ -17,6 +17,7 @@ from enrich.history.told_bounds import Told, told_bounds
 from enrich.holds.derive import NODE, POD, SERVICE
 from enrich.holds.pod_track import PUBLISHED_WITHIN
 from enrich.naming.distinct import distinct_rows
+from enrich.naming.identities import Issuer
 from enrich.naming.networks import Network
 from whowas.arrays import Indices, Words
 from whowas.schema import CONFIDENCES
@@ -39,6 +40,7 @@ class NamingOptions:
     VNI says nothing about the network.
     sensor_skew_seconds: how far the capturing clock may be off; widens every edge.
     export_seconds: how long before its export a flow may have been, where a record tells no more than that.
+    issuers: who issues identities, and to which pods.
     """
 
     cluster: str | None = None
@@ -46,6 +48,7 @@ class NamingOptions:
     vnis: tuple[int, ...] | Literal["any", "several"] | None = None
     sensor_skew_seconds: float = 0.0
     export_seconds: float = 120.0
+    issuers: tuple[Issuer, ...] = ()
 
 
 @dataclass

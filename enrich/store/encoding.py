@@ -16,7 +16,7 @@ VERBS = ("ADDED", "MODIFIED", "DELETED", "LISTED", "VANISHED", "JOINED", "LEFT")
 KINDS = (
     "", "Pod", "Service", "Node", "EndpointSlice", "Namespace", "NetworkPolicy", "ReplicaSet", "Job", "CronJob",
     "Deployment", "StatefulSet", "DaemonSet", "ClusterNetworkPolicy", "AdminNetworkPolicy",
-    "BaselineAdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy", "AuthorizationPolicy", "PeerAuthentication",
 )  # fmt: skip
 VERB = {word: number for number, word in enumerate(VERBS)}
 KIND = {word: number for number, word in enumerate(KINDS) if word}

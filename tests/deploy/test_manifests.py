@@ -97,7 +97,7 @@ def test_kustomize_takes_everything_but_what_needs_the_operator() -> None:
 
 
 def test_the_role_grants_reading_of_nothing_more_than_is_watched() -> None:
-    from ingest.cluster.watch.cluster_watch import LEASES, RESOURCES
+    from ingest.cluster.watch.cluster_watch import LEASES, MESH, RESOURCES
 
     granted = {
         f"{one}.{group}".rstrip(".")
@@ -107,7 +107,7 @@ def test_the_role_grants_reading_of_nothing_more_than_is_watched() -> None:
         for one in rule["resources"]
     }
     verbs = {verb for role in documents("rbac.yaml") for rule in role.get("rules", ()) for verb in rule["verbs"]}
-    assert granted == {one.name for one in (*RESOURCES, LEASES)}
+    assert granted == {one.name for one in (*RESOURCES, LEASES, *MESH)}
     assert verbs == {"get", "list", "watch"}
 
 
@@ -129,32 +129,35 @@ def test_check_finds_everything_under_the_role_of_deploy(cluster: ControlPlane, 
 
 
 RULES = [
-    (role["kind"], number)
+    (role["metadata"]["name"], role["kind"], number)
     for role in documents("rbac.yaml")
     if role["kind"] in ("ClusterRole", "Role")
     for number, _ in enumerate(role["rules"])
 ]
 
 
-@pytest.mark.parametrize(("kind", "number"), RULES)
-def test_a_rule_that_is_taken_away_is_named(kind: str, number: int, cluster: ControlPlane, kubeconfig: Path) -> None:
+@pytest.mark.parametrize(("name", "kind", "number"), RULES)
+def test_a_rule_that_is_taken_away_is_named(
+    name: str, kind: str, number: int, cluster: ControlPlane, kubeconfig: Path
+) -> None:
     api = cluster.api()
-    role = next(one for one in documents("rbac.yaml") if one["kind"] == kind)
+    role = next(one for one in documents("rbac.yaml") if (one["kind"], one["metadata"]["name"]) == (kind, name))
     lesser = copy.deepcopy(role)
     taken = lesser["rules"].pop(number)
     names = [f"{one}.{taken['apiGroups'][0]}".rstrip(".") for one in taken["resources"]]
     where = " in namespace kube-node-lease (optional)" if kind == "Role" else ""
+    where = " (optional)" if name.endswith("istio") else where
     expected = {f"{verb} {name}{where}" for verb in taken["verbs"] for name in names}
     connection = connect(str(kubeconfig), None)
     try:
         api.call("PUT", path_of(lesser), lesser)
-        wait_until(lambda: set(missing_rights(connection)) == expected)
-        code, text = check(kubeconfig)
+        wait_until(lambda: set(missing_rights(connection, istio=True)) == expected)
+        code, text = check(kubeconfig, "--istio")
         assert code == (0 if where else 1)
         assert all(f"missing: {one}" in text for one in expected), text
     finally:
         api.call("PUT", path_of(role), role)
-        wait_until(lambda: missing_rights(connection) == [])
+        wait_until(lambda: missing_rights(connection, istio=True) == [])
 
 
 def test_somebody_without_rights_is_told_all_of_them(cluster: ControlPlane) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from enrich import Namer, NamingOptions, load_networks
+from enrich import Namer, NamingOptions, load_issuers, load_networks
 from enrich.naming.flow_namer import SecondNetworkError
 from ingest.cluster import EvidenceReport
 from ingest.files import find_inputs
@@ -30,6 +30,7 @@ from whowas.errors import ConfigError, OutputError, UnreadableWarning
 from whowas.history.evidence_files import Paths, find_evidence, listed
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.loading import Known, load
+from whowas.policy.meshes import mesh_of
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -119,6 +120,7 @@ class Choices:
     packets: PacketOptions = field(default_factory=PacketOptions)
     records: RecordFiles = field(default_factory=RecordFiles)
     naming: NamingOptions = field(default_factory=NamingOptions)
+    identities: str | None = None
 
 
 def _run(captures: Sequence[str], history: Sequence[str], choices: Choices) -> Run:
@@ -150,6 +152,8 @@ def _naming(choices: Choices) -> NamingOptions:
         told["cluster"] = choices.cluster
     if choices.networks is not None:
         told["networks"] = load_networks(choices.networks)
+    if choices.identities is not None:
+        told["issuers"] = load_issuers(choices.identities)
     return NamingOptions(**told)
 
 
@@ -180,7 +184,9 @@ class Reader:
         """Read all inputs into a sink. Returns: source and summary."""
         source, summary = MixedSource(paths, self.choices.packets, self.choices.records, self.progress), Summary()
         namer = Namer(self.known.history, naming, again=again)
-        run(source, PolicyNamer(namer, self.known.timeline(namer.history.name)), sink, summary.add)
+        cluster = namer.history.name
+        judging = PolicyNamer(namer, self.known.timeline(cluster), mesh_of(namer.options.issuers, cluster))
+        run(source, judging, sink, summary.add)
         return source, summary
 
 
@@ -243,12 +249,14 @@ def replay(
     packets: PacketOptions | None = None,
     records: RecordFiles | None = None,
     naming: NamingOptions | None = None,
+    identities: str | None = None,
 ) -> Any:
     """Name the flows of captures and flow logs by who held each address at that moment.
 
     Args: captures, history: a path, folder, glob, or several. out: a folder for Parquet files. existing: what becomes
         of files in it: "refuse" any, "append" to them, "replace" those of these captures, "replace-all".
         cluster: which cluster of the history. networks: TOML file of names for outside ranges.
+        identities: TOML file of who issues SPIFFE ids.
     Returns: a pyarrow Table of whowas.schema.named_schema, or with `out` a pyarrow Dataset of the files;
         `.to_pandas()` works on the table and on `dataset.to_table()`.
     Raises: WhowasError. Warns: UnreadableWarning for each place that could not be read.
@@ -260,6 +268,7 @@ def replay(
         packets=packets or PacketOptions(),
         records=records or RecordFiles(),
         naming=naming or NamingOptions(),
+        identities=identities,
     )
     result = replay_captures(captures, history, None if out is None else os.fspath(out), choices)
     for one in [*result.report.files, *result.evidence.files]:

@@ -55,6 +55,10 @@ def command() -> None:
     help="Judge as if these policies were in force too, in place of those of their names.",
 )  # fmt: skip
 @NAMESPACE
+@click.option(
+    "--identities", type=click.Path(), metavar="TOML",
+    help="Who issues SPIFFE ids: Istio's AuthorizationPolicies are judged by them.",
+)  # fmt: skip
 @click.option("--spec", is_flag=True, help="Print each policy of the walk as it was then.")
 @JSON
 @click.pass_context
@@ -71,18 +75,23 @@ def explain(ctx: click.Context, /, source: str, target: str, history: tuple[str,
     denied         isolated, and no rule does     undefined      the API does not say
     open           nothing is about either end    unsupported    a policy that is not judged decides
 
+    Where Istio's policies were recorded, what they say stands beside it; a connection needs both
+    (docs/how-to/identity.md).
+
     Exit codes: 0 allowed, denied or open; 1 none of these, or something was unreadable; 2 usage.
     """
     from detect.policy.trial import Trial
     from whowas.policy.ends import read_target
     from whowas.policy.explaining import explain as explained
     from whowas.policy.files import read_files
+    from whowas.policy.meshes import mesh_judge
 
     wanted, at_us = read_target(target), read_back("--at", told["at"])
     put = read_files(told["files"], told["namespace"])
     known, report = _load(history, told["cluster"], at_us, told["as_json"])
     cluster, judge = _judge(known, told["cluster"], Trial(tuple(put.policies)))
-    found = explained(cluster, judge, source, wanted, at_us)
+    mesh = mesh_judge(known, cluster.name, told["identities"])
+    found = explained(cluster, judge, source, wanted, at_us, mesh)
     if told["as_json"]:
         print_json([one.to_json(at_us) for one in found])
     else:

@@ -10,6 +10,7 @@ from whowas.cli.terminal import between, clean, console, echo, plural
 
 if TYPE_CHECKING:
     from detect.policy.directions import Side
+    from detect.policy.mesh_moments import Authorized
     from whowas.policy.covering import Coverage, Space
     from whowas.policy.explaining import Explained
     from whowas.policy.simulating import Change, Simulated
@@ -30,15 +31,32 @@ def print_walk(one: Explained, specs: bool, colours: Mapping[str, str]) -> None:
         screen.print(f"  and {plural(len(one.pairs) - PAIRS_SHOWN, 'pair')} more that are judged alike")
     _print_side("egress of the source", verdict.egress, specs)
     _print_side("ingress of the destination", verdict.ingress, specs)
+    if one.mesh is not None:
+        _print_mesh(one.mesh, specs)
+
+
+def _print_mesh(told: Authorized, specs: bool) -> None:
+    """Print what Istio's policies say, which is no part of the verdict."""
+    screen = console()
+    ids = f"{told.caller or 'an identity nobody knows'} -> {told.target or 'an identity nobody knows'}"
+    screen.print(f"  Istio: {told.side.verdict}  {clean(told.side.reason)}", soft_wrap=True)
+    screen.print(f"    {clean(ids)}, mTLS {told.mode.lower()}", soft_wrap=True)
+    _print_steps(told.side, specs)
 
 
 def _print_side(name: str, side: Side, specs: bool) -> None:
     screen = console()
     screen.print(f"  {name}: {side.verdict}", end="")
     screen.print("" if side.walk else f"  ({clean(side.reason)})", soft_wrap=True)
+    _print_steps(side, specs)
+
+
+def _print_steps(side: Side, specs: bool) -> None:
+    screen = console()
     for step in side.walk:
         rule = f" rule {step.rule}" if step.rule else ""
-        tier = "" if step.policy.tier == "NetworkPolicy" else f" ({step.policy.tier}, priority {step.policy.priority})"
+        tiered = step.policy.tier in ("Admin", "Baseline")
+        tier = f" ({step.policy.tier}, priority {step.policy.priority})" if tiered else ""
         told = f"    {step.policy.kind} {step.policy}{tier}{rule}: {step.said}"
         screen.print(clean(told), soft_wrap=True)
         if specs:

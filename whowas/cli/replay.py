@@ -31,6 +31,7 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 )
 @click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
+@click.option("--identities", type=click.Path(), metavar="TOML", help="Who issues SPIFFE ids, and to which pods.")
 @click.option("--vni", multiple=True, metavar="N|any", help="VNIs of the cluster's pod network; repeatable.")
 @click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
 @click.option(
@@ -153,7 +154,9 @@ def _choices(told: dict[str, Any]) -> Choices:
         tunnel_ports=(*told["vxlan_port"], *told["geneve_port"]),
     )
     records = RecordFiles(told["format_in"], options, told["dead_letter"])
-    return Choices(told["cluster"], told["networks"], told["form"], told["existing"], packets, records, naming)
+    return Choices(
+        told["cluster"], told["networks"], told["form"], told["existing"], packets, records, naming, told["identities"]
+    )
 
 
 def _tunnels(words: str | None) -> tuple[str, ...]:

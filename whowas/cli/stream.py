@@ -31,6 +31,7 @@ STATE = ".whowas-stream/files/rules.db"
 @click.option("--cluster", metavar="NAME", help="With --files: which cluster of the history.")
 @click.option("--format", "form", metavar="NAME", help="With --files: format of the logs; else recognised.")
 @click.option("--networks", metavar="FILE", help="With --files: names of outside ranges.")
+@click.option("--identities", metavar="TOML", help="With --files: who issues SPIFFE ids, and to which pods.")
 @click.option("--vni", multiple=True, metavar="N", type=int, help="With --files: VNIs of the cluster's pod network.")
 @click.option(
     "--wait",
@@ -95,7 +96,7 @@ def _config(path: str | None, told: dict[str, Any]) -> StreamConfig:
     if history is None or out is None:
         raise click.UsageError("cannot name files without a history and a place for the flows: say --history and --out")
     given = Input(format=told["form"] or "auto", settled_seconds=told["settled"])
-    naming = Naming(wait=told["wait"], networks=told["networks"], vnis=told["vni"] or None)
+    naming = Naming(told["wait"], networks=told["networks"], identities=told["identities"], vnis=told["vni"] or None)
     judged = _judged(out, told)
     return of_folder(files, HistorySettings(history, told["cluster"]), out, given, naming, told["listen"], judged)
 

@@ -17,7 +17,7 @@ from whowas.errors import WhowasError
 if TYPE_CHECKING:
     from ingest.cluster.watch.api_client import Connection
     from ingest.cluster.watch.rbac import Right
-    from whowas.recorder import PublishOptions, Recorder
+    from whowas.recorder import PublishOptions, Recorder, RecorderOptions
 
 LISTEN = "127.0.0.1:9464"
 LOOK_SECONDS = 0.5
@@ -37,6 +37,7 @@ STOP_SECONDS = 10.0
     help="Where /metrics, /healthz and /readyz are served.",
 )
 @click.option("--to-kafka", metavar="TOPIC", help="Send the evidence to this topic too, for replicas of the history.")
+@click.option("--istio", is_flag=True, help="Record Istio's AuthorizationPolicies and PeerAuthentications too.")
 @click.option("--config", metavar="FILE", help="Where [kafka] says how the broker is reached; see `whowas stream`.")
 @click.option("--kafka", multiple=True, metavar="NAME=VALUE", help="An option of the Kafka client; repeatable.")
 @click.option("--resend", is_flag=True, help="Send the whole store to the topic again.")
@@ -77,10 +78,11 @@ def command(ctx: click.Context, /, history: str | None, **told: Any) -> None:
     choices = pair(told["kubeconfig"], told["context"], told["cluster"])
     publish = topic_settings(told["to_kafka"], told["config"], told["kafka"], told["resend"], told["outbox_most"])
     if told["check"]:
-        ctx.exit(_check(choices, told["as_json"]))
+        ctx.exit(_check(choices, told["as_json"], told["istio"]))
     if history is None:
         raise click.UsageError("cannot record without a store: say --history FILE; it is made where there is none")
-    ctx.exit(_record(history, _connect(choices), publish, told["listen"], told["as_json"]))
+    options = _options(publish, told["istio"])
+    ctx.exit(_record(history, _connect(choices), options, told["listen"], told["as_json"]))
 
 
 def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
@@ -91,13 +93,20 @@ def _connect(choices: list[Choice]) -> list[tuple[str, Connection]]:
     return [(name or connection.name, connection) for name, connection in found]
 
 
+def _options(publish: PublishOptions | None, istio: bool) -> RecorderOptions:
+    from ingest.cluster.watch.watch_state import WatchOptions
+    from whowas.recorder import RecorderOptions
+
+    return RecorderOptions(publish=publish, watch=WatchOptions(istio=istio))
+
+
 def _record(
-    history: str, clusters: list[tuple[str, Connection]], publish: PublishOptions | None, listen: str, as_json: bool
+    history: str, clusters: list[tuple[str, Connection]], options: RecorderOptions, listen: str, as_json: bool
 ) -> int:
     from whowas.cli.watch_live import Recording
-    from whowas.recorder import Recorder, RecorderOptions
+    from whowas.recorder import Recorder
 
-    recorder = Recorder(history, clusters, RecorderOptions(publish=publish))
+    recorder = Recorder(history, clusters, options)
     page = vitals_server(listen, recorder.vitals)
     with stop_signals() as stopping, page, live.shown(Recording(), as_json) as shown:
         recorder.start()
@@ -124,7 +133,7 @@ def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: thr
         shown.show(recorder.vitals())
 
 
-def _check(choices: list[Choice], as_json: bool) -> int:
+def _check(choices: list[Choice], as_json: bool, istio: bool) -> int:
     """Ask each cluster for each right; a cluster that does not answer is said and does not hide the others."""
     from ingest.cluster.watch.api_client import connect
     from ingest.cluster.watch.rbac import rights
@@ -133,7 +142,7 @@ def _check(choices: list[Choice], as_json: bool) -> int:
     for one in choices:
         try:
             connection = connect(one.kubeconfig, one.context)
-            told.append(_checked(one.cluster or connection.name, connection, rights(connection)))
+            told.append(_checked(one.cluster or connection.name, connection, rights(connection, istio=istio)))
         except WhowasError as error:
             if len(choices) == 1:
                 raise

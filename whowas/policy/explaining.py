@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detect.policy.directions import Side, Step
+from detect.policy.mesh_moments import Authorized, MeshJudge
 from detect.policy.moments import Asked, Holder, Judge
 from detect.policy.verdicts import Verdict
 from enrich.history.history import ClusterHistory
@@ -21,12 +22,13 @@ PAIRS_MOST = 2_000
 
 @dataclass
 class Explained:
-    """One verdict, and the pairs of ends that it is of."""
+    """One verdict, and the pairs of ends that it is of. mesh: what Istio's policies say; None where nobody told any."""
 
     verdict: Verdict
     port: int | None
     protocol: str
     pairs: list[tuple[Holder, Holder]]
+    mesh: Authorized | None = None
 
     def to_json(self, at_us: int) -> dict[str, Any]:
         """With stable keys."""
@@ -38,8 +40,16 @@ class Explained:
             "protocol": self.protocol,
             "egress": _side(self.verdict.egress),
             "ingress": _side(self.verdict.ingress),
+            "mesh": None if self.mesh is None else _mesh(self.mesh),
             "pairs": [{"from": _end(one), "to": _end(other)} for one, other in self.pairs],
         }
+
+
+def _mesh(told: Authorized) -> dict[str, Any]:
+    return {
+        "authorization": _side(told.side), "mtls_mode": told.mode.lower(),
+        "from_spiffe_id": told.caller or None, "to_spiffe_id": told.target or None,
+    }  # fmt: skip
 
 
 def _end(one: Holder) -> dict[str, Any]:
@@ -61,9 +71,12 @@ def _step(one: Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def explain(known: ClusterHistory, judge: Judge, source: str, target: Target, at_us: int) -> list[Explained]:
+def explain(
+    known: ClusterHistory, judge: Judge, source: str, target: Target, at_us: int, mesh: MeshJudge | None = None
+) -> list[Explained]:
     """Judge each pair of ends; those that are judged alike are told together, the more telling verdicts first.
 
+    Args: mesh: judges by Istio's policies, beside and apart.
     Raises: ConfigError for ends that nobody was, and for a port that no pod calls so.
     """
     sources, targets = holders(known, source, at_us), holders(known, target.end, at_us)
@@ -71,13 +84,22 @@ def explain(known: ClusterHistory, judge: Judge, source: str, target: Target, at
     pairs = [(one, other) for one in sources for other in targets][:PAIRS_MOST]
     for one, other in pairs:
         for port in _ports(judge, target, other, at_us):
-            verdict = judge.verdict(Asked(one, other, port, target.protocol, at_us, at_us))
-            walk = tuple((step.policy.key(), step.rule, step.said) for step in _walk(verdict))
-            key = (verdict.word, verdict.reason, port, walk)
-            found.setdefault(key, Explained(verdict, port, target.protocol, [])).pairs.append((one, other))
+            asked = Asked(one, other, port, target.protocol, at_us, at_us)
+            verdict = judge.verdict(asked)
+            beside = mesh.authorized(asked) if mesh is not None and target.protocol == "tcp" else None
+            key = (verdict.word, verdict.reason, port, _told(_walk(verdict)), _alike(beside))
+            found.setdefault(key, Explained(verdict, port, target.protocol, [], beside)).pairs.append((one, other))
     if not found:
         raise ConfigError(f"cannot use the port '{target.port_name}': no container of '{target.end}' calls one so")
     return sorted(found.values(), key=lambda one: POLICY_VERDICTS.index(one.verdict.word))
+
+
+def _told(walk: tuple[Step, ...]) -> tuple[Any, ...]:
+    return tuple((step.policy.key(), step.rule, step.said) for step in walk)
+
+
+def _alike(mesh: Authorized | None) -> Any:
+    return mesh and (*mesh[1:], mesh.side.verdict, mesh.side.reason, _told(mesh.side.walk))
 
 
 def _walk(verdict: Verdict) -> tuple[Step, ...]:

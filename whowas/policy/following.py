@@ -6,12 +6,14 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from detect.policy.kinds import TIERS
+from detect.policy.mesh_moments import PEERS
+from detect.policy.mesh_policies import READERS as MESH_KINDS
 from detect.policy.timeline import NEAR, Timeline
 from enrich.holds.cluster_track import ClusterTrack
 from enrich.store.blocks import NEWER, Stored
 from enrich.store.database import opened
 from enrich.store.reader import Facts, StoreReader, observed
-from whowas.policy.loading import ALWAYS, KINDS, of_database, watched
+from whowas.policy.loading import ALWAYS, KINDS, mesh_watched, of_database, watched
 
 # Where nobody has watched policies for so long, nobody does any more, and nothing is to wait for it.
 GIVEN_UP_US = 300_000_000
@@ -57,20 +59,33 @@ class StoredTimelines:
             if facts.kind not in KINDS:
                 continue
             mine = self.timelines[facts.cluster]
-            if any(one.source is not None for one in events) or (facts.kind in TIERS and not mine.policies):
+            # Where there was no policy, pods and namespaces were not read.
+            first = facts.kind in (*TIERS, *MESH_KINDS) and not (mine.policies or mine.mesh)
+            if first or any(one.source is not None for one in events):
                 return False
             for seen in observed(facts, events, reading.sources):
                 mine.take(seen)
         tracks = {row: ClusterTrack(name) for row, name in reading.clusters.items()}
         reading.spans(tracks)
         for track in tracks.values():
-            self.timelines[track.name].now_watched(watched(track, self.timelines[track.name]), dict(track.late))
+            mine = self.timelines[track.name]
+            mine.now_watched(watched(track, mine), dict(track.late))
+            mine.mesh_watched = mesh_watched(track, mine)
         return True
 
 
-def known_until(timeline: Timeline, until_us: int) -> int:
-    """Return up to when verdicts are final, where names are up to until_us."""
-    if not timeline.policies or not timeline.watched:
+def known_until(timeline: Timeline, until_us: int, *, mesh: bool = False) -> int:
+    """Return up to when verdicts are final, where names are up to until_us. mesh: what Istio asked for counts too."""
+    found = until_us
+    if timeline.policies:
+        found = _final(timeline.watched, until_us)
+    if mesh and timeline.mesh:
+        found = min(found, _final(timeline.mesh_watched.get(PEERS, []), until_us))
+    return found
+
+
+def _final(spans: list[tuple[int, int]], until_us: int) -> int:
+    if not spans:
         return until_us
-    last = timeline.watched[-1][1] - NEAR
+    last = spans[-1][1] - NEAR
     return until_us if last < until_us - GIVEN_UP_US else min(until_us, last)

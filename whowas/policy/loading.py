@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from detect.policy.kinds import TIERS
+from detect.policy.mesh_policies import READERS as MESH_KINDS
 from detect.policy.timeline import Timeline
 from enrich.history.history import DEFAULT, History, build, gather
 from enrich.holds.cluster_track import ClusterTrack
@@ -18,7 +19,7 @@ from whowas.history.evidence_files import Paths, find_evidence
 from whowas.history.queries import load_history, refuse_nothing, the_store
 from whowas.observation import Observation
 
-KINDS = frozenset((*TIERS, "Pod", "Namespace"))
+KINDS = frozenset((*TIERS, *MESH_KINDS, "Pod", "Namespace"))
 POLICY = "NetworkPolicy"
 MARK = b"NetworkPolicy"  # in the name of every kind of them
 ALWAYS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
@@ -65,6 +66,7 @@ def _of_files(observations: Iterable[Observation]) -> Known:
         for name, track in tracks.items():
             if name in timelines:
                 timelines[name].now_watched(watched(track, timelines[name]), timelines[name].late)
+                timelines[name].mesh_watched = mesh_watched(track, timelines[name])
         return Known(History({name: build(tracks.pop(name), last=True) for name in list(tracks)}), timelines)
     finally:
         if collecting:
@@ -122,12 +124,17 @@ def _taken(told: Iterable[Observation], timelines: dict[str, Timeline]) -> Itera
         yield one
 
 
-def watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
+def watched(track: ClusterTrack, timeline: Timeline, kind: str = POLICY) -> list[tuple[int, int]]:
     """Return when policies were looked at. A recording in which no word of them came did not look at them."""
-    spans = [*track.spans.get(POLICY, ())]
-    if POLICY in timeline.heard:
+    spans = [*track.spans.get(kind, ())]
+    if kind in timeline.heard:
         spans += track.watched("")
-    return coverage(spans, track.missed(POLICY))
+    return coverage(spans, track.missed(kind))
+
+
+def mesh_watched(track: ClusterTrack, timeline: Timeline) -> dict[str, list[tuple[int, int]]]:
+    """As watched, of each kind of Istio's."""
+    return {kind: watched(track, timeline, kind) for kind in MESH_KINDS}
 
 
 def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KINDS) -> dict[str, Timeline]:
@@ -149,6 +156,7 @@ def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KI
     for track in tracks.values():
         # Of what was imported it shows only now whether policies were among it.
         found[track.name].now_watched(watched(track, found[track.name]), dict(track.late))
+        found[track.name].mesh_watched = mesh_watched(track, found[track.name])
     return found
 
 
@@ -170,7 +178,7 @@ class _Others:
 def _has_policies(database: Any) -> bool:
     from enrich.store.encoding import KIND
 
-    kinds = [KIND[one] for one in TIERS]
+    kinds = [KIND[one] for one in (*TIERS, *MESH_KINDS)]
     places = ", ".join("?" * len(kinds))
     found = database.execute(f"SELECT 1 FROM object WHERE kind IN ({places}) LIMIT 1", kinds)  # noqa: S608
     return found.fetchone() is not None
@@ -179,7 +187,7 @@ def _has_policies(database: Any) -> bool:
 def need_policies(known: Known, cluster: str) -> Timeline:
     """Return a cluster's timeline. Raises: ConfigError where nobody ever told of policies."""
     found = known.timeline(cluster)
-    if not found.knows():
+    if not (found.knows() or found.mesh):
         raise ConfigError(
             f"cannot judge by the policies of cluster '{cluster}': its history has none, and nobody looked at them; "
             "record them with 'whowas watch' (deploy/rbac.yaml has the right), or add "

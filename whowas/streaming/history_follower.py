@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from detect.policy.timeline import Timeline
-from enrich import History, Namer, NamingOptions, load_networks
+from enrich import History, Namer, NamingOptions, load_issuers, load_networks
 from enrich.history.stored import StoredHistory
 from whowas.errors import ConfigError, StoreError
 from whowas.evidence_topic import Replica, TopicSettings
@@ -18,6 +18,7 @@ from whowas.history.queries import the_store
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.following import StoredTimelines, known_until
 from whowas.policy.loading import load
+from whowas.policy.meshes import mesh_of
 from whowas.schema import flow_schema, named_schema
 from whowas.settings import HistorySettings, Kafka, Naming
 
@@ -54,11 +55,11 @@ class HistoryFollower:
         self._history = history
         name = self.namer.history.name
         timeline = self._timelines.get(name) or Timeline()
-        self._judging = PolicyNamer(self.namer, timeline)
-        self.watermark_us = known_until(timeline, self.namer.history.known_until)
+        self._judging = PolicyNamer(self.namer, timeline, mesh_of(self.options.issuers, name))
+        self.watermark_us = known_until(timeline, self.namer.history.known_until, mesh=bool(self.options.issuers))
 
     def renew(self, naming: Naming) -> None:
-        """Name by other networks, VNIs or skew from now on. Raises: ConfigError; nothing has changed then."""
+        """Name by other networks, identities, VNIs, skew from now on. Raises: ConfigError; nothing has changed then."""
         self.options = naming_options(self._told, naming)
         self._use(self._history)
 
@@ -123,4 +124,5 @@ def naming_options(told: HistorySettings, naming: Naming) -> NamingOptions:
         vnis=naming.vnis or "several",
         sensor_skew_seconds=naming.sensor_skew_seconds,
         export_seconds=naming.export_seconds,
+        issuers=load_issuers(naming.identities) if naming.identities else (),
     )

@@ -88,7 +88,7 @@ def _judging(config: StreamConfig) -> Judging | None:
 def versions(config: StreamConfig) -> list[int]:
     """Return what tells that a file was changed which the worker reads again while it runs."""
     found = []
-    paths = [config.path, config.naming.networks]
+    paths = [config.path, config.naming.networks, config.naming.identities]
     if config.rules is not None:
         from whowas.streaming.rules import files_of
 

@@ -34,6 +34,8 @@ KINDS = {
     ("policy.networking.k8s.io", "clusternetworkpolicies"): "ClusterNetworkPolicy",
     ("policy.networking.k8s.io", "adminnetworkpolicies"): "AdminNetworkPolicy",
     ("policy.networking.k8s.io", "baselineadminnetworkpolicies"): "BaselineAdminNetworkPolicy",
+    ("security.istio.io", "authorizationpolicies"): "AuthorizationPolicy",
+    ("security.istio.io", "peerauthentications"): "PeerAuthentication",
     ("apps", "replicasets"): "ReplicaSet",
     ("apps", "deployments"): "Deployment",
     ("batch", "jobs"): "Job",

@@ -59,6 +59,13 @@ KEPT: dict[str, frozenset[str]] = {
             "tier",
             "priority",
             "subject",
+            "selector",
+            "action",
+            "rules",
+            "targetRef",
+            "targetRefs",
+            "mtls",
+            "portLevelMtls",
             "terminationGracePeriodSeconds",
         )
     ),

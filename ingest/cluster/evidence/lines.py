@@ -29,8 +29,14 @@ KINDS = frozenset(
         "ClusterNetworkPolicy",
         "AdminNetworkPolicy",
         "BaselineAdminNetworkPolicy",
+        "AuthorizationPolicy",
+        "PeerAuthentication",
     )
 )
+
+
+# Of these selectors and rules are kept; those of Services, Jobs and the like say nothing that anybody asks.
+MESH = ("AuthorizationPolicy", "PeerAuthentication")
 
 
 VERBS = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "LISTED", "VANISHED"))
@@ -248,10 +254,14 @@ def event_observation(line: Line, source: str, cluster: str | None) -> Observati
 
 
 def allowed(thing: KubeObject) -> KubeObject:
-    """Keep of the annotations what is asked for; of priorities those of policies, not of pods."""
+    """Keep of the annotations what is asked for; of priorities and selectors those of policies."""
     meta = thing.metadata
-    if thing.spec is not None and thing.kind == "Pod":
-        thing.spec.priority = None
+    spec = thing.spec
+    if spec is not None and thing.kind == "Pod":
+        spec.priority = None
+    if spec is not None and thing.kind not in MESH:
+        spec.selector = spec.action = spec.rules = spec.targetRef = spec.targetRefs = None
+        spec.mtls = spec.portLevelMtls = None
     if meta is not None and meta.annotations:
         meta.annotations = {name: text for name, text in meta.annotations.items() if name in KEPT} or None
     return thing

@@ -10,11 +10,12 @@ from ingest.cluster.watch.api_client import Connection, connect
 from ingest.cluster.watch.node_leases import LeaseStream
 from ingest.cluster.watch.rbac import Right, missing_rights, rights
 from ingest.cluster.watch.reflector import Put, Reflector
-from ingest.cluster.watch.resources import LEASES, RESOURCES, Resource
+from ingest.cluster.watch.resources import LEASES, MESH, RESOURCES, Resource
 from ingest.cluster.watch.watch_state import StreamState, WatchOptions
 
 __all__ = [
     "LEASES",
+    "MESH",
     "RESOURCES",
     "ClusterWatch",
     "Connection",
@@ -29,7 +30,7 @@ __all__ = [
 
 
 class ClusterWatch:
-    """Follows every kind of RESOURCES, and LEASES for the nodes' clocks.
+    """Follows every kind of RESOURCES, LEASES for the nodes' clocks, and MESH where that is asked for.
 
     Args: cluster: the name observations carry. resume: kind -> (resourceVersion, received_us of the last word), as an
             earlier run left it. put: called from the threads with batches, in order within a kind; it may block, and
@@ -46,8 +47,11 @@ class ClusterWatch:
         options: WatchOptions = WatchOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._streams: list[Reflector] = [
-            Reflector(one, connection, cluster, resume.get(one.kind), put, options) for one in RESOURCES
+            Reflector(one, connection, cluster, resume.get(one.kind), put, options)
+            for one in (*RESOURCES, *(MESH if options.istio else ()))
         ]
+        for one in self._streams[len(RESOURCES) :]:
+            one.state.optional = True
         if options.clocks:
             self._streams.append(LeaseStream(LEASES, connection, cluster, put, options))
         self.states: dict[str, StreamState] = {one.state.kind: one.state for one in self._streams}

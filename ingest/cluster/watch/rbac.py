@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ingest.cluster.watch.api_client import Client, Connection
-from ingest.cluster.watch.resources import LEASE_NAMESPACE, LEASES, RESOURCES, Resource
+from ingest.cluster.watch.resources import LEASE_NAMESPACE, LEASES, MESH, RESOURCES, Resource
 from whowas.errors import WhowasError
 
 VERBS = ("get", "list", "watch")
@@ -17,7 +17,7 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource. Without an optional one the recorder works, and says less of the nodes' clocks."""
+    """One verb on one resource. Without an optional one the recorder works, and knows less."""
 
     verb: str
     resource: Resource
@@ -26,10 +26,11 @@ class Right:
     @property
     def optional(self) -> bool:
         """Say whether the recorder does without it."""
-        return self.resource is LEASES
+        return self.resource is LEASES or self.resource in MESH
 
     def __str__(self) -> str:
-        where = f" in namespace {LEASE_NAMESPACE} (optional)" if self.optional else ""
+        where = f" in namespace {LEASE_NAMESPACE}" if self.resource is LEASES else ""
+        where += " (optional)" if self.optional else ""
         return f"{self.verb} {self.resource.name}{where}"
 
 
@@ -45,18 +46,22 @@ class Review(msgspec.Struct):
     status: Verdict
 
 
-def rights(connection: Connection) -> list[Right]:
-    """Ask for get, list and watch on every resource. Raises: WhowasError when the server does not answer."""
+def rights(connection: Connection, *, istio: bool = False) -> list[Right]:
+    """Ask for get, list and watch on every resource. Raises: WhowasError when the server does not answer.
+
+    Args: istio: its policies too.
+    """
     client = connection.client()
     try:
-        return [Right(verb, one, _allowed(client, verb, one)) for one in (*RESOURCES, LEASES) for verb in VERBS]
+        several = (*RESOURCES, LEASES, *(MESH if istio else ()))
+        return [Right(verb, one, _allowed(client, verb, one)) for one in several for verb in VERBS]
     finally:
         client.close()
 
 
-def missing_rights(connection: Connection) -> list[str]:
+def missing_rights(connection: Connection, *, istio: bool = False) -> list[str]:
     """Return what is not allowed, as `list pods` or `watch replicasets.apps`; [] when nothing is missing."""
-    return [str(one) for one in rights(connection) if not one.allowed]
+    return [str(one) for one in rights(connection, istio=istio) if not one.allowed]
 
 
 def _allowed(client: Client, verb: str, resource: Resource) -> bool:

@@ -45,6 +45,14 @@ RESOURCES = (
     Resource("Job", "jobs", "/apis/batch/v1/jobs", "batch", True),
     Resource("CronJob", "cronjobs", "/apis/batch/v1/cronjobs", "batch", True),
 )
+# Optional: of a cluster with Istio, where somebody asks for it.
+MESH = tuple(
+    Resource(kind, plural, f"/apis/security.istio.io/v1/{plural}", "security.istio.io", False)
+    for kind, plural in (
+        ("AuthorizationPolicy", "authorizationpolicies"),
+        ("PeerAuthentication", "peerauthentications"),
+    )
+)
 LEASE_NAMESPACE = "kube-node-lease"
 # Optional: a node writes its clock into its Lease, which tells how far that clock is off.
 LEASES = Resource(

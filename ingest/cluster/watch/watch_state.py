@@ -22,6 +22,7 @@ class WatchOptions:
     silence_seconds: what counts as dead; bookmarks come about every 60 s. backoff: the first and the longest pause
     between attempts, with full jitter. refused_seconds: the pause where rights or the resource are missing.
     line_most: the longest event. clocks: read node Leases, at most one a node in clock_seconds unless it tells more.
+    istio: follow Istio's policies too; where the server has none it is asked again now and then.
     """
 
     page_size: int = 500
@@ -34,6 +35,7 @@ class WatchOptions:
     page_most: int = 1 << 30
     clocks: bool = True
     clock_seconds: float = 60.0
+    istio: bool = False
 
 
 @dataclass

@@ -71,9 +71,18 @@ def policies(folder: Path) -> None:
     }  # fmt: skip
     (folder / "np.json").write_text(json.dumps(made))
     (folder / "wrong.json").write_text(json.dumps(made | {"spec": {"policyTypes": [EVIL]}}))
-    event = {"type": "ADDED", "cluster": EVIL, "object": made}
-    both = "".join(json.dumps(event | {"received": f"2026-11-20T10:{n}:00Z"}) + "\n" for n in ("00", "30"))
-    (folder / "np.jsonl").write_text((folder / "h.jsonl").read_text() + both)
+    told = (folder / "h.jsonl").read_text()
+    for thing in (made, authorization()):
+        event = {"type": "ADDED", "cluster": EVIL, "object": thing}
+        told += "".join(json.dumps(event | {"received": f"2026-11-20T10:{n}:00Z"}) + "\n" for n in ("00", "30"))
+    (folder / "np.jsonl").write_text(told)
+
+
+def authorization() -> dict[str, Any]:
+    """An AuthorizationPolicy of which every word is hostile; its rule is told by what it asks for."""
+    rule = {"from": [{"source": {"principals": [EVIL], EVIL: [EVIL]}}], "when": [{"key": EVIL, "values": [EVIL]}]}
+    meta = {"name": EVIL, "namespace": EVIL, "uid": "ap"}
+    return {"kind": "AuthorizationPolicy", "metadata": meta, "spec": {"action": "DENY", "rules": [rule]}}
 
 
 def logs(folder: Path) -> None:
@@ -95,6 +104,8 @@ def settings(folder: Path) -> None:
     """TOML, rules and a kubeconfig with hostile keys and values."""
     (folder / "key.toml").write_text(f"{QUOTED} = 1\n")
     (folder / "networks.toml").write_text(f'[networks]\n{QUOTED} = ["10.0.0.0/33"]\n')
+    (folder / "ids.toml").write_text('[[issuer]]\nkind = "istio"\ntrust_domain = "a"\nnamespaces = ["*"]\n')
+    (folder / "noids.toml").write_text(f'[[issuer]]\nkind = {QUOTED}\ntrust_domain = "a"\n')
     (folder / "topic.toml").write_text(
         f'[input]\ntopics = [{QUOTED}]\ngroup = "g"\n[kafka.options]\n"bootstrap.servers" = "127.0.0.1:9"\n'
         f'[history]\npath = {QUOTED}\n[parquet]\nfolder = "named-stream"\n'
@@ -157,6 +168,7 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         (EVIL + "none", *H, "-o", "n5"),
         ("conn.log", *H, "-o", EVIL + "out"),
         ("conn.log", *H, "-o", "n6", "--networks", "networks.toml"),
+        ("conn.log", *H, "-o", "n6", "--identities", "noids.toml"),
         ("conn.log", *H, "-o", "n7", "--cluster", EVIL + "b"),
         ("conn.log", *H, "-o", "n8", "--vni", EVIL),
         ("conn.log", *H, "-o", "n9", "--timezone", EVIL),
@@ -243,6 +255,20 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ),
         ("--from", "10.244.9.1", "--to", "10.244.9.2:80", "--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--spec"),
         ("--from", "10.244.9.1", "--to", "10.244.9.2:80", "--at", "2026-11-20T10:15:02Z", "-H", "np.jsonl", "--json"),
+        (
+            "--from",
+            "10.244.9.1",
+            "--to",
+            "10.244.9.2:80",
+            "--at",
+            "2026-11-20T10:15:02Z",
+            "-H",
+            "np.jsonl",
+            "--identities",
+            "ids.toml",
+            "--spec",
+        ),
+        ("--from", "10.244.9.1", "--to", "10.244.9.2:80", *H, "--identities", "noids.toml"),
         ("--from", "10.244.9.1", "--to", f"{EVIL}", *H),
         ("--from", "10.244.9.1", "--to", "10.244.9.2:80", *H, "--with", EVIL + "none"),
     ],
