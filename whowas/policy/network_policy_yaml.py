@@ -66,7 +66,8 @@ def _head(found: Proposal) -> Iterator[str]:
 def _left(found: Proposal) -> Iterator[str]:
     if not found.left:
         return
-    yield f"Left out, {sum(one.flows for one in found.left.values()):,} flows:"
+    count = sum(one.flows for one in found.left.values())
+    yield f"Left out, {count:,} flow{'' if count == 1 else 's'}:"
     several = in_order(found.left)
     for one, tally in several[:LEFT_SHOWN]:
         port = "" if one.port is None else f" {one.port}"

@@ -131,7 +131,7 @@ def _addresses(found: Proposal, policies: Iterable[Policy]) -> Iterator[Tried]:
     for four in (True, False):
         for text in OUTSIDE:
             address = address16(text)
-            if (":" not in text) == four and not any(one.holds(address) for one in blocks):
+            if address is not None and (":" not in text) == four and not any(one.holds(address) for one in blocks):
                 yield Tried(Party(ADDRESS, "", text), End(None, address))
                 break
 

@@ -219,8 +219,8 @@ class _Taking:
         why = self._why_not(row, opener, port)
         source, target = (self._party(row, side) for side in ends)
         if why or source is None or target is None or port is None:
-            names = [_called(row, side) for side in ends]
-            self._found.leave(*names, port, row["protocol"] or "", why or "an end has no name").add(row)
+            opened, asked = (_called(row, side) for side in ends)
+            self._found.leave(opened, asked, port, row["protocol"] or "", why or "an end has no name").add(row)
         elif source.kind == SERVICE:
             self._found.leave(source, target, port, row["protocol"], "a Service's address opened it").add(row)
         elif target.kind == SERVICE:
