@@ -19,6 +19,7 @@ from whowas.policy.workload_labels import Labels
 # Of addresses that nobody has (RFC 5737, 3849) those that no rule names stand for all others.
 OUTSIDE = tuple(f"203.0.113.{n}" for n in range(1, 250)) + tuple(f"2001:db8:ffff::{n:x}" for n in range(1, 250))
 FAULTS_MOST = 20
+NEW = "198.18.0.1"  # of RFC 2544: no network has it
 
 
 class Proof(NamedTuple):
@@ -39,7 +40,7 @@ class Tried(NamedTuple):
 
 def prove(found: Proposal, seen: SeenFlows, policies: list[Policy]) -> Proof:
     """Judge every pair of ends on every port that tells anything by policies as they were read back from the text."""
-    ends = [*_pods(seen, policies), *_addresses(found, policies)]
+    ends = [*_pods(seen, policies), *_newcomers(found), *_addresses(found, policies)]
     spaces = {one.party.namespace for one in ends if one.party.namespace} | {*found.spaces}
     moment = Moment(tuple(policies), {name: {NAME_LABEL: name} for name in spaces})
     wanted = _Wanted(found)
@@ -108,10 +109,17 @@ def _pods(seen: SeenFlows, policies: Iterable[Policy]) -> Iterator[Tried]:
             yield Tried(party, first, second)
 
 
+def _newcomers(found: Proposal) -> Iterator[Tried]:
+    """Yield for each namespace a pod that nobody has seen yet: it is denied by default."""
+    for space in found.spaces:
+        party = Party(WORKLOAD, space, "(a pod that comes later)")
+        yield Tried(party, *(_end({}, party, frozenset(), twin) for twin in "ab"))
+
+
 def _end(addresses: Mapping[Party, str], party: Party, labels: Labels, word: str) -> End:
     name = f"{party.name}-{word}"
     pod = Pod(party.namespace, name, f"{party.workload_kind} {party} {word}", dict(labels))
-    return End(pod, address16(addresses[party]) if party in addresses else None)
+    return End(pod, address16(addresses.get(party, NEW)))
 
 
 def _selectors(policies: Iterable[Policy]) -> Iterator[Selector]:
