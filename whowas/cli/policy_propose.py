@@ -140,5 +140,8 @@ def _say(found: Proposal, proof: Proof, out: str | None, as_json: bool) -> None:
         said = f"{plural(len(found.subjects), 'workload')} in {plural(len(found.spaces), 'namespace')}"
         screen.print(f"proposed for {said}: of {plural(found.made_of(), 'flow')}, {left:,} left out", soft_wrap=True)
         screen.print(f"proven: {proof.admitted:,} connections pass, {proof.refused:,} others do not", soft_wrap=True)
+        if found.silent:
+            several = plural(len(found.silent), "workload")
+            screen.print(f"{several} denied everything, for nothing certain was seen of them", soft_wrap=True)
         if out:
             screen.print(clean(f"wrote {out}"), soft_wrap=True)

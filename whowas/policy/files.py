@@ -17,6 +17,8 @@ from detect.policy.model import Policy
 from whowas.errors import InputError, MissingExtra
 
 ENDINGS = (".yaml", ".yml", ".json")
+# It may leave out its kind, and is for kustomize to read.
+KUSTOMIZATION = "kustomization"
 MOST_BYTES = 64 << 20
 DEEPEST = 100
 NEXT = "correct it, or leave the file out"
@@ -85,7 +87,8 @@ def _policy(one: dict[str, Any], namespace: str, where: str, found: PolicyFiles)
 def _found(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
         if os.path.isdir(path):
-            several = sorted(str(one) for one in Path(path).rglob("*") if one.suffix in ENDINGS and one.is_file())
+            here = (one for one in Path(path).rglob("*") if one.suffix in ENDINGS and one.stem != KUSTOMIZATION)
+            several = sorted(str(one) for one in here if one.is_file())
             if not several:
                 raise InputError(f"cannot read policies in '{path}': no file in it ends in {', '.join(ENDINGS)}")
             yield from several

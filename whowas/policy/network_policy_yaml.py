@@ -59,6 +59,8 @@ def _head(found: Proposal) -> Iterator[str]:
     yield f"Proposed from {found.made_of():,} of {found.flows:,} flows of cluster {found.cluster or '(not named)'}."
     yield "Proven: it admits each of these, and nothing else between the workloads that were seen."
     yield "It is added to the policies that are there: 'whowas policy simulate FILE --only' tries it without them."
+    for one in found.silent[:LEFT_SHOWN]:
+        yield f"{one} is denied everything: nothing that is certain was seen of it."
     for to, port, callers in found.crowded:
         yield f"{to} {port} has {callers} callers: rules by identity (a mesh) would say it better than these by labels."
 

@@ -54,7 +54,8 @@ class Subject:
 class Proposal:
     """All that is proposed for one cluster. edges: what it admits, with what was seen of each (0 flows: goes with it).
 
-    crowded: (service, port, callers) with more callers than addresses tell apart well.
+    crowded: (service, port, callers) with more callers than addresses tell apart well. silent: workloads that get no
+    policy of their own, and are denied everything.
     """
 
     cluster: str
@@ -64,6 +65,7 @@ class Proposal:
     edges: dict[Edge, Tally]
     left: dict[Left, Tally]
     crowded: list[tuple[str, str, int]]
+    silent: list[str]
     labels: WorkloadLabels
     options: Options
     unreadable: list[tuple[str, str]]
@@ -81,7 +83,7 @@ class Proposal:
         edges = sorted(self.edges.items())
         return {
             "cluster": self.cluster, "flows": self.flows, "made_of": self.made_of(), "namespaces": list(self.spaces),
-            "workloads": [str(one.party) for one in self.subjects],
+            "workloads": [str(one.party) for one in self.subjects], "denied_everything": self.silent,
             "admits": [_said(edge) | tally.to_json() for edge, tally in edges if tally.flows],
             "left_out": [one._asdict() | tally.to_json() for one, tally in in_order(self.left)],
             "many_callers": [{"to": to, "port": port, "callers": count} for to, port, count in self.crowded],
@@ -100,7 +102,7 @@ def in_order(left: Mapping[Left, Tally]) -> list[tuple[Left, Tally]]:
 
 def propose(seen: SeenFlows, labels: WorkloadLabels, ports: Mapping[tuple[Party, int, str], str], options: Options) -> Proposal:  # noqa: E501  # fmt: skip
     """Make policies of what was seen. ports: by workload, number and protocol what its containers call the port."""
-    left = dict(seen.left)
+    left = {one: tally for one, tally in seen.left.items() if _is_asked_for(one, options)}
     edges = _wanted(seen, labels, options, left)
     spaces = _spaces(edges, options)
     mine = {edge: tally for edge, tally in edges.items() if {edge.source.namespace, edge.target.namespace} & {*spaces}}
@@ -109,7 +111,8 @@ def propose(seen: SeenFlows, labels: WorkloadLabels, ports: Mapping[tuple[Party,
         mine.setdefault(edge._replace(protocol="tcp" if edge.protocol == "udp" else "udp"), Tally())
     parties = sorted({end for edge in mine for end in edge[:2] if end.kind == WORKLOAD and end.namespace in spaces})
     found = Proposal(
-        seen.cluster, seen.flows, spaces, [], mine, left, _crowded(mine, options.fan_in), labels, options,
+        seen.cluster, seen.flows, spaces, [], mine, left, _crowded(mine, options.fan_in),
+        sorted(str(one) for one in {*seen.labels} - {*parties} if one.namespace in spaces), labels, options,
         seen.unreadable,
     )  # fmt: skip
     names = _names(parties)
@@ -121,6 +124,12 @@ def propose(seen: SeenFlows, labels: WorkloadLabels, ports: Mapping[tuple[Party,
     return found
 
 
+def _is_asked_for(one: Left, options: Options) -> bool:
+    """Say whether what is left out is about a namespace that is asked for, or may be."""
+    spaces = [end.partition("/")[0] for end in (one.source, one.target) if "/" in end]
+    return not options.namespaces or not spaces or any(space in options.namespaces for space in spaces)
+
+
 def _wanted(
     seen: SeenFlows, labels: WorkloadLabels, options: Options, left: dict[Left, Tally]
 ) -> dict[Edge, Tally]:  # fmt: skip
@@ -129,7 +138,8 @@ def _wanted(
     for edge, tally in seen.edges.items():
         why = _why_not(edge, tally, seen, labels, options)
         if why:
-            left[Left(str(edge.source), str(edge.target), edge.port, edge.protocol, why)] = tally
+            one = Left(str(edge.source), str(edge.target), edge.port, edge.protocol, why)
+            left |= {one: tally} if _is_asked_for(one, options) else {}
         else:
             found[edge] = tally
     return found

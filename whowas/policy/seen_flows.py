@@ -184,7 +184,7 @@ class _Openers:
 
     def opened_by(self, row: dict[str, Any]) -> str:
         """Return src or dst, "" where nothing tells."""
-        if row["told"]:
+        if row["told"] or row["protocol"] not in PROTOCOLS:
             return "src"
         listening = [self._is_asked(row, side) for side in SIDES]
         if listening[0] == listening[1]:

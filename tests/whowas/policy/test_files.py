@@ -45,6 +45,25 @@ def test_documents_lists_and_what_is_no_policy(tmp_path: Path) -> None:
     assert (len(found.policies), found.passed, found.others) == (5, 2, [])
 
 
+def test_what_kustomize_and_helm_write_and_what_they_read(tmp_path: Path) -> None:
+    """Comments, empty documents, defaults left out, unknown fields of metadata; beside it the kustomization itself."""
+    (tmp_path / "kustomization.yaml").write_text("resources: [built.yaml]\nnamespace: shop\n")
+    (tmp_path / "built.yaml").write_text(
+        "---\n# Source: shop/templates/np.yaml\n---\n# nothing\n---\napiVersion: networking.k8s.io/v1\n"
+        "kind: NetworkPolicy\nmetadata:\n  annotations:\n    internal.config.kubernetes.io/index: '0'\n"
+        "  creationTimestamp: null\n  name: a\n  namespace: shop\nspec:\n  egress:\n  - ports:\n    - port: 53\n"
+        "  podSelector: {}\nstatus: {}\n---\n"
+    )
+    found = read_files([str(tmp_path)])
+    assert [str(one) for one in found.policies] == ["shop/a"]
+    one = found.policies[0]
+    assert one.ingress == ()
+    assert one.egress is not None
+    assert one.egress[0].ports == (("tcp", 53, 53, ""),)
+    with pytest.raises(InputError, match="it is no object of Kubernetes"):
+        read_files([str(tmp_path / "kustomization.yaml")])
+
+
 def test_json_and_byte_order_marks(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"kind": "List", "items": [made("a")]}))
     (tmp_path / "b.yml").write_bytes(b"\xef\xbb\xbf" + yaml.safe_dump(made("b")).encode())

@@ -139,6 +139,17 @@ def test_out_of_nothing_that_is_certain_nothing_is_proposed(tmp_path: Path) -> N
     assert "no flow has two ends" in found.stderr
 
 
+def test_who_is_denied_everything_is_said(tmp_path: Path) -> None:
+    rows = [
+        {"src": web(), "dst": db()},
+        {"src": pod_end("shop", "api", "10.244.1.7", {"app": "api"}), "dst": db(), "packets_in": 0},
+    ]
+    found = run("-f", write(tmp_path, *rows))
+    assert "# shop/api is denied everything: nothing that is certain was seen of it.\n" in found.stdout
+    assert "1 workload denied everything" in found.stderr
+    assert json.loads(run("-f", tmp_path, "--json").stdout)["denied_everything"] == ["shop/api"]
+
+
 def test_a_service_is_what_answers_behind_it(tmp_path: Path) -> None:
     service = end("", "10.96.0.5", "service", kind="service", namespace="data", service="db")
     behind = db() | {"service": "db, db-headless"}
