@@ -131,7 +131,9 @@ def watched(track: ClusterTrack, timeline: Timeline) -> list[tuple[int, int]]:
     spans = [*track.spans.get(POLICY, ())]
     if POLICY in timeline.heard:
         spans += track.watched("")
-    return coverage(spans, track.missed(POLICY))
+    # Where policies of administrators are known to be, somebody must have looked at those too.
+    missed = [one for kind in timeline.heard - {POLICY} for one in track.gaps.get(kind, ())]
+    return coverage(spans, sorted([*track.missed(POLICY), *missed]))
 
 
 def of_database(

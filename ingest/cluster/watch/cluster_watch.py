@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from ingest.cluster.watch.api_client import Connection, connect
 from ingest.cluster.watch.node_leases import LeaseStream
+from ingest.cluster.watch.optional_kind import OptionalKind
 from ingest.cluster.watch.rbac import Right, missing_rights, rights
 from ingest.cluster.watch.reflector import Put, Reflector
-from ingest.cluster.watch.resources import LEASES, RESOURCES, Resource
+from ingest.cluster.watch.resources import ADMIN_POLICIES, LEASES, RESOURCES, Resource
 from ingest.cluster.watch.watch_state import StreamState, WatchOptions
 
 __all__ = [
+    "ADMIN_POLICIES",
     "LEASES",
     "RESOURCES",
     "ClusterWatch",
@@ -29,7 +31,7 @@ __all__ = [
 
 
 class ClusterWatch:
-    """Follows every kind of RESOURCES, and LEASES for the nodes' clocks.
+    """Follows every kind of RESOURCES, ADMIN_POLICIES where they are served, and LEASES for the nodes' clocks.
 
     Args: cluster: the name observations carry. resume: kind -> (resourceVersion, received_us of the last word), as an
             earlier run left it. put: called from the threads with batches, in order within a kind; it may block, and
@@ -47,6 +49,9 @@ class ClusterWatch:
     ) -> None:
         self._streams: list[Reflector] = [
             Reflector(one, connection, cluster, resume.get(one.kind), put, options) for one in RESOURCES
+        ]
+        self._streams += [
+            OptionalKind(one, connection, cluster, resume.get(one[0].kind), put, options) for one in ADMIN_POLICIES
         ]
         if options.clocks:
             self._streams.append(LeaseStream(LEASES, connection, cluster, put, options))

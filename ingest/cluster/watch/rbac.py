@@ -8,16 +8,18 @@ from typing import Any
 import msgspec
 
 from ingest.cluster.watch.api_client import Client, Connection
-from ingest.cluster.watch.resources import LEASE_NAMESPACE, LEASES, RESOURCES, Resource
+from ingest.cluster.watch.resources import ADMIN_POLICIES, LEASE_NAMESPACE, LEASES, RESOURCES, Resource
 from whowas.errors import WhowasError
 
 VERBS = ("get", "list", "watch")
+# All that the recorder reads, for a reviewer to sign: deploy/rbac.yaml grants it, no more.
+ALL = (*RESOURCES, *(versions[0] for versions in ADMIN_POLICIES), LEASES)
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource. Without an optional one the recorder works, and says less of the nodes' clocks."""
+    """One verb on one resource. Without an optional one the recorder works; what is not known then says `costs`."""
 
     verb: str
     resource: Resource
@@ -26,11 +28,11 @@ class Right:
     @property
     def optional(self) -> bool:
         """Say whether the recorder does without it."""
-        return self.resource is LEASES
+        return self.resource.optional
 
     def __str__(self) -> str:
-        where = f" in namespace {LEASE_NAMESPACE} (optional)" if self.optional else ""
-        return f"{self.verb} {self.resource.name}{where}"
+        where = f" in namespace {LEASE_NAMESPACE}" if self.resource is LEASES else ""
+        return f"{self.verb} {self.resource.name}{where}{' (optional)' if self.optional else ''}"
 
 
 class Verdict(msgspec.Struct):
@@ -49,7 +51,7 @@ def rights(connection: Connection) -> list[Right]:
     """Ask for get, list and watch on every resource. Raises: WhowasError when the server does not answer."""
     client = connection.client()
     try:
-        return [Right(verb, one, _allowed(client, verb, one)) for one in (*RESOURCES, LEASES) for verb in VERBS]
+        return [Right(verb, one, _allowed(client, verb, one)) for one in ALL for verb in VERBS]
     finally:
         client.close()
 
