@@ -152,7 +152,7 @@ def test_a_rule_that_is_taken_away_is_named(kind: str, number: int, cluster: Con
         wait_until(lambda: set(missing_rights(connection)) == expected)
         code, text = check(kubeconfig)
         assert code == (0 if optional else 1)
-        costs = [one.split(": ")[1] for one in text.splitlines() if one.startswith("  without ")]
+        costs = [one.split(": ", 1)[1] for one in text.splitlines() if one.startswith("  without ")]
         assert len(costs) == len(names)
         assert all(len(one) > 20 for one in costs)
         assert all(f"missing: {one}" in text for one in expected), text
