@@ -8,6 +8,7 @@ import click
 
 from whowas.cli.options import flows_option, history_option, read_back
 from whowas.cli.policy_propose import propose
+from whowas.cli.policy_quarantine import quarantine
 from whowas.cli.terminal import clean, console, error, plural, print_json, wants_progress
 
 if TYPE_CHECKING:
@@ -242,3 +243,4 @@ def _print_walks(found: list[Any], source: str, target: str, at_us: int, specs: 
 
 
 command.add_command(propose)
+command.add_command(quarantine)

@@ -273,6 +273,12 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("-f", EVIL + "none"),
         ("-f", "bad"),
     ],
+    "policy quarantine": [
+        ("10.244.9.1", "-f", "named", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z"),
+        ("10.244.9.1", "-f", "named", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z", "--json"),
+        (EVIL, "-f", "named", *H),
+        ("10.244.9.1", "-f", "bad", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z"),
+    ],
     "rules list": [("-r", "rules"), ("-r", "rules", "--json"), ("-r", "wrong"), ("-r", "rules", "--site", "key.toml")],
     "rules check": [("wrong",), ("wrong", "--json"), (EVIL + "none",)],
     "rules test": [("rules",), ("rules", "--json")],
