@@ -22,6 +22,9 @@ FAULTS_MOST = 20
 NEW = "198.18.0.1"  # of RFC 2544: no network has it
 
 
+Net = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class Proof(NamedTuple):
     """What was tried. faults: in words, [] where it holds."""
 
@@ -43,7 +46,7 @@ def prove(found: Proposal, seen: SeenFlows, policies: list[Policy]) -> Proof:
     ends = [*_pods(seen, policies), *_newcomers(found), *_addresses(found, policies)]
     spaces = {one.party.namespace for one in ends if one.party.namespace} | {*found.spaces}
     moment = Moment(tuple(policies), {name: {NAME_LABEL: name} for name in spaces})
-    wanted = _Wanted(found)
+    wanted = _Wanted(found, policies, ends)
     faults: list[str] = []
     counts = [0, 0]
     for source, target in product(ends, ends):
@@ -63,27 +66,37 @@ def prove(found: Proposal, seen: SeenFlows, policies: list[Policy]) -> Proof:
 
 
 class _Wanted:
-    """What is to pass."""
+    """What is to pass, and what is tried: the ports of the connections wanted, and those that the policies name."""
 
-    def __init__(self, found: Proposal) -> None:
+    def __init__(self, found: Proposal, policies: Iterable[Policy], ends: Iterable[Tried]) -> None:
         self._spaces = {*found.spaces}
         self._edges = {edge for edge in found.edges if ADDRESS not in (edge.source.kind, edge.target.kind)}
-        self._blocks: dict[tuple[Party, str, int, str], list[ipaddress.IPv4Network | ipaddress.IPv6Network]]
-        self._blocks, self._about = defaultdict(list), defaultdict(set)
+        self._blocks: dict[tuple[Party, str, int, str], list[Net]] = defaultdict(list)
+        # Of each end, by direction: what a rule about it may tell from all other ports.
+        self._told: dict[tuple[Party, str], set[tuple[int, str]]] = defaultdict(set)
         for edge in found.edges:
             for way, own, other in (("from", edge.source, edge.target), ("to", edge.target, edge.source)):
-                self._about[own].add((edge.port, edge.protocol))
+                self._told[own, way].add((edge.port, edge.protocol))
                 if other.kind == ADDRESS:
                     self._blocks[own, way, edge.port, edge.protocol].append(ipaddress.ip_network(found.cidr(other)))
-        used = {edge.port for edge in found.edges}
+        self._add_named([*policies], ends)
+        used = {port for several in self._told.values() for port, _ in several}
         self._unused = next(port for port in range(1, 65_536) if port not in used)
 
-    _about: dict[Party, set[tuple[int, str]]]
+    def _add_named(self, policies: list[Policy], ends: Iterable[Tried]) -> None:
+        for one in ends:
+            pod = one.end.pod
+            for policy in policies if pod is not None else ():
+                if pod is None or policy.namespace != pod.namespace:
+                    continue
+                if policy.pods is not None and policy.pods.selects(pod.labels):
+                    for way, rules in (("from", policy.egress), ("to", policy.ingress)):
+                        named = (port for rule in rules or () for port in rule.ports or ())
+                        self._told[one.party, way] |= {(port.low, port.protocol) for port in named if port.low}
 
     def ports(self, source: Party, target: Party) -> Iterator[tuple[int, str]]:
         """Yield what may be judged otherwise: ports of rules about either, and one of no rule, which stands for all."""
-        several = self._about.get(source, set()) | self._about.get(target, set())
-        yield from sorted({(port, one) for port, _ in several for one in PROTOCOLS})
+        yield from sorted(self._told.get((source, "from"), set()) | self._told.get((target, "to"), set()))
         yield from ((self._unused, one) for one in PROTOCOLS)
 
     def passes(self, source: Tried, target: Tried, port: int, protocol: str) -> bool:
