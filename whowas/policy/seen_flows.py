@@ -17,8 +17,7 @@ from whowas.timestamps import rfc3339
 WORKLOAD, ADDRESS, SERVICE = "workload", "address", "service"
 # Names of what the RFCs set apart: no policy speaks of these.
 NOWHERE = ("multicast", "broadcast", "loopback", "unspecified", "link-local")
-# A node's own pods that share its address: to policies they are the node.
-ON_NODE = "host-network pod"
+ON_NODE = "host-network pod"  # in the reason of a name: to policies such a pod is its node
 SIDES = ("src", "dst")
 END = ("confidence", "reason", "kind", "namespace", "workload", "workload_kind", "pod_uid", "service", "node")
 # Rows are grouped by these. A port of the source counts only where nothing else says who opened it.
@@ -114,9 +113,9 @@ class SeenFlows:
     held: set[str] = field(default_factory=set)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
-    def leave(self, source: object, target: object, port: int | None, protocol: str, why: str) -> Tally:
-        """Return where to count what is left out."""
-        return self.left[Left(str(source), str(target), port, protocol, why)]
+    def leave(self, *told: Any) -> Tally:
+        """Return where to count what is left out. Args: as Left has them."""
+        return self.left[Left(str(told[0]), str(told[1]), *told[2:])]
 
 
 def seen_flows(
@@ -130,10 +129,8 @@ def seen_flows(
     files = without_damaged(find(folders))
     found = SeenFlows(unreadable=list(files.unreadable))
     rows = list(_rows(files, cluster, found))
-    untold = _Openers(rows, listens)
-    taking = _Taking(found, CERTAIN_POD if likely else CERTAIN_POD[:1], on_node)
+    untold, taking = _Openers(rows, listens), _Taking(found, CERTAIN_POD if likely else CERTAIN_POD[:1], on_node)
     for row in rows:
-        found.flows += row["flows"]
         taking.take(row, untold.opened_by(row))
     taking.services()
     return found
@@ -146,8 +143,8 @@ def _rows(files: Any, cluster: str | None, found: SeenFlows) -> Iterator[dict[st
         return
     with duckdb.connect() as link:
         flows = relation(link, files)
-        names = [one for (one,) in link.sql(f"SELECT DISTINCT cluster FROM ({flows})").fetchall()]  # noqa: S608
-        several = sorted(one for one in names if one)
+        told = link.sql(f"SELECT DISTINCT cluster FROM ({flows})").fetchall()  # noqa: S608
+        several = sorted(name for (name,) in told if name)
         if cluster is None and len(several) > 1:
             raise ConfigError(
                 f"cannot propose for {len(several)} clusters at once: {', '.join(several)}; say --cluster"
@@ -210,6 +207,7 @@ class _Taking:
 
     def take(self, row: dict[str, Any], opener: str) -> None:
         """Count a group of flows as a connection, or say why it is none."""
+        self._found.flows += row["flows"]
         for side in SIDES:
             self._know(row, side)
         if not any(row[f"{side}_kind"] == "pod" or _is_doubtful(row, side) for side in SIDES):
@@ -219,8 +217,8 @@ class _Taking:
         why = self._why_not(row, opener, port)
         source, target = (self._party(row, side) for side in ends)
         if why or source is None or target is None or port is None:
-            opened, asked = (_called(row, side) for side in ends)
-            self._found.leave(opened, asked, port, row["protocol"] or "", why or "an end has no name").add(row)
+            names = (_called(row, side) for side in ends)
+            self._found.leave(*names, port, row["protocol"] or "", why or "an end has no name").add(row)
         elif source.kind == SERVICE:
             self._found.leave(source, target, port, row["protocol"], "a Service's address opened it").add(row)
         elif target.kind == SERVICE:

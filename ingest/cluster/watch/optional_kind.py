@@ -25,13 +25,14 @@ class OptionalKind(Reflector):
     ) -> None:
         super().__init__(versions[0], connection, cluster, resume, put, options)
         self.state.optional = True
-        self._versions, self._absent = versions, 0
+        self._server, self._versions, self._absent = connection.server, versions, 0
 
     def _after_refusal(self, error: Refused) -> float:
         if error.status != 404:
             return super()._after_refusal(error)
         self._absent += 1
-        self.serve(self._versions[self._absent % len(self._versions)])
+        self.resource = self._upstream.resource = self._versions[self._absent % len(self._versions)]
+        self._source = self._server + self.resource.path
         if self._absent % len(self._versions):
             return 0.0
         # An apiserver that starts serves nothing of the kind for a moment: believed later.

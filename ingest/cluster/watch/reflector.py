@@ -45,7 +45,6 @@ class Reflector:
         self.resource = resource
         self.state = StreamState(resource.kind, version=resume[0] if resume else None)
         self._cluster, self._put, self._options = cluster, put, options
-        self._connection = connection
         self._source = connection.server + resource.path
         self._report = EvidenceReport(refused=self.state.refused)
         self._upstream = ListWatch(resource, connection, options, self._report)
@@ -76,11 +75,6 @@ class Reflector:
     def interrupt(self) -> None:
         """Ask the stream to end, from another thread."""
         self._upstream.interrupt()
-
-    def serve(self, resource: Resource) -> None:
-        """Ask for the same kind by another version from now on."""
-        self._source = self._connection.server + resource.path
-        self.resource = self._upstream.resource = resource
 
     def _turn(self) -> float:
         """List where that is needed, and watch. Return the pause in seconds before the next turn."""
