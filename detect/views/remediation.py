@@ -86,7 +86,7 @@ def advise(finding: Finding, places: DataLocations = DataLocations()) -> Advice:
             sure.append(one)
         else:
             notes.append(f"more than {MOST} pods: isolate their workload by its owner")
-    return _told(look, sure, notes + _doubts(finding, sure))
+    return _told(look + _quarantines(finding, sure, places), sure, notes + _doubts(finding, sure))
 
 
 def _told(look: list[str], sure: list[End], notes: list[str]) -> Advice:
@@ -127,6 +127,12 @@ def _queries(finding: Finding, ends: list[End], places: DataLocations) -> list[s
     # Nothing in it means anything to SQL, or to a shell within double quotes: addresses, UIDs and times.
     sql = f"WHERE ({both})\nAND start_time BETWEEN '{begin}' AND '{until}'"
     return [f'whowas query "{SHOWN}\n{sql}" {_command("--flows", places.flows)}']
+
+
+def _quarantines(finding: Finding, sure: list[End], places: DataLocations) -> list[str]:
+    """What the commands that isolate would cut, and what other policies let pass nevertheless: to ask before them."""
+    at = ("--at", rfc3339(finding.last_us), "--flows", places.flows, "--history", places.history)
+    return [_command("whowas", "policy", "quarantine", f"{one.namespace}/{one.pod}", *at) for one in sure]
 
 
 def _whole_second(us: int) -> str:

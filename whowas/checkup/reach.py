@@ -119,6 +119,7 @@ def apiserver(kubeconfig: str | None, context: str | None) -> Iterator[Finding]:
         yield Finding("permitted", "recording", FAIL, f"missing: {', '.join(needed)}", "grant it: deploy/rbac.yaml")
     elif missing:
         told = f"missing: {', '.join(map(str, missing))}"
-        yield Finding("permitted", "recording", WARN, told, "grant it, and heartbeats are seen: deploy/rbac.yaml")
+        costs = "; ".join(dict.fromkeys(one.resource.costs for one in missing))
+        yield Finding("permitted", "recording", WARN, told, f"grant it (deploy/rbac.yaml); without it {costs}")
     else:
         yield Finding("permitted", "recording", OK, "everything the recorder needs is granted")

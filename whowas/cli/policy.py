@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli.options import flows_option, history_option, read_back
+from whowas.cli.policy_propose import propose
+from whowas.cli.policy_quarantine import quarantine
 from whowas.cli.terminal import clean, console, error, plural, print_json, wants_progress
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def explain(ctx: click.Context, /, source: str, target: str, history: tuple[str,
 
     wanted, at_us = read_target(target), read_back("--at", told["at"])
     put = read_files(told["files"], told["namespace"])
-    known, report = _load(history, told["cluster"], at_us, told["as_json"])
+    known, report = load_known(history, told["cluster"], at_us, told["as_json"])
     cluster, judge = _judge(known, told["cluster"], Trial(tuple(put.policies)))
     mesh = mesh_judge(known, cluster.name, told["identities"])
     found = explained(cluster, judge, source, wanted, at_us, mesh)
@@ -120,7 +122,7 @@ def coverage(ctx: click.Context, /, history: tuple[str, ...], **told: Any) -> No
     from whowas.policy.covering import cover
 
     at_us = read_back("--at", told["at"])
-    known, report = _load(history, told["cluster"], at_us, told["as_json"])
+    known, report = load_known(history, told["cluster"], at_us, told["as_json"])
     cluster, judge = _judge(known, told["cluster"])
     found = cover(cluster, judge, at_us)
     if told["as_json"]:
@@ -171,7 +173,7 @@ def simulate(ctx: click.Context, /, files: tuple[str, ...], flows: str, history:
         raise click.UsageError("cannot simulate nothing: name files of policies, or --remove NAME")
     put = read_files(files, told["namespace"])
     trial = Trial(tuple(put.policies), frozenset(map(_key, told["remove"])), told["only"])
-    known, report = _load(history, told["cluster"], None, told["as_json"])
+    known, report = load_known(history, told["cluster"], None, told["as_json"])
     found = simulated(known, trial, [flows])
     if told["as_json"]:
         print_json(found.to_json() | {"not_judged": put.others})
@@ -196,9 +198,10 @@ def _key(name: str) -> tuple[str, str, str]:
     return (kind, "", last) if kind else ("NetworkPolicy", first, last)
 
 
-def _load(
-    history: tuple[str, ...], cluster: str | None, at_us: int | None, as_json: bool
+def load_known(
+    history: tuple[str, ...], cluster: str | None, at_us: int | None, as_json: bool, **told: Any
 ) -> tuple[Known, EvidenceReport]:  # fmt: skip
+    """Read a history, telling a person how far it is."""
     from ingest.cluster import EvidenceReport
     from whowas.cli.progress import Bars
     from whowas.cli.replay import need_history, say_compiling, say_unreadable
@@ -210,7 +213,7 @@ def _load(
     span = ALWAYS if at_us is None else (at_us - AROUND_US, ALWAYS[1])
     say_compiling(as_json)
     with Bars(wants_progress(False, as_json)) as bars:
-        known = load(history, cluster=cluster, report=report, progress=bars.history, span=span)
+        known = load(history, cluster=cluster, report=report, progress=bars.history, span=span, **told)
     say_unreadable(report.files)
     return known, report
 
@@ -246,3 +249,7 @@ def _print_walks(found: list[Any], source: str, target: str, at_us: int, specs: 
     several = {one.verdict.word for one in found}
     if len(several) > 1:
         console().print(f"{plural(len(several), 'verdict')}: not all pairs of pods are judged alike")
+
+
+command.add_command(propose)
+command.add_command(quarantine)

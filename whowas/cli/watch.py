@@ -167,6 +167,7 @@ def _checked(name: str, connection: Connection, found: list[Right]) -> dict[str,
         "ok": all(one.allowed or one.optional for one in found),
         "rights": granted,
         "missing": [str(one) for one in found if not one.allowed],
+        "costs": {one.resource.name: one.resource.costs for one in found if not one.allowed},
     }
 
 
@@ -181,7 +182,11 @@ def _print_check(told: dict[str, Any]) -> None:
         screen.print(f"  {name:<{wide}}  {' '.join(verbs) or '-'}")
     for one in told["missing"]:
         screen.print(f"  missing: {clean(one)}")
-    if told["ok"]:
+    for name, words in told["costs"].items():
+        screen.print(f"  without {name}: {words}", soft_wrap=True)
+    if told["ok"] and told["missing"]:
+        screen.print("what the recorder needs is granted, but for what is optional: deploy/rbac.yaml shows the role")
+    elif told["ok"]:
         screen.print("everything the recorder needs is granted")
     else:
         screen.print("grant what is missing: deploy/rbac.yaml shows the whole role")

@@ -17,6 +17,8 @@ from detect.policy.model import Policy
 from whowas.errors import InputError, MissingExtra
 
 ENDINGS = (".yaml", ".yml", ".json")
+# It may leave out its kind, and is for kustomize to read.
+KUSTOMIZATION = "kustomization"
 MOST_BYTES = 64 << 20
 DEEPEST = 100
 NEXT = "correct it, or leave the file out"
@@ -38,19 +40,30 @@ def read_files(paths: Sequence[str], namespace: str = "default") -> PolicyFiles:
     """
     found, seen = PolicyFiles(), dict[tuple[str, str, str], str]()
     for path in _found(paths):
-        for number, one in _objects(path):
-            where = f"'{path}', document {number}"
-            policy = _policy(one, namespace, where, found)
-            if policy is None:
-                continue
-            if policy.key() in seen:
-                other = seen[policy.key()]
-                raise InputError(
-                    f"cannot use {policy.kind} {policy} of {where}: it is in {other} as well; leave out one"
-                )
-            seen[policy.key()] = where
-            found.policies.append(policy)
+        _take(found, seen, path, _documents(path), namespace)
     return found
+
+
+def read_text(text: str, name: str, namespace: str = "default") -> PolicyFiles:
+    """Read YAML or JSON as read_files does. name: what errors call it. Raises: InputError."""
+    found = PolicyFiles()
+    _take(found, {}, name, _parsed(text, name), namespace)
+    return found
+
+
+def _take(
+    found: PolicyFiles, seen: dict[tuple[str, str, str], str], path: str, documents: list[Any], namespace: str
+) -> None:  # fmt: skip
+    for number, one in _objects(path, documents):
+        where = f"'{path}', document {number}"
+        policy = _policy(one, namespace, where, found)
+        if policy is None:
+            continue
+        if policy.key() in seen:
+            other = seen[policy.key()]
+            raise InputError(f"cannot use {policy.kind} {policy} of {where}: it is in {other} as well; leave out one")
+        seen[policy.key()] = where
+        found.policies.append(policy)
 
 
 def _policy(one: dict[str, Any], namespace: str, where: str, found: PolicyFiles) -> Policy | None:
@@ -74,7 +87,8 @@ def _policy(one: dict[str, Any], namespace: str, where: str, found: PolicyFiles)
 def _found(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
         if os.path.isdir(path):
-            several = sorted(str(one) for one in Path(path).rglob("*") if one.suffix in ENDINGS and one.is_file())
+            here = (one for one in Path(path).rglob("*") if one.suffix in ENDINGS and one.stem != KUSTOMIZATION)
+            several = sorted(str(one) for one in here if one.is_file())
             if not several:
                 raise InputError(f"cannot read policies in '{path}': no file in it ends in {', '.join(ENDINGS)}")
             yield from several
@@ -82,9 +96,9 @@ def _found(paths: Sequence[str]) -> Iterator[str]:
             yield path
 
 
-def _objects(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(path: str, documents: list[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number of its document, object), lists taken apart."""
-    for number, document in enumerate(_documents(path), 1):
+    for number, document in enumerate(documents, 1):
         for one in _items(document):
             if not isinstance(one, dict) or not one.get("kind"):
                 raise InputError(f"cannot read '{path}', document {number}: it is no object of Kubernetes; {NEXT}")
@@ -113,6 +127,10 @@ def _documents(path: str) -> list[Any]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read '{path}' at byte {error.start:,}: it is not UTF-8; {NEXT}") from error
+    return _parsed(text, path)
+
+
+def _parsed(text: str, path: str) -> list[Any]:
     if text.lstrip()[:1] == "{":
         try:
             return [msgspec.json.decode(text)]

@@ -43,12 +43,16 @@ def load(
     report: EvidenceReport | None = None,
     progress: Callable[[Any], None] | None = None,
     span: tuple[int, int] = ALWAYS,
+    pods: bool = False,
 ) -> Known:
-    """Read a store or evidence files. span: of a store, what stood at any time in it (us). Raises: WhowasError."""
+    """Read a store or evidence files. Raises: WhowasError.
+
+    Args: span: of a store, what stood at any time in it (us). pods: its pods too where there is no policy.
+    """
     told = EvidenceReport() if report is None else report
     store = the_store(history)
     if store is not None:
-        return _of_store(store, span, told)
+        return _of_store(store, span, told, pods)
     files = find_evidence(history)
     known = _of_files(read_observations(files.paths, cluster, told, progress, files.taken))
     refuse_nothing(told.files)
@@ -108,12 +112,12 @@ def _names_policies(path: str) -> bool:
     return False
 
 
-def _of_store(store: str, span: tuple[int, int], report: EvidenceReport) -> Known:
+def _of_store(store: str, span: tuple[int, int], report: EvidenceReport, pods: bool) -> Known:
     from enrich.store.database import opened
 
     history = load_history(store, report=report)
     with opened(store) as database:
-        return Known(history, of_database(database, span))
+        return Known(history, of_database(database, span, pods=pods))
 
 
 def _taken(told: Iterable[Observation], timelines: dict[str, Timeline]) -> Iterator[Observation]:
@@ -129,7 +133,11 @@ def watched(track: ClusterTrack, timeline: Timeline, kind: str = POLICY) -> list
     spans = [*track.spans.get(kind, ())]
     if kind in timeline.heard:
         spans += track.watched("")
-    return coverage(spans, track.missed(kind))
+    missed = [list(track.missed(kind))]
+    if kind == POLICY:
+        # Where policies of administrators are known to be, somebody must have looked at those too.
+        missed += [track.gaps.get(one, []) for one in timeline.heard & TIERS.keys() - {POLICY}]
+    return coverage(spans, sorted(one for some in missed for one in some))
 
 
 def mesh_watched(track: ClusterTrack, timeline: Timeline) -> dict[str, list[tuple[int, int]]]:
@@ -137,8 +145,13 @@ def mesh_watched(track: ClusterTrack, timeline: Timeline) -> dict[str, list[tupl
     return {kind: watched(track, timeline, kind) for kind in MESH_KINDS}
 
 
-def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KINDS) -> dict[str, Timeline]:
-    """Return what an open store knows of policies, by cluster. span: of what stood at any time in it (us)."""
+def of_database(
+    database: Any, span: tuple[int, int], kinds: frozenset[str] = KINDS, *, pods: bool = False
+) -> dict[str, Timeline]:  # fmt: skip
+    """Return what an open store knows of policies, by cluster.
+
+    Args: span: of what stood at any time in it (us). pods: as in load.
+    """
     from enrich.store.reader import StoreReader
 
     found: dict[str, Timeline] = {}
@@ -150,7 +163,7 @@ def of_database(database: Any, span: tuple[int, int], kinds: frozenset[str] = KI
         mine.now_watched(watched(track, mine), dict(track.late))
     # Where there is no policy nobody needs to know what it would have been about.
     others = _Others(database, kinds)
-    for one in reading.observations(*span, never=others) if _has_policies(database) else ():
+    for one in reading.observations(*span, never=others) if pods or _has_policies(database) else ():
         if one.object.kind in kinds:
             found[one.cluster or DEFAULT].take(one)
     for track in tracks.values():

@@ -101,7 +101,7 @@ def simulate(
     files = without_damaged(find(folders))
     found = Simulated(unreadable=list(files.unreadable))
     judges: dict[str, tuple[FlowJudge, FlowJudge]] = {}
-    for cluster, flows in _batches(files):
+    for cluster, flows in batches(files):
         name = cluster or next(iter(known.timelines), "")
         if name not in judges:
             timeline = known.timeline(name)
@@ -111,15 +111,16 @@ def simulate(
     return found
 
 
-def _batches(files: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (cluster, table) of the flows, each of one cluster."""
+def batches(files: Any, where: str = "true") -> Iterator[tuple[str, Any]]:
+    """Yield (cluster, table) of the flows, each of one cluster. where: SQL that picks them."""
     import duckdb
 
     if not files.groups:
         return
     columns = ", ".join(dict.fromkeys((*COLUMNS, *READ, "cluster")))
     with duckdb.connect() as link:
-        reader = link.sql(f"SELECT {columns} FROM ({relation(link, files)})").to_arrow_reader(BATCH)  # noqa: S608
+        asked = f"SELECT {columns} FROM ({relation(link, files)}) WHERE {where}"  # noqa: S608
+        reader = link.sql(asked).to_arrow_reader(BATCH)
         for batch in reader:
             table = pa.Table.from_batches([batch])
             names = table["cluster"].cast(pa.string()).fill_null("")
@@ -146,10 +147,11 @@ def _compare(found: Simulated, cluster: str, flows: Any, was: FlowJudge, tried: 
             found.same += len(mine)
         else:
             row = told.slice(int(mine[0]), 1).to_pylist()[0]
-            _count(found, _pair(cluster, row), what, old, new).add(times[mine])
+            _count(found, pair_of(cluster, row), what, old, new).add(times[mine])
 
 
-def _pair(cluster: str, row: dict[str, Any]) -> Pair:
+def pair_of(cluster: str, row: dict[str, Any]) -> Pair:
+    """Return the two ends of a flow in words. Args: row: its columns READ."""
     source, target = (_called(row, side) for side in ("src", "dst"))
     return Pair(cluster, source, target, row["dst_port"], row["protocol"] or "")
 

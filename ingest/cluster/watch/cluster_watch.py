@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from ingest.cluster.watch.api_client import Connection, connect
 from ingest.cluster.watch.node_leases import LeaseStream
+from ingest.cluster.watch.optional_kind import OptionalKind
 from ingest.cluster.watch.rbac import Right, missing_rights, rights
 from ingest.cluster.watch.reflector import Put, Reflector
-from ingest.cluster.watch.resources import LEASES, MESH, RESOURCES, Resource
+from ingest.cluster.watch.resources import ADMIN_POLICIES, LEASES, MESH, RESOURCES, Resource
 from ingest.cluster.watch.watch_state import StreamState, WatchOptions
 
 __all__ = [
+    "ADMIN_POLICIES",
     "LEASES",
     "MESH",
     "RESOURCES",
@@ -30,7 +32,9 @@ __all__ = [
 
 
 class ClusterWatch:
-    """Follows every kind of RESOURCES, LEASES for the nodes' clocks, and MESH where that is asked for.
+    """Follows every kind of RESOURCES, ADMIN_POLICIES where they are served, and LEASES for the nodes' clocks.
+
+    MESH too, where that is asked for.
 
     Args: cluster: the name observations carry. resume: kind -> (resourceVersion, received_us of the last word), as an
             earlier run left it. put: called from the threads with batches, in order within a kind; it may block, and
@@ -47,11 +51,12 @@ class ClusterWatch:
         options: WatchOptions = WatchOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._streams: list[Reflector] = [
-            Reflector(one, connection, cluster, resume.get(one.kind), put, options)
-            for one in (*RESOURCES, *(MESH if options.istio else ()))
+            Reflector(one, connection, cluster, resume.get(one.kind), put, options) for one in RESOURCES
         ]
-        for one in self._streams[len(RESOURCES) :]:
-            one.state.optional = True
+        self._streams += [
+            OptionalKind(one, connection, cluster, resume.get(one[0].kind), put, options)
+            for one in (*ADMIN_POLICIES, *(MESH if options.istio else ()))
+        ]
         if options.clocks:
             self._streams.append(LeaseStream(LEASES, connection, cluster, put, options))
         self.states: dict[str, StreamState] = {one.state.kind: one.state for one in self._streams}

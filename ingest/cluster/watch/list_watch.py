@@ -37,7 +37,7 @@ class ListWatch:
     def __init__(
         self, resource: Resource, connection: Connection, options: WatchOptions, report: EvidenceReport
     ) -> None:
-        self._resource, self._connection, self._options, self._report = resource, connection, options, report
+        self.resource, self._connection, self._options, self._report = resource, connection, options, report
         self.listing = f"list {resource.name} of '{connection.server}'"
         self.watching = f"watch {resource.name} of '{connection.server}'"
         self.stop = threading.Event()
@@ -103,8 +103,8 @@ class ListWatch:
         if self._client is None:
             self._client = self._connection.client()
         seconds = (self._options.connect_seconds, self._options.silence_seconds)
-        accept = self._resource.accept(watch=watch)
-        response = self._client.get(self._resource.path, query, accept=accept, seconds=seconds, asked=asked)
+        accept = self.resource.accept(watch=watch)
+        response = self._client.get(self.resource.path, query, accept=accept, seconds=seconds, asked=asked)
         self._response = response
         try:
             if self.stop.is_set():

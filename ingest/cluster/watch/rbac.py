@@ -8,16 +8,19 @@ from typing import Any
 import msgspec
 
 from ingest.cluster.watch.api_client import Client, Connection
-from ingest.cluster.watch.resources import LEASE_NAMESPACE, LEASES, MESH, RESOURCES, Resource
+from ingest.cluster.watch.resources import ADMIN_POLICIES, LEASE_NAMESPACE, LEASES, MESH, RESOURCES, Resource
 from whowas.errors import WhowasError
 
 VERBS = ("get", "list", "watch")
+# All that the recorder reads, for a reviewer to sign: deploy/rbac.yaml grants it, no more.
+OF_ISTIO = tuple(versions[0] for versions in MESH)
+ALL = (*RESOURCES, *(versions[0] for versions in ADMIN_POLICIES), *OF_ISTIO, LEASES)
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource. Without an optional one the recorder works, and knows less."""
+    """One verb on one resource. Without an optional one the recorder works; what is not known then says `costs`."""
 
     verb: str
     resource: Resource
@@ -26,12 +29,11 @@ class Right:
     @property
     def optional(self) -> bool:
         """Say whether the recorder does without it."""
-        return self.resource is LEASES or self.resource in MESH
+        return self.resource.optional
 
     def __str__(self) -> str:
         where = f" in namespace {LEASE_NAMESPACE}" if self.resource is LEASES else ""
-        where += " (optional)" if self.optional else ""
-        return f"{self.verb} {self.resource.name}{where}"
+        return f"{self.verb} {self.resource.name}{where}{' (optional)' if self.optional else ''}"
 
 
 class Verdict(msgspec.Struct):
@@ -53,7 +55,7 @@ def rights(connection: Connection, *, istio: bool = False) -> list[Right]:
     """
     client = connection.client()
     try:
-        several = (*RESOURCES, LEASES, *(MESH if istio else ()))
+        several = [one for one in ALL if istio or one not in OF_ISTIO]
         return [Right(verb, one, _allowed(client, verb, one)) for one in several for verb in VERBS]
     finally:
         client.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 OBJECT_VERBS = ("LISTED", "ADDED", "MODIFIED", "DELETED")
-STATES = ("starting", "listing", "watching", "waiting", "forbidden", "stopped")
+STATES = ("starting", "listing", "watching", "waiting", "forbidden", "absent", "stopped")
 REASONS = ("odd_field", "odd_item", "no_evidence", "broken")
 # A clock that is steered drifts by less; what jumps by more was set.
 STEP_NS = 2_000_000_000

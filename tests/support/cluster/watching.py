@@ -91,7 +91,7 @@ class Watched:
         }
 
     def all_in(self, state: str) -> bool:
-        return all(one.state == state for one in self.watch.states.values())
+        return all(one.state in (state, "absent") for one in self.watch.states.values())
 
 
 @contextmanager
@@ -196,11 +196,14 @@ def bind(cluster: ControlPlane, user: str, *left_out: str) -> None:
             "": ["pods", "services", "nodes", "namespaces"],
             "discovery.k8s.io": ["endpointslices"],
             "networking.k8s.io": ["networkpolicies"],
+            "policy.networking.k8s.io": [
+                "clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies",
+            ],
             "apps": ["replicasets"],
             "batch": ["jobs", "cronjobs"],
             "coordination.k8s.io": ["leases"],
         }.items()
-    ]
+    ]  # fmt: skip
     path, api = "/apis/rbac.authorization.k8s.io/v1", cluster.api()
     role = {"metadata": {"name": user}, "rules": [one for one in rules if one["resources"]]}
     subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]

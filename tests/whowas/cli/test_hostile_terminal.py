@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import seen_cluster
 from support.cli_commands import every_command
 from support.cluster.hostile import Hostile
+from support.seen_cluster import pod_end
 from support.terminals import EVIL, at_terminal, each_at_terminal, obeyed
 
 import whowas
@@ -136,6 +138,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     logs(folder)
     settings(folder)
     whowas.replay(folder / "conn.log", folder / "h.jsonl", out=folder / "named")
+    speaks = pod_end(EVIL, EVIL, "10.244.9.1", {EVIL: EVIL})
+    seen_cluster.write(folder / "hostile", {"src": speaks, "dst": pod_end("b", "b", "10.244.9.2", {"app": "b"})})
     (folder / "bad").mkdir()
     for number, file in enumerate((folder / "named").rglob("*.parquet")):
         shutil.copy(file, folder / "bad" / f"{number}.parquet")
@@ -285,6 +289,21 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("np.json", "-f", EVIL + "none", *H),
         ("np.json", "-f", "bad", *H),
         ("--remove", EVIL, "-f", "named", *H),
+    ],
+    "policy propose": [
+        ("-f", "hostile", "--namespace", EVIL),
+        ("-f", "hostile", "--namespace", EVIL, "--json"),
+        ("-f", "hostile", "-o", EVIL + ".yaml"),
+        ("-f", "named", *H, "--format", EVIL),
+        ("-f", "named", *H, "--cluster", EVIL + "b"),
+        ("-f", EVIL + "none"),
+        ("-f", "bad"),
+    ],
+    "policy quarantine": [
+        ("10.244.9.1", "-f", "named", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z"),
+        ("10.244.9.1", "-f", "named", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z", "--json"),
+        (EVIL, "-f", "named", *H),
+        ("10.244.9.1", "-f", "bad", "-H", "np.jsonl", "--at", "2026-11-20T10:15:02Z"),
     ],
     "rules list": [("-r", "rules"), ("-r", "rules", "--json"), ("-r", "wrong"), ("-r", "rules", "--site", "key.toml")],
     "rules check": [("wrong",), ("wrong", "--json"), (EVIL + "none",)],

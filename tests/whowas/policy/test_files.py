@@ -13,10 +13,11 @@ from support.policies import EPOCH, told
 from support.policy_story import DENY_ALL, evidence, pod, thing
 
 from detect.policy.timeline import Timeline
+from enrich.holds.cluster_track import ClusterTrack
 from ingest.cluster import EvidenceReport, read_observations
 from whowas.errors import InputError, WhowasError
 from whowas.policy.files import read_files
-from whowas.policy.loading import load
+from whowas.policy.loading import load, watched
 
 V1 = "networking.k8s.io/v1"
 
@@ -43,6 +44,25 @@ def test_documents_lists_and_what_is_no_policy(tmp_path: Path) -> None:
     assert names(tmp_path / "all.yaml", namespace="own") == ["shop/a", "shop/b", "data/c", "own/d", "e"]
     found = read_files([str(tmp_path)])
     assert (len(found.policies), found.passed, found.others) == (5, 2, [])
+
+
+def test_what_kustomize_and_helm_write_and_what_they_read(tmp_path: Path) -> None:
+    """Comments, empty documents, defaults left out, unknown fields of metadata; beside it the kustomization itself."""
+    (tmp_path / "kustomization.yaml").write_text("resources: [built.yaml]\nnamespace: shop\n")
+    (tmp_path / "built.yaml").write_text(
+        "---\n# Source: shop/templates/np.yaml\n---\n# nothing\n---\napiVersion: networking.k8s.io/v1\n"
+        "kind: NetworkPolicy\nmetadata:\n  annotations:\n    internal.config.kubernetes.io/index: '0'\n"
+        "  creationTimestamp: null\n  name: a\n  namespace: shop\nspec:\n  egress:\n  - ports:\n    - port: 53\n"
+        "  podSelector: {}\nstatus: {}\n---\n"
+    )
+    found = read_files([str(tmp_path)])
+    assert [str(one) for one in found.policies] == ["shop/a"]
+    one = found.policies[0]
+    assert one.ingress == ()
+    assert one.egress is not None
+    assert one.egress[0].ports == (("tcp", 53, 53, ""),)
+    with pytest.raises(InputError, match="it is no object of Kubernetes"):
+        read_files([str(tmp_path / "kustomization.yaml")])
 
 
 def test_json_and_byte_order_marks(tmp_path: Path) -> None:
@@ -150,6 +170,18 @@ def test_what_was_recorded_in_part_is_never_taken_for_everything() -> None:
     line = known.policies["np"]
     assert line.values[0] is not None
     assert line.values[0].fault == "it was recorded in part"
+
+
+def test_a_gap_in_policies_of_administrators_counts_where_there_are_any() -> None:
+    track, timeline = ClusterTrack("prod"), Timeline()
+    track.spans["NetworkPolicy"] = [(EPOCH, EPOCH + 100)]
+    track.gaps["ClusterNetworkPolicy"] = [(EPOCH + 10, EPOCH + 20)]
+    assert watched(track, timeline) == [(EPOCH, EPOCH + 100)]
+    timeline.take(told("ADDED", "ClusterNetworkPolicy", "fence", 0, {"tier": "Admin", "priority": 1}))
+    timeline.now_watched(watched(track, timeline), {})
+    assert timeline.looked(EPOCH + 1, EPOCH + 9)
+    assert not timeline.looked(EPOCH + 12, EPOCH + 15)
+    assert timeline.looked(EPOCH + 21, EPOCH + 100)
 
 
 def test_a_list_taken_at_a_time_is_known_then(tmp_path: Path) -> None:

@@ -143,6 +143,6 @@ def test_rights_are_asked_for_one_by_one(tmp_path: Path) -> None:
     with Hostile(script) as server:
         connection = connect(kubeconfig(tmp_path, server.url), None, probe=False)
         found = missing_rights(connection)
-    assert len(found) == 30
+    assert len(found) == 39
     assert "watch replicasets.apps" in found
     assert "list leases.coordination.k8s.io in namespace kube-node-lease (optional)" in found
