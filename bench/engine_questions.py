@@ -198,6 +198,7 @@ ENGINES: dict[str, Callable[[Row], BySql]] = {
     "Daft": daft,
     "Spark": spark,
     "Delta Lake": delta,
+    "Delta Lake, of a plain folder": delta,
     "Iceberg": iceberg,
 }
 
@@ -223,6 +224,11 @@ def answers(engine: BySql) -> Row:
         "null": tried(lambda: engine.count("src_candidates IS NULL")),
         "types": {one: tried(lambda one=one: engine.kind(one)) for one in KINDS},
     }
+
+
+def needed(page: str, engine: str) -> int:
+    """Return how many lines an engine wants."""
+    return sum(bool(line.strip()) for line in lines(page, engine).splitlines())
 
 
 def main() -> None:

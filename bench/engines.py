@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from bench.engine_questions import CLUSTERS, ENGINES, lines  # noqa: E402
+from bench.engine_questions import CLUSTERS, ENGINES, needed  # noqa: E402
 
 PAGE = ROOT / "docs/how-to/lake.md"
 HOME = ROOT / ".venv-engines"
@@ -25,7 +25,13 @@ PINNED = (
     "chdb-core==26.9.0", "chdb==4.4.0", "daft==0.7.26", "datafusion==55.0.0", "deltalake==1.6.6", "duckdb==2.0.1",
     "pandas==3.1.1", "polars==2.1.0", "pyarrow==25.0.1", "pyiceberg[sql-sqlite]==0.12.0", "pyspark==4.3.0",
 )  # fmt: skip
-PACKAGES = {"ClickHouse (chdb)": "chdb", "Delta Lake": "deltalake", "Iceberg": "pyiceberg", "Spark": "pyspark"}
+PACKAGES = {
+    "ClickHouse (chdb)": "chdb",
+    "Delta Lake": "deltalake",
+    "Delta Lake, of a plain folder": "deltalake",
+    "Iceberg": "pyiceberg",
+    "Spark": "pyspark",
+}
 FIRST, FLOWS, STEP = 1_795_161_600, 40, 360
 """From 2026-11-20T08:00Z on: ten flows in each of the hours 8 to 11, on both sides of ten."""
 RIGHT: dict[str, Any] = {
@@ -50,6 +56,8 @@ ASKED = {
     "null": "null candidates",
     "types": "types",
 }
+FORMS = {"Delta Lake": "delta"}
+"""Engines that read another form than plain files."""
 NO_COLUMN = "no such column"
 KNOWN = {
     ("ClickHouse (chdb)", "null"): "[] for null",
@@ -61,7 +69,7 @@ KNOWN = {
 """What no file of ours can mend."""
 
 
-def make_flows(out: Path, work: Path) -> None:
+def make_flows(out: Path, work: Path, form: str = "parquet") -> None:
     """Replay a log of each cluster into one folder: web, a stranger, and an address of one of two pods talk to db."""
     from whowas.batch.replay import Choices, replay_captures
 
@@ -75,7 +83,7 @@ def make_flows(out: Path, work: Path) -> None:
         )
         history.write_text("".join(line for one in pods for line in _pod(cluster, *one)))
         log.write_text("".join(map(_conn, range(FLOWS))))
-        replay_captures([str(log)], [str(history)], str(out), Choices(existing="append"))
+        replay_captures([str(log)], [str(history)], str(out), Choices(existing="append", format=form))
 
 
 def _pod(cluster: str, name: str, address: str, certain: bool) -> list[str]:
@@ -149,16 +157,20 @@ def row(engine: str, found: dict[str, Any]) -> list[str]:
     """One line of the table: engine with its version, how many lines it needs, a verdict for each question."""
     name = PACKAGES.get(engine, engine.lower())
     version = next((one.split("==")[1] for one in PINNED if one.split("[")[0].split("==")[0] == name), "")
-    needed = lines(PAGE.read_text(), engine).strip().count("\n") + 1
-    return [f"{engine} {version}", str(needed), *(verdict(engine, one, found[one]) for one in ASKED)]
+    return [
+        f"{engine} {version}",
+        str(needed(PAGE.read_text(), engine)),
+        *(verdict(engine, one, found[one]) for one in ASKED),
+    ]
 
 
 def main() -> int:
     """Ask each engine. Returns: 1 where one is wrong."""
     wanted, python = sys.argv[1:] or list(ENGINES), installed()
     with tempfile.TemporaryDirectory() as work:
-        make_flows(Path(work) / "named", Path(work))
-        rows = [row(one, ask(python, one, Path(work) / "named")) for one in wanted]
+        for form in ("parquet", "delta"):
+            make_flows(Path(work) / form, Path(work), form)
+        rows = [row(one, ask(python, one, Path(work) / FORMS.get(one, "parquet"))) for one in wanted]
     print("| engine | lines | " + " | ".join(ASKED.values()) + " |\n" + "|---" * (len(ASKED) + 2) + "|")
     for one in rows:
         print("| " + " | ".join(one) + " |")

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.files.durable import LOCK, TEMPORARY, durable, refusal, renaming, sync_folder
-from sinks.files.run_journal import finish_killed
+from sinks.files.run_journal import DELTA_LOG, finish_killed
 from sinks.flows.parquet import encode
 from whowas.errors import OutputError
 from whowas.flow_folders import HOURS
@@ -89,6 +89,11 @@ class Compaction:
     def __enter__(self) -> Compaction:
         if not self.out.is_dir():
             raise OutputError(f"cannot compact '{self.out}': no such folder; name the folder of a stream or replay")
+        if (self.out / DELTA_LOG).is_dir():
+            raise OutputError(
+                f"cannot compact '{self.out}': it is a Delta table; "
+                "deltalake.DeltaTable(…).optimize.compact() merges its files"
+            )
         try:
             finish_killed(self.out)
             self._lock(self.out / LOCK, "a replay is writing there", shared=True)

@@ -32,7 +32,9 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--cluster", metavar="NAME", help="Cluster of the history; also names evidence that says none.")
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option("--vni", multiple=True, metavar="N|any", help="VNIs of the cluster's pod network; repeatable.")
-@click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "jsonl", "delta"]), default="parquet", show_default=True
+)
 @click.option(
     "--existing",
     type=click.Choice(["refuse", "append", "replace", "replace-all"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine_questions import ENGINES, answers, lines
+from bench.engine_questions import ENGINES, answers, lines, needed
 from bench.engines import ASKED, PAGE, make_flows, verdict
 
 
@@ -38,6 +38,8 @@ def test_a_wrong_answer_is_told() -> None:
     assert verdict("Spark", "types", {"dst_port": "smallint"}).startswith("WRONG")
 
 
-def test_the_page_has_lines_for_every_engine() -> None:
+def test_the_page_has_lines_for_every_engine_and_says_what_each_answers() -> None:
     page = PAGE.read_text()
-    assert [one for one in ENGINES if not 1 <= lines(page, one).strip().count("\n") + 1 <= 4] == []
+    assert all(needed(page, one) <= 5 for one in ENGINES if one != "Iceberg")
+    table = [line.split(" | ")[0].strip("| ") for line in page.splitlines() if line.count(" | right") > 3]
+    assert [one.rpartition(" ")[0] for one in table] == list(ENGINES)

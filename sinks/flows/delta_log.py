@@ -1,0 +1,168 @@
+"""The log of a Delta table whose data files are ours: the one place that knows the library deltalake.
+
+Files are written by our own encoder and then named in the log (docs/decisions/0035-lakes.md). A commit carries a
+transaction (Delta's `txn`: an application's name and a number), by which whoever comes next knows that it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sinks.files.durable import sync_folder
+from sinks.files.run_journal import DELTA_LOG as LOG
+from whowas.errors import MissingExtra, OutputError
+from whowas.flow_folders import CLUSTER_KEY, NO_CLUSTER
+from whowas.schema import table_schema
+
+FOLDERS = {CLUSTER_KEY: pa.string(), "event_day": pa.int32(), "event_hour": pa.int32()}
+HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+"""Features of a table that leave its files as they are read."""
+
+
+class Commit(NamedTuple):
+    """What appears in one step. add: files in their places; remove: files that readers no longer see; names below the
+    table's folder. app, number: the transaction."""
+
+    add: Sequence[str]
+    remove: Iterable[str]
+    app: str
+    number: int
+
+
+class DeltaLog:
+    """The log of the table in a folder, made when something is committed. Raises: MissingExtra, OutputError."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import deltalake
+        except ImportError:
+            raise MissingExtra("deltalake", "delta") from None
+        self._library: Any = deltalake
+        self.folder = folder
+
+    def exists(self) -> bool:
+        """Say whether there is a table."""
+        return (self.folder / LOG).is_dir() and any((self.folder / LOG).glob("*.json"))
+
+    def _open(self) -> Any:
+        try:
+            table = self._library.DeltaTable(str(self.folder))
+            features = set(table.protocol().reader_features or ()) - HARMLESS
+        except Exception as error:
+            raise self._refusal("read", error) from error
+        if features or table.protocol().min_reader_version == 2:
+            # Deleted rows would come back, columns would have other names.
+            raise OutputError(
+                f"cannot use the Delta table '{self.folder}': another program has given it "
+                f"{', '.join(sorted(features)) or 'columnMapping'}, by which files do not say what the table holds; "
+                "take the feature from it, or name another folder"
+            )
+        return table
+
+    def _refusal(self, what: str, error: Exception) -> OutputError:
+        return OutputError(f"cannot {what} the Delta table '{self.folder}': {str(error).splitlines()[0]}")
+
+    def files(self) -> list[str]:
+        """Return the names of the files that readers see, below the folder."""
+        if not self.exists():
+            return []
+        top = str(self.folder.absolute())
+        return sorted(os.path.relpath(one, top) for one in self._open().file_uris())
+
+    def version(self) -> int:
+        """Return the table's version, -1 where there is none: no two commits have the same."""
+        return int(self._open().version()) if self.exists() else -1
+
+    def number(self, app: str) -> int | None:
+        """Return the number of an application's last transaction."""
+        found = self._open().transaction_version(app) if self.exists() else None
+        return None if found is None else int(found)
+
+    def commit(self, one: Commit) -> None:
+        """Let files appear and go in one step; on disk on return. Raises: OutputError."""
+        from deltalake.transaction import CommitProperties, RemoveAction, Transaction
+
+        try:
+            table = self.made()
+            leaving = set(one.remove) & set(self.files())
+            actions = [self._added(name) for name in one.add]
+            now = 1 + max((action.modification_time for action in actions), default=0)
+            actions += [RemoveAction(name, True, now) for name in sorted(leaving)]
+            told = CommitProperties(app_transactions=[Transaction(one.app, one.number)])
+            table.create_write_transaction(actions, "append", table.schema(), list(FOLDERS), commit_properties=told)
+            self._sync()
+        except OutputError:
+            raise
+        except Exception as error:
+            raise self._refusal("write", error) from error
+
+    def made(self) -> Any:
+        """Open or make the table; columns that it lacks are added. Raises: OutputError."""
+        wanted = self._library.Schema.from_arrow(columns())
+        if not self.exists():
+            self._library.DeltaTable.create(str(self.folder), wanted, partition_by=list(FOLDERS), mode="ignore")
+        table = self._open()
+        known = {one.name: one.type for one in table.schema().fields}
+        other = [one.name for one in wanted.fields if one.name in known and known[one.name] != one.type]
+        if other:
+            raise OutputError(
+                f"cannot write the Delta table '{self.folder}': its column '{other[0]}' is of another type"
+            )
+        if new := [one for one in wanted.fields if one.name not in known]:
+            table.alter.add_columns(new)
+            table = self._open()
+        return table
+
+    def _added(self, name: str) -> Any:
+        from deltalake.transaction import AddAction
+
+        path = self.folder / name
+        about, told = pq.read_metadata(path), path.stat()
+        words = dict(part.split("=", 1) for part in name.split("/")[:-1])
+        values = {key: None if words[key] == NO_CLUSTER else words[key] for key in FOLDERS}
+        at = int(told.st_mtime * 1000)
+        return AddAction(name, told.st_size, values, at, True, json.dumps(statistics(about)))
+
+    def _sync(self) -> None:
+        """What the library has written is not on disk yet."""
+        for path in sorted((self.folder / LOG).glob("*.json"))[-3:]:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_folder(self.folder / LOG)
+        sync_folder(self.folder)
+
+
+def columns() -> Any:
+    """Return the table's columns: a file's, without dictionaries, which Delta does not know, and its folders'."""
+    told = [(one.name, one.type.value_type if pa.types.is_dictionary(one.type) else one.type) for one in table_schema()]
+    return pa.schema([*told, *FOLDERS.items()])
+
+
+def statistics(about: Any) -> dict[str, Any]:
+    """Return what Delta's readers skip files by, of a file's footer: rows, and the bounds of its times in whole ms."""
+    told: dict[str, Any] = {"numRecords": about.num_rows}
+    names = [about.schema.column(place).path for place in range(len(about.schema))]
+    place = names.index("start_time")
+    parts = [about.row_group(number).column(place).statistics for number in range(about.num_row_groups)]
+    if parts and all(one is not None and one.has_min_max and one.has_null_count for one in parts):
+        low, high = min(one.min for one in parts), max(one.max for one in parts)
+        told["minValues"] = {"start_time": _millis(low, 0)}
+        told["maxValues"] = {"start_time": _millis(high, 1)}
+        told["nullCount"] = {"start_time": sum(one.null_count for one in parts)}
+    return told
+
+
+def _millis(at: Any, more: int) -> str:
+    """A time as Delta has it, cut to ms, and `more` ms later."""
+    ms = pa.scalar(at, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py() // 1000 + more
+    return str(pa.scalar(ms, pa.timestamp("ms")).cast(pa.string()).as_py()).replace(" ", "T") + "Z"
