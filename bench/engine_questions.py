@@ -218,6 +218,7 @@ def answers(engine: BySql) -> Row:
         "cluster": tried(lambda: [engine.count(f"cluster = '{one}'") for one in CLUSTERS]),
         "folder": tried(lambda: engine.count("cluster_key = '_-3007'")),
         "hour": tried(lambda: [engine.count(f"event_day = {DAY} AND event_hour = {one}") for one in (8, 9, 10, 11)]),
+        "address": tried(lambda: engine.count("src_ip = '10.1.0.1'")),
         "port": tried(lambda: engine.count("dst_port = 51234")),
         "sum": tried(engine.sums),
         "label": tried(engine.labels),

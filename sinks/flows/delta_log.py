@@ -128,7 +128,8 @@ class DeltaLog:
         words = dict(part.split("=", 1) for part in name.split("/")[:-1])
         values = {key: None if words[key] == NO_CLUSTER else words[key] for key in FOLDERS}
         at = int(told.st_mtime * 1000)
-        return AddAction(name, told.st_size, values, at, True, json.dumps(statistics(about)))
+        # Rows alone: deltalake takes a column without bounds, beside one that has some, for one without values.
+        return AddAction(name, told.st_size, values, at, True, json.dumps({"numRecords": about.num_rows}))
 
     def _sync(self) -> None:
         """What the library has written is not on disk yet."""
@@ -146,23 +147,3 @@ def columns() -> Any:
     """Return the table's columns: a file's, without dictionaries, which Delta does not know, and its folders'."""
     told = [(one.name, one.type.value_type if pa.types.is_dictionary(one.type) else one.type) for one in table_schema()]
     return pa.schema([*told, *FOLDERS.items()])
-
-
-def statistics(about: Any) -> dict[str, Any]:
-    """Return what Delta's readers skip files by, of a file's footer: rows, and the bounds of its times in whole ms."""
-    told: dict[str, Any] = {"numRecords": about.num_rows}
-    names = [about.schema.column(place).path for place in range(len(about.schema))]
-    place = names.index("start_time")
-    parts = [about.row_group(number).column(place).statistics for number in range(about.num_row_groups)]
-    if parts and all(one is not None and one.has_min_max and one.has_null_count for one in parts):
-        low, high = min(one.min for one in parts), max(one.max for one in parts)
-        told["minValues"] = {"start_time": _millis(low, 0)}
-        told["maxValues"] = {"start_time": _millis(high, 1)}
-        told["nullCount"] = {"start_time": sum(one.null_count for one in parts)}
-    return told
-
-
-def _millis(at: Any, more: int) -> str:
-    """A time as Delta has it, cut to ms, and `more` ms later."""
-    ms = pa.scalar(at, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py() // 1000 + more
-    return str(pa.scalar(ms, pa.timestamp("ms")).cast(pa.string()).as_py()).replace(" ", "T") + "Z"
