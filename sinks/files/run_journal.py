@@ -172,10 +172,14 @@ def refuse_table(out: Path) -> None:
         )
 
 
-def finish_killed(out: Path) -> None:
-    """Do what a killed run has left, for those who share the folder with others. Raises: OutputError."""
-    refuse_table(out)
-    journal = Journal(out)
+def finish_killed(out: Path, journal: Journal | None = None) -> None:
+    """Do what a killed run has left, for those who share the folder with others. Raises: OutputError.
+
+    journal: of a table's folder; else a plain folder is meant.
+    """
+    if journal is None:
+        refuse_table(out)
+        journal = Journal(out)
     if journal.pending():
         lock = lock_folder(out, "a replay")
         try:

@@ -20,10 +20,9 @@ from sinks.files.durable import put_in_place
 from sinks.files.output_folder import OutputFolder, Run
 from sinks.files.run_journal import HOME, MAKING, Journal, Mark
 from sinks.flows.delta_log import Commit, DeltaLog
-from whowas.errors import OutputError
 
 
-class _DeltaJournal(Journal):
+class DeltaJournal(Journal):
     """The runs of a table."""
 
     def __init__(self, out: Path, log: DeltaLog) -> None:
@@ -53,14 +52,11 @@ class DeltaFolder(OutputFolder):
     def __init__(self, path: Path, run: Run, existing: str) -> None:
         super().__init__(path, ".parquet", run, existing)
         self._log = DeltaLog(path)
-        self._journal = _DeltaJournal(path, self._log)
+        self._journal = DeltaJournal(path, self._log)
         self._version = 0
 
     def _refuse(self) -> None:
-        if not self._log.exists() and any(self.path.rglob("*.parquet")):
-            raise OutputError(
-                f"cannot make a Delta table of '{self.path}': it holds plain Parquet files; name a new folder"
-            )
+        self._log.refuse_plain()
 
     def claim(self) -> None:
         """As OutputFolder does."""

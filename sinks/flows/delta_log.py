@@ -51,6 +51,13 @@ class DeltaLog:
         """Say whether there is a table."""
         return (self.folder / LOG).is_dir() and any((self.folder / LOG).glob("*.json"))
 
+    def refuse_plain(self) -> None:
+        """Refuse a folder of Parquet files that no log names. Raises: OutputError."""
+        if not self.exists() and any(self.folder.rglob("*.parquet")):
+            raise OutputError(
+                f"cannot make a Delta table of '{self.folder}': it holds plain Parquet files; name a new folder"
+            )
+
     def _open(self) -> Any:
         try:
             table = self._library.DeltaTable(str(self.folder))
@@ -91,13 +98,14 @@ class DeltaLog:
 
         try:
             table = self.made()
+            before = int(table.version())
             leaving = set(one.remove) & set(self.files())
             actions = [self._added(name) for name in one.add]
             now = 1 + max((action.modification_time for action in actions), default=0)
             actions += [RemoveAction(name, True, now) for name in sorted(leaving)]
             told = CommitProperties(app_transactions=[Transaction(one.app, one.number)])
             table.create_write_transaction(actions, "append", table.schema(), list(FOLDERS), commit_properties=told)
-            self._sync()
+            self._sync(before)
         except OutputError:
             raise
         except Exception as error:
@@ -131,9 +139,11 @@ class DeltaLog:
         # Rows alone: deltalake takes a column without bounds, beside one that has some, for one without values.
         return AddAction(name, told.st_size, values, at, True, json.dumps({"numRecords": about.num_rows}))
 
-    def _sync(self) -> None:
-        """What the library has written is not on disk yet."""
-        for path in sorted((self.folder / LOG).glob("*.json"))[-3:]:
+    def _sync(self, before: int) -> None:
+        """Put the commits behind a version on disk: the library leaves that to the kernel."""
+        for path in (self.folder / LOG).glob("*.json"):
+            if not path.stem.isdecimal() or int(path.stem) < before:
+                continue
             handle = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(handle)
