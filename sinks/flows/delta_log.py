@@ -46,6 +46,7 @@ class DeltaLog:
             raise MissingExtra("deltalake", "delta") from None
         self._library: Any = deltalake
         self.folder = folder
+        self._table: Any = None
 
     def exists(self) -> bool:
         """Say whether there is a table."""
@@ -60,9 +61,14 @@ class DeltaLog:
 
     def _open(self) -> Any:
         try:
-            table = self._library.DeltaTable(str(self.folder))
+            if self._table is None:
+                self._table = self._library.DeltaTable(str(self.folder))
+            else:
+                self._table.update_incremental()
+            table = self._table
             features = set(table.protocol().reader_features or ()) - HARMLESS
         except Exception as error:
+            self._table = None
             raise self._refusal("read", error) from error
         if features or table.protocol().min_reader_version == 2:
             # Deleted rows would come back, columns would have other names.
@@ -99,7 +105,8 @@ class DeltaLog:
         try:
             table = self.made()
             before = int(table.version())
-            leaving = set(one.remove) & set(self.files())
+            remove = set(one.remove)
+            leaving = remove & set(self.files()) if remove else remove
             actions = [self._added(name) for name in one.add]
             now = 1 + max((action.modification_time for action in actions), default=0)
             actions += [RemoveAction(name, True, now) for name in sorted(leaving)]
@@ -109,6 +116,7 @@ class DeltaLog:
         except OutputError:
             raise
         except Exception as error:
+            self._table = None
             raise self._refusal("write", error) from error
 
     def made(self) -> Any:
