@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sinks.flows.delta_log import DeltaLog  # noqa: E402
 from sinks.flows.live_files import live_files  # noqa: E402
 from sinks.flows.parquet import ParquetOptions, ParquetSink  # noqa: E402
 from whowas.batch.flow_files import FlowFiles  # noqa: E402
-from whowas.errors import OutputError  # noqa: E402
+from whowas.errors import MissingExtra, OutputError  # noqa: E402
 from whowas.query.database import Asked, Database  # noqa: E402
 
 
@@ -161,3 +162,11 @@ def test_a_damaged_log_is_told_in_a_line(tmp_path: Path) -> None:
         path.write_text("{")
     with pytest.raises(OutputError, match="cannot read the Delta table"):
         list(live_files(tmp_path / "t"))
+
+
+def test_without_the_library_the_line_that_installs_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "t", made_up.batch(10, 1))
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    for refused in (lambda: sink(tmp_path / "u"), lambda: list(live_files(tmp_path / "t"))):
+        with pytest.raises(MissingExtra, match=r"\[delta\]"):
+            refused()
