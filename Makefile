@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME $(filter-out $(REACHED_BY),$(filter PIP_%,$(.VARI
 export PIP_CONSTRAINT := /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long check lint types contracts bench churn churn-real churn-node conformance golden docs picture screens web lock lowest soak findings clean
+.PHONY: help setup demo test long check lint types contracts bench churn churn-real churn-node conformance golden docs picture screens web lock lowest soak engines findings clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -138,7 +138,11 @@ soak: $(VENV)/.dev  ## Names under hours of simulated churn, a recorder and a st
 	WHOWAS_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -q tests/whowas/streaming/test_outputs.py tests/whowas/streaming/test_rules.py tests/whowas/evidence_topic/test_kills.py tests/end_to_end/test_whole_chain.py
 	WHOWAS_POLICIES=200000 WHOWAS_POLICY_CHURN=$(or $(WORLDS),300) $(BIN)/python -m pytest -q tests/detect/policy/test_differential.py tests/detect/policy/test_churn.py tests/detect/policy/test_mesh_churn.py
 	PYTHONPATH=tests $(BIN)/python -m support.fuzz --executions $(or $(EXECUTIONS),1000000)
+	$(BIN)/python bench/engines.py
 	$(BIN)/python -m bench.hour --minutes $(or $(MINUTES),60)
+
+engines: $(VENV)/.dev  ## Read named flows with every engine of docs/how-to/lake.md (in .venv-engines; some minutes)
+	$(BIN)/python bench/engines.py $(ENGINE)
 
 findings:  ## Run what surprised us in other people's tools, outside CI (some minutes; installs in temporary folders)
 	@findings/lib/run-all.sh

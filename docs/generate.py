@@ -38,7 +38,7 @@ Made by `make docs` from `whowas/schema.py`; `whowas schema` prints the same.
 
 In Parquet, files lie in `cluster_key=…/event_day=20261120/event_hour=7` (Hive partitions, of `start_time`, UTC).
 Days and hours are numbers. `cluster_key` is the cluster's name so that every reader takes it for text and none has to
-escape it: `prod` is `prod`, `007` is `~3007`, `a:b` is `a~3Ab`; the name itself is the column `cluster`. Each column
+escape it: `prod` is `prod`, `007` is `_-3007`, `a:b` is `a_-3Ab`; the name itself is the column `cluster`. Each column
 has a number for Iceberg (Parquet's `field_id`, [sinks/flows/field_ids.py](../../sinks/flows/field_ids.py)), which never
 changes. A file says the version of its columns in its footer, as `whowas.schema`.
 

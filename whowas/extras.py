@@ -17,6 +17,7 @@ EXTRAS = {
     "rules": ("sigma", "judges flows by Sigma rules"),
     "watch": ("kubernetes", "records a live cluster"),
     "serve": ("starlette", "opens a page over named flows"),
+    "delta": ("deltalake", "writes named flows as a Delta table"),
     "plot": ("altair", "draws named flows in a notebook"),
     "samples": ("scapy", "makes the samples anew"),
 }

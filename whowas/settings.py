@@ -105,6 +105,11 @@ class ParquetOutput:
     folder: str = _said("Where; one folder for all workers of the group.")
     flush_seconds: float = _said("How long a flow may wait for its file.", 10.0)
     flush_rows: int = _said("Rows at which files are written before that.", 200_000)
+    format: Literal["parquet", "delta"] = _said(
+        "`parquet`: files in folders, for every reader. `delta`: the same files, and a log that makes a Delta table "
+        "of them (extra `delta`).",
+        "parquet",
+    )
 
 
 @dataclass(frozen=True)

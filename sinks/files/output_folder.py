@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinks.files.durable import TEMPORARY, lock_folder
-from sinks.files.run_journal import Input, Journal, Mark, inputs_of
+from sinks.files.run_journal import Input, Journal, Mark, inputs_of, refuse_table
 from whowas.errors import OutputError
 
 # What is to become of an earlier run's files.
@@ -67,6 +67,7 @@ class OutputFolder:
 
     def claim(self) -> None:
         """Lock the folder, finish what a killed run left, and see that this run may write. Raises: OutputError."""
+        self._refuse()
         self._lock = lock_folder(self.path, "another run")
         try:
             # As they are now: one that is written to meanwhile is known again as one that grew.
@@ -81,6 +82,13 @@ class OutputFolder:
         except BaseException:
             self.release()
             raise
+
+    def _refuse(self) -> None:
+        refuse_table(self.path)
+
+    def called(self, name: str) -> str:
+        """Return what a file of the run is called in the folder."""
+        return name
 
     def place(self, name: str) -> Path:
         """Return where to write a file that is to appear as `name` below the folder."""
@@ -105,7 +113,7 @@ class OutputFolder:
         os.close(handle)
 
     def _look(self) -> _Found:
-        files = sorted(self.path.rglob(f"*{self._ending}"))
+        files = self._there()
         marks = [one for one in self._journal.marks() if one.ending == self._ending]
         found = _Found(files, marks)
         found.mine = [one for one in marks if one.run == self._run.name or self._shares(one)]
@@ -118,6 +126,10 @@ class OutputFolder:
             if any(name.startswith(f"{OURS}{run}-") for run in (self._run.name, *self._run.former)):
                 found.unmarked_mine.append(path)
         return found
+
+    def _there(self) -> list[Path]:
+        """The files that readers see."""
+        return sorted(self.path.rglob(f"*{self._ending}"))
 
     def _shares(self, mark: Mark) -> bool:
         return any(self._given(one) for one in mark.inputs)

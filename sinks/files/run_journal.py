@@ -26,6 +26,7 @@ from sinks.files.durable import durable, lock_folder, put_in_place, refusal, syn
 from whowas.errors import OutputError
 
 HOME = ".whowas-replay"
+DELTA_LOG = "_delta_log"
 MAKING = ".making"
 HEAD = 1 << 16
 # With less of its beginning a file that grew is not told from another of the same name.
@@ -71,6 +72,7 @@ class Mark:
     """A run that is written. files: names below `making` -> names below the folder.
 
     pending: step 3 is not done yet; then `remove` (files) and `forget` (marks of runs) say what it takes away.
+    number: of the run's commit, where files appear by a table's log (sinks/flows/delta.py).
     """
 
     run: str
@@ -80,6 +82,7 @@ class Mark:
     remove: list[str] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
     pending: bool = False
+    number: int = 0
 
 
 class Journal:
@@ -129,6 +132,9 @@ class Journal:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in leaving if path.parent.is_dir()}:
             sync_folder(folder)
+        self._done(mark)
+
+    def _done(self, mark: Mark) -> None:
         for run in mark.forget:
             if run != mark.run:
                 (self.home / f"{run}.json").unlink(missing_ok=True)
@@ -157,9 +163,23 @@ class Journal:
         return mark
 
 
-def finish_killed(out: Path) -> None:
-    """Do what a killed run has left, for those who share the folder with others. Raises: OutputError."""
-    journal = Journal(out)
+def refuse_table(out: Path) -> None:
+    """Refuse to change the files of a table without its log. Raises: OutputError."""
+    if (out / DELTA_LOG).is_dir():
+        raise OutputError(
+            f"cannot write plain Parquet into '{out}': it is a Delta table, whose log says which files count; "
+            "say --format delta, or name another folder"
+        )
+
+
+def finish_killed(out: Path, journal: Journal | None = None) -> None:
+    """Do what a killed run has left, for those who share the folder with others. Raises: OutputError.
+
+    journal: of a table's folder; else a plain folder is meant.
+    """
+    if journal is None:
+        refuse_table(out)
+        journal = Journal(out)
     if journal.pending():
         lock = lock_folder(out, "a replay")
         try:

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.files.durable import LOCK, TEMPORARY, durable, refusal, renaming, sync_folder
-from sinks.files.run_journal import finish_killed
+from sinks.files.run_journal import DELTA_LOG, finish_killed
 from sinks.flows.parquet import encode
 from whowas.errors import OutputError
 from whowas.flow_folders import HOURS
@@ -76,42 +76,51 @@ class Compacted:
 class Compaction:
     """Merges below one folder of named flows; a context manager that holds its locks.
 
-    Raises: OutputError: no such folder, a replay writes there, another compaction runs, the disk refuses.
+    doing: what is said of it where it is refused. Raises: OutputError: no such folder, a replay writes there, another
+    compaction runs, the disk refuses.
     """
 
-    def __init__(self, out: str | Path, options: CompactionOptions | None = None) -> None:
+    def __init__(self, out: str | Path, options: CompactionOptions | None = None, doing: str = "compact") -> None:
         self.out = Path(os.path.abspath(out))
         self.done = Compacted()
         self._options = options or CompactionOptions()
-        self._home = self.out.parent / f".{self.out.name}.compacting"
+        self.home = self.out.parent / f".{self.out.name}.compacting"
+        self._doing = doing
         self._locks: list[int] = []
 
     def __enter__(self) -> Compaction:
         if not self.out.is_dir():
-            raise OutputError(f"cannot compact '{self.out}': no such folder; name the folder of a stream or replay")
+            raise OutputError(
+                f"cannot {self._doing} '{self.out}': no such folder; name the folder of a stream or replay"
+            )
+        if (self.out / DELTA_LOG).is_dir():
+            raise OutputError(
+                f"cannot compact '{self.out}': it is a Delta table; "
+                "deltalake.DeltaTable(…).optimize.compact() merges its files"
+            )
         try:
             finish_killed(self.out)
             self._lock(self.out / LOCK, "a replay is writing there", shared=True)
-            self._home.mkdir(exist_ok=True)
-            self._lock(self._home / "lock", "another compaction is at work")
+            self.home.mkdir(exist_ok=True)
+            self._lock(self.home / "lock", "another compaction is at work")
             self.recover()
         except OSError as error:
             self._unlock()
-            raise refusal(self._home, error) from error
+            raise refusal(self.home, error) from error
         except BaseException:
             self._unlock()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
         self._unlock()
 
     def _lock(self, path: Path, else_say: str, *, shared: bool = False) -> None:
         try:
             self._locks.append(take_lock(path, shared=shared))
         except LockTaken:
-            raise OutputError(f"cannot compact '{self.out}': {else_say}; try again later") from None
+            raise OutputError(f"cannot {self._doing} '{self.out}': {else_say}; try again later") from None
 
     def _unlock(self) -> None:
         for handle in self._locks:
@@ -139,7 +148,7 @@ class Compaction:
         groups = list(self._groups(folder))
         if not groups:
             return
-        work = self._home / "work"
+        work = self.home / "work"
         shutil.rmtree(work, ignore_errors=True)
         new = work / "folder"
         new.mkdir(parents=True)
@@ -228,7 +237,7 @@ class Compaction:
 
         For who holds the folder, or its own lock.
         """
-        work = self._home / "work"
+        work = self.home / "work"
         if (work / STORY).exists():
             merged = json.loads((work / STORY).read_bytes())["merged"]
             if any(path.name in merged for path in _files(work / "folder")):

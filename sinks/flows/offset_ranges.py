@@ -50,7 +50,7 @@ class Range:
 
 
 @dataclass
-class _Mark:
+class Mark:
     """What of a partition is written: everything before `next`. files: of the last range, temporary -> final name.
 
     topic_id: of which topic of its name; "" where nobody knew.
@@ -66,11 +66,11 @@ class RangeFiles:
     """The Parquet folder of a consumer group. `check` first, then `claim` a partition before writing it."""
 
     def __init__(self, out: str | Path, group: str) -> None:
-        self._out = Path(out)
-        self._group = group
-        self.home = self._out / HOME / quote(group, safe="")
+        self.out = Path(out)
+        self.group = group
+        self.home = self.out / HOME / quote(group, safe="")
         self._locks: dict[Partition, int] = {}
-        self._marks: dict[Partition, _Mark | None] = {}
+        self._marks: dict[Partition, Mark | None] = {}
         self._ids: dict[Partition, str] = {}
         self._shared: int | None = None
         self.files_written = 0
@@ -78,8 +78,8 @@ class RangeFiles:
 
     def check(self) -> None:
         """Refuse what could not be written later. Raises: OutputError."""
-        if self._out.exists() and not self._out.is_dir():
-            raise OutputError(f"cannot write into '{self._out}': it is a file; name a folder")
+        if self.out.exists() and not self.out.is_dir():
+            raise OutputError(f"cannot write into '{self.out}': it is a file; name a folder")
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             self._share()
@@ -87,19 +87,22 @@ class RangeFiles:
                 handle.write(b"whowas")
             (self.home / f"probe-{os.getpid()}").unlink()
         except OSError as error:
-            raise refusal(self._out, error) from error
+            raise refusal(self.out, error) from error
         others = sorted(one.name for one in self.home.parent.iterdir() if one.is_dir() and one != self.home)
         if others:
             self.close()
             raise OutputError(
-                f"cannot write into '{self._out}': group '{others[0]}' writes there; one group has one folder"
+                f"cannot write into '{self.out}': group '{others[0]}' writes there; one group has one folder"
             )
 
     def _share(self) -> None:
         """Hold the folder together with other workers; a replay into it takes it alone."""
         if self._shared is None:
-            finish_killed(self._out)
-            self._shared = lock_folder(self._out, "a replay", shared=True)
+            self._finish_killed()
+            self._shared = lock_folder(self.out, "a replay", shared=True)
+
+    def _finish_killed(self) -> None:
+        finish_killed(self.out)
 
     def claim(self, partition: Partition) -> bool:
         """Take a partition; finish what a killed worker began. Returns: False while another worker has it.
@@ -118,7 +121,7 @@ class RangeFiles:
         try:
             mark = self._read(partition)
             if mark is not None:
-                self._into_place(mark)
+                self._into_place(partition, mark)
             shutil.rmtree(self._making(partition), ignore_errors=True)
         except BaseException:
             os.close(handle)
@@ -168,16 +171,16 @@ class RangeFiles:
         mark = self._marks[one.partition]
         if mark is not None and mark.next > one.last:
             # Written, or the disk refused after the mark was replaced.
-            self._into_place(mark)
+            self._into_place(one.partition, mark)
             return
         if mark is not None and mark.next > one.first:
             raise ValueError(f"offsets {one.first} to {one.last} of {one.partition}: all before {mark.next} is written")
         shutil.rmtree(self._making(one.partition), ignore_errors=True)
-        made = _Mark(one.last + 1, one.first, self._make(one), self._ids.get(one.partition, ""))
+        made = Mark(one.last + 1, one.first, self._make(one), self._ids.get(one.partition, ""))
         with durable(self._path(one.partition, "json")) as handle:
             handle.write(_encoded(one.partition, made))
         self._marks[one.partition] = made
-        self._into_place(made)
+        self._into_place(one.partition, made)
 
     def _make(self, one: Range) -> dict[str, str]:
         """Write the files of a range where no reader looks. Returns: their names, now and in the end."""
@@ -195,19 +198,19 @@ class RangeFiles:
             with durable(path) as handle:
                 encode(handle, table)
             self.bytes_written += path.stat().st_size
-            names[str(path.relative_to(self._out))] = str(hour_folder(place) / _file_name(one))
+            names[str(path.relative_to(self.out))] = str(hour_folder(place) / _file_name(one))
         self.files_written += len(names)
         return names
 
-    def _into_place(self, mark: _Mark) -> None:
+    def _into_place(self, _partition: Partition, mark: Mark) -> None:
         """Rename what the mark names and is not renamed yet. May be repeated at any time."""
-        put_in_place(self._out, mark.files)
+        put_in_place(self.out, mark.files)
 
-    def _read(self, partition: Partition) -> _Mark | None:
+    def _read(self, partition: Partition) -> Mark | None:
         path = self._path(partition, "json")
         try:
             told = json.loads(path.read_bytes())
-            return _Mark(int(told["next"]), int(told["first"]), dict(told["files"]), str(told.get("topic_id", "")))
+            return Mark(int(told["next"]), int(told["first"]), dict(told["files"]), str(told.get("topic_id", "")))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -225,7 +228,7 @@ class RangeFiles:
         return self.home / f"{partition.topic}-{partition.number}.making"
 
 
-def _encoded(partition: Partition, mark: _Mark) -> bytes:
+def _encoded(partition: Partition, mark: Mark) -> bytes:
     told: Mapping[str, Any] = {
         "topic": partition.topic,
         "partition": partition.number,

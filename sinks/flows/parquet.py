@@ -7,6 +7,7 @@ called as a column is: readers would have to agree on which of both is right.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,15 +48,22 @@ class ParquetSink:
     """Writes batches of named flows below `out`.
 
     What is written appears when the sink is closed, all of it at once. Args: out: folder. run: whose files these are.
+    folder: makes what lets files appear, where that is no plain folder (sinks/flows/delta.py).
     """
 
-    def __init__(self, out: str | Path, run: Run | str, options: ParquetOptions | None = None) -> None:
+    def __init__(
+        self,
+        out: str | Path,
+        run: Run | str,
+        options: ParquetOptions | None = None,
+        folder: Callable[[Path, Run, str], OutputFolder] | None = None,
+    ) -> None:
         self.files: list[str] = []
         self.bytes_written = 0
         self._options = options or ParquetOptions()
         self._out = Path(out)
         self._run = run if isinstance(run, Run) else Run(run)
-        self._folder = OutputFolder(self._out, ".parquet", self._run, self._options.existing, self._recover)
+        self._folder = (folder or self._plain)(self._out, self._run, self._options.existing)
         self._waiting: dict[HourPartition, _Partition] = {}
         self._held = 0
         self._claimed = False
@@ -64,6 +72,9 @@ class ParquetSink:
         """Claim the folder; refuse what an earlier run left unless told otherwise. Raises: OutputError."""
         self._folder.claim()
         self._claimed = True
+
+    def _plain(self, out: Path, run: Run, existing: str) -> OutputFolder:
+        return OutputFolder(out, ".parquet", run, existing, self._recover)
 
     def _recover(self) -> None:
         from sinks.flows.compaction import Compaction  # which encodes with this module
@@ -85,8 +96,8 @@ class ParquetSink:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
         table = in_order(partition.batches)
-        name = hour_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"
-        path = self._folder.place(str(name))
+        name = self._folder.called(str(hour_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"))
+        path = self._folder.place(name)
         with durable(path) as handle:
             encode(handle, table, self._options.row_group_rows)
         self.files.append(str(self._out / name))

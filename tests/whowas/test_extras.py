@@ -52,7 +52,7 @@ def test_every_extra_raised_in_code_exists(root: Path) -> None:
         for path in (root / folder).rglob("*.py")
         for one in re.findall(r"MissingExtra\([^\n]*, \"(\w+)\"\)", path.read_text())
     }
-    assert named == {"kafka", "confluent", "rules", "watch", "serve", "plot"}
+    assert named == {"kafka", "confluent", "rules", "watch", "serve", "plot", "delta"}
     assert named <= set(declared(root))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sinks.flows.live_files import live_files
 from whowas.errors import InputError
 from whowas.flow_folders import CLUSTER_KEY, OLD_CLUSTER_KEY, told_cluster
 from whowas.schema import PARTITIONS, is_nested, table_schema
@@ -57,7 +58,7 @@ class FlowFiles:
             raise InputError(
                 f"cannot read flows '{folder}': no such folder; make them with 'whowas replay … --out {folder}'"
             )
-        paths = sorted(map(str, where.rglob("*.parquet"))) if where.is_dir() else [folder]
+        paths = sorted(live_files(where)) if where.is_dir() else [folder]
         if not paths:
             raise InputError(f"cannot read flows '{folder}': no Parquet file in it; name the --out of a replay")
         for path in paths:
@@ -148,7 +149,7 @@ def dataset(folder: str | os.PathLike[str]) -> Any:
 
     schema = pa.schema([*table_schema(), *PARTITIONS.items()])
     found: dict[str, list[str]] = {CLUSTER_KEY: [], OLD_CLUSTER_KEY: []}
-    for path in sorted(Path(folder).rglob("*.parquet")):
+    for path in sorted(map(Path, live_files(folder))):
         if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             parents = f"/{path}"
             # Folders of others around ours may be called as ours once were.

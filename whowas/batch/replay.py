@@ -20,6 +20,7 @@ from ingest.packets import PacketOptions
 from ingest.progress import Progress
 from ingest.records.files.beginnings import RecordFiles
 from sinks.files.output_folder import EXISTING, Run
+from sinks.flows.delta import DeltaFolder
 from sinks.flows.jsonl import JsonlSink
 from sinks.flows.memory import MemorySink
 from sinks.flows.parquet import ParquetOptions, ParquetSink
@@ -35,7 +36,7 @@ from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
 
-FORMATS = ("parquet", "jsonl")
+FORMATS = ("parquet", "jsonl", "delta")
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def _sink(out: str | None, run: Run, choices: Choices) -> Sink:
         return MemorySink()
     if choices.format == "parquet":
         return ParquetSink(out, run, ParquetOptions(existing=choices.existing))
+    if choices.format == "delta":
+        return ParquetSink(out, run, ParquetOptions(existing=choices.existing), DeltaFolder)
     if choices.format == "jsonl":
         return JsonlSink(out, run, choices.existing)
     raise ConfigError(f"cannot write format '{choices.format}': unknown word; say one of {', '.join(FORMATS)}")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sinks.files.run_journal import DELTA_LOG
 from whowas.checkup.finding import FAIL, OK, WARN, Finding, age
 from whowas.errors import InputError
 from whowas.safe_text import size
@@ -87,8 +88,8 @@ def _newest(folder: str) -> tuple[list[str], int]:
     files: list[str] = []
     count = 0
     for where, below, names in os.walk(folder):
-        # What is being written or taken away is nobody's yet.
-        below[:] = [one for one in below if not one.startswith(".")]
+        # What is being written or taken away is nobody's yet, and a table's log holds no flows.
+        below[:] = [one for one in below if not one.startswith(".") and one != DELTA_LOG]
         own = [os.path.join(where, one) for one in names if one.endswith(".parquet") and not one.startswith(".")]
         count += len(own)
         found = PARTITION.search(where)

@@ -44,6 +44,7 @@ COMMANDS = {
         "Write one file for a ticket: flows, names, findings, how sure, what was not seen.",
     ),
     "compact": ("whowas.cli.compact", "Merge small files of named flows, beside readers and writers."),
+    "prune": ("whowas.cli.prune", "Delete named flows of long ago, by whole hours."),
     "init": ("whowas.cli.init", "Write files to begin with: settings, lists, a rule with its tests."),
     "doctor": ("whowas.cli.doctor", "Say what is installed, reachable, permitted and how fresh; change nothing."),
     "schema": ("whowas.cli.schema", "Print every column with type, unit and meaning."),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.lengths import length
 from whowas.cli.options import read_back
 from whowas.cli.terminal import between, clean, console, plural, print_json, size, wants_progress
 from whowas.errors import ConfigError
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 STORE = click.argument("store", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-DAYS = {"d": 86_400, "h": 3_600, "w": 604_800, "y": 31_557_600}
-LONGEST = 1000 * DAYS["y"]
 
 
 @click.group(short_help="Look after a recorded history.")
@@ -265,22 +263,9 @@ def prune(store: str, keep: str, as_json: bool) -> None:
     from enrich.store.database import now_us
     from enrich.store.prune import prune as run
 
-    before = now_us() - _length(keep) * 1_000_000
+    before = now_us() - length(keep) * 1_000_000
     forgotten = run(store, before)
     if as_json:
         print_json({"forgotten": forgotten})
     else:
         console(summary=True).print(f"{store}: {plural(forgotten, 'object')} deleted")
-
-
-def _length(word: str) -> int:
-    """Seconds of a length of time. Raises: ConfigError."""
-    found = re.fullmatch(r"(\d{1,6})\s*([hdwy])", word.strip().lower())
-    if not found:
-        raise ConfigError(f"cannot keep '{word}': no length of time; write it like 36h, 90d, 12w or 2y")
-    length = int(found[1]) * DAYS[found[2]]
-    if length > LONGEST:
-        raise ConfigError(
-            f"cannot keep '{word}': that is longer than 1,000 years; leave pruning out to keep everything"
-        )
-    return length

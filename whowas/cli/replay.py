@@ -33,7 +33,9 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--networks", type=click.Path(), metavar="TOML", help="Names for address ranges outside the cluster.")
 @click.option("--identities", type=click.Path(), metavar="TOML", help="Who issues SPIFFE ids, and to which pods.")
 @click.option("--vni", multiple=True, metavar="N|any", help="VNIs of the cluster's pod network; repeatable.")
-@click.option("--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "jsonl", "delta"]), default="parquet", show_default=True
+)
 @click.option(
     "--existing",
     type=click.Choice(["refuse", "append", "replace", "replace-all"]),

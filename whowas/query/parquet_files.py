@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sinks.flows.live_files import live_files
 from whowas.errors import InputError
 from whowas.flow_folders import CLUSTER_KEY
 from whowas.schema import PARTITIONS, table_schema
@@ -71,9 +71,7 @@ def _meant(folder: str) -> list[str]:
 
 
 def _below(root: str) -> Iterable[str]:
-    if os.path.isfile(root):
-        return [root]
-    return map(str, Path(root).rglob("*.parquet"))
+    return [root] if os.path.isfile(root) else live_files(root)
 
 
 def _keys(path: str) -> tuple[str, ...]:

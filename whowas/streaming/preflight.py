@@ -12,13 +12,13 @@ from ingest.kafka.connect import connect as connect_consumer
 from ingest.kafka.consumer import Consumer, Owning, Subscription
 from ingest.kafka.log import open_log
 from sinks.flows.dead_letters import DeadLetterFiles
-from sinks.flows.offset_ranges import RangeFiles
 from sinks.kafka.connect import connect as connect_producer
 from whowas.errors import ConfigError, WhowasError
 from whowas.kafka import Value
 from whowas.kafka_topics import describe
-from whowas.settings import StreamConfig
+from whowas.settings import ParquetOutput, StreamConfig
 from whowas.streaming.history_follower import HistoryFollower
+from whowas.streaming.wiring import ranges
 from whowas.timestamps import spell
 
 # Joins no group: what is asked here must not make workers share their partitions anew.
@@ -56,7 +56,7 @@ def _parts(config: StreamConfig, consumer: list[Consumer]) -> Iterator[tuple[str
     yield ("history", lambda: _history(config))
     parquet, letters = config.parquet, config.dead_letters
     if parquet is not None:
-        yield ("parquet", lambda: _parquet(parquet.folder, config.input.group))
+        yield ("parquet", lambda: _parquet(parquet, config.input.group))
     out = config.kafka_output
     if out is not None:
         yield ("output", lambda: _written(config, consumer, out.topic))
@@ -159,13 +159,13 @@ def _alerts(config: StreamConfig) -> str:
     return f"to {', '.join(one.name for one in places)}"
 
 
-def _parquet(folder: str, group: str) -> str:
-    files = RangeFiles(folder, group)
+def _parquet(told: ParquetOutput, group: str) -> str:
+    files = ranges(told, group)
     try:
         files.check()
     finally:
         files.close()
-    return f"'{folder}' can be written"
+    return f"'{told.folder}' can be written"
 
 
 def _letters(folder: str) -> str:

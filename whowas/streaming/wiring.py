@@ -17,7 +17,7 @@ from sinks.kafka.connect import connect as connect_producer
 from sinks.kafka.producer import Producer
 from whowas.errors import ConfigError
 from whowas.kafka import Partition
-from whowas.settings import Input, StreamConfig
+from whowas.settings import Input, ParquetOutput, StreamConfig
 from whowas.streaming.delivery import Outputs
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ def first_partitions(found: Consumer, topics: Sequence[str]) -> list[Partition]:
     return first[:1]
 
 
+def ranges(told: ParquetOutput, group: str) -> RangeFiles:
+    """Return the writer of a group's folder. Raises: MissingExtra."""
+    if told.format == "delta":
+        from sinks.flows.delta_ranges import RangeTable
+
+        return RangeTable(told.folder, group)
+    return RangeFiles(told.folder, group)
+
+
 def outputs(config: StreamConfig) -> Outputs:
     """Return where named flows and dead letters go."""
     out, letters = config.kafka_output, config.dead_letters
@@ -66,7 +75,7 @@ def outputs(config: StreamConfig) -> Outputs:
         return connect_producer(config.kafka.client, options, transactional_id)
 
     return Outputs(
-        RangeFiles(config.parquet.folder, config.input.group) if config.parquet else None,
+        ranges(config.parquet, config.input.group) if config.parquet else None,
         out,
         DeadLetterFiles(letters.folder) if letters.folder else None,
         letters.topic,

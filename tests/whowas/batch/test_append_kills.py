@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sinks.files.run_journal import Journal
+from sinks.flows.live_files import live_files
 
 KILLS = int(os.environ.get("WHOWAS_KILLS", "2"))
 T0 = 1_795_168_800
@@ -47,14 +48,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def replay(inputs: Path, log: str, out: Path, existing: str = "append") -> subprocess.Popen[str]:
+def replay(inputs: Path, log: str, out: Path, existing: str = "append", form: str = "parquet") -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "whowas", "replay", str(inputs / log), "-H", str(inputs / "h.jsonl"), "-o", str(out),
-             "--existing", existing, "-q"]  # fmt: skip
+             "--existing", existing, "--format", form, "-q"]  # fmt: skip
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def flow_ids(out: Path) -> Counter[str]:
-    files = sorted(out.rglob("*.parquet"))
+    """The rows that a reader sees: of a Delta table those of the files in its log."""
+    files = sorted(live_files(out))
     return Counter(one for path in files for one in pq.ParquetFile(path).read(["flow_id"])["flow_id"].to_pylist())
 
 
@@ -63,27 +65,36 @@ def wait_for_writing(process: subprocess.Popen[str], out: Path) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("existing", ["append", pytest.param("replace", marks=pytest.mark.long)])
-def test_killed_while_it_writes_and_run_again(existing: str, inputs: Path, tmp_path: Path) -> None:
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(("existing", "form"), [
+    ("append", "parquet"), pytest.param("replace", "parquet", marks=LONG),
+    pytest.param("append", "delta", marks=LONG), pytest.param("replace", "delta", marks=LONG),
+])  # fmt: skip
+def test_killed_while_it_writes_and_run_again(existing: str, form: str, inputs: Path, tmp_path: Path) -> None:
+    if form == "delta":
+        pytest.importorskip("deltalake")
     start = tmp_path / "start"
-    assert replay(inputs, "a.log", start).wait() == 0
+    assert replay(inputs, "a.log", start, form=form).wait() == 0
     if existing == "replace":
-        assert replay(inputs, "b.log", start).wait() == 0
+        assert replay(inputs, "b.log", start, form=form).wait() == 0
     before = flow_ids(start)
     for seed in range(KILLS):
         out = tmp_path / "out"
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(start, out)
-        dice, killed = random.Random(seed), replay(inputs, "b.log", out, existing)
+        dice, killed = random.Random(seed), replay(inputs, "b.log", out, existing, form)
         wait_for_writing(killed, out)
         time.sleep(dice.uniform(0, 0.6) * dice.random())
         killed.kill()
         killed.wait()
         left = flow_ids(out)
-        # Killed in the middle of the renaming, its mark says so, and whoever writes next does the rest.
-        cut = Journal(out).pending()
+        # Killed in the middle of the renaming, its mark says so, and whoever writes next does the rest. Who reads a table
+        # goes by its log.
+        cut = form == "parquet" and Journal(out).pending()
         assert cut or left.total() in (len(before), FIRST + SECOND), "a reader sees half of a run"
-        again = replay(inputs, "b.log", out, existing)
+        again = replay(inputs, "b.log", out, existing, form)
         said = again.communicate()[0]
         assert again.returncode == 0 or "already holds all flows of 'b.log'" in said, said
         found = flow_ids(out)

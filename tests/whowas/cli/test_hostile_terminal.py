@@ -345,6 +345,7 @@ CASES: dict[str, list[tuple[str, ...]]] = {
         ("-f", "named", "-o", "r7.html", "--cache", "conn.log/" + EVIL),
     ],
     "compact": [("named", EVIL), (EVIL + "none",)],
+    "prune": [("-f", "named", "--keep", EVIL), ("-f", EVIL + "none", "--keep", "1d")],
     "schema": [(EVIL,)],
     "completion": [(EVIL,)],
 }
