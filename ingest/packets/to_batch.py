@@ -167,7 +167,7 @@ def _words(rows: Words, cold: Words, observers: list[str], formats: list[str]) -
 
 
 def _by_observer(place: Words, words: list[str]) -> Any:
-    """Words by number of observer, each once: with one that stands there twice Arrow fills up a page with chance bytes."""
+    """Words by number of observer, each once: pages of words that stand there twice end in chance bytes (Arrow)."""
     known = {word: number for number, word in enumerate(dict.fromkeys(words))}
     own = np.array([known[word] for word in words], dtype=np.int32)
     return dictionary(own[place], pa.array(list(known), pa.string()))
