@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="draw what a conversation costs")
     parser.add_argument("--folder", type=Path, help="make inputs here and keep them (default: a temporary folder)")
     told = parser.parse_args()
-    keep_memory(one_heap=True)
+    keep_memory()
     with tempfile.TemporaryDirectory(prefix="whowas-bench-") as name:
         conversations = (told.conversations[0], told.conversations[1])
         folder = told.folder or Path(name)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 
 # Names of glibc's mallopt(3).
-TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
-def keep_memory(*, one_heap: bool = False) -> None:
+def keep_memory() -> None:
     """Let freed memory be used again: to give pages back and fault them in again costs more than the work on them.
 
     Arrow's own allocator gives back what lay idle for a moment: a tenth of what it takes to sort and encode a row.
-
-    one_heap: what one thread gives back another may have; for few threads with much to do, not for many with little.
     """
     import ctypes
 
@@ -24,5 +22,3 @@ def keep_memory(*, one_heap: bool = False) -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(MMAP_THRESHOLD, 32 << 20)
         mallopt(TRIM_THRESHOLD, 512 << 20)
-        if one_heap:
-            mallopt(ARENA_MAX, 1)

@@ -104,7 +104,7 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
 
     quiet, as_json = told["quiet"], told["as_json"]
     say_compiling(quiet)
-    keep_memory(one_heap=True)
+    keep_memory()
     with Bars(wants_progress(quiet, as_json)) as bars:
         result = replay_captures(captures, history, out, _choices(told), bars.capture, bars.history)
     if as_json:
