@@ -30,6 +30,7 @@ from enrich.naming.dictionary_columns import Remembered  # noqa: E402
 from sinks.flows import sorting  # noqa: E402
 from sinks.flows.parquet import encode  # noqa: E402
 from sinks.flows.parquet_encoding import spread, writer_options  # noqa: E402
+from whowas.cli.memory import keep_memory  # noqa: E402
 from whowas.schema import plain  # noqa: E402
 
 # Whose functions are watched.
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--folder", type=Path, help="make inputs here and keep them (default: a temporary folder)")
     told = parser.parse_args()
+    keep_memory()
     with tempfile.TemporaryDirectory(prefix="whowas-bench-") as name:
         costs = measured(told.rows, told.turns, told.folder or Path(name))
         if told.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def fixed(octets: Octets) -> Any:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(octets.shape[1]), len(octets), [None, pa.py_buffer(whole)])
 
 
+@lru_cache(1 << 16)  # pods of a cluster come up in every batch
 def _text(address: bytes) -> str:
     """16 bytes and the family: ::ffff:10.0.0.1 as an IPv6 address is not 10.0.0.1."""
     if address[16] == 4:

@@ -24,6 +24,7 @@ from ingest.packets.window import Window
 from ingest.progress import Progress
 from whowas.arrays import Words
 from whowas.errors import ConfigError, InputError
+from whowas.side_threads import ahead
 from whowas.stages import FileReport, Position, Report, Unreadable
 
 PROGRESS_SECONDS = 0.2
@@ -32,6 +33,8 @@ LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
 # A time from which everything is long ago, us.
 NEVER = 1 << 61
+Finished = tuple[Words, Words, list[str], list[str]]
+"""Conversations that are over, as `to_batch` takes them."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,23 @@ class CaptureSource:
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
-        self._told = 0.0
+        self._told_at = 0.0
         self._last_time = 0
         self._bytes_before = 0
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
-        """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
+        """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows.
+
+        Packets are folded on a thread of their own, which keeps `report` and tells of progress.
+        """
+        for finished, position in ahead(self._finished_rows()):
+            yield to_batch(*finished), position
+
+    def _finished_rows(self) -> Iterator[tuple[Finished, Position]]:
         position = Position("", 0)
         for path in in_time_order(self._paths) if self._options.continuous else self._paths:
-            for batch, position in self._file(path):
-                yield batch, position
+            for finished, position in self._file(path):
+                yield finished, position
             if not self._options.continuous:
                 yield from self._drain(position)
         if self._options.continuous:
@@ -115,7 +125,7 @@ class CaptureSource:
     def commit(self, position: Position) -> None:
         """Nothing to remember: a capture can be read again."""
 
-    def _file(self, path: str) -> Iterator[tuple[Any, Position]]:
+    def _file(self, path: str) -> Iterator[tuple[Finished, Position]]:
         told = FileReport(path)
         self.report.files.append(told)
         try:
@@ -142,11 +152,11 @@ class CaptureSource:
     def _tell(self, source: Input, last: bool = False) -> None:
         self._count_bytes(source)
         now = time.monotonic()
-        if self._progress is not None and (last or now - self._told > PROGRESS_SECONDS):
-            self._told = now
+        if self._progress is not None and (last or now - self._told_at > PROGRESS_SECONDS):
+            self._told_at = now
             self._progress(Progress(source.path, source.consumed, source.size, self.report.packets))
 
-    def _block(self, block: Block, capture: Capture, position: Position) -> Iterator[tuple[Any, Position]]:
+    def _block(self, block: Block, capture: Capture, position: Position) -> Iterator[tuple[Finished, Position]]:
         """Fold a block; a batch comes out whenever enough conversations are finished."""
         table, done = self._table, 0
         self._formats += [capture.format] * (len(self._observers) - len(self._formats))
@@ -194,17 +204,18 @@ class CaptureSource:
             if self._table.noted[code]:
                 self.report.noted[reason] = int(self._table.noted[code])
 
-    def _finished(self) -> Any:
+    def _finished(self) -> Finished:
         table = self._table
         number = int(table.numbers[t.OUT])
         table.numbers[t.OUT] = 0
-        return self._batch(table.out[:number], table.out_cold[:number])
+        # The next block is folded into the same room, while these are made into a batch.
+        return self._told(table.out[:number].copy(), table.out_cold[:number].copy())
 
-    def _batch(self, rows: Words, cold: Words) -> Any:
+    def _told(self, rows: Words, cold: Words) -> Finished:
         self.report.conversations += len(rows)
-        return to_batch(rows, cold, self._observers, self._formats)
+        return rows, cold, list(self._observers), list(self._formats)
 
-    def _drain(self, position: Position) -> Iterator[tuple[Any, Position]]:
+    def _drain(self, position: Position) -> Iterator[tuple[Finished, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""
         table = self._table
         if table.numbers[t.OUT]:
@@ -224,7 +235,7 @@ class CaptureSource:
             state = rows[:, t.STATE]
             closed = np.where(state & t.CLOSED_BY_RESET, END_RST, END_FIN)
             cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
-            yield self._batch(rows, cold), position
+            yield self._told(rows, cold), position
         table.empty()
 
 

@@ -23,6 +23,7 @@ from sinks.flows.parquet_encoding import footer, spread, writer_options
 from sinks.flows.sorting import in_order, some
 from whowas.flow_folders import NO_CLUSTER, HourPartition, cluster_key, hour_folder
 from whowas.schema import check, named_schema
+from whowas.side_threads import Behind
 
 HOUR_US = 3_600_000_000
 
@@ -47,8 +48,9 @@ class _Partition:
 class ParquetSink:
     """Writes batches of named flows below `out`.
 
-    What is written appears when the sink is closed, all of it at once. Args: out: folder. run: whose files these are.
-    folder: makes what lets files appear, where that is no plain folder (sinks/flows/delta.py).
+    What is written appears when the sink is closed, all of it at once. A file is made on a second core while the next
+    batches come (whowas/side_threads.py). Args: out: folder. run: whose files these are. folder: makes what lets files
+    appear, where that is no plain folder (sinks/flows/delta.py).
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ParquetSink:
         self._folder = (folder or self._plain)(self._out, self._run, self._options.existing)
         self._waiting: dict[HourPartition, _Partition] = {}
         self._held = 0
+        self._behind = Behind()
         self._claimed = False
 
     def check(self) -> None:
@@ -95,18 +98,23 @@ class ParquetSink:
     def _write_out(self, key: HourPartition) -> None:
         partition = self._waiting.pop(key)
         self._held -= partition.rows
-        table = in_order(partition.batches)
         name = self._folder.called(str(hour_folder(key) / f"whowas-{self._run.name}-{len(self.files):05d}.parquet"))
+        self.files.append(str(self._out / name))
         path = self._folder.place(name)
+        self._behind.do(lambda: self._make(path, partition.batches))
+
+    def _make(self, path: Path, batches: list[Any]) -> None:
+        table = in_order(batches)
+        batches.clear()
         with durable(path) as handle:
             encode(handle, table, self._options.row_group_rows)
-        self.files.append(str(self._out / name))
         self.bytes_written += path.stat().st_size
 
     def flush(self) -> None:
         """Write all that waits; on return it is on disk, and appears with the rest."""
         for key in sorted(self._waiting):
             self._write_out(key)
+        self._behind.wait()
 
     def close(self) -> None:
         """Flush, let the files appear, unlock the folder."""
@@ -117,6 +125,7 @@ class ParquetSink:
 
     def abandon(self) -> None:
         """Forget what waits and what has not appeared; unlock the folder."""
+        self._behind.give_up()
         self._waiting.clear()
         self._held = 0
         # Also where a signal came between the lock and the word of it.

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.flows.field_ids import numbered
-from whowas.schema import VERSION, is_nested, plain
+from whowas.schema import VERSION, flow_schema, is_nested, plain
 
 # A column whose dictionary outgrows its page is written plainly; then a bloom filter says what is not in it.
 DICTIONARY_BYTES = 1 << 20
@@ -29,7 +30,12 @@ def spread(table: Any) -> Any:
 
     Readers are told another schema (`footer`): to them they are maps and lists of text.
     """
-    columns = [_spread(one) if is_nested(one.type) else one for one in table.columns]
+    # Names have each word once, as naming makes them.
+    told = set(flow_schema().names)
+    columns = [
+        _spread(one) if is_nested(one.type) else _words_once(one) if name in told else one
+        for name, one in zip(table.schema.names, table.columns, strict=True)
+    ]
     fields = zip(table.schema.names, columns, strict=True)
     return pa.table(columns, schema=numbered(pa.schema([(name, one.type) for name, one in fields])))
 
@@ -52,6 +58,22 @@ def _spread(column: Any) -> Any:
     if column.null_count == len(column):
         return pa.nulls(len(column), words.type)
     return pa.chunked_array([words.take(column.chunk(0).indices)])
+
+
+def _words_once(column: Any) -> Any:
+    """A column whose dictionaries have each word once: else Arrow writes memory into the file that nobody wrote to."""
+    if not pa.types.is_dictionary(column.type) or all(_is_distinct(one.dictionary) for one in column.chunks):
+        return column
+    return pa.chunked_array([_recoded(one) for one in column.chunks], column.type)
+
+
+def _is_distinct(words: Any) -> bool:
+    return len(words) < 2 or pc.count_distinct(words, mode="all").as_py() == len(words)
+
+
+def _recoded(chunk: Any) -> Any:
+    again = chunk.dictionary.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(again.indices.take(chunk.indices), again.dictionary)
 
 
 def _coded(array: Any) -> Any:

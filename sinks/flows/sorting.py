@@ -20,12 +20,17 @@ def in_order(batches: Sequence[Any]) -> Any:
 
     Args: batches: of whowas.schema.named_schema. Every column of the table is one chunk.
     """
-    columns = {name: _joined([one[name] for one in batches]) for name in batches[0].schema.names}
-    order = _order(columns["start_time"], columns["flow_id"])
-    if order is not None:
-        taking = _Taking(order)
-        columns = {name: taking.take(one) for name, one in columns.items()}
-    return pa.table(columns)
+
+    def joined(name: str) -> Any:
+        return _joined([one[name] for one in batches])
+
+    names = batches[0].schema.names
+    order = _order(joined("start_time"), joined("flow_id"))
+    if order is None:
+        return pa.table({name: joined(name) for name in names})
+    # One column after the other: what was joined is not kept beside what is in order.
+    taking = _Taking(order)
+    return pa.table({name: taking.take(joined(name)) for name in names})
 
 
 def _order(starts: Any, ids: Any) -> Any:

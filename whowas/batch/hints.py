@@ -56,7 +56,7 @@ class Missing:
         for side in SIDES:
             column = named[f"{side}_reason"]
             words = column.dictionary.to_pylist()
-            known = column.drop_null().indices.to_numpy()
+            known = (column.drop_null() if column.null_count else column).indices.to_numpy()
             for word, count in zip(words, np.bincount(known, minlength=len(words)).tolist(), strict=True):
                 if count and (word == SEVERAL or word in NOT_COVERED):
                     self.reasons[word] += count

@@ -10,6 +10,7 @@ from ingest.packets.capture import is_capture
 from ingest.progress import Progress
 from ingest.records.files.beginnings import RecordFiles, first_bytes
 from whowas.errors import BrokenInput, ConfigError, InputError
+from whowas.side_threads import ahead
 from whowas.stages import Position
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class MixedSource:
         try:
             yield from self._captures.batches()
             if self._logs is not None:
-                yield from self._logs.batches()
+                yield from ahead(self._logs.batches())
         finally:
             # Here, before the sink is closed: flows are not called written while what was refused may be lost.
             if self._letters is not None:

@@ -32,6 +32,7 @@ from whowas.history.evidence_files import Paths, find_evidence, listed
 from whowas.policy.flow_columns import PolicyNamer
 from whowas.policy.loading import Known, load
 from whowas.policy.meshes import mesh_of
+from whowas.side_threads import closed
 from whowas.stages import Enricher, Report, Sink, Source
 from whowas.timestamps import rfc3339
 from whowas.version import __version__
@@ -80,11 +81,12 @@ def run(source: Source, enricher: Enricher, sink: Sink, seen: Callable[[Any], No
     last = None
     try:
         sink.check()
-        for flows, position in source.batches():
-            named = enricher.name(flows)
-            seen(named)
-            sink.write(named)
-            last = position
+        with closed(source.batches()) as batches:
+            for flows, position in batches:
+                named = enricher.name(flows)
+                seen(named)
+                sink.write(named)
+                last = position
         sink.close()
     except BaseException:
         sink.abandon()

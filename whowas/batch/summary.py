@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from whowas.addresses import spelled
@@ -28,6 +27,50 @@ OWNED, AT_NODE = ("exact", "likely", "service"), ("node", "snat")
 END = len(NAMED) + 2
 
 
+class _Numbers(dict[str, int]):
+    """Numbers words in the order in which they come."""
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+    def table(self, column: Any) -> Any:
+        """Return the number of each word of a dictionary column, and -1 behind them for null."""
+        return np.array([*map(self.__getitem__, column.dictionary.to_pylist()), -1], dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Sums by pair of names: a hash of the pair's numbers, the numbers column by column, flows and bytes."""
+
+    keys: Any
+    codes: list[Any]
+    flows: Any
+    bytes: Any
+
+    @classmethod
+    def joined(cls, parts: list[_Pairs]) -> _Pairs:
+        """Return several as one."""
+        codes = [np.concatenate(column) for column in zip(*(one.codes for one in parts), strict=True)]
+        keys, flows, sizes = (
+            np.concatenate([getattr(one, name) for one in parts]) for name in ("keys", "flows", "bytes")
+        )
+        return cls(keys, codes, flows, sizes)
+
+    def taken(self, rows: Any) -> _Pairs:
+        """Return some of them."""
+        return _Pairs(self.keys[rows], [one[rows] for one in self.codes], self.flows[rows], self.bytes[rows])
+
+    def summed(self) -> _Pairs:
+        """Return each pair once."""
+        order = np.argsort(self.keys)
+        keys = self.keys[order]
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        first = order[starts]
+        sums = (np.add.reduceat(one[order], starts) for one in (self.flows, self.bytes))
+        return _Pairs(keys[starts], [one[first] for one in self.codes], *sums)
+
+
 @dataclass
 class Summary:
     """Grows batch by batch. Bytes and packets are of both directions, IP layer."""
@@ -40,10 +83,8 @@ class Summary:
     told_names: ToldNames = field(default_factory=ToldNames)
     answers: dict[str, Counter[str]] = field(default_factory=lambda: {"src": Counter(), "dst": Counter()})
     missing: Missing = field(default_factory=Missing)
-    _words: dict[str, int] = field(default_factory=dict)
-    _rows: Any = field(default_factory=lambda: np.empty((0, 2 * END + 2), dtype=np.int64))
-    _keys: Any = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
-    _sums: Any = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    _words: _Numbers = field(default_factory=_Numbers)
+    _pairs: list[_Pairs] = field(default_factory=list)
 
     def add(self, named: Any) -> None:
         """Count a batch of named flows."""
@@ -71,46 +112,45 @@ class Summary:
     def _add_pairs(self, named: Any, sizes: Any) -> None:
         """Sum by pair of names, as numbers: words come back only for the few that are shown."""
         codes = [code for side in ("src", "dst") for code in self._end(named, side)]
-        ports = pc.fill_null(named["dst_port"].cast("int64"), -1)
-        codes += [self._numbers(named["protocol"]), ports.to_numpy()]
-        # Of the batch first: rows of columns are copied for what is left, not for every flow.
-        mixed = _mixed(codes)
-        first, group = _distinct(mixed)
-        sums = _summed(group, len(first), np.ones(len(group), dtype=np.int64), sizes)
-        self._keys = np.concatenate([self._keys, mixed[first]])
-        self._rows = np.concatenate([self._rows, np.stack([one[first] for one in codes], axis=1)])
-        self._sums = np.concatenate([self._sums, sums])
-        first, group = _distinct(self._keys)
-        if len(first) < len(group):
-            self._keys, self._rows = self._keys[first], self._rows[first]
-            self._sums = _summed(group, len(first), self._sums[:, 0], self._sums[:, 1])
-        if len(first) > PAIRS_KEPT:
-            kept = np.sort(np.argsort(-self._sums[:, 1], kind="stable")[: PAIRS_KEPT // 2])
-            self._keys, self._rows, self._sums = self._keys[kept], self._rows[kept], self._sums[kept]
+        ports = pc.fill_null(named["dst_port"], -1).to_numpy()
+        codes += [self._words.table(named["protocol"])[_places(named["protocol"])], ports]
+        # Of the batch first: columns are copied for what is left, not for every flow.
+        self._pairs.append(_Pairs(_mixed(codes), codes, np.ones(len(sizes), dtype=np.int64), sizes).summed())
+        if sum(len(one.keys) for one in self._pairs) > 2 * PAIRS_KEPT:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Make one table of those of the batches, of the larger half where they are very many."""
+        merged = _Pairs.joined(self._pairs).summed()
+        if len(merged.keys) > PAIRS_KEPT:
+            merged = merged.taken(np.sort(np.argsort(-merged.bytes, kind="stable")[: PAIRS_KEPT // 2]))
+        self._pairs = [merged]
 
     def _end(self, named: Any, side: str) -> list[Any]:
         """The numbers of an end; an address only where it has no name, so that names are summed over addresses."""
-        told = [self._numbers(named[f"{side}_{name}"]) for name in NAMED]
+        columns = {name: named[f"{side}_{name}"] for name in NAMED}
+        places = {name: _places(one) for name, one in columns.items()}
+        told = [self._words.table(one)[places[name]] for name, one in columns.items()]
+        unnamed = _unnamed(columns, places)
+        if not unnamed.any():
+            return [*told, *np.zeros((2, len(unnamed)), dtype=np.int64)]
         halves = np.frombuffer(_octets(named[f"{side}_ip16"]), dtype=">i8").reshape(-1, 2).astype(np.int64)
-        return [*told, *np.where(_unnamed(named, side), halves.T, 0)]
-
-    def _numbers(self, column: Any) -> Any:
-        """A dictionary column as numbers that mean the same word in every batch; -1 for null."""
-        own = [self._words.setdefault(word, len(self._words)) for word in column.dictionary.to_pylist()]
-        return np.array([*own, -1], dtype=np.int64)[pc.fill_null(column.indices, -1).to_numpy()]
+        return [*told, *np.where(unnamed, halves.T, 0)]
 
     def top(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the conversations by name with the most bytes; ties by name."""
-        words = [*self._words, None]
-        best = np.argsort(-self._sums[:, 1], kind="stable")[: count + TIES_LOOKED_AT]
+        if not self._pairs:
+            return []
+        self._merge()
+        pairs, words = self._pairs[0], [*self._words, None]
         totals: dict[tuple[Any, ...], list[int]] = {}
-        for row in best:
-            numbers = self._rows[row].tolist()
+        for row in np.argsort(-pairs.bytes, kind="stable")[: count + TIES_LOOKED_AT]:
+            numbers = [int(one[row]) for one in pairs.codes]
             ends = (_shown(numbers[at : at + END], words) for at in (0, END))
             key = (*ends, words[numbers[-2]], numbers[-1] if numbers[-1] >= 0 else None)
             total = totals.setdefault(key, [0, 0])
-            total[0] += int(self._sums[row, 0])
-            total[1] += int(self._sums[row, 1])
+            total[0] += int(pairs.flows[row])
+            total[1] += int(pairs.bytes[row])
         order = sorted(totals.items(), key=lambda item: (-item[1][1], str(item[0])))
         return [
             dict(zip(PAIR, key, strict=True)) | {"conversations": total[0], "bytes": total[1]}
@@ -118,13 +158,18 @@ class Summary:
         ]
 
 
-def _unnamed(named: Any, side: str) -> Any:
+def _places(column: Any) -> Any:
+    """Where in its dictionary each row's word stands; -1 for null."""
+    indices = column.indices
+    return (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy()
+
+
+def _unnamed(columns: dict[str, Any], places: dict[str, Any]) -> Any:
     """Say of which ends `_name` is None, for a whole batch."""
 
     def where(name: str, holds: Callable[[str], bool]) -> Any:
-        column = named[f"{side}_{name}"]
-        found = np.array([holds(word) for word in column.dictionary.to_pylist()] + [False])
-        return found[pc.fill_null(column.indices, -1).to_numpy()]
+        found = np.array([holds(word) for word in columns[name].dictionary.to_pylist()] + [False])
+        return found[places[name]]
 
     workload = where("workload", bool)
     owned = where("confidence", lambda sure: sure in OWNED) & (workload | where("service", bool))
@@ -151,26 +196,6 @@ def _mixed(columns: list[Any]) -> Any:
         mixed *= np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     return mixed
-
-
-def _summed(group: Any, groups: int, *columns: Any) -> Any:
-    """Return (groups, k) sums of k columns by group."""
-    sums = np.zeros((groups, len(columns)), dtype=np.int64)
-    for place, one in enumerate(columns):
-        # In a column of its own numpy adds ten times as fast.
-        total = np.zeros(groups, dtype=np.int64)
-        np.add.at(total, group, one)
-        sums[:, place] = total
-    return sums
-
-
-def _distinct(mixed: Any) -> tuple[Any, Any]:
-    """Return a row of each distinct number, and which of these each row has."""
-    encoded = pa.array(mixed).dictionary_encode()
-    group = encoded.indices.to_numpy()
-    first = np.empty(len(encoded.dictionary), dtype=np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    return first, group
 
 
 def _name(told: list[str | None]) -> str | None:

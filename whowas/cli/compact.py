@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from whowas.cli.memory import keep_memory
 from whowas.cli.terminal import clean, console, plural, print_json, size, wants_progress
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def command(folder: str, settled: float, small: float, rows: int, as_json: bool)
     """
     from sinks.flows.compaction import Compaction, CompactionOptions
 
+    keep_memory()
     options = CompactionOptions(settled, round(small * 1e6), rows)
     with Compaction(folder, options) as compaction:
         done = _run(compaction, wants_progress(False, as_json))

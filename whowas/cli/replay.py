@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from whowas.cli.memory import keep_memory
 from whowas.cli.options import history_option
 from whowas.cli.progress import Bars
 from whowas.cli.terminal import error, note, print_json, wants_progress
-
-# Of malloc.h.
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 if TYPE_CHECKING:
     from whowas.batch.replay import Choices
@@ -110,7 +107,7 @@ def command(ctx: click.Context, /, captures: tuple[str, ...], history: tuple[str
 
     quiet, as_json = told["quiet"], told["as_json"]
     say_compiling(quiet)
-    _use_system_allocator()
+    keep_memory()
     with Bars(wants_progress(quiet, as_json)) as bars:
         result = replay_captures(captures, history, out, _choices(told), bars.capture, bars.history)
     if as_json:
@@ -189,19 +186,6 @@ def say_compiling(quiet: bool) -> None:
     if needs_compiling() and not quiet:
         why = why_not_cached()
         note(f"compiling kernels, some seconds, {f'at every run: {why}' if why else 'only this once'}")
-
-
-def _use_system_allocator() -> None:
-    """Keep memory once it is ours: to give pages back and fault them in again costs more than the work on them."""
-    import ctypes
-
-    import pyarrow as pa
-
-    pa.set_memory_pool(pa.system_memory_pool())
-    with contextlib.suppress(OSError, AttributeError):  # glibc has it, others may not
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(MMAP_THRESHOLD, 32 << 20)
-        mallopt(TRIM_THRESHOLD, 512 << 20)
 
 
 def say_unreadable(files: list[FileReport]) -> None:

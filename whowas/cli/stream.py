@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whowas.cli import live
+from whowas.cli.memory import keep_memory
 from whowas.cli.options import history_option
 from whowas.cli.service import stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, note, plural, print_json
@@ -119,6 +120,7 @@ def _stream(config: StreamConfig, as_json: bool) -> int:
 
     # A poll makes a hundred thousand objects and no cycles: to look for some after every 700 takes a tenth of the time.
     gc.set_threshold(100_000, 20, 100)
+    keep_memory()
     worker = Worker(config)
     page = vitals_server(config.serving.listen, worker.vitals, STREAM_METRICS, "kafka")
     with stop_signals(worker.stop, worker.reload) as stopping, page, live.shown(Streaming(), as_json) as shown:

@@ -180,3 +180,21 @@ def test_an_hour_with_no_rows_and_a_sink_with_none_write_nothing(tmp_path: Path)
     sink.write(batch(0, 1))
     sink.close()
     assert sink.files == []
+
+
+def with_words(flows: Any, name: str, words: list[str]) -> Any:
+    """The rows have the words of this dictionary, one after the other; the last row has none."""
+    place = flows.schema.get_field_index(name)
+    numbers = pa.array([*(row % len(words) for row in range(flows.num_rows - 1)), None], pa.int32())
+    column = pa.DictionaryArray.from_arrays(numbers, pa.array(words))
+    return flows.set_column(place, flows.schema.field(place), column)
+
+
+def test_words_that_a_dictionary_has_twice_are_written_once() -> None:
+    """Of those that it has twice pyarrow 26.0 fills up the page with what lay in memory: one table, two files."""
+    flows = with_words(batch(40, 1), "observer", ["one.pcap", "two.pcap", "one.pcap", "one.pcap"])
+    table = in_order([flows])
+    column = parquet_encoding.spread(table)["observer"]
+    assert [chunk.dictionary.to_pylist() for chunk in column.chunks] == [["one.pcap", "two.pcap"]]
+    assert column.to_pylist() == table["observer"].to_pylist()
+    assert column.null_count == 1

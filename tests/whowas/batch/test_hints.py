@@ -129,5 +129,6 @@ def test_an_end_has_a_name_or_an_address(ends: list[dict[str, str | None]]) -> N
     """The quick word on a whole batch is that on each end."""
     columns = {name: pa.array([one[name] for one in ends], pa.string()) for name in summary.NAMED}
     named = {f"src_{name}": column.dictionary_encode() for name, column in columns.items()}
-    found = summary._unnamed(named, "src").tolist()
+    columns = {name: named[f"src_{name}"] for name in summary.NAMED}
+    found = summary._unnamed(columns, {name: summary._places(one) for name, one in columns.items()}).tolist()
     assert found == [summary._name([one[name] for name in summary.NAMED]) is None for one in ends]
