@@ -114,6 +114,19 @@ def _name(side: str) -> list[Column]:
     ]
 
 
+OBSERVATION = pa.struct(
+    [
+        pa.field("observer", pa.string()),
+        pa.field("direction", pa.string()),
+        pa.field("tunnels", pa.string()),
+        pa.field("vni", NUMBER),
+        pa.field("packets_out", pa.int64()),
+        pa.field("bytes_out", pa.int64()),
+        pa.field("packets_in", pa.int64()),
+        pa.field("bytes_in", pa.int64()),
+    ]
+)
+
 COLUMNS: tuple[Column, ...] = (
     Column("flow_id", pa.string(), "32 hex digits", "Stable id: the same input gives the same id"),
     Column("start_time", TIME, "us, UTC", "Time of the first packet, as the record tells it; null if it tells none"),
@@ -183,6 +196,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("policy_ingress", WORD, "", "Policies and rules that decided ingress of the destination", "enrich"),
     Column("policy_egress", WORD, "", "Policies and rules that decided egress of the source", "enrich"),
     Column("policy_reason", WORD, "", "Why the verdict is that, in words", "enrich"),
+    Column(
+        "observations",
+        pa.list_(OBSERVATION),
+        "",
+        "Every point of a capture that saw the same packets, the counted one first; null where one did",
+    ),
 )
 
 

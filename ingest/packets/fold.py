@@ -37,12 +37,14 @@ from ingest.packets.flow_table import (
     KEY_SENDER,
     LAST,
     LIVE,
+    MARKING,
     NOTHING,
     OUT,
     SEEN,
     SPOKE_A,
     STATE,
     WANTS_SLOTS,
+    WATCH,
     mix,
 )
 from ingest.packets.fragments import hold, place_fragment
@@ -52,6 +54,7 @@ from ingest.packets.layout import (
     NOTES,
 )
 from ingest.packets.placing import note, place
+from ingest.packets.points import add_mark, see_point
 from ingest.packets.waiting_fragments import count_joined, count_overdue
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel
@@ -76,13 +79,15 @@ def _decode_group(
     spans: Words,
 ) -> int:
     """Decode up to a group's packets from `start` on; fill facts (GROUP, FACTS), keys (GROUP, KEY); return how many."""
-    number = min(len(packets) - start, GROUP)
+    number, watch = min(len(packets) - start, GROUP), spans[WATCH]
     for j in range(number):
         i = start + j
         one, key = facts[j], keys[j]
         link = places[packets[i, 4], 0]
         key[KEY_REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], link, one, tables)
         if key[KEY_REASON] == 0:
+            if watch:
+                see_point(data, packets[i, 0], packets[i, 1], link, places[packets[i, 4], 2], one, watch)
             if one[FRAGMENT]:
                 key[KEY_REASON] = place_fragment(one, packets[i, 3], fragments, spans)
             key[KEY_SENDER] = key_of(one, key)
@@ -137,7 +142,7 @@ def fold(
     Nineteen arrays instead of one table object: numba's containers would cost more than they explain.
     Args: packets (n, 5) as in capture.Block, all with a time; the others as in table.Table.
     """
-    i = start
+    i, marking = start, spans[WATCH] == MARKING
     while i < len(packets):
         if numbers[OUT] + OUT_MARGIN > len(out):
             return i
@@ -163,6 +168,8 @@ def fold(
                 if begun:
                     begin_cold(data, facts[j], key[KEY_SENDER], cold[row], numbers, observer)
                 count_packet(facts[j], key[KEY_SENDER], time, pool[row])
+                if marking:
+                    add_mark(facts[j], key[KEY_SENDER], time, begun, cold[row])
                 if pool[row, STATE] & (SPOKE_A << key[KEY_SENDER]) == 0:
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1

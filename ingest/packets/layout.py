@@ -37,7 +37,11 @@ NEXT_VNI = 26
 NEXT_VLANS = 27
 NEXT_TUNNELS = 28
 NEXT_MAC = 29
-FACTS = 30
+# Filled only where one capture has several points of observation (points.py).
+POINT = 30  # as in flow_table.NETWORK; 0 = there is but one point
+DIGEST = 31  # of what no way through a network changes; -1 = none
+PAYLOAD = 32  # of TCP, bytes
+FACTS = 33
 
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8

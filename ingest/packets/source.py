@@ -18,6 +18,8 @@ from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
+from ingest.packets.observations import Joined, Observations, Sights, picked
+from ingest.packets.points import several_points
 from ingest.packets.to_batch import to_batch
 from ingest.packets.waiting_fragments import count_overdue
 from ingest.packets.window import Window
@@ -30,6 +32,7 @@ PROGRESS_SECONDS = 0.2
 LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
+COUNTS = ("once", "every")
 # A time from which everything is long ago, us.
 NEVER = 1 << 61
 
@@ -42,6 +45,7 @@ class PacketOptions:
     rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
     out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
     was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
+    count: a conversation that several points of observation saw gives one row (once), or one of each (every).
     """
 
     vxlan_ports: tuple[int, ...] = (4789, 8472)
@@ -52,6 +56,7 @@ class PacketOptions:
     batch_rows: int = 1 << 15
     continuous: bool = False
     tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
+    count: str = "once"
 
     def __post_init__(self) -> None:
         for port in (*self.vxlan_ports, *self.geneve_ports):
@@ -60,6 +65,8 @@ class PacketOptions:
         unknown = [word for word in self.tunnels if word not in OPENED]
         if unknown:
             raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
+        if self.count not in COUNTS:
+            raise ConfigError(f"cannot count '{self.count}': unknown word; say one of {', '.join(COUNTS)}")
         shared = set(self.vxlan_ports) & set(self.geneve_ports)
         if shared:
             raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
@@ -97,20 +104,28 @@ class CaptureSource:
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
+        self._names: dict[str, int] = {}
+        self._waiting = Observations()
         self._told = 0.0
         self._last_time = 0
         self._bytes_before = 0
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
-        position = Position("", 0)
-        for path in in_time_order(self._paths) if self._options.continuous else self._paths:
+        position, told = Position("", 0), self._options
+        joining = told.count == "once" and len(self._paths) > 1 and not told.continuous
+        order = in_time_order(self._paths) if told.continuous or joining else [(path, NEVER) for path in self._paths]
+        if joining:
+            self._watch_points()
+        for path, following in order:
             for batch, position in self._file(path):
                 yield batch, position
-            if not self._options.continuous:
+            if not told.continuous:
                 yield from self._drain(position)
-        if self._options.continuous:
+                yield from self._joined(self._waiting.release(following), position)
+        if told.continuous:
             yield from self._drain(position)
+        yield from self._joined(self._waiting.finish(), position)
 
     def commit(self, position: Position) -> None:
         """Nothing to remember: a capture can be read again."""
@@ -124,7 +139,7 @@ class CaptureSource:
             told.unreadable.append(Unreadable(0, str(error)))
             return
         with source:
-            capture = Capture(source, self._window, self._observers, _base_name(path))
+            capture = Capture(source, self._window, self._observers, _base_name(path), self._names)
             self._table.numbers[t.FILE_SEEN] = 0
             for block in capture.blocks():
                 told.format = capture.format
@@ -151,6 +166,8 @@ class CaptureSource:
         table, done = self._table, 0
         self._formats += [capture.format] * (len(self._observers) - len(self._formats))
         before = int(table.refused[LINK_TYPE])
+        if not table.spans[t.WATCH] and several_points(block.interfaces):
+            self._watch_points()
         self._fill_times(block)
         while True:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
@@ -164,7 +181,7 @@ class CaptureSource:
             if table.numbers[t.WANTS_SLOTS]:
                 table.grow()
             else:
-                yield self._finished(), position
+                yield from self._finished(position)
         self._count(block, before)
 
     def _fill_times(self, block: Block) -> None:
@@ -194,29 +211,50 @@ class CaptureSource:
             if self._table.noted[code]:
                 self.report.noted[reason] = int(self._table.noted[code])
 
-    def _finished(self) -> Any:
+    def _watch_points(self) -> None:
+        """From now on keep points of observation apart; their rows wait for each other, unless every one counts."""
+        table, once = self._table, self._options.count == "once"
+        table.spans[t.WATCH] = t.MARKING if once else t.APART
+        if once:
+            table.take_marks()
+
+    def _finished(self, position: Position) -> Iterator[tuple[Any, Position]]:
         table = self._table
         number = int(table.numbers[t.OUT])
         table.numbers[t.OUT] = 0
-        return self._batch(table.out[:number], table.out_cold[:number])
+        if number:
+            yield from self._given(table.out[:number], table.out_cold[:number], position)
 
-    def _batch(self, rows: Words, cold: Words) -> Any:
+    def _given(self, rows: Words, cold: Words, position: Position) -> Iterator[tuple[Any, Position]]:
+        if self._table.spans[t.WATCH] == t.MARKING:
+            self._waiting.add(rows, cold)
+        else:
+            yield self._batch(rows, cold), position
+
+    def _joined(self, parts: Iterator[Joined], position: Position) -> Iterator[tuple[Any, Position]]:
+        """Yield what was held, each part by start."""
+        for rows, cold, sights in parts:
+            order, most = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST])), self._options.batch_rows
+            self.report.repeated = self._waiting.repeated
+            for start in range(0, len(order), most):
+                some = order[start : start + most]
+                yield self._batch(rows[some], cold[some], picked(sights, some)), position
+
+    def _batch(self, rows: Words, cold: Words, sights: Sights | None = None) -> Any:
         self.report.conversations += len(rows)
-        return to_batch(rows, cold, self._observers, self._formats)
+        return to_batch(rows, cold, self._observers, self._formats, sights)
 
     def _drain(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""
         table = self._table
-        if table.numbers[t.OUT]:
-            yield self._finished(), position
+        yield from self._finished(position)
         with np.errstate(over="ignore"):
             count_overdue(
                 NEVER, 0, table.keys[t.GROUP], table.pool, table.cold, table.slots, table.held, table.numbers,
                 table.secret, table.spans, table.out, table.out_cold, table.noted,
             )  # fmt: skip
         self._count_noted()
-        if table.numbers[t.OUT]:
-            yield self._finished(), position
+        yield from self._finished(position)
         left = table.open_rows()
         for start in range(0, len(left), self._options.batch_rows):
             picked = left[start : start + self._options.batch_rows]
@@ -224,22 +262,25 @@ class CaptureSource:
             state = rows[:, t.STATE]
             closed = np.where(state & t.CLOSED_BY_RESET, END_RST, END_FIN)
             cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
-            yield self._batch(rows, cold), position
+            yield from self._given(rows, cold, position)
         table.empty()
 
 
-def in_time_order(paths: Sequence[str]) -> list[str]:
-    """Sort the files of one rotated capture by their first packets: a ring's names begin anew, and 10 sorts before 9.
+def in_time_order(paths: Sequence[str]) -> list[tuple[str, int]]:
+    """Sort files by their first packets: a ring's names begin anew, and 10 sorts before 9.
 
     What tells no time keeps its place behind the file before it. Standard input is read once: then nothing is sorted.
+    Returns: with each file, when the next one begins, us: NEVER behind the last, 0 where it is not known.
     """
     if "-" in paths or len(paths) < 2:
-        return list(paths)
+        return [(path, 0) for path in paths]
     window, last, times = Window(), 0, []
     for path in paths:
         last = _first_time(path, window, last)
         times.append(last)
-    return [path for _, _, path in sorted(zip(times, range(len(paths)), paths, strict=True))]
+    ordered = sorted(zip(times, range(len(paths)), paths, strict=True))
+    following = [*(begin for begin, _, _ in ordered[1:]), NEVER]
+    return [(path, begin) for (_, _, path), begin in zip(ordered, following, strict=True)]
 
 
 def _first_time(path: str, window: Window, unknown: int) -> int:

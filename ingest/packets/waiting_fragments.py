@@ -13,13 +13,16 @@ from ingest.packets.flow_table import (
     HELD_MOST,
     HELD_TIME,
     KEY_SENDER,
+    MARKING,
     SPOKE_A,
     STATE,
+    WATCH,
     mix,
 )
 from ingest.packets.fragments import leave, take_same
 from ingest.packets.layout import FACTS, HAS_PORTS, NOTES, UNKNOWN_FRAGMENT
 from ingest.packets.placing import note, place
+from ingest.packets.points import add_mark
 from whowas.arrays import Words
 from whowas.kernels import rare_kernel
 
@@ -52,6 +55,8 @@ def _count_held(
         for i in range(COLD):
             cold[row, i] = one[FACTS + i]
     count_packet(facts, sender, time, pool[row])
+    if spans[WATCH] == MARKING:
+        add_mark(facts, sender, time, begun, cold[row])
     if pool[row, STATE] & (SPOKE_A << sender) == 0:
         first_own(facts, sender, time, pool[row], cold[row])
     numbers[FOLDED] += 1
