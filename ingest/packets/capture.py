@@ -45,8 +45,8 @@ FOREIGN = (
 @dataclass
 class Block:
     """Packets in a stretch of bytes. `packets` (n, 5) int64: offset in `data`, captured and original length,
-    us since 1970 UTC (-1: the file tells none), row of `interfaces`; these (m, 3): link type, observer number, number of
-    the interface's name (0: it has none).
+    us since 1970 UTC (-1: the file tells none), row of `interfaces`; these (m, 3): link type, observer number,
+    number of the interface's name (0: it has none).
     """
 
     data: Bytes

@@ -56,7 +56,7 @@ COLD = 14
 # Beyond these, only where conversations are joined over points of observation: for each direction the words of
 # points.py. A table that has them is as wide as MARKED.
 MARKS = COLD
-MARK_WORDS = 7
+MARK_WORDS = 13
 MARKED = COLD + 2 * MARK_WORDS
 
 # NETWORK: what belongs to the network, then the point.

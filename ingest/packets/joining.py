@@ -7,8 +7,9 @@ Networks with different VNIs or VLAN ids are never joined, not even by way of a 
 
 from __future__ import annotations
 
-from ingest.packets.conversation import END_ACTIVE, END_FULL
+from ingest.packets.conversation import END_ACTIVE, END_FIN, END_FULL, END_RST, SYN
 from ingest.packets.flow_table import (
+    B_FLAGS,
     ENDS,
     FIRST,
     LAST,
@@ -20,15 +21,17 @@ from ingest.packets.flow_table import (
     PLACE,
     REASON,
     SEQUENCE,
+    STATE,
     TAGS,
     UNMARKED,
 )
-from ingest.packets.points import BYTES, COUNT, HIGH, LEAST, LEAST_TIME, LOW, NO_DIGEST, SUM
+from ingest.packets.pieces import add_piece, away_of
+from ingest.packets.points import BYTES, COUNT, HIGH, KINDS, LEAST, LOW, NO_DIGEST, SUM
 from whowas.arrays import Words
 from whowas.kernels import kernel, rare_kernel
 
 # How far the clocks of two observers may be apart, and how much of a conversation's edges that is not known, us.
-CLOCKS_APART = 5_000_000
+CLOCKS_APART = 1_000_000
 EDGE = 1_000_000
 # Rows of one pair of ends that one is compared with: bounds what crafted captures cost.
 COMPARED_MOST = 256
@@ -61,44 +64,14 @@ def _same_point(i: int, j: int, rows: Words, cold: Words) -> bool:
 
 
 @rare_kernel
-def _add_piece(unit: int, piece: int, rows: Words, cold: Words) -> None:
-    """Let the first row of a conversation that was cut stand for a later one too."""
-    rows[unit, FIRST] = min(rows[unit, FIRST], rows[piece, FIRST])
-    rows[unit, LAST] = max(rows[unit, LAST], rows[piece, LAST])
-    for i in range(PACKETS_A, PACKETS_A + 4):
-        rows[unit, i] += rows[piece, i]
-    for end in range(2):
-        at = MARKS + end * MARK_WORDS
-        if cold[unit, at + LEAST] == UNMARKED or cold[piece, at + LEAST] == UNMARKED:
-            cold[unit, at + LEAST] = UNMARKED
-            continue
-        cold[unit, at + SUM] = (cold[unit, at + SUM] + cold[piece, at + SUM]) & ((1 << 63) - 1)
-        cold[unit, at + COUNT] += cold[piece, at + COUNT]
-        cold[unit, at + BYTES] += cold[piece, at + BYTES]
-        if cold[piece, at + LEAST] < cold[unit, at + LEAST]:
-            cold[unit, at + LEAST], cold[unit, at + LEAST_TIME] = cold[piece, at + LEAST], cold[piece, at + LEAST_TIME]
-        _add_range(at, unit, piece, cold)
-
-
-@rare_kernel
-def _add_range(at: int, unit: int, piece: int, cold: Words) -> None:
-    if cold[piece, at + LOW] < 0:
-        return
-    if cold[unit, at + LOW] < 0:
-        cold[unit, at + LOW], cold[unit, at + HIGH] = cold[piece, at + LOW], cold[piece, at + HIGH]
-        return
-    # Counted on from where the piece before ended.
-    size, away = cold[piece, at + HIGH] - cold[piece, at + LOW], _away(cold[piece, at + LOW], cold[unit, at + HIGH])
-    begin = cold[unit, at + HIGH] + away
-    cold[unit, at + LOW] = max(min(cold[unit, at + LOW], begin), 0)
-    cold[unit, at + HIGH] = max(cold[unit, at + HIGH], begin + size)
-
-
-@rare_kernel
-def _away(number: int, origin: int) -> int:
-    """The way from one sequence number to another, by their low 32 bits."""
-    away = (number - origin) & 0xFFFFFFFF
-    return away - (1 << 32) if away >= 1 << 31 else away
+def _goes_on(j: int, i: int, rows: Words, cold: Words) -> bool:
+    """Say whether row i goes on where row j of the same point was cut; the last words of a closed one are cut too."""
+    reason, flags = cold[j, REASON], rows[i, STATE]
+    if reason == END_ACTIVE or reason == END_FULL:
+        return True
+    syn: bool = (flags | (flags >> B_FLAGS)) & SYN != 0
+    closed = reason == END_FIN or reason == END_RST
+    return closed and not syn and rows[i, FIRST] - rows[j, LAST] <= EDGE
 
 
 @rare_kernel
@@ -109,9 +82,9 @@ def _find_units(start: int, stop: int, rows: Words, cold: Words, join: Words) ->
             j = i - back
             if not _same_point(i, j, rows, cold):
                 continue
-            if cold[j, REASON] == END_ACTIVE or cold[j, REASON] == END_FULL:
+            if _goes_on(j, i, rows, cold):
                 join[i, UNIT] = join[j, UNIT]
-                _add_piece(join[j, UNIT], i, rows, cold)
+                add_piece(join[j, UNIT], i, rows, cold)
             break
 
 
@@ -121,7 +94,7 @@ def _direction(at: int, i: int, j: int, cold: Words) -> int:
     one, other = cold[i, at : at + MARK_WORDS], cold[j, at : at + MARK_WORDS]
     if one[COUNT] < other[COUNT] or one[BYTES] < other[BYTES]:
         return NOT_INSIDE
-    away = _away(other[LOW], one[LOW])
+    away = away_of(other[LOW], one[LOW])
     if one[COUNT] == other[COUNT] and one[SUM] == other[SUM] and one[BYTES] == other[BYTES]:
         if one[LOW] < 0 and other[LOW] < 0:
             return SAME
@@ -130,7 +103,12 @@ def _direction(at: int, i: int, j: int, cold: Words) -> int:
         return NOT_INSIDE
     if other[LOW] >= 0 and (one[LOW] < 0 or away < 0 or away + other[HIGH] - other[LOW] > one[HIGH] - one[LOW]):
         return NOT_INSIDE
-    if one[LEAST] == other[LEAST] and one[LEAST] != NO_DIGEST:
+    shared = 0
+    for kind in range(LEAST, LEAST + KINDS):
+        if one[kind] > other[kind]:
+            return NOT_INSIDE
+        shared += one[kind] == other[kind] and one[kind] != NO_DIGEST
+    if shared:
         return INSIDE
     # Data alone, and of them nothing is missing.
     whole: bool = other[COUNT] == 0 and other[BYTES] > 0 and one[BYTES] >= one[HIGH] - one[LOW] - 2
@@ -141,10 +119,11 @@ def _direction(at: int, i: int, j: int, cold: Words) -> int:
 def _offset(i: int, j: int, cold: Words) -> int:
     """By how much j's clock is ahead of i's, as a packet that both saw tells; 0 where none does."""
     for end in range(2):
-        at = MARKS + end * MARK_WORDS
-        if cold[i, at + LEAST] == cold[j, at + LEAST] and cold[i, at + LEAST] != NO_DIGEST:
-            away: int = cold[j, at + LEAST_TIME] - cold[i, at + LEAST_TIME]
-            return away
+        at = MARKS + end * MARK_WORDS + LEAST
+        for kind in range(at, at + KINDS):
+            if cold[i, kind] == cold[j, kind] and cold[i, kind] != NO_DIGEST:
+                away: int = cold[j, kind + KINDS] - cold[i, kind + KINDS]
+                return away
     return 0
 
 
@@ -182,18 +161,18 @@ def _amount(i: int, what: int, cold: Words) -> int:
 @rare_kernel
 def _better(i: int, j: int, rows: Words, cold: Words) -> bool:
     """Say which of two stands for both: what has more, then what lies in no tunnel, then what came first."""
-    for what in (BYTES, COUNT):
-        if _amount(i, what, cold) != _amount(j, what, cold):
-            return _amount(i, what, cold) > _amount(j, what, cold)
-    inner_i, inner_j = rows[i, NETWORK] & NETWORK_MASK, rows[j, NETWORK] & NETWORK_MASK
-    if (inner_i == NONE) != (inner_j == NONE):
-        return inner_i == NONE
-    packets = rows[i, PACKETS_A] + rows[i, PACKETS_A + 1] - rows[j, PACKETS_A] - rows[j, PACKETS_A + 1]
-    if packets:
-        return packets > 0
-    if cold[i, PLACE] != cold[j, PLACE]:
-        return cold[i, PLACE] < cold[j, PLACE]
-    return cold[i, SEQUENCE] < cold[j, SEQUENCE]
+    more: int = _amount(i, BYTES, cold) - _amount(j, BYTES, cold)
+    if more == 0:
+        more = _amount(i, COUNT, cold) - _amount(j, COUNT, cold)
+    if more == 0:
+        more = (rows[i, NETWORK] & NETWORK_MASK == NONE) - (rows[j, NETWORK] & NETWORK_MASK == NONE)
+    if more == 0:
+        more = rows[i, PACKETS_A] + rows[i, PACKETS_A + 1] - rows[j, PACKETS_A] - rows[j, PACKETS_A + 1]
+    if more == 0:
+        more = cold[j, PLACE] - cold[i, PLACE]
+    if more == 0:
+        more = cold[j, SEQUENCE] - cold[i, SEQUENCE]
+    return more > 0
 
 
 @rare_kernel
@@ -216,10 +195,19 @@ def _torn(i: int, seen: int, mine: int, other: int, join: Words) -> bool:
 
 
 @rare_kernel
-def _pair(i: int, j: int, final: bool, rows: Words, cold: Words, join: Words) -> None:
+def _at_once(one: Words, other: Words) -> bool:
+    """Say whether two files are of one time. Those of a rotated capture are not: what is alike was sent again."""
+    same: bool = one[0] == other[0] and one[1] == other[1]
+    return same or (one[0] < other[1] and other[0] < one[1])
+
+
+@rare_kernel
+def _pair(i: int, j: int, final: bool, rows: Words, cold: Words, files: Words, join: Words) -> None:
     """Join two units where one holds the other. In the first round it is only seen in which networks they are."""
     net_i, net_j = rows[i, NETWORK] & NETWORK_MASK, rows[j, NETWORK] & NETWORK_MASK
     if _same_point(i, j, rows, cold) or _unlike(net_i, net_j) or _unlike(rows[i, TAGS], rows[j, TAGS]):
+        return
+    if not _at_once(files[cold[i, PLACE]], files[cold[j, PLACE]]):
         return
     if not _better(i, j, rows, cold):
         i, j, net_i, net_j = j, i, net_j, net_i
@@ -240,7 +228,7 @@ def _pair(i: int, j: int, final: bool, rows: Words, cold: Words, join: Words) ->
 
 
 @rare_kernel
-def _pairs(start: int, stop: int, final: bool, rows: Words, cold: Words, join: Words) -> None:
+def _pairs(start: int, stop: int, final: bool, rows: Words, cold: Words, files: Words, join: Words) -> None:
     for i in range(start, stop):
         if join[i, UNIT] != i:
             continue
@@ -248,7 +236,7 @@ def _pairs(start: int, stop: int, final: bool, rows: Words, cold: Words, join: W
             if rows[j, FIRST] > rows[i, LAST] + CLOCKS_APART:
                 break
             if join[j, UNIT] == j:
-                _pair(i, j, final, rows, cold, join)
+                _pair(i, j, final, rows, cold, files, join)
 
 
 @rare_kernel
@@ -283,10 +271,11 @@ def _halves(start: int, stop: int, rows: Words, cold: Words, join: Words) -> Non
 
 
 @kernel
-def join_points(rows: Words, cold: Words, join: Words) -> None:
+def join_points(rows: Words, cold: Words, files: Words, join: Words) -> None:
     """Find for each row its unit, and for each unit the one that stands for it.
 
     Args: rows (n, ROW), cold (n, MARKED): sorted by key and FIRST; those of units get the sums of their pieces.
+        files (k, 2): by observer, times of the first and the last packet of its file, us.
     Fills: join (n, JOIN): UNIT row of its unit; PARENT of a unit: row of what stands for it, -1 = it stands for itself.
     """
     start = 0
@@ -299,7 +288,7 @@ def join_points(rows: Words, cold: Words, join: Words) -> None:
             stop += 1
         if stop - start > 1:
             _find_units(start, stop, rows, cold, join)
-            _pairs(start, stop, False, rows, cold, join)
-            _pairs(start, stop, True, rows, cold, join)
+            _pairs(start, stop, False, rows, cold, files, join)
+            _pairs(start, stop, True, rows, cold, files, join)
             _halves(start, stop, rows, cold, join)
         start = stop

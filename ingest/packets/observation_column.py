@@ -31,7 +31,7 @@ def fixed_points(networks: Words) -> Words:
 
 
 def observer_column(rows: Words, cold: Words, observers: list[str]) -> Any:
-    """Text of each row's observer. Of a Linux cooked capture (v2) the interface's index stands with it: it has no name."""
+    """Text of each row's observer. A Linux cooked capture (v2) tells the interface's index, not its name."""
     points = rows[:, t.NETWORK] >> INTERFACE
     index = np.where((points & NAMED) != 0, 0, points & (COOKED_INDEX - 1)) * (rows[:, t.NETWORK] & WAY_TOLD != 0)
     if not index.any():

@@ -16,7 +16,7 @@ from ingest.packets import flow_table as t
 from ingest.packets.joining import CLOCKS_APART, HALF, JOIN, PARENT, UNIT, join_points
 from whowas.arrays import Flags, Words
 
-# 352 bytes each.
+# 448 bytes each.
 HELD_MOST = 1 << 19
 PARTS = 64
 WIDTH = t.ROW + t.MARKED
@@ -40,9 +40,13 @@ Joined = tuple[Words, Words, Sights]
 
 @dataclass
 class Observations:
-    """Rows that wait. repeated: packets that were seen again at another point, and not counted."""
+    """Rows that wait. repeated: packets that were seen again at another point, and not counted.
+
+    files: by observer, times of the first and last packet of its file, us.
+    """
 
     repeated: int = 0
+    files: list[tuple[int, int]] = field(default_factory=list)
     _chunks: list[Words] = field(default_factory=list)
     _held: int = 0
     _parts: list[IO[bytes]] = field(default_factory=list)
@@ -81,7 +85,7 @@ class Observations:
     def _part(self) -> None:
         """Write what is held to the files of its keys."""
         if not self._parts:
-            self._parts = [tempfile.TemporaryFile(prefix="whowas-") for _ in range(PARTS)]  # noqa: SIM115 (finish)
+            self._parts = [tempfile.TemporaryFile(prefix="whowas-") for _ in range(PARTS)]
         whole = np.concatenate(self._chunks) if self._chunks else np.zeros((0, WIDTH), dtype=np.int64)
         mixed = whole[:, t.A_LO] ^ (whole[:, t.B_LO] * 31) ^ (whole[:, t.ENDS] >> 24) ^ (whole[:, t.ENDS] >> 40)
         place = (mixed ^ (mixed >> 6) ^ (mixed >> 12)) % PARTS
@@ -94,7 +98,8 @@ class Observations:
             return
         rows, cold = whole[:, : t.ROW].copy(), whole[:, t.ROW :].copy()
         sums, marks, join = rows.copy(), cold.copy(), np.empty((len(whole), JOIN), dtype=np.int64)
-        join_points(sums, marks, join)
+        with np.errstate(over="ignore"):  # sums wrap; compiled code never warns
+            join_points(sums, marks, np.array(self.files, dtype=np.int64).reshape(-1, 2), join)
         roots = _roots(join)
         lost = join[join[:, UNIT], PARENT] >= 0
         halves = np.flatnonzero(join[:, HALF])

@@ -4,8 +4,9 @@ A capture of all interfaces has a packet as often as it passed one of them. A po
 layer tells it, which of both ends sends into it: what turns round in an interface passes it twice, once each way.
 
 Marks of a conversation's packets, for each direction, are of what no way through a network changes: addresses, the IP
-identification, TCP's numbers, the first bytes of a datagram. Not the checksum, which network cards fill in, nor the TTL.
-TCP's data are cut anew on the way (TSO, GRO): their marks are the range of sequence numbers and the sum of bytes.
+identification, TCP's numbers, the first bytes of a datagram. Not the checksum, which network cards fill in, nor
+the TTL. TCP's data are cut anew on the way (TSO, GRO): their marks are the range of sequence numbers and the
+sum of bytes.
 """
 
 from __future__ import annotations
@@ -43,8 +44,11 @@ LINK_COOKED, LINK_COOKED2 = 113, 276
 KIND_OUTGOING = 4
 
 # Words of a mark.
-SUM, LEAST, LEAST_TIME, COUNT = 0, 1, 2, 3  # of digests: sum, smallest, when that was, how many
-LOW, HIGH, BYTES = 4, 5, 6  # of TCP: sequence numbers, the second one beyond the last, counted on over 2^32; data
+SUM, COUNT = 0, 1  # of digests
+LOW, HIGH, BYTES = 2, 3, 4  # of TCP: sequence numbers, the second one beyond the last, counted on over 2^32; data
+# Digests by their last bits: the smallest of each kind, and when that was. Who saw all has none larger than another's.
+KINDS = 4
+LEAST, LEAST_TIME = 5, 5 + KINDS
 NO_DIGEST = (1 << 63) - 1
 BITS_63 = (1 << 63) - 1
 FACTOR = 0x2545F4914F6CDD1D
@@ -124,7 +128,8 @@ def _begin_mark(cold: Words) -> None:
         at = MARKS + end * MARK_WORDS
         for i in range(MARK_WORDS):
             cold[at + i] = 0
-        cold[at + LEAST] = NO_DIGEST
+        for kind in range(KINDS):
+            cold[at + LEAST + kind] = NO_DIGEST
         cold[at + LOW] = -1
 
 
@@ -161,9 +166,10 @@ def add_mark(facts: Words, sender: int, time: int, begun: bool, cold: Words) -> 
     if digest >= 0:
         cold[mark + SUM] = (cold[mark + SUM] + digest) & BITS_63
         cold[mark + COUNT] += 1
-        if digest < cold[mark + LEAST]:
-            cold[mark + LEAST] = digest
-            cold[mark + LEAST_TIME] = time
+        kind = digest & (KINDS - 1)
+        if digest < cold[mark + LEAST + kind]:
+            cold[mark + LEAST + kind] = digest
+            cold[mark + LEAST_TIME + kind] = time
     if facts[PROTOCOL] == PROTOCOL_TCP:
         cold[mark + BYTES] += facts[PAYLOAD]
         _add_range(facts, mark, cold)

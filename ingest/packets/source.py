@@ -15,6 +15,7 @@ from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
 from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
+from ingest.packets.file_order import NEVER, in_time_order
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
@@ -33,8 +34,6 @@ LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
 COUNTS = ("once", "every")
-# A time from which everything is long ago, us.
-NEVER = 1 << 61
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,7 @@ class CaptureSource:
         self._told = 0.0
         self._last_time = 0
         self._bytes_before = 0
+        self._span = (NEVER, 0)
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows."""
@@ -126,6 +126,8 @@ class CaptureSource:
         if told.continuous:
             yield from self._drain(position)
         yield from self._joined(self._waiting.finish(), position)
+        if joining:
+            self.report.files.sort(key=lambda one: self._paths.index(one.path))
 
     def commit(self, position: Position) -> None:
         """Nothing to remember: a capture can be read again."""
@@ -141,11 +143,13 @@ class CaptureSource:
         with source:
             capture = Capture(source, self._window, self._observers, _base_name(path), self._names)
             self._table.numbers[t.FILE_SEEN] = 0
+            self._span = (NEVER, 0)
             for block in capture.blocks():
                 told.format = capture.format
                 told.packets += len(block.packets)
                 yield from self._block(block, capture, Position(path, source.offset))
                 self._tell(source)
+            self._waiting.files += [self._span] * (len(self._observers) - len(self._waiting.files))
             told.format = capture.format
             told.unreadable += capture.unreadable
             self._tell(source, last=True)
@@ -193,6 +197,7 @@ class CaptureSource:
         if len(missing):
             self.report.noted["no_time"] += len(missing)
         self._last_time = int(when[-1])
+        self._span = min(self._span[0], int(when.min())), max(self._span[1], int(when.max()))
 
     def _count(self, block: Block, before: int) -> None:
         """Carry the kernel's counters over to the report, once a block is folded."""
@@ -264,35 +269,6 @@ class CaptureSource:
             cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
             yield from self._given(rows, cold, position)
         table.empty()
-
-
-def in_time_order(paths: Sequence[str]) -> list[tuple[str, int]]:
-    """Sort files by their first packets: a ring's names begin anew, and 10 sorts before 9.
-
-    What tells no time keeps its place behind the file before it. Standard input is read once: then nothing is sorted.
-    Returns: with each file, when the next one begins, us: NEVER behind the last, 0 where it is not known.
-    """
-    if "-" in paths or len(paths) < 2:
-        return [(path, 0) for path in paths]
-    window, last, times = Window(), 0, []
-    for path in paths:
-        last = _first_time(path, window, last)
-        times.append(last)
-    ordered = sorted(zip(times, range(len(paths)), paths, strict=True))
-    following = [*(begin for begin, _, _ in ordered[1:]), NEVER]
-    return [(path, begin) for (_, _, path), begin in zip(ordered, following, strict=True)]
-
-
-def _first_time(path: str, window: Window, unknown: int) -> int:
-    """Time of a file's first packet, us; `unknown` where it tells none."""
-    try:
-        with open_input(path) as source:
-            for block in Capture(source, window, [], path).blocks():
-                when = int(block.packets[0, 3])
-                return when if when >= 0 else unknown
-    except InputError:
-        pass
-    return unknown
 
 
 def _base_name(path: str) -> str:

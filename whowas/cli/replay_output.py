@@ -58,6 +58,10 @@ def _print_read(result: Result, screen: Any) -> None:
         f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
         f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
     )
+    if report.repeated:
+        screen.print(
+            f"{'counted once':<12} {plural(report.repeated, 'packet')} more came by at other points (--count every)"
+        )
     for title, counts in (("refused", refused), ("without flow", report.skipped), ("times", report.noted_records)):
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
