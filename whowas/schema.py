@@ -202,6 +202,14 @@ COLUMNS: tuple[Column, ...] = (
         "",
         "Every point of a capture that saw the same packets, the counted one first; null where one did",
     ),
+    Column(
+        "icmp_errors",
+        NUMBER,
+        "packets",
+        "ICMP errors that quote a packet of it, not counted here; null: none",
+        most=4_095,
+    ),
+    Column("icmp_error", WORD, "", "What the first of them said: port_unreachable, host_unreachable, too_big…"),
 )
 
 

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple, Protocol
 
 # Words of `Report.refused` and `Report.noted` that cost no answer: nothing was there that could have been read.
 COSTLESS = frozenset(
-    ("non_ip", "tunnel_payload_non_ip", "no_tunnel_on_its_port", "more_than_5_vlans", "fragment_without_ports")
+    (
+        "non_ip",
+        "tunnel_payload_non_ip",
+        "no_tunnel_on_its_port",
+        "more_than_5_vlans",
+        "fragment_without_ports",
+        "icmp_error_without_conversation",
+    )
 )
 
 

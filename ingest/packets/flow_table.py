@@ -41,6 +41,10 @@ SYN_KNOWN = 1 << 28
 SYN_FROM_B = 1 << 29
 SPOKE_A = 1 << 30  # of b the next bit: a packet of its own was seen
 OUTER_ENDS = 1 << 32  # of a tunnel that was not opened
+# ICMP errors about it: how many, at most so many, and type << 8 | code of the first.
+ERRORS, ERRORS_MOST = 33, 0xFFF
+FIRST_ERROR = 45
+ERRORS_MASK = ((1 << 28) - 1) << ERRORS
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3

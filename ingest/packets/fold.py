@@ -52,9 +52,11 @@ from ingest.packets.layout import (
     FRAGMENT,
     HELD,
     NOTES,
+    QUOTES,
 )
 from ingest.packets.placing import note, place
 from ingest.packets.points import add_mark, see_point
+from ingest.packets.quotes import tell_error
 from ingest.packets.waiting_fragments import count_joined, count_overdue
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel
@@ -180,6 +182,8 @@ def fold(
                         facts[j], time, keys[GROUP], pool, cold, slots, held, numbers, secret, spans, out, out_cold,
                         noted,
                     )  # fmt: skip
+                if (facts[j, NOTES] >> QUOTES) & 1:
+                    tell_error(data, facts[j], keys[GROUP], slots, pool, secret, noted)
             numbers[SEEN] += 1
             numbers[FILE_SEEN] += 1
             i += 1

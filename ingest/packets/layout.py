@@ -41,7 +41,8 @@ NEXT_MAC = 29
 POINT = 30  # as in flow_table.NETWORK; 0 = there is but one point
 DIGEST = 31  # of what no way through a network changes; -1 = none
 PAYLOAD = 32  # of TCP, bytes
-FACTS = 33
+QUOTE_AT = 33  # where an ICMP error quotes the packet that it is about; only where NOTES says QUOTES
+FACTS = 34
 
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8
@@ -124,7 +125,10 @@ SEVERAL_INSIDE = 13
 HELD = 14  # no reason to refuse: a later fragment that came before the first, and waits for it
 # Told by no word of its own: the packet's ends are those of a tunnel that was not opened.
 UNOPENED = 15
-REASONS = 16
+UNKNOWN_QUOTE = 16
+REASONS = 17
+# A bit of NOTES that is no remark: this is an ICMP error.
+QUOTES = 17
 
 REFUSED = {
     CUT_SHORT: "cut_short",
@@ -149,6 +153,7 @@ NOTED = {
     UNKNOWN_FRAGMENT: "fragment_without_ports",
     OTHER_TUNNEL: "tunnel_not_opened",
     SEVERAL_INSIDE: "several_packets_in_a_frame",
+    UNKNOWN_QUOTE: "icmp_error_without_conversation",
 }
 
 # Kinds of tunnel are told in so many bits each.

@@ -141,7 +141,8 @@ def _add_halves(rows: Words, cold: Words, sums: Words, halves: Words, parents: W
         theirs = other & t.BY_SYN and not state & t.BY_SYN
         if theirs or (not state & t.BY_SYN and rows[half, t.FIRST] < rows[one, t.FIRST]):
             state = state & ~t.SRC_IS_B | other & t.SRC_IS_B
-        state |= other & ~t.SRC_IS_B
+        told = t.ERRORS_MASK if state & t.ERRORS_MASK else 0
+        state |= other & ~(t.SRC_IS_B | told)
         rows[one, t.STATE] = state
         rows[one, t.FIRST] = min(rows[one, t.FIRST], sums[half, t.FIRST])
         rows[one, t.LAST] = max(rows[one, t.LAST], sums[half, t.LAST])

@@ -27,6 +27,7 @@ from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
 from ingest.packets.observation_column import fixed_points, networks_of, observations, observer_column
 from ingest.packets.observations import Sights, picked
+from ingest.packets.quote_columns import error_columns
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
 from whowas.schema import END_REASONS, INITIATOR_BASES, NUMBER, TIME, flow_schema
@@ -70,6 +71,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str],
         **_words(rows, cold, observers, formats),
         **_same(len(rows)),
         "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
+        **error_columns(rows[:, t.STATE], ends.family == 6),
         "observations": observations(sights, is_b, observers),
     }  # fmt: skip
     schema = flow_schema()

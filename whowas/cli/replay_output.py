@@ -25,6 +25,7 @@ REMARKS = {
     "ports_cut_short": "have ports or flags that were cut off",
     "more_than_5_vlans": "have VLAN ids beyond the fifth, which are left out",
     "fragment_without_ports": "are later fragments without the first: their ports are not known",
+    "icmp_error_without_conversation": "are ICMP errors about what is not in the capture, or was over",
     "no_time": "have no time of their own: that of the packet before is taken",
 }
 
