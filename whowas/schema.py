@@ -124,6 +124,8 @@ OBSERVATION = pa.struct(
         pa.field("bytes_out", pa.int64()),
         pa.field("packets_in", pa.int64()),
         pa.field("bytes_in", pa.int64()),
+        pa.field("dst_ip", pa.string()),
+        pa.field("dst_port", NUMBER),
     ]
 )
 
@@ -200,7 +202,8 @@ COLUMNS: tuple[Column, ...] = (
         "observations",
         pa.list_(OBSERVATION),
         "",
-        "Every point of a capture that saw the same packets, the counted one first; null where one did",
+        "Every point of a capture that saw the same packets, the counted one first; null where one did. dst_ip and "
+        "dst_port: what the client used there (a Service's address), null where that is the row's own",
     ),
     Column(
         "icmp_errors",

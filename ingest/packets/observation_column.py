@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingest.columns.arrow import dictionary, distinct, numbers
+from ingest.columns.arrow import address_octets, address_words, dictionary, distinct, numbers
 from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
 from ingest.packets.observations import Sights
@@ -44,13 +44,16 @@ def _spell(code: int, observers: list[str]) -> str:
     return f"{observers[place]}:#{index}" if index else observers[place]
 
 
-def observations(sights: Sights | None, is_b: Flags, observers: list[str]) -> Any:
-    """A list of all observations for each row, null where there was one. is_b: whether a row's src is its end b."""
+def observations(sights: Sights | None, owners: Words, observers: list[str]) -> Any:
+    """A list of all observations for each of the rows `owners`, null where there was one."""
     kind = flow_schema().field("observations").type
     if sights is None or not len(sights.rows):
-        return pa.nulls(len(is_b), kind)
+        return pa.nulls(len(owners), kind)
     rows, cold = sights.rows, sights.cold
-    turned = np.repeat(is_b, sights.counts)
+    owner = np.repeat(owners, sights.counts, axis=0)
+    other = (rows[:, : t.ENDS + 1] != owner[:, : t.ENDS + 1]).any(axis=1)
+    # Before its destination was translated a conversation had other ends, in an order of their own.
+    turned = np.where(other, rows[:, t.STATE], owner[:, t.STATE]) & t.SRC_IS_B != 0
     networks, chains = networks_of(rows), cold[:, t.OUTER] >> 4
     struct = pa.StructArray.from_arrays(
         [
@@ -60,12 +63,21 @@ def observations(sights: Sights | None, is_b: Flags, observers: list[str]) -> An
             numbers(networks - 1, NUMBER, (networks == 0) | (networks > GRE_KEY)),
             *(_count(rows, turned, one) for one in (t.PACKETS_A, t.BYTES_A)),
             *(_count(rows, ~turned, one) for one in (t.PACKETS_A, t.BYTES_A)),
+            *_destinations(rows, turned, other),
         ],
         fields=list(kind.value_type),
     )
-    offsets = np.zeros(len(is_b) + 1, dtype=np.int32)
+    offsets = np.zeros(len(owners) + 1, dtype=np.int32)
     np.cumsum(sights.counts, out=offsets[1:])
     return pa.ListArray.from_arrays(pa.array(offsets), struct, type=kind, mask=pa.array(sights.counts == 0))
+
+
+def _destinations(rows: Words, turned: Flags, other: Flags) -> tuple[Any, Any]:
+    """Address and port that the client used where they were translated further on, else null."""
+    high, low = (np.where(turned, rows[:, a], rows[:, b]) for a, b in ((t.A_HI, t.B_HI), (t.A_LO, t.B_LO)))
+    family = np.where(rows[:, t.ENDS] & 2 != 0, 6, 4)
+    ports = np.where(turned, rows[:, t.ENDS] >> 40, (rows[:, t.ENDS] >> 24) & 0xFFFF)
+    return _plain(address_words(address_octets(high, low), family, ~other)), numbers(ports, NUMBER, ~other)
 
 
 def _plain(column: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ingest.packets import flow_table as t
 from ingest.packets.joining import CLOCKS_APART, HALF, JOIN, PARENT, UNIT, join_points
+from ingest.packets.translated import join_translated
 from whowas.arrays import Flags, Words
 
 # 448 bytes each.
@@ -100,6 +101,7 @@ class Observations:
         sums, marks, join = rows.copy(), cold.copy(), np.empty((len(whole), JOIN), dtype=np.int64)
         with np.errstate(over="ignore"):  # sums wrap; compiled code never warns
             join_points(sums, marks, np.array(self.files, dtype=np.int64).reshape(-1, 2), join)
+        join_translated(sums, marks, _roots(join), join)
         roots = _roots(join)
         lost = join[join[:, UNIT], PARENT] >= 0
         halves = np.flatnonzero(join[:, HALF])

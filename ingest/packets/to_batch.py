@@ -72,7 +72,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str],
         **_same(len(rows)),
         "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
         **error_columns(rows[:, t.STATE], ends.family == 6),
-        "observations": observations(sights, is_b, observers),
+        "observations": observations(sights, rows, observers),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]

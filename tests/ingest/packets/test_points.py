@@ -312,3 +312,57 @@ def test_whatever_points_miss_no_packet_is_lost(seed: int, tmp_path: Path) -> No
         assert sum(row["packets_out"] + row["packets_in"] for row in mine) >= max(map(len, seen))
         longer = {data for one in seen for data in one if len(data) > 40}
         assert sum(row["bytes_out"] + row["bytes_in"] for row in mine) >= sum(map(len, longer))
+
+
+VIP = "10.96.0.10"
+
+
+def behind_service(packets: Sequence[Timed], index: int = 7) -> list[tuple[float, int, bytes]]:
+    """What a veth (7) and the way out (3) see of a conversation with a Service, each (seconds, interface, bytes)."""
+    seen = []
+    for at, data in packets:
+        out = goes_out(data)
+        vip, pod = (bytes(int(part) for part in ip.split(".")) for ip in (VIP, SERVER))
+        asked = data[:16] + vip + data[20:22] + struct.pack(">H", 80) + data[24:] if out else b""
+        asked = asked or data[:12] + vip + data[16:20] + struct.pack(">H", 80) + data[22:]
+        assert pod in data[12:20]
+        seen += [(at + (0.0 if out else 2e-5), index, asked), (at + (2e-5 if out else 0.0), 3, data)]
+    return sorted(seen)
+
+
+def cooked_pcap(seen: list[tuple[float, int, bytes]]) -> bytes:
+    return pcap(
+        [(START + at, cooked2(index, IN if goes_out(data) == (index == 7) else OUT, data)) for at, index, data in seen],
+        276,
+    )
+
+
+def test_a_service_and_the_pod_that_answered_are_one(tmp_path: Path) -> None:
+    packets = talk()
+    (row,), report = replay([("any.pcap", cooked_pcap(behind_service(packets)))], tmp_path)
+    assert (row["src_ip"], row["dst_ip"], row["dst_port"]) == (CLIENT, SERVER, 8080)
+    assert totals([row]) == truth(packets)
+    assert [(one["dst_ip"], one["dst_port"]) for one in row["observations"]] == [(None, None), (VIP, 80)]
+    assert {totals([one]) for one in row["observations"]} == {truth(packets)}
+    assert report.repeated == len(packets)
+    # With the pod's node beside it: its clock says nothing of what the client's node saw first.
+    files = [("any.pcap", cooked_pcap(behind_service(packets))), ("b.pcap", overlay(packets, later=-0.01))]
+    (row,), _ = replay(files, tmp_path)
+    assert [one["dst_ip"] for one in row["observations"]].count(VIP) == 1
+    assert (row["dst_ip"], totals([row])) == (SERVER, truth(packets))
+
+
+def test_a_service_is_not_guessed(tmp_path: Path) -> None:
+    """Other numbers, a lost packet, or captures whose clocks decide: then both rows stay."""
+    packets = talk()
+    seen = behind_service(packets)
+    asked = [(at, ethernet(data)) for at, index, data in seen if index == 7]
+    rows, _ = replay(
+        [("a.pcap", pcap([(START + at, data) for at, data in asked])), ("b.pcap", plain(packets))], tmp_path
+    )
+    assert len(rows) == 2
+    rows, _ = replay([("any.pcap", cooked_pcap(seen[:9] + seen[10:]))], tmp_path)
+    assert len(rows) == 2
+    others = [one for one in behind_service(talk(2)) if one[1] == 7] + [one for one in seen if one[1] == 3]
+    rows, _ = replay([("any.pcap", cooked_pcap(sorted(others)))], tmp_path)
+    assert len(rows) == 2
