@@ -1,7 +1,9 @@
 """Which rows are one conversation that was seen at several points. Nothing is joined that the packets do not prove.
 
-A row is taken for another sight of a second one when every packet of it is among the second one's: its marks are the
-same, or they share a packet and its numbers and times lie within the other's. So what is left out was counted.
+A row is taken for another sight of a second one when its marks are the same, or when in each direction they share a
+packet and its numbers and times lie within the other's. The most complete one counts. Where two captures lost packets,
+each its own, that is what one of them saw.
+
 Networks with different VNIs or VLAN ids are never joined, not even by way of a row that has none.
 """
 
@@ -107,7 +109,7 @@ def _direction(at: int, i: int, j: int, cold: Words) -> int:
     for kind in range(LEAST, LEAST + KINDS):
         if one[kind] > other[kind]:
             return NOT_INSIDE
-        shared += one[kind] == other[kind] and one[kind] != NO_DIGEST
+        shared += int(one[kind] == other[kind] and one[kind] != NO_DIGEST)
     if shared:
         return INSIDE
     # Data alone, and of them nothing is missing.
@@ -165,7 +167,7 @@ def _better(i: int, j: int, rows: Words, cold: Words) -> bool:
     if more == 0:
         more = _amount(i, COUNT, cold) - _amount(j, COUNT, cold)
     if more == 0:
-        more = (rows[i, NETWORK] & NETWORK_MASK == NONE) - (rows[j, NETWORK] & NETWORK_MASK == NONE)
+        more = int(rows[i, NETWORK] & NETWORK_MASK == NONE) - int(rows[j, NETWORK] & NETWORK_MASK == NONE)
     if more == 0:
         more = rows[i, PACKETS_A] + rows[i, PACKETS_A + 1] - rows[j, PACKETS_A] - rows[j, PACKETS_A + 1]
     if more == 0:
