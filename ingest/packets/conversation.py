@@ -59,7 +59,6 @@ from ingest.packets.layout import (
     MAC_PAIR,
     OUTER_AT,
     OUTER_FAMILY,
-    POINT,
     PROTOCOL,
     SRC_HI,
     SRC_LO,
@@ -72,7 +71,6 @@ from ingest.packets.layout import (
     VNI,
 )
 from ingest.packets.network_layer import MAPPED
-from ingest.packets.points import turned
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel, rare_kernel
 
@@ -104,8 +102,6 @@ def key_of(facts: Words, key: Words) -> int:
     rest = (facts[PROTOCOL] << 8) | (facts[FAMILY] & 2) | facts[HAS_PORTS]
     key[ENDS] = ((src_port ^ port) << 40) | ((dst_port ^ port) << 24) | rest
     key[NETWORK] = facts[VNI] + 1
-    if facts[POINT]:
-        key[NETWORK] |= turned(facts[POINT], swap)
     key[TAGS] = facts[VLANS]
     return swap
 

@@ -91,9 +91,11 @@ NUMBERS = 16
 
 # Timeouts, us.
 IDLE, ACTIVE, LINGER, LATENESS, FRAGMENTS_KEPT = 0, 1, 2, 3, 4
-WATCH = 5  # no time: whether points of observation are kept apart (APART), and marks are taken of packets (MARKING)
+WATCH = (
+    5  # no time: whether points of observation are kept apart (APART), and marks are taken of packets (TAKING_MARKS)
+)
 SPANS = 6
-APART, MARKING = 1, 2
+APART, TAKING_MARKS = 1, 2
 
 SLOTS_FIRST = 1 << 14
 FRAGMENTS = 1 << 12

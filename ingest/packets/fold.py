@@ -37,7 +37,6 @@ from ingest.packets.flow_table import (
     KEY_SENDER,
     LAST,
     LIVE,
-    MARKING,
     NOTHING,
     OUT,
     SEEN,
@@ -52,11 +51,10 @@ from ingest.packets.layout import (
     FRAGMENT,
     HELD,
     NOTES,
-    QUOTES,
 )
-from ingest.packets.placing import note, place
-from ingest.packets.points import add_mark, see_point
-from ingest.packets.quotes import tell_error
+from ingest.packets.placing import place
+from ingest.packets.points import see_points
+from ingest.packets.quotes import remark
 from ingest.packets.waiting_fragments import count_joined, count_overdue
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel
@@ -81,15 +79,13 @@ def _decode_group(
     spans: Words,
 ) -> int:
     """Decode up to a group's packets from `start` on; fill facts (GROUP, FACTS), keys (GROUP, KEY); return how many."""
-    number, watch = min(len(packets) - start, GROUP), spans[WATCH]
+    number = min(len(packets) - start, GROUP)
     for j in range(number):
         i = start + j
         one, key = facts[j], keys[j]
         link = places[packets[i, 4], 0]
         key[KEY_REASON] = decode(data, packets[i, 0], packets[i, 1], packets[i, 2], link, one, tables)
         if key[KEY_REASON] == 0:
-            if watch:
-                see_point(data, packets[i, 0], packets[i, 1], link, places[packets[i, 4], 2], one, watch)
             if one[FRAGMENT]:
                 key[KEY_REASON] = place_fragment(one, packets[i, 3], fragments, spans)
             key[KEY_SENDER] = key_of(one, key)
@@ -144,11 +140,13 @@ def fold(
     Nineteen arrays instead of one table object: numba's containers would cost more than they explain.
     Args: packets (n, 5) as in capture.Block, all with a time; the others as in table.Table.
     """
-    i, marking = start, spans[WATCH] == MARKING
+    i = start
     while i < len(packets):
         if numbers[OUT] + OUT_MARGIN > len(out):
             return i
         number = _decode_group(data, packets, i, places, tables, facts, keys, fragments, secret, spans)
+        if spans[WATCH]:
+            see_points(data, packets, i, number, places, facts, keys, secret, spans[WATCH])
         numbers[NOTHING] = _touch(keys, number, slots, pool)
         clock = group_clock(packets, i, number, numbers)
         sweep_expired(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
@@ -170,20 +168,18 @@ def fold(
                 if begun:
                     begin_cold(data, facts[j], key[KEY_SENDER], cold[row], numbers, observer)
                 count_packet(facts[j], key[KEY_SENDER], time, pool[row])
-                if marking:
-                    add_mark(facts[j], key[KEY_SENDER], time, begun, cold[row])
                 if pool[row, STATE] & (SPOKE_A << key[KEY_SENDER]) == 0:
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
-                    note(facts[j, NOTES], key[KEY_SENDER], pool[row], noted)
+                    remark(
+                        data, facts[j], key[KEY_SENDER], time, row, begun, keys[GROUP], pool, cold, slots, secret, noted
+                    )
                 if numbers[HELD_COUNT] and facts[j, FRAGMENT] == 1:
                     count_joined(
                         facts[j], time, keys[GROUP], pool, cold, slots, held, numbers, secret, spans, out, out_cold,
                         noted,
                     )  # fmt: skip
-                if (facts[j, NOTES] >> QUOTES) & 1:
-                    tell_error(data, facts[j], keys[GROUP], slots, pool, secret, noted)
             numbers[SEEN] += 1
             numbers[FILE_SEEN] += 1
             i += 1

@@ -127,8 +127,9 @@ HELD = 14  # no reason to refuse: a later fragment that came before the first, a
 UNOPENED = 15
 UNKNOWN_QUOTE = 16
 REASONS = 17
-# A bit of NOTES that is no remark: this is an ICMP error.
+# Bits of NOTES that are no remarks: this is an ICMP error; marks are to be taken (points.py).
 QUOTES = 17
+MARKING = 18
 
 REFUSED = {
     CUT_SHORT: "cut_short",

@@ -14,7 +14,18 @@ from __future__ import annotations
 import numpy as np
 
 from ingest.columns.byte_reads import Bytes, u8, u16, u32
-from ingest.packets.flow_table import MARK_WORDS, MARKING, MARKS, NETWORK_BITS, UNMARKED
+from ingest.packets.flow_table import (
+    HASH,
+    KEY_REASON,
+    KEY_SENDER,
+    MARK_WORDS,
+    MARKS,
+    NETWORK,
+    NETWORK_BITS,
+    TAKING_MARKS,
+    UNMARKED,
+    mix,
+)
 from ingest.packets.layout import (
     DIGEST,
     END,
@@ -22,8 +33,11 @@ from ingest.packets.layout import (
     FRAGMENT,
     FRAGMENT_ID,
     HAS_PORTS,
+    HELD,
     IP_AT,
     IP_BYTES,
+    MARKING,
+    NOTES,
     PAYLOAD,
     POINT,
     PROTOCOL,
@@ -90,11 +104,32 @@ def point_of(data: Bytes, at: int, captured: int, link: int, number: int) -> int
 
 
 @rare_kernel
-def see_point(data: Bytes, at: int, captured: int, link: int, number: int, facts: Words, watch: int) -> None:
-    """Fill POINT, and with watch == MARKING also DIGEST and PAYLOAD. number: of the interface, 0 where there is one."""
-    facts[POINT] = point_of(data, at, captured, link, number)
-    if watch == MARKING:
-        _digest(data, facts)
+def see_points(
+    data: Bytes, packets: Words, start: int, number: int, places: Words, facts: Words, keys: Words, secret: Words,
+    watch: int,
+) -> None:  # fmt: skip
+    """Put the points of a group's packets into their keys; with watch == TAKING_MARKS, facts for marks as well.
+
+    Args: as in fold.fold; number: packets of the group, which were decoded.
+    """
+    for j in range(number):
+        if keys[j, KEY_REASON] != 0 and keys[j, KEY_REASON] != HELD:
+            continue
+        packet, one = packets[start + j], facts[j]
+        place = places[packet[4]]
+        one[POINT] = point_of(data, packet[0], packet[1], place[0], place[2])
+        if watch == TAKING_MARKS:
+            _digest(data, one)
+            one[NOTES] |= 1 << MARKING
+        add_point(one, keys[j], keys[j, KEY_SENDER])
+        keys[j, HASH] = mix(keys[j], secret)
+
+
+@rare_kernel
+def add_point(facts: Words, key: Words, sender: int) -> None:
+    """Complete a key where points are kept apart."""
+    if facts[POINT]:
+        key[NETWORK] |= turned(facts[POINT], sender)
 
 
 @rare_kernel

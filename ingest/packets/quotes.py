@@ -17,16 +17,21 @@ from ingest.packets.layout import (
     FAMILY,
     HAS_PORTS,
     ICMP,
+    MARKING,
+    NOTES,
     POINT,
     PROTOCOL,
     QUOTE_AT,
+    QUOTES,
+    REASONS,
     SRC_HI,
     SRC_LO,
     SRC_PORT,
     UNKNOWN_QUOTE,
 )
 from ingest.packets.network_layer import MAPPED
-from ingest.packets.points import B_LEAVES, WAY_TOLD
+from ingest.packets.placing import note
+from ingest.packets.points import B_LEAVES, WAY_TOLD, add_mark, add_point
 from whowas.arrays import Words
 from whowas.kernels import rare_kernel
 
@@ -99,7 +104,7 @@ def tell_error(data: Bytes, facts: Words, key: Words, slots: Words, pool: Words,
     """
     row = -1
     if _read_quote(data, facts):
-        key_of(facts, key)
+        add_point(facts, key, key_of(facts, key))
         key[HASH] = mix(key, secret)
         row = find(key, key[HASH], slots, pool)
     if row < 0:
@@ -110,3 +115,18 @@ def tell_error(data: Bytes, facts: Words, key: Words, slots: Words, pool: Words,
         pool[row, STATE] |= facts[ICMP] << FIRST_ERROR
     if number < ERRORS_MOST:
         pool[row, STATE] += 1 << ERRORS
+
+
+@rare_kernel
+def remark(
+    data: Bytes, facts: Words, sender: int, time: int, row: int, begun: bool, key: Words, pool: Words, cold: Words,
+    slots: Words, secret: Words, noted: Words,
+) -> None:  # fmt: skip
+    """Do what NOTES of a counted packet say: remarks, marks, an ICMP error. Overwrites key, and facts of an error."""
+    notes = facts[NOTES]
+    if notes & ((1 << REASONS) - 1):
+        note(notes, sender, pool[row], noted)
+    if (notes >> MARKING) & 1:
+        add_mark(facts, sender, time, begun, cold[row])
+    if (notes >> QUOTES) & 1:
+        tell_error(data, facts, key, slots, pool, secret, noted)

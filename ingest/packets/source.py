@@ -219,7 +219,7 @@ class CaptureSource:
     def _watch_points(self) -> None:
         """From now on keep points of observation apart; their rows wait for each other, unless every one counts."""
         table, once = self._table, self._options.count == "once"
-        table.spans[t.WATCH] = t.MARKING if once else t.APART
+        table.spans[t.WATCH] = t.TAKING_MARKS if once else t.APART
         if once:
             table.take_marks()
 
@@ -231,7 +231,7 @@ class CaptureSource:
             yield from self._given(table.out[:number], table.out_cold[:number], position)
 
     def _given(self, rows: Words, cold: Words, position: Position) -> Iterator[tuple[Any, Position]]:
-        if self._table.spans[t.WATCH] == t.MARKING:
+        if self._table.spans[t.WATCH] == t.TAKING_MARKS:
             self._waiting.add(rows, cold)
         else:
             yield self._batch(rows, cold), position
