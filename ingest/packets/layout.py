@@ -37,12 +37,13 @@ NEXT_VNI = 26
 NEXT_VLANS = 27
 NEXT_TUNNELS = 28
 NEXT_MAC = 29
-# Filled only where one capture has several points of observation (points.py).
-POINT = 30  # as in flow_table.NETWORK; 0 = there is but one point
-DIGEST = 31  # of what no way through a network changes; -1 = none
-PAYLOAD = 32  # of TCP, bytes
-QUOTE_AT = 33  # where an ICMP error quotes the packet that it is about; only where NOTES says QUOTES
-FACTS = 34
+POINT = 30  # as in flow_table.NETWORK, only where one capture has several points of observation; 0 = there is but one
+FACTS = 31
+# In the places of what was met since the last header, once there is no other to come.
+DIGEST = NEXT_VNI  # of what no way through a network changes; -1 = none; only where NOTES says MARKING
+PAYLOAD = NEXT_VLANS  # of TCP, bytes; as DIGEST
+QUOTE_AT = NEXT_MAC  # where an ICMP error quotes the packet that it is about; only where NOTES says QUOTES
+
 
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8
