@@ -91,9 +91,8 @@ NUMBERS = 16
 
 # Timeouts, us.
 IDLE, ACTIVE, LINGER, LATENESS, FRAGMENTS_KEPT = 0, 1, 2, 3, 4
-WATCH = (
-    5  # no time: whether points of observation are kept apart (APART), and marks are taken of packets (TAKING_MARKS)
-)
+# No time: whether points of observation are kept APART, and besides marks are taken of packets.
+WATCH = 5
 SPANS = 6
 APART, TAKING_MARKS = 1, 2
 
