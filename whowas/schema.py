@@ -123,6 +123,21 @@ def _name(side: str) -> list[Column]:
     ]
 
 
+OBSERVATION = pa.struct(
+    [
+        pa.field("observer", pa.string()),
+        pa.field("direction", pa.string()),
+        pa.field("tunnels", pa.string()),
+        pa.field("vni", NUMBER),
+        pa.field("packets_out", pa.int64()),
+        pa.field("bytes_out", pa.int64()),
+        pa.field("packets_in", pa.int64()),
+        pa.field("bytes_in", pa.int64()),
+        pa.field("dst_ip", pa.string()),
+        pa.field("dst_port", NUMBER),
+    ]
+)
+
 COLUMNS: tuple[Column, ...] = (
     Column("flow_id", pa.string(), "32 hex digits", "Stable id: the same input gives the same id"),
     Column("start_time", TIME, "us, UTC", "Time of the first packet, as the record tells it; null if it tells none"),
@@ -197,6 +212,21 @@ COLUMNS: tuple[Column, ...] = (
         for side in ("src", "dst")
     ),
     Column("mtls_mode", WORD, "", "mTLS that Istio asked of the destination then: " + ", ".join(MTLS_MODES), "enrich"),
+    Column(
+        "observations",
+        pa.list_(OBSERVATION),
+        "",
+        "Every point of a capture that saw the same packets, the counted one first; null where one did. dst_ip and "
+        "dst_port: what the client used there (a Service's address), null where that is the row's own",
+    ),
+    Column(
+        "icmp_errors",
+        NUMBER,
+        "packets",
+        "ICMP errors that quote a packet of it, not counted here; null: none",
+        most=4_095,
+    ),
+    Column("icmp_error", WORD, "", "What the first of them said: port_unreachable, host_unreachable, too_big…"),
 )
 
 

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple, Protocol
 
 # Words of `Report.refused` and `Report.noted` that cost no answer: nothing was there that could have been read.
 COSTLESS = frozenset(
-    ("non_ip", "tunnel_payload_non_ip", "no_tunnel_on_its_port", "more_than_5_vlans", "fragment_without_ports")
+    (
+        "non_ip",
+        "tunnel_payload_non_ip",
+        "no_tunnel_on_its_port",
+        "more_than_5_vlans",
+        "fragment_without_ports",
+        "icmp_error_without_conversation",
+    )
 )
 
 
@@ -61,11 +68,13 @@ class FileReport:
 
 @dataclass
 class Report:
-    """What a source has read so far. read = folded into flows + refused; a test holds it.
+    """What a source has read so far. read = folded into flows + refused + repeated; a test holds it.
 
     `bytes` are file bytes as stored (compressed where compressed), `packets` all packet records read,
     `refused` counts, by reason, packets that carry no IP conversation or cannot be decoded; `noted` counts
     remarks on packets that were folded nevertheless (a tunnel's payload that is not IP, say).
+
+    `repeated` packets had been seen at another point of observation, where they are counted.
 
     Of flow logs: `records` were read (lines of a log, messages), `record_flows` came of them, `refused_records` counts
     by reason what could not be read, `skipped` what is well-formed and carries no flow (headers, other events),
@@ -82,6 +91,7 @@ class Report:
     refused_records: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     noted_records: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
     files: list[FileReport] = field(default_factory=list)
 
     def whole(self) -> bool:

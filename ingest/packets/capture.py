@@ -45,7 +45,8 @@ FOREIGN = (
 @dataclass
 class Block:
     """Packets in a stretch of bytes. `packets` (n, 5) int64: offset in `data`, captured and original length,
-    us since 1970 UTC (-1: the file tells none), row of `interfaces`; these (m, 2): link type, observer number.
+    us since 1970 UTC (-1: the file tells none), row of `interfaces`; these (m, 3): link type, observer number,
+    number of the interface's name (0: it has none).
     """
 
     data: Bytes
@@ -56,13 +57,18 @@ class Block:
 class Capture:
     """One capture file. `unreadable` is filled while `blocks` runs."""
 
-    def __init__(self, source: Input, window: Window, observers: list[str], name: str) -> None:
-        """Args: observers: list of places of observation, appended to. name: the file's base name."""
+    def __init__(
+        self, source: Input, window: Window, observers: list[str], name: str, names: dict[str, int] | None = None
+    ) -> None:
+        """Args: observers: list of places of observation, appended to. name: the file's base name.
+        names: numbers of interfaces by name, of the run, added to.
+        """
         self.format = ""
         self.unreadable: list[Unreadable] = []
         self._window = window
         self._observers = observers
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, tuple[int, int]] = {}
+        self._names = {} if names is None else names
         self._name = name
         self._packets: Words = np.zeros((BLOCK_PACKETS, 5), dtype=np.int64)
         window.read_from(source)
@@ -90,20 +96,24 @@ class Capture:
         self._stop(_foreign(window.peek(LOOKED_AT)))
         return iter(())
 
-    def _observer(self, interface: str = "") -> int:
-        """Number of a place of observation; the same text gets the same number."""
+    def _observer(self, interface: str = "") -> tuple[int, int]:
+        """Number of a place of observation, and of its interface's name; the same text gets the same numbers."""
         text = f"{self._name}:{interface}" if interface else self._name
         if text not in self._numbers:
             if len(self._numbers) >= OBSERVERS_MOST:
-                text = self._name
-            self._numbers[text] = len(self._observers)
+                text, interface = self._name, ""
+            self._numbers[text] = len(self._observers), self._named(interface)
             self._observers.append(text)
         return self._numbers[text]
+
+    def _named(self, interface: str) -> int:
+        """An interface has one number in all files of a run: a rotated capture goes on in the next."""
+        return self._names.setdefault(interface, len(self._names) + 1) if interface else 0
 
     def _pcap(self, head: bytes) -> Iterator[Block]:
         self.format = "pcap"
         big, nanos, record, swapped, link = pcap.facts_of(head)
-        interfaces = np.array([[link, self._observer()]], dtype=np.int64)
+        interfaces = np.array([[link, *self._observer()]], dtype=np.int64)
         window, last = self._window, 0
         window.start += pcap.HEADER
         while True:
@@ -125,7 +135,7 @@ class Capture:
         self.format = "snoop"
         if link not in snoop.LINKS:
             return self._stop(f"a snoop capture of link type {link}, which is not read; convert it with editcap")
-        interfaces = np.array([[snoop.LINKS[link], self._observer()]], dtype=np.int64)
+        interfaces = np.array([[snoop.LINKS[link], *self._observer()]], dtype=np.int64)
         window = self._window
         window.start += snoop.HEADER
         while True:

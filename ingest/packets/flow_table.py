@@ -21,7 +21,7 @@ from whowas.kernels import lean_kernel, rare_kernel
 # A row, first line: ends a and b in order of address and port, whoever sent first.
 A_HI, A_LO, B_HI, B_LO = 0, 1, 2, 3
 ENDS = 4  # port a << 40 | port b << 24 | protocol << 8 | 1 if IPv6 << 1 | 1 if there are ports
-NETWORK = 5  # layout.VNI + 1
+NETWORK = 5  # layout.VNI + 1, and from NETWORK_BITS on the point of observation (points.py)
 TAGS = 6  # VLAN ids as in layout.VLANS
 HASH = 7  # 31 bits << 32 | sequence number of the SYN
 # Second line.
@@ -41,6 +41,10 @@ SYN_KNOWN = 1 << 28
 SYN_FROM_B = 1 << 29
 SPOKE_A = 1 << 30  # of b the next bit: a packet of its own was seen
 OUTER_ENDS = 1 << 32  # of a tunnel that was not opened
+# ICMP errors about it: how many, at most so many, and type << 8 | code of the first.
+ERRORS, ERRORS_MOST = 33, 0xFFF
+FIRST_ERROR = 45
+ERRORS_MASK = ((1 << 28) - 1) << ERRORS
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3
@@ -53,9 +57,20 @@ ICMP_FIRST = 10
 REASON = 11
 SPOKE_TIME_A, SPOKE_TIME_B = 12, 13  # of the first packet of its own, us; only where STATE says that there was one
 COLD = 14
+# Beyond these, only where conversations are joined over points of observation: for each direction the words of
+# points.py. A table that has them is as wide as MARKED.
+MARKS = COLD
+MARK_WORDS = 13
+MARKED = COLD + 2 * MARK_WORDS
+
+# NETWORK: what belongs to the network, then the point.
+NETWORK_BITS = 34
+NETWORK_MASK = (1 << NETWORK_BITS) - 1
 
 # FIRST of a row that is not in use.
 FREE = -(1 << 62)
+# A mark of a row that began before marks were taken.
+UNMARKED = -1
 
 # A key beside its words: HASH, then what is known of the packet.
 KEY_REASON = 8
@@ -76,7 +91,10 @@ NUMBERS = 16
 
 # Timeouts, us.
 IDLE, ACTIVE, LINGER, LATENESS, FRAGMENTS_KEPT = 0, 1, 2, 3, 4
-SPANS = 5
+# No time: whether points of observation are kept APART, and besides marks are taken of packets.
+WATCH = 5
+SPANS = 6
+APART, TAKING_MARKS = 1, 2
 
 SLOTS_FIRST = 1 << 14
 FRAGMENTS = 1 << 12
@@ -141,6 +159,15 @@ class Table:
         first = self.pool[: self.numbers[TOP], FIRST]
         rows = np.flatnonzero(first != FREE)
         return rows[np.lexsort((self.cold[rows, SEQUENCE], first[rows]))]
+
+    def take_marks(self) -> None:
+        """Begin to take marks. Rows that are open have none, and are never joined."""
+        for name in ("cold", "out_cold"):
+            narrow = getattr(self, name)
+            wide = _aligned(len(narrow), MARKED)
+            used = int(self.numbers[TOP if name == "cold" else OUT])
+            wide[:used, :COLD], wide[:used, MARKS:] = narrow[:used], UNMARKED
+            setattr(self, name, wide)
 
     def grow(self) -> None:
         """Double the hash table and find every conversation its new place."""

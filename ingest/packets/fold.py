@@ -43,6 +43,7 @@ from ingest.packets.flow_table import (
     SPOKE_A,
     STATE,
     WANTS_SLOTS,
+    WATCH,
     mix,
 )
 from ingest.packets.fragments import hold, place_fragment
@@ -51,7 +52,9 @@ from ingest.packets.layout import (
     HELD,
     NOTES,
 )
-from ingest.packets.placing import note, place
+from ingest.packets.placing import place
+from ingest.packets.points import see_points
+from ingest.packets.quotes import remark
 from ingest.packets.waiting_fragments import count_joined, count_overdue
 from whowas.arrays import Words
 from whowas.kernels import lean_kernel
@@ -142,6 +145,8 @@ def fold(
         if numbers[OUT] + OUT_MARGIN > len(out):
             return i
         number = _decode_group(data, packets, i, places, tables, facts, keys, fragments, secret, spans)
+        if spans[WATCH]:
+            see_points(data, packets, i, number, places, facts, keys, secret, spans[WATCH])
         numbers[NOTHING] = _touch(keys, number, slots, pool)
         clock = group_clock(packets, i, number, numbers)
         sweep_expired(number, clock, pool, cold, slots, numbers, spans, out, out_cold)
@@ -167,7 +172,9 @@ def fold(
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
-                    note(facts[j, NOTES], key[KEY_SENDER], pool[row], noted)
+                    remark(
+                        data, facts[j], key[KEY_SENDER], time, row, begun, keys[GROUP], pool, cold, slots, secret, noted
+                    )
                 if numbers[HELD_COUNT] and facts[j, FRAGMENT] == 1:
                     count_joined(
                         facts[j], time, keys[GROUP], pool, cold, slots, held, numbers, secret, spans, out, out_cold,

@@ -37,7 +37,13 @@ NEXT_VNI = 26
 NEXT_VLANS = 27
 NEXT_TUNNELS = 28
 NEXT_MAC = 29
-FACTS = 30
+POINT = 30  # as in flow_table.NETWORK, only where one capture has several points of observation; 0 = there is but one
+FACTS = 31
+# In the places of what was met since the last header, once there is no other to come.
+DIGEST = NEXT_VNI  # of what no way through a network changes; -1 = none; only where NOTES says MARKING
+PAYLOAD = NEXT_VLANS  # of TCP, bytes; as DIGEST
+QUOTE_AT = NEXT_MAC  # where an ICMP error quotes the packet that it is about; only where NOTES says QUOTES
+
 
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8
@@ -120,7 +126,11 @@ SEVERAL_INSIDE = 13
 HELD = 14  # no reason to refuse: a later fragment that came before the first, and waits for it
 # Told by no word of its own: the packet's ends are those of a tunnel that was not opened.
 UNOPENED = 15
-REASONS = 16
+UNKNOWN_QUOTE = 16
+REASONS = 17
+# Bits of NOTES that are no remarks: this is an ICMP error; marks are to be taken (points.py).
+QUOTES = 17
+MARKING = 18
 
 REFUSED = {
     CUT_SHORT: "cut_short",
@@ -145,6 +155,7 @@ NOTED = {
     UNKNOWN_FRAGMENT: "fragment_without_ports",
     OTHER_TUNNEL: "tunnel_not_opened",
     SEVERAL_INSIDE: "several_packets_in_a_frame",
+    UNKNOWN_QUOTE: "icmp_error_without_conversation",
 }
 
 # Kinds of tunnel are told in so many bits each.

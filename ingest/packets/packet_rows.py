@@ -31,6 +31,7 @@ from ingest.packets.layout import (
     OUTER_FAMILY,
     PORTS_CUT,
     PROTOCOL,
+    QUOTES,
     REFUSED,
     SRC_HI,
     SRC_LO,
@@ -98,7 +99,7 @@ def decode_packets(path: str, options: PacketOptions | None = None) -> Iterator[
 
 
 def _batch(block: Block, rows: Words, frame: int, observers: list[str]) -> Any:
-    bad = rows[:, REASON] != 0
+    bad, notes = rows[:, REASON] != 0, rows[:, NOTES] & ((1 << QUOTES) - 1)
     packets = block.packets
     columns = {
         "frame": pa.array(np.arange(frame, frame + len(rows))),
@@ -108,7 +109,7 @@ def _batch(block: Block, rows: Words, frame: int, observers: list[str]) -> Any:
         "original": numbers(packets[:, 2], pa.int64()),
         "refused": distinct(rows[:, REASON], lambda reason: REFUSED.get(reason, ""), ~bad),
         **_innermost(rows, bad),
-        "noted": distinct(rows[:, NOTES], _spell_notes, bad | (rows[:, NOTES] == 0)),
+        "noted": distinct(notes, _spell_notes, bad | (notes == 0)),
     }
     return pa.RecordBatch.from_pydict(columns)
 

@@ -149,22 +149,22 @@ class Section:
     big: bool = False
     known: int = 0
     interfaces: Words = field(default_factory=lambda: np.zeros((8, 6), dtype=np.int64))
-    _places: Words = field(default_factory=lambda: np.zeros((8, 2), dtype=np.int64))
+    _places: Words = field(default_factory=lambda: np.zeros((8, 3), dtype=np.int64))
 
     @property
     def places(self) -> Words:
-        """Link type and observer number (n, 2) of each interface, one row at least; good until the section ends."""
+        """As capture.Block.interfaces (n, 3) of each interface, one row at least; good until the section ends."""
         return self._places[: max(self.known, 1)]
 
     def begin(self, big: bool) -> None:
         """Begin with another section. What was yielded of the last one keeps its places."""
         self.big, self.known = big, 0
-        self._places = np.zeros((8, 2), dtype=np.int64)
+        self._places = np.zeros((8, 3), dtype=np.int64)
 
-    def add(self, block: bytes, observer: Callable[[str], int]) -> None:
+    def add(self, block: bytes, observer: Callable[[str], tuple[int, int]]) -> None:
         """Add the interface that a block describes.
 
-        Args: block: the body between the two lengths. observer: gives the number of a name, "" where there is none.
+        Args: block: the body between the two lengths. observer: gives the numbers of a name, "" where there is none.
         Raises: ValueError when it cannot be read.
         """
         order = "big" if self.big else "little"
@@ -180,8 +180,9 @@ class Section:
         row[LINK] = int.from_bytes(block[:2], order)  # type: ignore[arg-type]
         row[SNAP] = int.from_bytes(block[4:8], order)  # type: ignore[arg-type]
         row[PER_SECOND], row[SHIFT], row[OFFSET] = 1_000_000, 0, 0
-        row[OBSERVER] = observer(self._options(block, row))
-        self._places[self.known] = row[LINK], row[OBSERVER]
+        numbers = observer(self._options(block, row))
+        row[OBSERVER] = numbers[0]
+        self._places[self.known] = row[LINK], *numbers
         self.known += 1
 
     def _options(self, block: bytes, row: Words) -> str:

@@ -15,9 +15,12 @@ from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
 from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
+from ingest.packets.file_order import NEVER, in_time_order
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
+from ingest.packets.observations import Joined, Observations, Sights, picked
+from ingest.packets.points import several_points
 from ingest.packets.to_batch import to_batch
 from ingest.packets.waiting_fragments import count_overdue
 from ingest.packets.window import Window
@@ -31,9 +34,8 @@ PROGRESS_SECONDS = 0.2
 LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
-# A time from which everything is long ago, us.
-NEVER = 1 << 61
-Finished = tuple[Words, Words, list[str], list[str]]
+COUNTS = ("once", "every")
+Finished = tuple[Words, Words, list[str], list[str], Sights | None]
 """Conversations that are over, as `to_batch` takes them."""
 
 
@@ -45,6 +47,7 @@ class PacketOptions:
     rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
     out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
     was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
+    count: a conversation that several points of observation saw gives one row (once), or one of each (every).
     """
 
     vxlan_ports: tuple[int, ...] = (4789, 8472)
@@ -55,6 +58,7 @@ class PacketOptions:
     batch_rows: int = 1 << 15
     continuous: bool = False
     tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
+    count: str = "once"
 
     def __post_init__(self) -> None:
         for port in (*self.vxlan_ports, *self.geneve_ports):
@@ -63,6 +67,8 @@ class PacketOptions:
         unknown = [word for word in self.tunnels if word not in OPENED]
         if unknown:
             raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
+        if self.count not in COUNTS:
+            raise ConfigError(f"cannot count '{self.count}': unknown word; say one of {', '.join(COUNTS)}")
         shared = set(self.vxlan_ports) & set(self.geneve_ports)
         if shared:
             raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
@@ -100,9 +106,12 @@ class CaptureSource:
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
+        self._names: dict[str, int] = {}
+        self._waiting = Observations()
         self._told_at = 0.0
         self._last_time = 0
         self._bytes_before = 0
+        self._span = (NEVER, 0)
 
     def batches(self) -> Iterator[tuple[Any, Position]]:
         """Yield (record batch of flow_schema, position). A file that breaks is reported; the next one follows.
@@ -113,14 +122,22 @@ class CaptureSource:
             yield to_batch(*finished), position
 
     def _finished_rows(self) -> Iterator[tuple[Finished, Position]]:
-        position = Position("", 0)
-        for path in in_time_order(self._paths) if self._options.continuous else self._paths:
+        position, told = Position("", 0), self._options
+        joining = told.count == "once" and len(self._paths) > 1 and not told.continuous
+        order = in_time_order(self._paths) if told.continuous or joining else [(path, NEVER) for path in self._paths]
+        if joining:
+            self._watch_points()
+        for path, following in order:
             for finished, position in self._file(path):
                 yield finished, position
-            if not self._options.continuous:
+            if not told.continuous:
                 yield from self._drain(position)
-        if self._options.continuous:
+                yield from self._joined(self._waiting.release(following), position)
+        if told.continuous:
             yield from self._drain(position)
+        yield from self._joined(self._waiting.finish(), position)
+        if joining:
+            self.report.files.sort(key=lambda one: self._paths.index(one.path))
 
     def commit(self, position: Position) -> None:
         """Nothing to remember: a capture can be read again."""
@@ -134,13 +151,15 @@ class CaptureSource:
             told.unreadable.append(Unreadable(0, str(error)))
             return
         with source:
-            capture = Capture(source, self._window, self._observers, _base_name(path))
+            capture = Capture(source, self._window, self._observers, _base_name(path), self._names)
             self._table.numbers[t.FILE_SEEN] = 0
+            self._span = (NEVER, 0)
             for block in capture.blocks():
                 told.format = capture.format
                 told.packets += len(block.packets)
                 yield from self._block(block, capture, Position(path, source.offset))
                 self._tell(source)
+            self._waiting.files += [self._span] * (len(self._observers) - len(self._waiting.files))
             told.format = capture.format
             told.unreadable += capture.unreadable
             self._tell(source, last=True)
@@ -161,6 +180,8 @@ class CaptureSource:
         table, done = self._table, 0
         self._formats += [capture.format] * (len(self._observers) - len(self._formats))
         before = int(table.refused[LINK_TYPE])
+        if not table.spans[t.WATCH] and several_points(block.interfaces):
+            self._watch_points()
         self._fill_times(block)
         while True:
             with np.errstate(over="ignore"):  # hashing wraps; compiled code never warns
@@ -174,7 +195,7 @@ class CaptureSource:
             if table.numbers[t.WANTS_SLOTS]:
                 table.grow()
             else:
-                yield self._finished(), position
+                yield from self._finished(position)
         self._count(block, before)
 
     def _fill_times(self, block: Block) -> None:
@@ -186,6 +207,7 @@ class CaptureSource:
         if len(missing):
             self.report.noted["no_time"] += len(missing)
         self._last_time = int(when[-1])
+        self._span = min(self._span[0], int(when.min())), max(self._span[1], int(when.max()))
 
     def _count(self, block: Block, before: int) -> None:
         """Carry the kernel's counters over to the report, once a block is folded."""
@@ -204,30 +226,51 @@ class CaptureSource:
             if self._table.noted[code]:
                 self.report.noted[reason] = int(self._table.noted[code])
 
-    def _finished(self) -> Finished:
+    def _watch_points(self) -> None:
+        """From now on keep points of observation apart; their rows wait for each other, unless every one counts."""
+        table, once = self._table, self._options.count == "once"
+        table.spans[t.WATCH] = t.TAKING_MARKS if once else t.APART
+        if once:
+            table.take_marks()
+
+    def _finished(self, position: Position) -> Iterator[tuple[Finished, Position]]:
         table = self._table
         number = int(table.numbers[t.OUT])
         table.numbers[t.OUT] = 0
-        # The next block is folded into the same room, while these are made into a batch.
-        return self._told(table.out[:number].copy(), table.out_cold[:number].copy())
+        if number:
+            # The next block is folded into the same room, while these are made into a batch.
+            yield from self._given(table.out[:number].copy(), table.out_cold[:number].copy(), position)
 
-    def _told(self, rows: Words, cold: Words) -> Finished:
+    def _given(self, rows: Words, cold: Words, position: Position) -> Iterator[tuple[Finished, Position]]:
+        if self._table.spans[t.WATCH] == t.TAKING_MARKS:
+            self._waiting.add(rows, cold)
+        else:
+            yield self._told(rows, cold), position
+
+    def _joined(self, parts: Iterator[Joined], position: Position) -> Iterator[tuple[Finished, Position]]:
+        """Yield what was held, each part by start."""
+        for rows, cold, sights in parts:
+            order, most = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST])), self._options.batch_rows
+            self.report.repeated = self._waiting.repeated
+            for start in range(0, len(order), most):
+                some = order[start : start + most]
+                yield self._told(rows[some], cold[some], picked(sights, some)), position
+
+    def _told(self, rows: Words, cold: Words, sights: Sights | None = None) -> Finished:
         self.report.conversations += len(rows)
-        return rows, cold, list(self._observers), list(self._formats)
+        return rows, cold, list(self._observers), list(self._formats), sights
 
     def _drain(self, position: Position) -> Iterator[tuple[Finished, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""
         table = self._table
-        if table.numbers[t.OUT]:
-            yield self._finished(), position
+        yield from self._finished(position)
         with np.errstate(over="ignore"):
             count_overdue(
                 NEVER, 0, table.keys[t.GROUP], table.pool, table.cold, table.slots, table.held, table.numbers,
                 table.secret, table.spans, table.out, table.out_cold, table.noted,
             )  # fmt: skip
         self._count_noted()
-        if table.numbers[t.OUT]:
-            yield self._finished(), position
+        yield from self._finished(position)
         left = table.open_rows()
         for start in range(0, len(left), self._options.batch_rows):
             picked = left[start : start + self._options.batch_rows]
@@ -235,34 +278,8 @@ class CaptureSource:
             state = rows[:, t.STATE]
             closed = np.where(state & t.CLOSED_BY_RESET, END_RST, END_FIN)
             cold[:, t.REASON] = np.where(state & t.CLOSED, closed, END_CAPTURE)
-            yield self._told(rows, cold), position
+            yield from self._given(rows, cold, position)
         table.empty()
-
-
-def in_time_order(paths: Sequence[str]) -> list[str]:
-    """Sort the files of one rotated capture by their first packets: a ring's names begin anew, and 10 sorts before 9.
-
-    What tells no time keeps its place behind the file before it. Standard input is read once: then nothing is sorted.
-    """
-    if "-" in paths or len(paths) < 2:
-        return list(paths)
-    window, last, times = Window(), 0, []
-    for path in paths:
-        last = _first_time(path, window, last)
-        times.append(last)
-    return [path for _, _, path in sorted(zip(times, range(len(paths)), paths, strict=True))]
-
-
-def _first_time(path: str, window: Window, unknown: int) -> int:
-    """Time of a file's first packet, us; `unknown` where it tells none."""
-    try:
-        with open_input(path) as source:
-            for block in Capture(source, window, [], path).blocks():
-                when = int(block.packets[0, 3])
-                return when if when >= 0 else unknown
-    except InputError:
-        pass
-    return unknown
 
 
 def _base_name(path: str) -> str:

@@ -25,6 +25,9 @@ from ingest.columns.community_id import community_ids
 from ingest.columns.sha1 import hex_ids
 from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
+from ingest.packets.observation_column import by_observer, fixed_points, networks_of, observations, observer_column
+from ingest.packets.observations import Sights, picked
+from ingest.packets.quote_columns import error_columns
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
 from whowas.schema import END_REASONS, INITIATOR_BASES, NUMBER, TIME, flow_schema
@@ -41,13 +44,15 @@ class Ends:
     protocol: Words
 
 
-def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str]) -> Any:
+def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str], sights: Sights | None = None) -> Any:
     """Turn rows of the table into flows, by start, then by the order in which they began.
 
     Args: rows (n, ROW) and cold (n, COLD) as in table.py. observers, formats: text by observer number.
+        sights: of these rows; None where there is one point of observation.
     """
     order = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST]))
     rows, cold = rows[order], cold[order]
+    sights = picked(sights, order) if sights is not None else None
     is_b = rows[:, t.STATE] & t.SRC_IS_B != 0
     ends, nought = _ends(rows, is_b), pa.array(np.zeros(len(rows), dtype=np.int64))
     columns = {
@@ -66,6 +71,8 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         **_words(rows, cold, observers, formats),
         **_same(len(rows)),
         "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
+        **error_columns(rows[:, t.STATE], ends.family == 6),
+        "observations": observations(sights, rows, observers),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]
@@ -137,7 +144,7 @@ def _spoke(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
 def _network(rows: Words, cold: Words, is_b: Flags) -> dict[str, Any]:
     high = _pick(is_b, cold, t.OUTER_A_HI, t.OUTER_B_HI)
     low = _pick(is_b, cold, t.OUTER_A_LO, t.OUTER_B_LO)
-    family, chains, networks = cold[:, t.OUTER] & 15, cold[:, t.OUTER] >> 4, rows[:, t.NETWORK]
+    family, chains, networks = cold[:, t.OUTER] & 15, cold[:, t.OUTER] >> 4, networks_of(rows)
     outer = [_outer(high[place], low[place], family, family == 0) for place in (0, 1)]
     return {
         "vni": numbers(networks - 1, pa.int32(), (networks == 0) | (networks > GRE_KEY)),
@@ -161,16 +168,9 @@ def _words(rows: Words, cold: Words, observers: list[str], formats: list[str]) -
     return {
         "initiator_basis": dictionary(bases, pa.array(INITIATOR_BASES)),
         "end_reason": dictionary(cold[:, t.REASON], pa.array(END_REASONS)),
-        "observer": _by_observer(cold[:, t.PLACE], observers),
-        "source_format": _by_observer(cold[:, t.PLACE], formats),
+        "observer": observer_column(rows, cold, observers),
+        "source_format": by_observer(cold[:, t.PLACE], formats),
     }  # fmt: skip
-
-
-def _by_observer(place: Words, words: list[str]) -> Any:
-    """Words by number of observer, each once: pages of words that stand there twice end in chance bytes (Arrow)."""
-    known = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    own = np.array([known[word] for word in words], dtype=np.int32)
-    return dictionary(own[place], pa.array(list(known), pa.string()))
 
 
 def _same(number: int) -> dict[str, Any]:
@@ -191,5 +191,6 @@ def _flow_ids(rows: Words, cold: Words, observers: list[str]) -> Any:
     names = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") for name in observers])
     words = np.empty((len(rows), 10), dtype=np.int64)
     words[:, :7] = rows[:, : t.HASH]
+    words[:, t.NETWORK] = fixed_points(rows[:, t.NETWORK])
     words[:, 7], words[:, 8], words[:, 9] = rows[:, t.FIRST], names[cold[:, t.PLACE]], cold[:, t.ORDINAL]
     return strings(hex_ids(words))

@@ -11,7 +11,11 @@ from ingest.packets.layout import (
     END,
     HAS_PORTS,
     ICMP,
+    NOTES,
     PORTS_CUT,
+    PROTOCOL,
+    QUOTE_AT,
+    QUOTES,
     REFUSE,
     SRC_PORT,
     TCP_FLAGS,
@@ -65,8 +69,14 @@ def udp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
 
 @lean_kernel
 def icmp(data: Bytes, at: int, facts: Words, tables: Bytes) -> tuple[int, int]:
-    """The packet that an ICMP error quotes is not opened: it was not sent here."""
+    """The packet that an ICMP error quotes is not counted: it was not sent here. quotes.py tells its conversation."""
     if at + 2 > facts[END]:
         return REFUSE + PORTS_CUT, at
     facts[ICMP] = u16(data, at)
+    kind = facts[ICMP] >> 8
+    if (facts[PROTOCOL] == 1 and (kind == 3 or kind == 4 or kind == 11 or kind == 12)) or (
+        facts[PROTOCOL] == 58 and 1 <= kind <= 4
+    ):
+        facts[NOTES] |= 1 << QUOTES
+        facts[QUOTE_AT] = at + 8
     return DONE, at

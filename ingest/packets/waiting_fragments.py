@@ -18,8 +18,9 @@ from ingest.packets.flow_table import (
     mix,
 )
 from ingest.packets.fragments import leave, take_same
-from ingest.packets.layout import FACTS, HAS_PORTS, NOTES, UNKNOWN_FRAGMENT
+from ingest.packets.layout import FACTS, HAS_PORTS, MARKING, NOTES, UNKNOWN_FRAGMENT
 from ingest.packets.placing import note, place
+from ingest.packets.points import add_mark, add_point
 from whowas.arrays import Words
 from whowas.kernels import rare_kernel
 
@@ -45,6 +46,7 @@ def _count_held(
     if not facts[HAS_PORTS]:
         facts[NOTES] |= 1 << UNKNOWN_FRAGMENT
     sender = key_of(facts, key)
+    add_point(facts, key, sender)
     key[KEY_SENDER] = sender
     key[HASH] = mix(key, secret)
     row, begun = place(facts, key, time, pool, cold, slots, numbers, spans, out, out_cold)
@@ -52,6 +54,8 @@ def _count_held(
         for i in range(COLD):
             cold[row, i] = one[FACTS + i]
     count_packet(facts, sender, time, pool[row])
+    if (facts[NOTES] >> MARKING) & 1:
+        add_mark(facts, sender, time, begun, cold[row])
     if pool[row, STATE] & (SPOKE_A << sender) == 0:
         first_own(facts, sender, time, pool[row], cold[row])
     numbers[FOLDED] += 1

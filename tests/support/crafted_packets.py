@@ -81,7 +81,7 @@ def replay(files: Sequence[tuple[str, bytes]], folder: Path, **options: Any) -> 
     source = CaptureSource(paths, PacketOptions(**options))
     rows = [row for batch, _ in source.batches() for row in batch.to_pylist()]
     folded = sum(row["packets_out"] + row["packets_in"] for row in rows)
-    assert source.report.packets == folded + sum(source.report.refused.values())
+    assert source.report.packets == folded + sum(source.report.refused.values()) + source.report.repeated
     assert source.report.packets == sum(one.packets for one in source.report.files)
     assert source.report.conversations == len(rows)
     assert all(row["end_time"] >= row["start_time"] for row in rows)

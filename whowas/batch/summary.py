@@ -223,6 +223,7 @@ def as_json(summary: Summary, report: Report, seconds: dict[str, float], written
         "told_names": summary.told_names.to_json(),
         "refused": dict(sorted(report.refused.items())),
         "noted": dict(sorted(report.noted.items())),
+        "repeated": report.repeated,
         "records": {
             "read": report.records,
             "flows": report.record_flows,

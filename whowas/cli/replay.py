@@ -50,6 +50,13 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
 @click.option("--dead-letter", type=click.Path(dir_okay=False), metavar="FILE", help="Keep refused records here.")
 @click.option("--one-capture", is_flag=True, help="The files are one rotated capture: conversations span them.")
 @click.option(
+    "--count",
+    type=click.Choice(["once", "every"]),
+    default="once",
+    show_default=True,
+    help="What several points of a capture, or several captures, saw is counted so.",
+)
+@click.option(
     "--vxlan-port",
     multiple=True,
     type=click.IntRange(1, 65535),
@@ -144,6 +151,7 @@ def _choices(told: dict[str, Any]) -> Choices:
         geneve_ports=told["geneve_port"],
         continuous=told["one_capture"],
         tunnels=_tunnels(told["tunnels"]),
+        count=told["count"],
         **{name: value for name, value in spans.items() if value is not None},
     )
     naming = NamingOptions(vnis=_vnis(told["vni"]), sensor_skew_seconds=told["sensor_skew"])

@@ -25,6 +25,7 @@ REMARKS = {
     "ports_cut_short": "have ports or flags that were cut off",
     "more_than_5_vlans": "have VLAN ids beyond the fifth, which are left out",
     "fragment_without_ports": "are later fragments without the first: their ports are not known",
+    "icmp_error_without_conversation": "are ICMP errors about what is not in the capture, or was over",
     "no_time": "have no time of their own: that of the packet before is taken",
 }
 
@@ -58,6 +59,10 @@ def _print_read(result: Result, screen: Any) -> None:
         f"{'   '.join(parts)}   {size(result.summary.bytes)} of traffic   {sum(refused.values()):,} refused   "
         f"{seconds['flows']:.1f} s + {seconds['history']:.1f} s history   {', '.join(speeds)}"
     )
+    if report.repeated:
+        screen.print(
+            f"{'counted once':<12} {plural(report.repeated, 'packet')} more came by at other points (--count every)"
+        )
     for title, counts in (("refused", refused), ("without flow", report.skipped), ("times", report.noted_records)):
         if counts:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())

@@ -90,8 +90,8 @@ def test_killed_while_it_writes_and_run_again(existing: str, form: str, inputs: 
         killed.kill()
         killed.wait()
         left = flow_ids(out)
-        # Killed in the middle of the renaming, its mark says so, and whoever writes next does the rest. Who reads a table
-        # goes by its log.
+        # Killed in the middle of the renaming, its mark says so, and whoever writes next does the rest. Who reads a
+        # table goes by its log.
         cut = form == "parquet" and Journal(out).pending()
         assert cut or left.total() in (len(before), FIRST + SECOND), "a reader sees half of a run"
         again = replay(inputs, "b.log", out, existing, form)
