@@ -37,7 +37,8 @@ NEXT_VNI = 26
 NEXT_VLANS = 27
 NEXT_TUNNELS = 28
 NEXT_MAC = 29
-FACTS = 30
+PAYLOAD = 30  # offset of what TCP (its header), UDP (its payload) and others carry; 0 where that is not known
+FACTS = 31
 
 VLANS_KEPT = 5
 TUNNELS_KEPT = 8

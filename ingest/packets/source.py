@@ -18,6 +18,8 @@ from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
+from ingest.packets.names_seen import NamesSeen
+from ingest.packets.observing import WATCHES
 from ingest.packets.to_batch import to_batch
 from ingest.packets.waiting_fragments import count_overdue
 from ingest.packets.window import Window
@@ -42,6 +44,7 @@ class PacketOptions:
     rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
     out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
     was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
+    observe: which names are looked for in first payloads, words of observing.WATCHES.
     """
 
     vxlan_ports: tuple[int, ...] = (4789, 8472)
@@ -52,6 +55,7 @@ class PacketOptions:
     batch_rows: int = 1 << 15
     continuous: bool = False
     tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
+    observe: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for port in (*self.vxlan_ports, *self.geneve_ports):
@@ -60,6 +64,9 @@ class PacketOptions:
         unknown = [word for word in self.tunnels if word not in OPENED]
         if unknown:
             raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
+        strange = [word for word in self.observe if word not in WATCHES]
+        if strange:
+            raise ConfigError(f"cannot observe '{strange[0]}': not known; say some of {', '.join(WATCHES)}")
         shared = set(self.vxlan_ports) & set(self.geneve_ports)
         if shared:
             raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
@@ -94,6 +101,8 @@ class CaptureSource:
         self._progress = progress
         self._tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
         self._table = t.Table(options.max_conversations, options.batch_rows + OUT_MARGIN, _spans(options))
+        self._names = NamesSeen() if options.observe else None
+        self._table.numbers[t.OBSERVE] = sum(WATCHES[word] for word in set(options.observe))
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
@@ -157,8 +166,10 @@ class CaptureSource:
                 done = fold(
                     block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys,
                     table.pool, table.cold, table.slots, table.fragments, table.held, table.numbers, table.secret,
-                    table.spans, table.out, table.out_cold, table.refused, table.noted,
+                    table.spans, table.out, table.out_cold, table.refused, table.noted, table.picks,
                 )  # fmt: skip
+            if self._names:
+                self._names.take(block, table)
             if done == len(block.packets):
                 break
             if table.numbers[t.WANTS_SLOTS]:
@@ -202,7 +213,7 @@ class CaptureSource:
 
     def _batch(self, rows: Words, cold: Words) -> Any:
         self.report.conversations += len(rows)
-        return to_batch(rows, cold, self._observers, self._formats)
+        return to_batch(rows, cold, self._observers, self._formats, self._names)
 
     def _drain(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""

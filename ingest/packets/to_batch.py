@@ -25,6 +25,7 @@ from ingest.columns.community_id import community_ids
 from ingest.columns.sha1 import hex_ids
 from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
+from ingest.packets.names_seen import NamesSeen
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from whowas.arrays import Flags, Octets, Words
 from whowas.schema import END_REASONS, INITIATOR_BASES, NUMBER, TIME, flow_schema
@@ -41,10 +42,13 @@ class Ends:
     protocol: Words
 
 
-def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str]) -> Any:
+def to_batch(
+    rows: Words, cold: Words, observers: list[str], formats: list[str], names: NamesSeen | None = None
+) -> Any:
     """Turn rows of the table into flows, by start, then by the order in which they began.
 
     Args: rows (n, ROW) and cold (n, COLD) as in table.py. observers, formats: text by observer number.
+        names: what the conversations told of themselves.
     """
     order = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST]))
     rows, cold = rows[order], cold[order]
@@ -66,6 +70,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str])
         **_words(rows, cold, observers, formats),
         **_same(len(rows)),
         "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
+        **(names.columns(rows, cold, is_b) if names else {}),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]
