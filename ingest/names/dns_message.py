@@ -27,7 +27,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """question: the first one's name, small letters, no dot at the end; None where there is none."""
+    """question: the first one's name, small letters, no dot at the end, the root a dot; None where there is none."""
 
     number: int
     answers: bool
@@ -44,7 +44,7 @@ def _name(data: bytes, at: int) -> tuple[str, int]:
             raise Short
         length = data[at]
         if length == 0:
-            return ".".join(labels).lower(), (at + 1 if after < 0 else after)
+            return ".".join(labels).lower() or ".", (at + 1 if after < 0 else after)
         if length & 0xC0 == 0xC0:
             if at + 1 >= len(data):
                 raise Short

@@ -33,6 +33,8 @@ from whowas.kernels import rare_kernel
 GET, POST, HEAD, PUT = 0x47455420, 0x504F5354, 0x48454144, 0x50555420
 DELE, OPTI, PATC, CONN = 0x44454C45, 0x4F505449, 0x50415443, 0x434F4E4E
 TRAC, PROP = 0x54524143, 0x50524F50
+# Of WebDAV, UPnP, and RPC over HTTP.
+REPO, MKCO, LOCK, NOTI, SUBS, RPC = 0x5245504F, 0x4D4B434F, 0x4C4F434B, 0x4E4F5449, 0x53554253, 0x5250435F
 HTTP, PRI, SSH_WORD = 0x48545450, 0x50524920, 0x5353482D
 EHLO, HELO, LHLO = 0x45484C4F, 0x48454C4F, 0x4C484C4F
 MAIL_READY, MAIL_READY_MORE, IMAP_OK = 0x32323020, 0x3232302D, 0x2A204F4B
@@ -69,6 +71,8 @@ def _text(data: Bytes, at: int, size: int) -> int:
         return HTTP_REQUEST
     if word == OPTI or word == PATC or word == CONN or word == TRAC or word == PROP:
         return HTTP_REQUEST
+    if word == REPO or word == MKCO or word == LOCK or word == NOTI or word == SUBS or word == RPC:
+        return HTTP_REQUEST
     if word == PRI and size >= 6 and u16(data, at + 4) == 0x2A20:
         return H2_PREFACE
     if word == SSH_WORD:
@@ -97,7 +101,7 @@ def _redis(data: Bytes, at: int, size: int) -> int:
 def _postgres(data: Bytes, at: int, size: int) -> int:
     """The first message of a client has no type: its length, then a number."""
     length, number = u32(data, at), u32(data, at + 4)
-    if length == 8 and (number == SSL or number == GSS):
+    if length == 8 and size == 8 and (number == SSL or number == GSS):
         return POSTGRES_SSL
     if (number == START or number == START + 2) and length > 8 and length <= 10000 and length >= size:
         return POSTGRES_START
@@ -144,11 +148,11 @@ def greeting(data: Bytes, at: int, end: int) -> int:
     first = u8(data, at)
     if size == 1:
         return POSTGRES_YES if first == 0x53 or first == 0x47 else POSTGRES_NO if first == 0x4E else OTHER
-    if first >= 20 and first <= 23:
-        return _tls(data, at, size)
     if size < 4:
         return OTHER
-    code = _redis(data, at, size) if first == 0x2A else OTHER
+    code = _tls(data, at, size) if first >= 20 and first <= 23 else OTHER
+    if code == OTHER and first == 0x2A:
+        code = _redis(data, at, size)
     if code == OTHER:
         code = _text(data, at, size)
     if code == OTHER and size >= 8:
@@ -170,4 +174,3 @@ def datagram_greeting(data: Bytes, at: int, end: int) -> int:
         return OTHER
     version = u32(data, at + 1)
     return QUIC if version == QUIC_1 or version == QUIC_2 else OTHER
-

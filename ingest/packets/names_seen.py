@@ -135,5 +135,3 @@ def _dns_columns(answers: DnsAnswers, rows: Words, is_b: Flags) -> dict[str, Any
                 end = side if not swapped else {"src": "dst", "dst": "src"}[side]
                 lists[f"{end}_dns_name"][place], lists[f"{end}_dns_reason"][place] = found
     return {name: pa.array(some, pa.string()).dictionary_encode().cast(WORD) for name, some in lists.items()}
-
-

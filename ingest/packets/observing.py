@@ -135,7 +135,8 @@ def look(
         return
     if tcp:
         at += (u8(data, at + 12) >> 4) * 4
-    if at >= facts[END] or at < facts[PAYLOAD]:
+    if at >= facts[END] or at < facts[PAYLOAD] or (tcp and at + 1 == facts[END] and u8(data, at) == 0):
+        # The last: one byte of nothing keeps a connection alive, and begins none.
         return
     known = cold[GREETINGS]
     code = (known >> (8 * sender)) & 0xFF

@@ -101,7 +101,7 @@ class CaptureSource:
         self._progress = progress
         self._tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
         self._table = t.Table(options.max_conversations, options.batch_rows + OUT_MARGIN, _spans(options))
-        self._names = NamesSeen() if options.observe else None
+        self.names = NamesSeen() if options.observe else None
         self._table.numbers[t.OBSERVE] = sum(WATCHES[word] for word in set(options.observe))
         self._window = Window()
         self._observers: list[str] = []
@@ -168,8 +168,8 @@ class CaptureSource:
                     table.pool, table.cold, table.slots, table.fragments, table.held, table.numbers, table.secret,
                     table.spans, table.out, table.out_cold, table.refused, table.noted, table.picks,
                 )  # fmt: skip
-            if self._names:
-                self._names.take(block, table)
+            if self.names:
+                self.names.take(block, table)
             if done == len(block.packets):
                 break
             if table.numbers[t.WANTS_SLOTS]:
@@ -213,7 +213,7 @@ class CaptureSource:
 
     def _batch(self, rows: Words, cold: Words) -> Any:
         self.report.conversations += len(rows)
-        return to_batch(rows, cold, self._observers, self._formats, self._names)
+        return to_batch(rows, cold, self._observers, self._formats, self.names)
 
     def _drain(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""

@@ -42,9 +42,7 @@ class Ends:
     protocol: Words
 
 
-def to_batch(
-    rows: Words, cold: Words, observers: list[str], formats: list[str], names: NamesSeen | None = None
-) -> Any:
+def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str], names: NamesSeen | None = None) -> Any:
     """Turn rows of the table into flows, by start, then by the order in which they began.
 
     Args: rows (n, ROW) and cold (n, COLD) as in table.py. observers, formats: text by observer number.
