@@ -216,6 +216,9 @@ COLUMNS: tuple[Column, ...] = (
             Column(f"{side}_dns_reason", WORD, "", f"What {side}_dns_name rests on: TTL, other names, the question"),
         )
     ),
+    Column("said_service", WORD, "", "Service that the client itself names (SNI, Host), as NAMESPACE/NAME", "enrich"),
+    Column("said_reason", WORD, "", "Where said_service stands: a mesh's SNI, a SNI, a Host", "enrich"),
+    Column("said_conflict", WORD, "", "How said_service contradicts dst's name; null: it does not, or none", "enrich"),
 )
 
 
