@@ -35,7 +35,7 @@ class Said(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def service_in(sni: str | None, host: str | None) -> Said | None:
-    """Return the Service that a server name or a Host names. The server name goes first; None: no Service of a cluster."""
+    """Return the Service that a server name, or else a Host, names; None: no Service of a cluster."""
     mesh = ISTIO.fullmatch(sni) if sni else None
     if mesh:
         subset = f", subset {mesh[2]}" if mesh[2] else ""
@@ -54,7 +54,7 @@ def _internal(name: str, where: str) -> Said | None:
 
 @lru_cache(maxsize=1 << 14)
 def conflict(said: Said, confidence: str | None, namespace: str | None, services: str | None) -> str | None:
-    """Say how what a client said contradicts the name of whom it spoke to; None where it does not, or nobody can tell."""
+    """Say how what a client said contradicts whom it spoke to; None where it does not, or nobody can tell."""
     if confidence not in SURE or namespace is None:
         return None
     if namespace != said.namespace:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ingest.names.dns_answers import Answer, DnsAnswers
 from ingest.names.dns_message import Message, framed, read_message
-from ingest.names.greetings import DNS
+from ingest.names.greetings import DNS, QUIC
 from ingest.names.reading import Refused, Short
 from ingest.names.stretch import Stretch
 from ingest.names.talk import Talk, Told
@@ -57,6 +57,8 @@ class Listener:
         before = talk.held()
         if packet.code == DNS:
             self._dns(talk, packet, payload)
+        elif packet.code == QUIC:
+            talk.take_quic(packet.sender, payload)
         else:
             talk.take(packet.sender, packet.start, packet.sequence, payload, packet.code)
         self._held += talk.held() - before

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class Short(Exception):  # noqa: N818 - it is no error: the rest may still come
+class Short(Exception):
     """Bytes end before what they announce."""
 
 
-class Refused(Exception):  # noqa: N818 - it is no error: others may send what they like
+class Refused(Exception):
     """Bytes are not what they were taken for."""
 
 

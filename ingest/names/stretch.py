@@ -23,7 +23,7 @@ class Stretch:
         return len(self.joined) + sum(map(len, self.waiting.values()))
 
     def add(self, sequence: int, payload: bytes) -> None:
-        """Take a segment. What is beyond the first MOST bytes is left away; of two for one place the first is believed."""
+        """Take a segment. What is beyond MOST bytes is left away; of two for one place the first is believed."""
         if self.base < 0:
             self.base = sequence
         away = (sequence - self.base) % SPAN

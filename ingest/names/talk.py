@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingest.names.client_hello import read_client_hello
+from ingest.names.client_hello import ClientHello, read_client_hello
 from ingest.names.greetings import H2_PREFACE, HTTP_REQUEST, TLS_CLIENT, TLS_SERVER
 from ingest.names.http_head import host_of
+from ingest.names.quic import Initials
 from ingest.names.reading import Refused, Short
 from ingest.names.server_hello import read_server_hello
 from ingest.names.stretch import Stretch
@@ -25,6 +26,8 @@ from ingest.names.tls_records import (
 TLS_1_3 = 0x0304
 # A list of certificates that holds none.
 NO_CERTIFICATES = 3
+# Datagrams of a direction that do not open under a client's key.
+FAILURES_MOST = 3
 
 
 @dataclass(slots=True)
@@ -47,18 +50,21 @@ class Told:
 class Talk:
     """The first bytes of both directions, 0 and 1, as far as they are still needed."""
 
-    __slots__ = ("asked", "certificate_asked", "done", "stretches", "told")
+    __slots__ = ("asked", "certificate_asked", "done", "failed", "initials", "stretches", "told")
 
     def __init__(self) -> None:
         self.told = Told()
         self.stretches: list[Stretch | None] = [None, None]
         self.done = [False, False]
         self.certificate_asked = False
+        self.initials: list[Initials | None] = [None, None]
+        self.failed = [0, 0]
         self.asked: set[tuple[int, str]] = set()
 
     def held(self) -> int:
         """Bytes that are kept."""
-        return sum(one.held() for one in self.stretches if one is not None)
+        kept = sum(one.held() for one in self.stretches if one is not None)
+        return kept + sum(one.crypto.held() for one in self.initials if one is not None)
 
     def take(self, sender: int, start: int, sequence: int, payload: bytes, code: int) -> None:
         """Take a segment. code: what the direction begins with, 0 when its beginning has not come yet.
@@ -69,7 +75,7 @@ class Talk:
             return
         stretch = self.stretches[sender]
         if code not in (0, TLS_CLIENT, TLS_SERVER, HTTP_REQUEST, H2_PREFACE):
-            stretch = self._after_words(sender, sequence, payload, stretch)
+            stretch = self._after_words(sequence, payload, stretch)
             if stretch is None:
                 return
         elif stretch is None:
@@ -83,12 +89,33 @@ class Talk:
         elif code:
             self._tls(sender, stretch)
 
+    def take_quic(self, sender: int, datagram: bytes) -> None:
+        """Take a datagram of QUIC: the client's Initials tell its ClientHello, what a server sends is under other keys."""
+        if self.done[sender]:
+            return
+        initials = self.initials[sender] = self.initials[sender] or Initials()
+        if not initials.take(datagram):
+            self.failed[sender] += 1
+            if self.failed[sender] >= FAILURES_MOST:
+                self.finish(sender)
+            return
+        try:
+            for kind, body in messages(initials.crypto.joined):
+                if kind == CLIENT_HELLO:
+                    self._offered(read_client_hello(body, "q"))
+                    self.finish(0)
+                    self.finish(1)
+                    return
+        except (Short, Refused):
+            self.finish(sender)
+
     def finish(self, sender: int) -> None:
         """Let go of a direction: nothing more is to be learnt from it."""
         self.done[sender] = True
         self.stretches[sender] = None
+        self.initials[sender] = None
 
-    def _after_words(self, sender: int, sequence: int, payload: bytes, stretch: Stretch | None) -> Stretch | None:
+    def _after_words(self, sequence: int, payload: bytes, stretch: Stretch | None) -> Stretch | None:
         """TLS that begins after some words in the clear: a ClientHello begins a segment, then so does its answer."""
         if stretch is not None:
             return stretch
@@ -119,10 +146,7 @@ class Talk:
     def _message(self, sender: int, kind: int, body: bytes) -> None:
         told = self.told
         if kind == CLIENT_HELLO and told.ja4 is None:
-            hello = read_client_hello(body)
-            told.sni, told.alpn, told.offered, told.ja4, told.ech = (
-                hello.sni, hello.alpn, hello.version, hello.ja4, hello.ech,
-            )  # fmt: skip
+            self._offered(read_client_hello(body))
             # A certificate of the client's can follow, if it is asked for; never in the clear from TLS 1.3 on.
             if told.version == TLS_1_3 or told.mutual is False:
                 self.finish(sender)
@@ -140,6 +164,11 @@ class Talk:
         elif kind == CERTIFICATE and self.certificate_asked:
             told.mutual = len(body) > NO_CERTIFICATES
             self._over()
+
+    def _offered(self, hello: ClientHello) -> None:
+        told = self.told
+        told.sni, told.alpn, told.offered = hello.sni, hello.alpn, hello.version
+        told.ja4, told.ech = hello.ja4, hello.ech
 
     def _over(self) -> None:
         """Nothing more comes in the clear. A direction whose hello is still missing is waited for."""

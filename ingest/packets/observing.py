@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.columns.byte_reads import Bytes, u8
+from ingest.columns.byte_reads import Bytes, u8, u16
 from ingest.names.greetings import (
     DNS,
     H2_PREFACE,
@@ -49,7 +49,6 @@ from ingest.packets.layout import (
     SRC_HI,
     SRC_LO,
     SRC_PORT,
-    TCP_FLAGS,
     TCP_SEQUENCE,
     VNI,
 )
@@ -61,9 +60,9 @@ WATCH_DNS, WATCH_TLS, WATCH_HTTP = 1, 2, 4
 WATCHES = {"dns": WATCH_DNS, "tls": WATCH_TLS, "http": WATCH_HTTP}
 # Packets with a payload that are looked at in each direction: a ClientHello of 16 KB is in fewer.
 LOOKS_MOST = 16
+# Bytes by which a segment may come too early.
+WAITS_MOST = 1 << 14
 TCP_PROTOCOL, UDP_PROTOCOL, DNS_PORT = 6, 17, 53
-
-SYN = 0x02
 
 # Columns of a pick. START: sequence number of the first byte by the SYN, -1 where that was not seen. MISSING: bytes of
 # the payload that were not captured.
@@ -94,7 +93,10 @@ def _wanted(code: int, other: int, observe: int) -> bool:
 def _begins(data: Bytes, facts: Words, at: int, observe: int) -> int:
     """What a direction's first payload is."""
     if observe & WATCH_DNS and (facts[SRC_PORT] == DNS_PORT or facts[DST_PORT] == DNS_PORT):
-        return DNS
+        # Over TCP its length stands before a message, and may come alone.
+        framed = 2 if facts[PROTOCOL] == TCP_PROTOCOL else 0
+        if _is_dns(data, at + framed, facts[END]) or (framed and at + 2 == facts[END]):
+            return DNS
     if observe & (WATCH_TLS | WATCH_HTTP) == 0:
         return OTHER
     if facts[PROTOCOL] == TCP_PROTOCOL:
@@ -112,9 +114,16 @@ def _opened(row: Words, sender: int) -> bool:
 @lean_kernel
 def _early(facts: Words, sender: int, row: Words) -> bool:
     """Say whether a segment comes before the first one: then it waits for what the direction begins with."""
-    first = (row[HASH] + 1) & 0xFFFFFFFF
-    tcp = facts[PROTOCOL] == TCP_PROTOCOL and facts[TCP_FLAGS] & SYN == 0
-    return tcp and _opened(row, sender) and facts[TCP_SEQUENCE] != first
+    ahead = (facts[TCP_SEQUENCE] - row[HASH] - 1) & 0xFFFFFFFF
+    return facts[PROTOCOL] == TCP_PROTOCOL and _opened(row, sender) and ahead > 0 and ahead < WAITS_MOST  # type: ignore[no-any-return]
+
+
+@lean_kernel
+def _is_dns(data: Bytes, at: int, end: int) -> bool:
+    """Say whether a DNS header may stand here: a plain query or its answer, one question, records that have room."""
+    if at + 12 > end or u16(data, at + 2) & 0x7840 or u16(data, at + 4) != 1:
+        return False
+    return 17 + 11 * u16(data, at + 6) <= end - at or u16(data, at + 2) & 0x8000 != 0
 
 
 @rare_kernel
@@ -146,6 +155,8 @@ def look(
     looks = ((known >> (16 + 8 * sender)) & 0xFF) + 1
     wanted = code == 0 or _wanted(code, (known >> (8 * (1 - sender))) & 0xFF, numbers[OBSERVE])
     endless = wanted and code == DNS and not tcp
+    if endless and not _is_dns(data, at, facts[END]):
+        return
     if not wanted or (looks >= LOOKS_MOST and not endless):
         row[STATE] |= LOOKED_A << sender
     cold[GREETINGS] = known if endless else known + (np.int64(1) << (16 + 8 * sender))
