@@ -1,4 +1,4 @@
-"""Names that conversations tell, ours against the oracle's: server names of TLS, hosts of HTTP, questions and answers of DNS.
+"""Names that conversations tell, ours against the oracle's: of TLS and HTTP, questions and answers of DNS.
 
 A difference is explained by a rule of docs/conformance.md, or unexplained.
 """
@@ -122,7 +122,7 @@ def column_of(row: Row) -> str:
 
 
 def _small(name: str) -> str:
-    """A name in small letters, with whatever is no plain character as a question mark: tools spell those differently."""
+    """A name in small letters, what is no plain character as a question mark: tools spell those differently."""
     return STRANGE.sub("?", name.lower().rstrip("."))
 
 
@@ -140,10 +140,8 @@ def _compare(ours: Ours, column: str, key: Key, rows: list[Row], told: Names) ->
         told.wrong.append(f"{column} {key}: {sorted(names)} != {sorted(asked)[:4]} (frame {rows[0]['frame']})")
 
 
-def _only_ours(
-    path: Path, key: Key, column: str, names: set[str], listed: set[tuple[str, Key]], told: Names
-) -> None:
-    """A name that the oracle has not: of fragments, or in a stream that it did not put together, by the bytes themselves."""
+def _only_ours(path: Path, key: Key, column: str, names: set[str], listed: set[tuple[str, Key]], told: Names) -> None:
+    """A name that the oracle has not: of fragments, or in a stream that it did not put together."""
     told.compared[column] += 1
     if all((_small(name), without_ports(key)) in listed for name in names):
         told.explained["fragments"] += 1

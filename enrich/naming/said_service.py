@@ -1,7 +1,7 @@
 """The Service that a client itself names in TLS or HTTP, beside the name that the history gives its address.
 
-It is evidence, not a name: a client says whatever it likes. It never changes a name; where the two contradict each other,
-both are told.
+It is evidence, not a name: a client says whatever it likes. It never changes a name; where the two contradict each
+other, both are told.
 """
 
 from __future__ import annotations

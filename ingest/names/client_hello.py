@@ -99,7 +99,7 @@ def _ends(first: bytes) -> str:
 def _protocols(extension: bytes | None) -> list[bytes]:
     if not extension:
         return []
-    names, some = Bytes(extension).part(2), []
+    names, some = Bytes(extension).part(2), list[bytes]()
     while names.left() and len(some) < PROTOCOLS_MOST:
         some.append(names.part(1).data)
     return some

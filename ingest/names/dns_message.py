@@ -1,4 +1,4 @@
-"""DNS messages (RFC 1035), as far as they lead from a question to addresses: A, AAAA, CNAME, HTTPS and SVCB (RFC 9460)."""
+"""DNS messages (RFC 1035, 9460), as far as they lead from a question to addresses: A, AAAA, CNAME, HTTPS, SVCB."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ _BEGUN = {
 
 @cache
 def meaning(one: int, other: int) -> tuple[str | None, str | None, str | None]:
-    """Return (application protocol, whether it is encrypted, why) of what both directions begin with; None: not told."""
+    """Return (application protocol, whether it is encrypted, why) by how both directions begin; None: not told."""
     codes = {one, other}
     if codes == {0}:
         return None, None, None

@@ -20,7 +20,7 @@ QUESTIONS_MOST = 64
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """One packet that may tell a name. src, dst: addresses, 16 bytes. time: us. udp: a datagram is whole."""
+    """One packet that may tell a name. dst: to whom, 16 bytes, of DNS alone. time: us. udp: a datagram is whole."""
 
     handle: int
     sender: int
@@ -29,7 +29,6 @@ class Picked:
     time: int
     code: int
     udp: bool
-    src: bytes
     dst: bytes
     network: int
     from_server: bool
@@ -54,14 +53,14 @@ class Listener:
                 return True, True
             talk = self._talks[packet.handle] = Talk()
             self._told[packet.handle] = talk.told
-        before = talk.held()
+        self._held += len(payload)
+        talk.kept += len(payload)
         if packet.code == DNS:
             self._dns(talk, packet, payload)
         elif packet.code == QUIC:
             talk.take_quic(packet.sender, payload)
         else:
             talk.take(packet.sender, packet.start, packet.sequence, payload, packet.code)
-        self._held += talk.held() - before
         over = talk.done[0], talk.done[1]
         if all(over):
             self._leave(packet.handle)
@@ -76,7 +75,7 @@ class Listener:
 
     def _leave(self, handle: int) -> None:
         talk = self._talks.pop(handle, None)
-        self._held -= talk.held() if talk else 0
+        self._held -= talk.kept if talk else 0
 
     def _give_up(self) -> None:
         """Make room: the conversation that began longest ago is listened to no more. What it told stays."""

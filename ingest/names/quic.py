@@ -1,7 +1,7 @@
 """QUIC Initials, versions 1 and 2 (RFC 9000, 9001, 9369): the ClientHello in their CRYPTO frames.
 
-Their keys come of the connection id in the clear. The tag is not looked at: who can derive the key can make one. What does
-not open to frames that an Initial may hold was of another key.
+Their keys come of the connection id in the clear. The tag is not looked at: who can derive the key can make one. What
+does not open to frames that an Initial may hold was of another key.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def client_keys(version: int, connection: bytes) -> Keys:
     """Keys of a client's Initials by the connection id to which it sent its first."""
     secret = _expand(hmac.new(SALTS[version], connection, sha256).digest(), "client in", 32)
     word = LABELS[version]
-    return Keys(_expand(secret, f"{word} key", 16), _expand(secret, f"{word} iv", 12), _expand(secret, f"{word} hp", 16))
+    return Keys(
+        _expand(secret, f"{word} key", 16), _expand(secret, f"{word} iv", 12), _expand(secret, f"{word} hp", 16)
+    )
 
 
 def _varint(it: Bytes) -> int:
@@ -126,7 +128,7 @@ def opened(datagram: bytes, at: int, start: int, end: int, keys: Keys) -> bytes:
 
 def frames(payload: bytes) -> list[tuple[int, bytes]]:
     """CRYPTO frames (offset, bytes) of an Initial. Raises: Short, Refused where it holds what no Initial may."""
-    it, some = Bytes(payload), []
+    it, some = Bytes(payload), list[tuple[int, bytes]]()
     for _ in range(FRAMES_MOST):
         padding = len(payload) - it.at - len(payload[it.at :].lstrip(b"\0"))
         it.take(padding)

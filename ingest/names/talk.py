@@ -50,7 +50,7 @@ class Told:
 class Talk:
     """The first bytes of both directions, 0 and 1, as far as they are still needed."""
 
-    __slots__ = ("asked", "certificate_asked", "done", "failed", "initials", "stretches", "told")
+    __slots__ = ("asked", "certificate_asked", "done", "failed", "initials", "kept", "stretches", "told")
 
     def __init__(self) -> None:
         self.told = Told()
@@ -59,12 +59,9 @@ class Talk:
         self.certificate_asked = False
         self.initials: list[Initials | None] = [None, None]
         self.failed = [0, 0]
+        # Bytes that were taken: no more are kept.
+        self.kept = 0
         self.asked: set[tuple[int, str]] = set()
-
-    def held(self) -> int:
-        """Bytes that are kept."""
-        kept = sum(one.held() for one in self.stretches if one is not None)
-        return kept + sum(one.crypto.held() for one in self.initials if one is not None)
 
     def take(self, sender: int, start: int, sequence: int, payload: bytes, code: int) -> None:
         """Take a segment. code: what the direction begins with, 0 when its beginning has not come yet.
@@ -90,7 +87,7 @@ class Talk:
             self._tls(sender, stretch)
 
     def take_quic(self, sender: int, datagram: bytes) -> None:
-        """Take a datagram of QUIC: the client's Initials tell its ClientHello, what a server sends is under other keys."""
+        """Take a datagram of QUIC: the client's Initials tell its ClientHello, a server's are under other keys."""
         if self.done[sender]:
             return
         initials = self.initials[sender] = self.initials[sender] or Initials()

@@ -14,7 +14,7 @@ def handshake_bytes(stream: bytes, at: int = 0) -> tuple[bytes, bool]:
 
     Returns: (bytes, whether something else than a handshake follows: then no more will come in the clear).
     """
-    parts = []
+    parts = list[bytes]()
     while at + 5 <= len(stream):
         kind, size = stream[at], int.from_bytes(stream[at + 3 : at + 5], "big")
         if kind != HANDSHAKE or stream[at + 1] != 3 or not 0 < size <= RECORD_MOST:

@@ -110,7 +110,7 @@ def _postgres(data: Bytes, at: int, size: int) -> int:
 
 @rare_kernel
 def _mysql(data: Bytes, at: int, size: int) -> int:
-    """The server speaks first: length, sequence 0, protocol 10, its version as text. TLS is asked for with sequence 1."""
+    """The server speaks first: length, sequence 0, protocol 10, its version as text. TLS is asked for with 1."""
     length, sequence = _little(data, at) & 0xFFFFFF, u8(data, at + 3)
     if sequence == 0 and u8(data, at + 4) == 10 and length >= 30 and length + 4 == size:
         digit = u8(data, at + 5)

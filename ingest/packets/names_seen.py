@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ingest.names.client_hello import VERSION_WORDS
 from ingest.names.dns_answers import DnsAnswers
-from ingest.names.greetings import CODES, after_words, meaning
+from ingest.names.greetings import CODES, DNS, after_words, meaning
 from ingest.names.listener import Listener, Picked
 from ingest.names.talk import Told
 from ingest.packets import flow_table as t
@@ -36,9 +36,8 @@ class NamesSeen:
         if not number:
             return
         table.numbers[t.PICKED] = 0
-        data = memoryview(block.data)
         for pick in table.picks[:number].tolist():
-            over = self.listener.take(_picked(pick), bytes(data[pick[o.P_AT] : pick[o.P_END]]))
+            over = self.listener.take(_picked(pick), block.data[pick[o.P_AT] : pick[o.P_END]].tobytes())
             if (over[0] or over[1]) and table.cold[pick[o.P_ROW], t.OBSERVED] == pick[o.P_HANDLE]:
                 table.pool[pick[o.P_ROW], t.STATE] |= t.LOOKED_A * (over[0] + 2 * over[1])
 
@@ -47,7 +46,9 @@ class NamesSeen:
         codes = cold[:, t.GREETINGS]
         if not codes.any() and not len(self.listener.answers):
             return {}
-        told = {place: one for place in np.flatnonzero(cold[:, t.OBSERVED]) if (one := self._told(cold, place))}
+        told = {
+            place: one for place in np.flatnonzero(cold[:, t.OBSERVED]).tolist() if (one := self._told(cold, place))
+        }
         found = _meanings(codes & 0xFF, (codes >> 8) & 0xFF, [place for place, one in told.items() if one.late_tls])
         if told:
             found |= _told_columns(told, len(rows))
@@ -64,6 +65,8 @@ def _octets(high: int, low: int) -> bytes:
 
 
 def _picked(pick: list[int]) -> Picked:
+    # Only answers of DNS are somebody's.
+    dns = pick[o.P_CODE] == DNS
     return Picked(
         handle=pick[o.P_HANDLE],
         sender=pick[o.P_SENDER],
@@ -72,8 +75,7 @@ def _picked(pick: list[int]) -> Picked:
         time=pick[o.P_TIME],
         code=pick[o.P_CODE],
         udp=pick[o.P_PROTOCOL] == PROTOCOL_UDP,
-        src=_octets(pick[o.P_SRC_HI], pick[o.P_SRC_LO]),
-        dst=_octets(pick[o.P_DST_HI], pick[o.P_DST_LO]),
+        dst=_octets(pick[o.P_DST_HI], pick[o.P_DST_LO]) if dns else b"",
         network=pick[o.P_NETWORK],
         from_server=pick[o.P_SRC_PORT] == o.DNS_PORT,
     )

@@ -60,8 +60,8 @@ WATCH_DNS, WATCH_TLS, WATCH_HTTP = 1, 2, 4
 WATCHES = {"dns": WATCH_DNS, "tls": WATCH_TLS, "http": WATCH_HTTP}
 # Packets with a payload that are looked at in each direction: a ClientHello of 16 KB is in fewer.
 LOOKS_MOST = 16
-# Bytes by which a segment may come too early.
-WAITS_MOST = 1 << 14
+# Bytes by which a segment may come too early, and how many may.
+WAITS_MOST, WAITS = 1 << 14, 4
 TCP_PROTOCOL, UDP_PROTOCOL, DNS_PORT = 6, 17, 53
 
 # Columns of a pick. START: sequence number of the first byte by the SYN, -1 where that was not seen. MISSING: bytes of
@@ -93,9 +93,9 @@ def _wanted(code: int, other: int, observe: int) -> bool:
 def _begins(data: Bytes, facts: Words, at: int, observe: int) -> int:
     """What a direction's first payload is."""
     if observe & WATCH_DNS and (facts[SRC_PORT] == DNS_PORT or facts[DST_PORT] == DNS_PORT):
-        # Over TCP its length stands before a message, and may come alone.
+        # Over TCP its length stands before a message, and a first segment may be too short to tell.
         framed = 2 if facts[PROTOCOL] == TCP_PROTOCOL else 0
-        if _is_dns(data, at + framed, facts[END]) or (framed and at + 2 == facts[END]):
+        if _is_dns(data, at + framed, facts[END]) or (framed and at + 14 > facts[END]):
             return DNS
     if observe & (WATCH_TLS | WATCH_HTTP) == 0:
         return OTHER
@@ -115,7 +115,8 @@ def _opened(row: Words, sender: int) -> bool:
 def _early(facts: Words, sender: int, row: Words) -> bool:
     """Say whether a segment comes before the first one: then it waits for what the direction begins with."""
     ahead = (facts[TCP_SEQUENCE] - row[HASH] - 1) & 0xFFFFFFFF
-    return facts[PROTOCOL] == TCP_PROTOCOL and _opened(row, sender) and ahead > 0 and ahead < WAITS_MOST  # type: ignore[no-any-return]
+    early: bool = facts[PROTOCOL] == TCP_PROTOCOL and _opened(row, sender) and ahead > 0 and ahead < WAITS_MOST
+    return early
 
 
 @lean_kernel
@@ -149,10 +150,10 @@ def look(
         return
     known = cold[GREETINGS]
     code = (known >> (8 * sender)) & 0xFF
-    if code == 0 and not _early(facts, sender, row):
+    looks = ((known >> (16 + 8 * sender)) & 0xFF) + 1
+    if code == 0 and (looks > WAITS or not _early(facts, sender, row)):
         code = _begins(data, facts, at, numbers[OBSERVE])
         known |= code << (8 * sender)
-    looks = ((known >> (16 + 8 * sender)) & 0xFF) + 1
     wanted = code == 0 or _wanted(code, (known >> (8 * (1 - sender))) & 0xFF, numbers[OBSERVE])
     endless = wanted and code == DNS and not tcp
     if endless and not _is_dns(data, at, facts[END]):

@@ -87,7 +87,10 @@ def test_what_no_initial_may_hold(payload: bytes) -> None:
 
 def test_whatever_comes_nothing_is_raised() -> None:
     chance = random.Random(9)
-    seeds = [initial(V1, b"8 octets", crypto(0, HELLO), 0), initial(V2, b"8 octets", b"\2\0\0\0\0" + crypto(0, HELLO), 0)]
+    seeds = [
+        initial(V1, b"8 octets", crypto(0, HELLO), 0),
+        initial(V2, b"8 octets", b"\2\0\0\0\0" + crypto(0, HELLO), 0),
+    ]
     opened = sum(Initials().take(mutated(chance.choice(seeds), seeds, chance)) for _ in range(600))
     assert opened > 20
     plain = [crypto(5, b"abc") + b"\2\1\0\1\3\4" + bytes(7), b"\x1c" + bytes(9)]

@@ -26,8 +26,8 @@ def spoken(said: list[Said], port: int = 443, sport: int = 4000, opened: bool = 
     for who, payload in said:
         frames.append((ACK, who, at[who], payload))
         at[who] += len(payload)
-    return [(number / 100, framed(who, flags, sequence, payload, port, sport)) for number, (flags, who, sequence, payload)
-            in enumerate(frames)]  # fmt: skip
+    packets = [framed(who, flags, sequence, payload, port, sport) for flags, who, sequence, payload in frames]
+    return [(number / 100, one) for number, one in enumerate(packets)]
 
 
 def framed(who: str, flags: int, sequence: int, payload: bytes, port: int, sport: int) -> bytes:
@@ -128,7 +128,8 @@ def test_greetings(said: list[Said], protocol: str | None, encrypted: str, tmp_p
 
 
 @pytest.mark.parametrize("payload", [
-    b"\0\0\0\x08\x04\xd2\x16\x2f\0", b"*x\r\n$1", KAFKA[:-1], KAFKA[:5] + b"\x63" + KAFKA[6:], MONGO[:8] + b"\1" + MONGO[9:],
+    b"\0\0\0\x08\x04\xd2\x16\x2f\0", b"*x\r\n$1", KAFKA[:-1], KAFKA[:5] + b"\x63" + KAFKA[6:],
+    MONGO[:8] + b"\1" + MONGO[9:],
     b"SSH", b"GETX / HTTP", b"\x17\3\3\0\0" + bytes(9),
 ])  # fmt: skip
 def test_what_only_resembles_a_greeting(payload: bytes, tmp_path: Path) -> None:
