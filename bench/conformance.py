@@ -164,7 +164,8 @@ def compare(folder: Path, path: Path) -> Outcome:
     else:
         compare_conversations(ours, theirs_by_key(rows["flows"]), seen, outcome)
     table = folder / "names" / f"{path.name}.tsv"
-    outcome.names = compare_names(path, read_tsv(table) if table.exists() else [], replace(options, observe=OBSERVED))
+    named = read_tsv(table) if table.exists() else []
+    outcome.names = compare_names(path, named, replace(options, observe=OBSERVED), seen.ruled)
     outcome.wrong += outcome.names.wrong
     return outcome
 

@@ -11,13 +11,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from conformance_conversations import Key, key_of, without_ports
 from conformance_packets import Row, ends_of, number
 
 from ingest.files import open_input
 from ingest.names.dns_answers import Answer
 from ingest.names.dns_answers import Key as Pair
-from ingest.packets import CaptureSource, PacketOptions
+from ingest.packets import CaptureSource, PacketOptions, layout
+from ingest.packets.capture import Capture
+from ingest.packets.decode import layer_tables
+from ingest.packets.packet_rows import COLUMNS as COLUMNS_DECODED
+from ingest.packets.packet_rows import decode_rows
+from ingest.packets.window import Window
 
 COLUMNS = {
     "sni": "tls_sni",
@@ -26,7 +32,9 @@ COLUMNS = {
     "dns_query": "dns_name",
     "dns_response": "dns_name",
 }
-STRANGE = re.compile(r"\\\\?(?:x[0-9a-f]{2}|\d{3})|[^\x21-\x7e]|[\\?]")
+STRANGE = re.compile(r"(?:\\\\?(?:x[0-9a-f]{2}|\d{3})|[^\x21-\x7e]|[\\?])+")
+ROOT = "<root>"
+QUIC_VERSIONS = (b"\0\0\0\1", bytes.fromhex("6b3343cf"), bytes.fromhex("ff00001d"))
 OBSERVED = ("dns", "tls", "http")
 
 
@@ -82,8 +90,8 @@ def _key(row: Row) -> Key:
     return key_of(ends, number(row["vni"]))
 
 
-def compare_names(path: Path, rows: list[Row], options: PacketOptions) -> Names:
-    """Compare the names of one capture, in both ways."""
+def compare_names(path: Path, rows: list[Row], options: PacketOptions, ruled: set[Key]) -> Names:
+    """Compare the names of one capture, in both ways. ruled: conversations with packets under a rule of their own."""
     ours, told = ours_of(path, options), Names()
     theirs: dict[tuple[Key, str], list[Row]] = defaultdict(list)
     for row in rows:
@@ -93,12 +101,15 @@ def compare_names(path: Path, rows: list[Row], options: PacketOptions) -> Names:
         else:
             theirs[_key(row), COLUMNS[row["what"]]].append(row)
     for (key, column), some in theirs.items():
-        _compare(ours, column, key, some, told)
+        if key in ruled or key not in ours.keys:
+            told.explained["not decoded so"] += 1
+        else:
+            _compare(path, options, ours, column, key, some, told)
     listed = {(_small(row["name"]), without_ports(_key(row))) for row in rows if row["proto"]}
     for (key, column), names in ours.names.items():
         if (key, column) not in theirs:
             _only_ours(path, key, column, names, listed, told)
-    _compare_answers(ours, rows, told)
+    _compare_answers(ours, [row for row in rows if row["proto"] and _key(row) not in ruled], told)
     return told
 
 
@@ -106,15 +117,13 @@ def _unread(row: Row) -> str:
     """Say which rule takes a name of the oracle's out of the comparison; "" where none does."""
     if row["what"] not in COLUMNS or not row["proto"]:
         return "not listened to"
-    if row["what"] == "quic_sni":
-        return "QUIC"
     if (row["what"] == "http_host" and row["proto"] != "6") or row["proto"] not in ("6", "17"):
         return "not listened to"
     if not row["sport"]:
         return "fragments"
     if column_of(row) == "dns_name" and "53" not in (row["sport"], row["dport"]):
         return "not listened to"
-    return "no name" if row["name"].startswith("<") else ""
+    return "no name" if row["name"].startswith("<") and row["name"].lower() != ROOT else ""
 
 
 def column_of(row: Row) -> str:
@@ -123,21 +132,53 @@ def column_of(row: Row) -> str:
 
 def _small(name: str) -> str:
     """A name in small letters, what is no plain character as a question mark: tools spell those differently."""
-    return STRANGE.sub("?", name.lower().rstrip("."))
+    return STRANGE.sub("?", "" if name.lower() == ROOT else name.lower().rstrip("."))
 
 
-def _compare(ours: Ours, column: str, key: Key, rows: list[Row], told: Names) -> None:
+def _compare(
+    path: Path, options: PacketOptions, ours: Ours, column: str, key: Key, rows: list[Row], told: Names
+) -> None:
     """A conversation's name is the first that it tells; the oracle has every packet's."""
     names = {_small(name) for name in ours.names.get((key, column), ())}
-    if key not in ours.keys:
-        told.explained["not decoded so"] += 1
-        return
     told.compared[column] += 1
     asked = {_small(row["name"]) for row in rows}
     if names and names <= asked:
         told.agreed[column] += 1
+    elif rule := _why_not(path, options, column, key, {int(row["frame"]) for row in rows}):
+        told.explained[rule] += 1
     else:
         told.wrong.append(f"{column} {key}: {sorted(names)} != {sorted(asked)[:4]} (frame {rows[0]['frame']})")
+
+
+def _why_not(path: Path, options: PacketOptions, column: str, key: Key, frames: set[int]) -> str:
+    """Say by which rule a name of the oracle's is not read, by the packets themselves; "" by none."""
+    tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
+    payloads, cut, number = list[bytes](), False, 0
+    with open_input(str(path)) as source:
+        for block in Capture(source, Window(), [], path.name).blocks():
+            facts = np.zeros((len(block.packets), COLUMNS_DECODED), dtype=np.int64)
+            decode_rows(block.data, block.packets, block.interfaces, tables, facts)
+            for one in facts.tolist():
+                number += 1
+                if number in frames:
+                    payloads.append(block.data[one[layout.PAYLOAD] : one[layout.END]].tobytes())
+                ports = sorted((one[layout.SRC_PORT], one[layout.DST_PORT]))
+                cut |= (
+                    ports == sorted((key[0][1], key[1][1]))
+                    and one[layout.IP_AT] + one[layout.IP_BYTES] > one[layout.END]
+                )
+    if column == "dns_name" and not any(plain_message(one) for one in payloads):
+        return "not a plain message"
+    if column == "tls_sni" and not any(one[1:5] in QUIC_VERSIONS for one in payloads):
+        return "other QUIC"
+    return "cut off" if cut else ""
+
+
+def plain_message(message: bytes) -> bool:
+    """Say whether a DNS message has one question, is a plain query or its answer, and has room for its records."""
+    if len(message) <= 12 or message[2] & 0x78 or message[3] & 0x40 or message[4:6] != b"\0\1":
+        return False
+    return bool(message[2] & 0x80) or 17 + 11 * int.from_bytes(message[6:8], "big") <= len(message)
 
 
 def _only_ours(path: Path, key: Key, column: str, names: set[str], listed: set[tuple[str, Key]], told: Names) -> None:

@@ -1,4 +1,4 @@
-"""QUIC Initials, versions 1 and 2 (RFC 9000, 9001, 9369): the ClientHello in their CRYPTO frames.
+"""QUIC Initials, versions 1, 2 and draft 29 (RFC 9000, 9001, 9369): the ClientHello in their CRYPTO frames.
 
 Their keys come of the connection id in the clear. The tag is not looked at: who can derive the key can make one. What
 does not open to frames that an Initial may hold was of another key.
@@ -17,14 +17,15 @@ from ingest.names.aes import counter_mode, encrypt
 from ingest.names.reading import Bytes, Refused, Short
 from ingest.names.stretch import Stretch
 
-V1, V2 = 1, 0x6B3343CF
+V1, V2, DRAFT = 1, 0x6B3343CF, 0xFF00001D
 SALTS = {
     V1: bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"),
     V2: bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"),
+    DRAFT: bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899"),
 }
-LABELS = {V1: "quic", V2: "quicv2"}
+LABELS = {V1: "quic", V2: "quicv2", DRAFT: "quic"}
 # Bits of the first byte that say Initial.
-KINDS = {V1: 0, V2: 1}
+KINDS = {V1: 0, V2: 1, DRAFT: 0}
 PADDING, PING, ACK, ACK_ECN, CRYPTO, CLOSE = 0, 1, 2, 3, 6, 0x1C
 PACKETS_MOST, FRAMES_MOST, RANGES_MOST = 4, 512, 256
 TAG = 16

@@ -41,7 +41,7 @@ MAIL_READY, MAIL_READY_MORE, IMAP_OK = 0x32323020, 0x3232302D, 0x2A204F4B
 START, SSL, GSS = 0x00030000, 80877103, 80877104
 CLIENT_SSL = 0x0800
 OP_MSG, OP_QUERY = 2013, 2004
-QUIC_1, QUIC_2 = 1, 0x6B3343CF
+QUIC_1, QUIC_2, QUIC_DRAFT = 1, 0x6B3343CF, 0xFF00001D
 
 
 @rare_kernel
@@ -169,8 +169,8 @@ def greeting(data: Bytes, at: int, end: int) -> int:
 
 @rare_kernel
 def datagram_greeting(data: Bytes, at: int, end: int) -> int:
-    """A QUIC packet with a long header, of a version that is known: 1 or 2."""
+    """A QUIC packet with a long header, of a version that is known: 1, 2, or the draft that browsers first had."""
     if end - at < 20 or u8(data, at) & 0xC0 != 0xC0:
         return OTHER
     version = u32(data, at + 1)
-    return QUIC if version == QUIC_1 or version == QUIC_2 else OTHER
+    return QUIC if version == QUIC_1 or version == QUIC_2 or version == QUIC_DRAFT else OTHER

@@ -91,12 +91,14 @@ def _wanted(code: int, other: int, observe: int) -> bool:
 
 @lean_kernel
 def _begins(data: Bytes, facts: Words, at: int, observe: int) -> int:
-    """What a direction's first payload is."""
+    """What a direction's first payload is; 0 where a datagram tells nothing of those that follow."""
     if observe & WATCH_DNS and (facts[SRC_PORT] == DNS_PORT or facts[DST_PORT] == DNS_PORT):
         # Over TCP its length stands before a message, and a first segment may be too short to tell.
         framed = 2 if facts[PROTOCOL] == TCP_PROTOCOL else 0
         if _is_dns(data, at + framed, facts[END]) or (framed and at + 14 > facts[END]):
             return DNS
+        if not framed:
+            return 0
     if observe & (WATCH_TLS | WATCH_HTTP) == 0:
         return OTHER
     if facts[PROTOCOL] == TCP_PROTOCOL:
@@ -153,6 +155,8 @@ def look(
     looks = ((known >> (16 + 8 * sender)) & 0xFF) + 1
     if code == 0 and (looks > WAITS or not _early(facts, sender, row)):
         code = _begins(data, facts, at, numbers[OBSERVE])
+        if code == 0:
+            return
         known |= code << (8 * sender)
     wanted = code == 0 or _wanted(code, (known >> (8 * (1 - sender))) & 0xFF, numbers[OBSERVE])
     endless = wanted and code == DNS and not tcp
