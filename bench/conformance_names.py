@@ -106,8 +106,13 @@ def compare_names(path: Path, rows: list[Row], options: PacketOptions, ruled: se
         else:
             _compare(path, options, ours, column, key, some, told)
     listed = {(_small(row["name"]), without_ports(_key(row))) for row in rows if row["proto"]}
+    copied = {(_small(row["name"]), _ports(_key(row))) for row in rows if row["proto"] and row["sport"]}
     for (key, column), names in ours.names.items():
-        if (key, column) not in theirs:
+        if (key, column) in theirs:
+            continue
+        if all((_small(name), _ports(key)) in copied for name in names):
+            told.explained["copy"] += 1
+        else:
             _only_ours(path, key, column, names, listed, told)
     _compare_answers(ours, [row for row in rows if row["proto"] and _key(row) not in ruled], told)
     return told
@@ -128,6 +133,10 @@ def _unread(row: Row) -> str:
 
 def column_of(row: Row) -> str:
     return COLUMNS[row["what"]]
+
+
+def _ports(key: Key) -> tuple[int, ...]:
+    return tuple(sorted((key[0][1], key[1][1])))
 
 
 def _small(name: str) -> str:
