@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +25,7 @@ from conformance_conversations import (  # noqa: E402 - beside what stands in th
     theirs_by_key,
     without_ports,
 )
+from conformance_names import OBSERVED, Names, compare_names  # noqa: E402
 from conformance_packets import Row, ends_of, judge, read_tsv  # noqa: E402
 
 from ingest.packets import CaptureSource, PacketOptions, decode_packets  # noqa: E402
@@ -60,6 +61,7 @@ class Outcome:
     conversations_agreed: int = 0
     conversations_explained: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
+    names: Names = field(default_factory=Names)
 
 
 def options_of(folder: Path, name: str) -> PacketOptions:
@@ -166,7 +168,21 @@ def compare(folder: Path, path: Path) -> Outcome:
         outcome.conversations = outcome.conversations_explained = len(rows["flows"])
     else:
         compare_conversations(ours, theirs_by_key(rows["flows"]), seen, outcome)
+    table = folder / "names" / f"{path.name}.tsv"
+    named = read_tsv(table) if table.exists() else []
+    outcome.names = compare_names(path, named, replace(options, observe=OBSERVED), seen.ruled)
+    outcome.wrong += outcome.names.wrong
     return outcome
+
+
+def show_names(outcomes: list[Outcome]) -> None:
+    """One line of what names came to, by column, and what rules explain."""
+    compared, agreed, explained = (
+        sum((getattr(one.names, what) for one in outcomes), Counter()) for what in ("compared", "agreed", "explained")
+    )
+    told = ", ".join(f"{agreed[kind]} of {count} {kind}" for kind, count in sorted(compared.items()))
+    rules = ", ".join(f"{rule} {count}" for rule, count in sorted(explained.items()))
+    print(f"names agreed: {told}; explained: {rules}")
 
 
 def show(outcome: Outcome) -> None:
@@ -191,6 +207,7 @@ def main() -> int:
     for path in sorted(one for one in (folder / "files").iterdir() if one.is_file()):
         outcomes.append(compare(folder, path))
         show(outcomes[-1])
+    show_names(outcomes)
     total = {name: sum(getattr(one, name) for one in outcomes) for name in COUNTS}
     wrong = sum(len(one.wrong) for one in outcomes)
     explained = sum(sum(one.explained.values()) for one in outcomes)

@@ -27,6 +27,7 @@ SOURCES = (
     "whowas/kernels.py",
     "ingest/columns/*.py",
     "ingest/cluster/evidence/list_kernel.py",
+    "ingest/names/greetings.py",
     "ingest/packets/*.py",
     "ingest/records/kernels/*.py",
     "enrich/history/lookup.py",

@@ -51,6 +51,7 @@ END_REASONS = ("fin", "rst", "idle_timeout", "active_timeout", "end_of_capture",
 INITIATOR_BASES = ("syn", "first_packet", "record", "sender")
 DIRECTIONALITIES = ("bi", "uni")
 COUNTER_LAYERS = ("L2", "L3", "L4")
+ENCRYPTED = ("yes", "no", "unknown")
 TIME_BASES = ("packet", "uptime", "export", "window", "receive")
 
 
@@ -195,10 +196,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("outer_dst_ip", WORD, "", "Outermost destination address; null outside tunnels"),
     *_name("src"),
     *_name("dst"),
-    Column("app_protocol", WORD, "", "Application protocol, where a record tells"),
-    Column("tls_sni", WORD, "", "TLS server name, where a record tells"),
-    Column("tls_version", WORD, "", "TLS version, where a record tells"),
-    Column("dns_name", WORD, "", "DNS question, where a record tells"),
+    Column(
+        "app_protocol",
+        WORD,
+        "",
+        "Application protocol, where a record tells or the first bytes show it; several by comma",
+    ),
+    Column("tls_sni", WORD, "", "TLS server name, where a record tells or the ClientHello was seen"),
+    Column(
+        "tls_version",
+        WORD,
+        "",
+        "TLS version as Zeek spells it (TLSv13), where a record tells or the ServerHello was seen",
+    ),
+    Column("dns_name", WORD, "", "DNS question, where a record tells or it was seen"),
     Column("community_id", pa.string(), "", "Community ID v1 (seed 0), the key shared with Zeek and Suricata"),
     Column("end_reason", WORD, "", "Why the row ends: " + ", ".join(END_REASONS)),
     Column("observer", WORD, "", "Where it was seen: capture file, and interface where the file names it"),
@@ -227,6 +238,31 @@ COLUMNS: tuple[Column, ...] = (
         most=4_095,
     ),
     Column("icmp_error", WORD, "", "What the first of them said: port_unreachable, host_unreachable, too_big…"),
+    Column("encrypted", WORD, "", "By the first bytes of both ends: " + ", ".join(ENCRYPTED) + "; null: not observed"),
+    Column("encrypted_reason", WORD, "", "Why encrypted is that, in words"),
+    Column("tls_alpn", WORD, "", "Protocols that the TLS client offers (ALPN), by comma; null: none, or not observed"),
+    Column("tls_alpn_chosen", WORD, "", "Protocol that the server chose; null where TLS 1.3 hides it"),
+    Column("tls_version_offered", WORD, "", "Highest TLS version that the client offers, spelt as tls_version"),
+    Column("tls_ja4", WORD, "", "JA4 of the ClientHello: alike for clients of one kind; a resumed session has another"),
+    Column("tls_ech", pa.bool_(), "", "The client offers Encrypted ClientHello: tls_sni is the outer, public name"),
+    Column(
+        "tls_mutual",
+        pa.bool_(),
+        "",
+        "The server asked for a certificate and the client showed one; null where it cannot be seen (TLS 1.3, resumed)",
+    ),
+    Column("http_host", WORD, "", "Host of the first HTTP/1 request in the clear, with its port where one is said"),
+    *(
+        column
+        for side, other in (("src", "dst"), ("dst", "src"))
+        for column in (
+            Column(f"{side}_dns_name", WORD, "", f"Name for which a DNS answer gave {side}_ip to {other}_ip before"),
+            Column(f"{side}_dns_reason", WORD, "", f"What {side}_dns_name rests on: TTL, other names, the question"),
+        )
+    ),
+    Column("said_service", WORD, "", "Service that the client itself names (SNI, Host), as NAMESPACE/NAME", "enrich"),
+    Column("said_reason", WORD, "", "Where said_service stands: a mesh's SNI, a SNI, a Host", "enrich"),
+    Column("said_conflict", WORD, "", "How said_service contradicts dst's name; null: it does not, or none", "enrich"),
 )
 
 

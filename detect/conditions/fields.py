@@ -31,6 +31,7 @@ _WORDS = {
     "direction": ("internal", "inbound", "outbound", "external"),
     "counter_layer": schema.COUNTER_LAYERS,
     "time_basis": schema.TIME_BASES,
+    "encrypted": schema.ENCRYPTED,
 }
 
 

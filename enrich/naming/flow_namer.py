@@ -14,6 +14,7 @@ from enrich.history.history import ClusterHistory, History
 from enrich.naming.address_namer import AddressNamer, AddressVerdicts
 from enrich.naming.foreign_tunnels import of_others
 from enrich.naming.ports import Openings, decide_by_port, undecided
+from enrich.naming.said_service import said_columns
 from enrich.naming.speech import believe, doubt, own_windows, silent
 from enrich.naming.uncertain_times import Windows, told_before, windows_of
 from enrich.naming.verdicts import (
@@ -93,6 +94,7 @@ class Namer:
         columns["time_before"] = told_before(flows, windows, export_us)
         for one in sides:
             columns |= self._ends.columns(one.side, one.told, starts)
+        columns |= said_columns(flows, columns)
         # Who judges policies comes after who names.
         columns |= {one.name: pa.nulls(flows.num_rows, one.type) for one in named_schema() if one.name in POLICY}
         arrays = [columns[one.name] if one.name in columns else flows[one.name] for one in named_schema()]

@@ -21,6 +21,7 @@ from ingest.packets.flow_table import (
     ENDS,
     FILE_SEEN,
     FIRST,
+    GREETINGS,
     HASH,
     ICMP_FIRST,
     IDLE,
@@ -30,6 +31,7 @@ from ingest.packets.flow_table import (
     MAC_A,
     MAC_B,
     NETWORK,
+    OBSERVED,
     ORDINAL,
     OUTER,
     OUTER_A_HI,
@@ -185,6 +187,8 @@ def begin_cold(data: Bytes, facts: Words, sender: int, cold: Words, numbers: Wor
     cold[ORDINAL] = numbers[FILE_SEEN]
     cold[PLACE] = place
     cold[ICMP_FIRST] = facts[ICMP]
+    cold[OBSERVED] = 0
+    cold[GREETINGS] = 0
 
 
 @rare_kernel

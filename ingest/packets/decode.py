@@ -36,6 +36,7 @@ from ingest.packets.layout import (
     NULL,
     ORIGINAL_END,
     OTHER_TUNNEL,
+    PAYLOAD,
     PORTS_CUT,
     PORTS_ONLY,
     PROTOCOL,
@@ -260,6 +261,7 @@ def decode(data: Bytes, at: int, captured: int, original: int, link: int, facts:
             break
         layer, at = _step(layer, data, at, facts, tables)
     reason = 0
+    facts[PAYLOAD] = at if layer == DONE else 0
     if layer >= REFUSE:
         reason = layer - REFUSE
     elif layer != DONE:

@@ -45,6 +45,7 @@ OUTER_ENDS = 1 << 32  # of a tunnel that was not opened
 ERRORS, ERRORS_MOST = 33, 0xFFF
 FIRST_ERROR = 45
 ERRORS_MASK = ((1 << 28) - 1) << ERRORS
+LOOKED_A = 1 << 61  # enough of what a said was looked at; of b the next bit
 
 # A row's cold half.
 OUTER_A_HI, OUTER_A_LO, OUTER_B_HI, OUTER_B_LO = 0, 1, 2, 3
@@ -56,7 +57,9 @@ PLACE = 9  # observer number
 ICMP_FIRST = 10
 REASON = 11
 SPOKE_TIME_A, SPOKE_TIME_B = 12, 13  # of the first packet of its own, us; only where STATE says that there was one
-COLD = 14
+OBSERVED = 14  # number of the conversation among those that are observed; 0 = none
+GREETINGS = 15  # first bytes of a and of b (first_bytes.py), 8 bits each, then how many of its packets were looked at
+COLD = 16
 # Beyond these, only where conversations are joined over points of observation: for each direction the words of
 # points.py. A table that has them is as wide as MARKED.
 MARKS = COLD
@@ -87,7 +90,9 @@ WANTS_SLOTS = 8
 FILE_SEEN = 9
 NOTHING = 10
 HELD_FIRST, HELD_COUNT = 11, 12  # the oldest fragment that waits, and how many places from there on are in use
-NUMBERS = 16
+# What is observed (bits of observing.py), how many conversations were, how many packets of this block are handed over.
+OBSERVE, HANDLES, PICKED = 16, 17, 18
+NUMBERS = 20
 
 # Timeouts, us.
 IDLE, ACTIVE, LINGER, LATENESS, FRAGMENTS_KEPT = 0, 1, 2, 3, 4
@@ -103,6 +108,9 @@ FRAGMENT_ROW = 9
 HELD_MOST = 512
 HELD_TIME = FACTS + COLD
 HELD_ROW = HELD_TIME + 1
+# Packets that are handed over for a closer look, those of a block at most: observing.py has the columns.
+PICKS = 1 << 13
+PICK = 18
 
 
 def _aligned(rows: int, columns: int) -> Words:
@@ -132,6 +140,7 @@ class Table:
     refused: Words = field(init=False)
     noted: Words = field(init=False)
     keys: Words = field(init=False)
+    picks: Words = field(init=False)
 
     def __post_init__(self) -> None:
         self.pool, self.cold = _aligned(self.most, ROW), _aligned(self.most, COLD)
@@ -145,6 +154,7 @@ class Table:
         self.refused = np.zeros(REASONS, dtype=np.int64)
         self.noted = np.zeros(REASONS, dtype=np.int64)
         self.keys = np.zeros((GROUP + 1, KEY), dtype=np.int64)
+        self.picks = np.empty((PICKS, PICK), dtype=np.int64)
         self.empty()
 
     def empty(self) -> None:

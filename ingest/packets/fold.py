@@ -37,7 +37,9 @@ from ingest.packets.flow_table import (
     KEY_SENDER,
     LAST,
     LIVE,
+    LOOKED_A,
     NOTHING,
+    OBSERVE,
     OUT,
     SEEN,
     SPOKE_A,
@@ -49,9 +51,11 @@ from ingest.packets.flow_table import (
 from ingest.packets.fragments import hold, place_fragment
 from ingest.packets.layout import (
     FRAGMENT,
+    HAS_PORTS,
     HELD,
     NOTES,
 )
+from ingest.packets.observing import look
 from ingest.packets.placing import place
 from ingest.packets.points import see_points
 from ingest.packets.quotes import remark
@@ -133,14 +137,15 @@ def fold(
     out_cold: Words,
     refused: Words,
     noted: Words,
+    picks: Words,
 ) -> int:
     """Decode and fold packets[start:]; return the index of the first not taken.
 
     It stops early when finished rows fill `out` or when the hash table is to grow (numbers[WANTS_SLOTS]).
-    Nineteen arrays instead of one table object: numba's containers would cost more than they explain.
+    Twenty arrays instead of one table object: numba's containers would cost more than they explain.
     Args: packets (n, 5) as in capture.Block, all with a time; the others as in table.Table.
     """
-    i = start
+    i, watched = start, numbers[OBSERVE]
     while i < len(packets):
         if numbers[OUT] + OUT_MARGIN > len(out):
             return i
@@ -170,6 +175,8 @@ def fold(
                 count_packet(facts[j], key[KEY_SENDER], time, pool[row])
                 if pool[row, STATE] & (SPOKE_A << key[KEY_SENDER]) == 0:
                     first_own(facts[j], key[KEY_SENDER], time, pool[row], cold[row])
+                if watched and facts[j, HAS_PORTS] and pool[row, STATE] & (LOOKED_A << key[KEY_SENDER]) == 0:
+                    look(data, facts[j], key[KEY_SENDER], time, row, pool[row], cold[row], numbers, picks)
                 numbers[FOLDED] += 1
                 if facts[j, NOTES]:
                     remark(

@@ -38,10 +38,11 @@ NEXT_VLANS = 27
 NEXT_TUNNELS = 28
 NEXT_MAC = 29
 POINT = 30  # as in flow_table.NETWORK, only where one capture has several points of observation; 0 = there is but one
-FACTS = 31
+PAYLOAD = 31  # offset of what TCP (its header), UDP (its payload) and others carry; 0 where that is not known
+FACTS = 32
 # In the places of what was met since the last header, once there is no other to come.
 DIGEST = NEXT_VNI  # of what no way through a network changes; -1 = none; only where NOTES says MARKING
-PAYLOAD = NEXT_VLANS  # of TCP, bytes; as DIGEST
+TCP_BYTES = NEXT_VLANS  # of its data; as DIGEST
 QUOTE_AT = NEXT_MAC  # where an ICMP error quotes the packet that it is about; only where NOTES says QUOTES
 
 

@@ -11,6 +11,8 @@ sum of bytes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ingest.columns.byte_reads import Bytes, u8, u16, u32
@@ -38,9 +40,9 @@ from ingest.packets.layout import (
     IP_BYTES,
     MARKING,
     NOTES,
-    PAYLOAD,
     POINT,
     PROTOCOL,
+    TCP_BYTES,
     TCP_FLAGS,
     TCP_SEQUENCE,
 )
@@ -85,7 +87,7 @@ def turned(point: int, sender: int) -> int:
 @rare_kernel
 def _stir(mixed: int, word: int) -> int:
     """Of 63 bits. Unsigned: for numba no signed product wraps, and a mask that it would need is dropped."""
-    low = np.int64((np.uint64(mixed ^ word) * FACTOR) & UNSIGNED_63)
+    low: Any = np.int64((np.uint64(mixed ^ word) * FACTOR) & UNSIGNED_63)
     found: int = low ^ (low >> 31)
     return found
 
@@ -139,11 +141,11 @@ def _digest(data: Bytes, facts: Words) -> None:
     header = (u8(data, at) & 15) * 4 if facts[FAMILY] == 4 else 40
     # IPv4: identification and fragment; IPv6: the flow label.
     mixed = _stir(facts[PROTOCOL], u32(data, at + 4) if facts[FAMILY] == 4 else u32(data, at) & 0xFFFFF)
-    facts[PAYLOAD] = 0
+    facts[TCP_BYTES] = 0
     at += header
     if facts[PROTOCOL] == PROTOCOL_TCP and facts[HAS_PORTS] and facts[FRAGMENT] != 2 and at + 14 <= facts[END]:
-        facts[PAYLOAD] = max(facts[IP_BYTES] - header - (u8(data, at + 12) >> 4) * 4, 0)
-        if facts[PAYLOAD]:
+        facts[TCP_BYTES] = max(facts[IP_BYTES] - header - (u8(data, at + 12) >> 4) * 4, 0)
+        if facts[TCP_BYTES]:
             facts[DIGEST] = -1
             return
         mixed = _stir(_stir(mixed, facts[TCP_SEQUENCE]), (u32(data, at + 8) << 12) | facts[TCP_FLAGS])
@@ -175,7 +177,7 @@ def _add_range(facts: Words, mark: int, cold: Words) -> None:
     flags = facts[TCP_FLAGS]
     if flags & RST or flags == 0:
         return
-    size = facts[PAYLOAD] + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)
+    size = facts[TCP_BYTES] + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)
     number = facts[TCP_SEQUENCE]
     if cold[mark + LOW] < 0:
         # Room below for what comes out of order.
@@ -207,5 +209,5 @@ def add_mark(facts: Words, sender: int, time: int, begun: bool, cold: Words) -> 
             cold[mark + LEAST + kind] = digest
             cold[mark + LEAST_TIME + kind] = time
     if facts[PROTOCOL] == PROTOCOL_TCP:
-        cold[mark + BYTES] += facts[PAYLOAD]
+        cold[mark + BYTES] += facts[TCP_BYTES]
         _add_range(facts, mark, cold)

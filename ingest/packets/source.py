@@ -19,7 +19,9 @@ from ingest.packets.file_order import NEVER, in_time_order
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
 from ingest.packets.link_types import link_reason
+from ingest.packets.names_seen import NamesSeen
 from ingest.packets.observations import Joined, Observations, Sights, picked
+from ingest.packets.observing import WATCHES
 from ingest.packets.points import several_points
 from ingest.packets.to_batch import to_batch
 from ingest.packets.waiting_fragments import count_overdue
@@ -35,8 +37,8 @@ LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
 COUNTS = ("once", "every")
-Finished = tuple[Words, Words, list[str], list[str], Sights | None]
-"""Conversations that are over, as `to_batch` takes them."""
+Finished = tuple[Words, Words, list[str], list[str], Sights | None] | Any
+"""Conversations that are over, as `to_batch` takes them, or the batch of them."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class PacketOptions:
     out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
     was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
     count: a conversation that several points of observation saw gives one row (once), or one of each (every).
+    observe: which names are looked for in first payloads, words of observing.WATCHES.
     """
 
     vxlan_ports: tuple[int, ...] = (4789, 8472)
@@ -59,6 +62,7 @@ class PacketOptions:
     continuous: bool = False
     tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
     count: str = "once"
+    observe: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for port in (*self.vxlan_ports, *self.geneve_ports):
@@ -69,6 +73,9 @@ class PacketOptions:
             raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
         if self.count not in COUNTS:
             raise ConfigError(f"cannot count '{self.count}': unknown word; say one of {', '.join(COUNTS)}")
+        strange = [word for word in self.observe if word not in WATCHES]
+        if strange:
+            raise ConfigError(f"cannot observe '{strange[0]}': not known; say some of {', '.join(WATCHES)}")
         shared = set(self.vxlan_ports) & set(self.geneve_ports)
         if shared:
             raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
@@ -103,6 +110,8 @@ class CaptureSource:
         self._progress = progress
         self._tables = layer_tables(options.vxlan_ports, options.geneve_ports, options.tunnels)
         self._table = t.Table(options.max_conversations, options.batch_rows + OUT_MARGIN, _spans(options))
+        self.names = NamesSeen() if options.observe else None
+        self._table.numbers[t.OBSERVE] = sum(WATCHES[word] for word in set(options.observe))
         self._window = Window()
         self._observers: list[str] = []
         self._formats: list[str] = []
@@ -119,7 +128,7 @@ class CaptureSource:
         Packets are folded on a thread of their own, which keeps `report` and tells of progress.
         """
         for finished, position in ahead(self._finished_rows()):
-            yield to_batch(*finished), position
+            yield to_batch(*finished) if isinstance(finished, tuple) else finished, position
 
     def _finished_rows(self) -> Iterator[tuple[Finished, Position]]:
         position, told = Position("", 0), self._options
@@ -188,8 +197,10 @@ class CaptureSource:
                 done = fold(
                     block.data, block.packets, done, block.interfaces, self._tables, table.facts, table.keys,
                     table.pool, table.cold, table.slots, table.fragments, table.held, table.numbers, table.secret,
-                    table.spans, table.out, table.out_cold, table.refused, table.noted,
+                    table.spans, table.out, table.out_cold, table.refused, table.noted, table.picks,
                 )  # fmt: skip
+            if self.names:
+                self.names.take(block, table)
             if done == len(block.packets):
                 break
             if table.numbers[t.WANTS_SLOTS]:
@@ -258,7 +269,14 @@ class CaptureSource:
 
     def _told(self, rows: Words, cold: Words, sights: Sights | None = None) -> Finished:
         self.report.conversations += len(rows)
-        return rows, cold, list(self._observers), list(self._formats), sights
+        finished = rows, cold, list(self._observers), list(self._formats), sights
+        if self.names is None:
+            return finished
+        # What was told changes with the next block, and is forgotten with the row.
+        batch = to_batch(*finished, self.names)
+        if sights is not None:
+            self.names.forget(sights.cold)
+        return batch
 
     def _drain(self, position: Position) -> Iterator[tuple[Finished, Position]]:
         """Write out what is finished and what is still open, the latter in one order over all batches."""

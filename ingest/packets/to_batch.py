@@ -25,6 +25,7 @@ from ingest.columns.community_id import community_ids
 from ingest.columns.sha1 import hex_ids
 from ingest.packets import flow_table as t
 from ingest.packets.layout import GRE_KEY
+from ingest.packets.names_seen import NamesSeen
 from ingest.packets.observation_column import by_observer, fixed_points, networks_of, observations, observer_column
 from ingest.packets.observations import Sights, picked
 from ingest.packets.quote_columns import error_columns
@@ -44,11 +45,19 @@ class Ends:
     protocol: Words
 
 
-def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str], sights: Sights | None = None) -> Any:
+def to_batch(
+    rows: Words,
+    cold: Words,
+    observers: list[str],
+    formats: list[str],
+    sights: Sights | None = None,
+    names: NamesSeen | None = None,
+) -> Any:
     """Turn rows of the table into flows, by start, then by the order in which they began.
 
     Args: rows (n, ROW) and cold (n, COLD) as in table.py. observers, formats: text by observer number.
         sights: of these rows; None where there is one point of observation.
+        names: what the conversations told of themselves.
     """
     order = np.lexsort((cold[:, t.SEQUENCE], rows[:, t.FIRST]))
     rows, cold = rows[order], cold[order]
@@ -73,6 +82,7 @@ def to_batch(rows: Words, cold: Words, observers: list[str], formats: list[str],
         "encapsulated": pa.array(rows[:, t.STATE] & t.OUTER_ENDS != 0),
         **error_columns(rows[:, t.STATE], ends.family == 6),
         "observations": observations(sights, rows, observers),
+        **(names.columns(rows, cold, is_b) if names else {}),
     }  # fmt: skip
     schema = flow_schema()
     arrays = [columns[one.name] if one.name in columns else pa.nulls(len(rows), one.type) for one in schema]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from whowas.schema import table_schema
 
-FIRST = 96
+FIRST = 112
 """So many columns there are when numbers are first given: with the first release this stays as it is."""
 KEY = b"PARQUET:field_id"
 

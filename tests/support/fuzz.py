@@ -43,7 +43,9 @@ def _captures(inputs: Sequence[bytes], folder: Path) -> None:
     """Several as one capture that was rotated: what follows packets is done once for all of them."""
     from ingest.packets import CaptureSource, PacketOptions
 
-    options = PacketOptions(max_conversations=64, batch_rows=64, continuous=len(inputs) > 1)
+    options = PacketOptions(
+        max_conversations=64, batch_rows=64, continuous=len(inputs) > 1, observe=("dns", "tls", "http")
+    )
     for _ in CaptureSource(_files(inputs, folder, "capture"), options).batches():
         pass
 

@@ -73,6 +73,11 @@ def _ports(_ctx: click.Context, _param: click.Parameter, value: tuple[int, ...])
     help="Kinds of tunnel to open, by comma, or none. Default: all that cannot be mistaken (not flannel_udp).",
 )
 @click.option(
+    "--observe",
+    metavar="WORDS",
+    help="Names to read out of the first packets of conversations, by comma: dns, tls, http; or all. Default: none.",
+)
+@click.option(
     "--idle-timeout", type=click.FloatRange(min=0.001), metavar="SECONDS", help="Silence that ends a conversation."
 )
 @click.option(
@@ -152,6 +157,7 @@ def _choices(told: dict[str, Any]) -> Choices:
         continuous=told["one_capture"],
         tunnels=_tunnels(told["tunnels"]),
         count=told["count"],
+        observe=_observed(told["observe"]),
         **{name: value for name, value in spans.items() if value is not None},
     )
     naming = NamingOptions(vnis=_vnis(told["vni"]), sensor_skew_seconds=told["sensor_skew"])
@@ -173,6 +179,16 @@ def _tunnels(words: str | None) -> tuple[str, ...]:
     if words is None:
         return OPENED_BY_DEFAULT
     return tuple(word for word in words.replace(",", " ").split() if word != "none")
+
+
+def _observed(words: str | None) -> tuple[str, ...]:
+    """Which names are read; in one order, whatever was said."""
+    from ingest.packets.observing import WATCHES
+
+    said = (words or "").replace(",", " ").split()
+    if "all" in said:
+        return tuple(WATCHES)
+    return tuple(sorted({word for word in said if word != "none"}))
 
 
 def _vnis(words: tuple[str, ...]) -> Any:

@@ -37,7 +37,8 @@ def test_rules_are_documented(shared: Path) -> None:
     for name in ("zeek__vxlan.pcap", "arkime__arkime_synthetic.pcap", "pcapplusplus__solaris.snoop"):
         path = folder / "files" / name
         if path.exists():
-            rules |= set(conformance.compare(folder, path).explained)
+            outcome = conformance.compare(folder, path)
+            rules |= set(outcome.explained) | set(outcome.names.explained)
     assert rules
     for rule in rules:
         assert f"**{rule}**" in text

@@ -16,7 +16,8 @@ from support.crafted_tunnels import EXAMPLES, SEALED
 DUMP = """
 import json, sys
 from ingest.packets import CaptureSource, PacketOptions
-source = CaptureSource(sys.argv[1:], PacketOptions(max_conversations=9, batch_rows=5, idle_timeout_seconds=3.0))
+source = CaptureSource(sys.argv[1:], PacketOptions(max_conversations=9, batch_rows=5, idle_timeout_seconds=3.0,
+                       observe=("dns", "tls", "http")))
 rows = [row for batch, _ in source.batches() for row in batch.to_pylist()]
 print(json.dumps([rows, source.report.refused, source.report.noted], default=str))
 """
