@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
-import threading
+import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,48 @@ if TYPE_CHECKING:
     from whowas.serving import Page, Server
 
 
+class Stopping:
+    """Set by the handler of a signal, waited for by the very thread that it interrupts.
+
+    threading.Event would not do: inside its `wait` it holds a lock for a moment, for which its `set` waits for ever.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+        self._ours, self._theirs = socket.socketpair()
+        self._theirs.setblocking(False)
+
+    def set(self) -> None:
+        """End every wait."""
+        self._told = True
+        with contextlib.suppress(OSError):
+            self._theirs.send(b"\0")
+
+    def is_set(self) -> bool:
+        """Say whether somebody has said to stop."""
+        return self._told
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most. Returns: whether somebody has said to stop."""
+        if not self._told:
+            select.select([self._ours], [], [], seconds)
+        return self._told
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self._ours.close()
+        self._theirs.close()
+
+
 @contextlib.contextmanager
 def stop_signals(
     stop: Callable[[], object] | None = None, reload: Callable[[], object] | None = None
-) -> Iterator[threading.Event]:
+) -> Iterator[Stopping]:
     """Take Ctrl-C and SIGTERM as the word to stop in order; the second time as the word to stop at once.
 
-    Args: stop: called at the first. reload: called at SIGHUP. Yields: an event that is set at the first.
+    Args: stop: called at the first. reload: called at SIGHUP. Yields: what is set at the first.
     """
-    stopping = threading.Event()
+    stopping = Stopping()
 
     def told_to_stop(_signal: int, _frame: Any) -> None:
         if stopping.is_set():
@@ -37,6 +71,7 @@ def stop_signals(
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+        stopping.close()
 
 
 def vitals_server(

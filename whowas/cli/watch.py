@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from whowas.cli import live
 from whowas.cli.options import history_option
-from whowas.cli.service import stop_signals, vitals_server
+from whowas.cli.service import Stopping, stop_signals, vitals_server
 from whowas.cli.terminal import clean, console, note, plural, print_json
 from whowas.cli.watch_options import Choice, pair, topic_settings
 from whowas.errors import WhowasError
@@ -127,7 +126,7 @@ def _summary(history: str, written: int, durable: bool) -> str:
     return f"stopped; {plural(written, 'observation')} written to {history}{rest}"
 
 
-def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: threading.Event) -> None:
+def _follow(recorder: Recorder, shown: live.Lines | live.LiveLine, stopping: Stopping) -> None:
     """Show how it goes until somebody stops it, or the store is lost."""
     while recorder.failure is None and not stopping.wait(LOOK_SECONDS):
         shown.show(recorder.vitals())
