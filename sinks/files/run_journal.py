@@ -165,7 +165,7 @@ class Journal:
 
 def refuse_table(out: Path) -> None:
     """Refuse to change the files of a table without its log. Raises: OutputError."""
-    if (out / DELTA_LOG).is_dir():
+    if os.path.isdir(out / DELTA_LOG):
         raise OutputError(
             f"cannot write plain Parquet into '{out}': it is a Delta table, whose log says which files count; "
             "say --format delta, or name another folder"

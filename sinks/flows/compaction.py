@@ -93,7 +93,7 @@ class Compaction:
             raise OutputError(
                 f"cannot {self._doing} '{self.out}': no such folder; name the folder of a stream or replay"
             )
-        if (self.out / DELTA_LOG).is_dir():
+        if os.path.isdir(self.out / DELTA_LOG):
             raise OutputError(
                 f"cannot compact '{self.out}': it is a Delta table; "
                 "deltalake.DeltaTable(…).optimize.compact() merges its files"

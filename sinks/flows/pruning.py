@@ -52,7 +52,7 @@ def prune(out: str | Path, before: datetime, dry: bool = False) -> Pruned:
     folder = Path(os.path.abspath(out))
     if not folder.is_dir():
         raise OutputError(f"cannot prune '{folder}': no such folder; name the folder of a stream or replay")
-    if (folder / DELTA_LOG).is_dir():
+    if os.path.isdir(folder / DELTA_LOG):
         return _prune_table(folder, before, dry)
     done = Pruned()
     if dry:

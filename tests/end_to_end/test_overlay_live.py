@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from support import truth_check as check
 
+from ingest.packets import PacketOptions
+
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("needs_network_namespaces")]
 
 
@@ -34,12 +36,15 @@ def test_own_overlay_on_the_other_vxlan_port(root: Path, tmp_path: Path) -> None
     wrong, found = set(), 0
     for name in ("node1-underlay.pcap.zst", "node1-bridge.pcap", "node1-any.pcap"):
         networks = tmp_path / "networks.toml"
-        flows = check.by_key(whowas.replay(tmp_path / name, history=tmp_path / "history.jsonl.gz", networks=networks))
+        # The truth has a view of each point of observation.
+        every = PacketOptions(count="every")
+        history = tmp_path / "history.jsonl.gz"
+        flows = check.by_key(whowas.replay(tmp_path / name, history=history, networks=networks, packets=every))
         for one in connections:
             for view in one["views"]:
                 if view["capture"] != name.split(".")[0]:
                     continue
-                rows = flows.get((one["protocol"], *check.key_of(view)), [])
+                rows = check.of_that_time(flows.get((one["protocol"], *check.key_of(view)), []), one)
                 wrong |= set() if rows else {f"{name}: {one['id']} is lost"}
                 wrong |= {
                     told for row in rows for side in ("src", "dst") if (told := check.wrong_name(row, side, view))

@@ -133,7 +133,8 @@ class Play:
 
     def command(self, history: Path, out: Path) -> list[str]:
         """Return the command that names all captures."""
-        return whowas("replay", *sorted(self.folder.glob("*.pcap")), "--history", history, "--out", out, "--quiet")
+        captures, how = sorted(self.folder.glob("*.pcap")), ("--count", "every", "--quiet")
+        return whowas("replay", *captures, "--history", history, "--out", out, *how)
 
     def replay(self, history: Path) -> list[Row]:
         """Name all captures by a history."""

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,6 @@ def load(path: Path) -> Any:
 
 
 golden = load(SAMPLES / "golden.py")
-SLACK = timedelta(milliseconds=100)
 CONNECTIONS, HOLDERS = check.read_truth(OVERLAY / "truth.jsonl")
 
 
@@ -114,9 +112,7 @@ def flows() -> dict[str, dict[tuple[Any, ...], list[dict[str, Any]]]]:
 
 def seen_flows(flows: Any, one: dict[str, Any], view: dict[str, Any]) -> list[dict[str, Any]]:
     found = flows[view["capture"]].get((one["protocol"], *check.key_of(view)), [])
-    # A pod's own interface sees the pings of that pod alone: those of the next one have a row of their own there.
-    start, end = check.moment(one["start"]) - SLACK, check.moment(one["end"]) + SLACK
-    return [flow for flow in found if flow["start_time"] <= end and flow["end_time"] >= start]
+    return check.of_that_time(found, one)
 
 
 def test_every_connection_is_found_in_its_direction(flows: Any) -> None:

@@ -12,6 +12,8 @@ Row = dict[str, Any]
 CERTAIN = ("exact", "likely")
 # Kubelet times are whole seconds and are published up to 0.8 s late: this far inside a hold, all bounds are passed.
 INSIDE = timedelta(seconds=2.0)
+# Between the clocks of sockets and of packets.
+SLACK = timedelta(milliseconds=100)
 
 
 def read_truth(path: Path) -> tuple[list[Row], list[Row]]:
@@ -31,6 +33,12 @@ def by_key(table: Any) -> dict[tuple[Any, ...], list[Row]]:
     for row in table.to_pylist():
         found[(row["protocol"], *key_of(row))].append(row)
     return found
+
+
+def of_that_time(flows: list[Row], connection: Row) -> list[Row]:
+    """Those that overlap a connection: a pod's own interface sees the pings of that pod alone, not the next one's."""
+    start, end = moment(connection["start"]) - SLACK, moment(connection["end"]) + SLACK
+    return [one for one in flows if one["start_time"] <= end and one["end_time"] >= start]
 
 
 def moment(text: str) -> datetime:

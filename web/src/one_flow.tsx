@@ -138,6 +138,7 @@ function Part({ title, entries }: { title: string; entries: [string, unknown][] 
 
 function Value({ name, value }: { name: string; value: unknown }) {
   if (name.endsWith("_candidates") && Array.isArray(value)) return <Candidates list={value as Row[]} />;
+  if (name === "observations" && Array.isArray(value)) return <Points list={value as Row[]} />;
   if (name.endsWith("_labels") && value && typeof value === "object")
     return (
       <>
@@ -160,6 +161,23 @@ function Candidates({ list }: { list: Row[] }) {
         <li key={row}>
           {plain(one.kind)} {plain([one.namespace, one.name].filter(Boolean).join("/"))}{" "}
           <span class="quiet">{plain([one.workload, one.reason].filter(Boolean).join(": "))}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Every point of the captures that saw these packets, the one that counts first. */
+function Points({ list }: { list: Row[] }) {
+  const at = (one: Row) => [one.direction, one.tunnels, one.vni != null && `VNI ${String(one.vni)}`, one.dst_ip != null && `to ${String(one.dst_ip)}`];
+  return (
+    <ul class="list">
+      {list.map((one, row) => (
+        <li key={row}>
+          {short(one.observer, 40)} {plain(at(one).filter(Boolean).join(", "))}{" "}
+          <span class="quiet">
+            {plain(`${String(one.packets_out)} packets out, ${String(one.packets_in)} in`)}, {cell("bytes_out", one.bytes_out)}, {cell("bytes_in", one.bytes_in)}
+          </span>
         </li>
       ))}
     </ul>

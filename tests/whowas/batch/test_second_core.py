@@ -30,7 +30,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def replayed(root: Path, out: Path, seen: Any = None) -> Any:
     captures = [str(one) for one in sorted((root / "samples/overlay").glob("*.pcap"))]
     history = str(root / "samples/overlay/history.jsonl.gz")
-    return replay_captures(captures, history, str(out), Choices(packets=PacketOptions(batch_rows=20)), seen)
+    told = Choices(packets=PacketOptions(batch_rows=20, count="every"))
+    return replay_captures(captures, history, str(out), told, seen)
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -41,7 +41,7 @@ def test_from_the_day_that_the_server_knows_them(control_plane: ControlPlane) ->
     api = control_plane.api()
     with watched(control_plane.kubeconfig(), options=ISTIO) as told:
         mesh = [one for kind, one in told.watch.states.items() if kind in ("AuthorizationPolicy", "PeerAuthentication")]
-        wait_until(lambda: all("404" in one.last_error for one in mesh))
+        wait_until(lambda: all(one.state == "absent" for one in mesh))
         assert all(one.optional for one in mesh)
         # What is asked for in vain keeps nobody else.
         pods.run(api, pods.small("web"), "10.0.0.1")
