@@ -42,7 +42,7 @@ from ingest.packets.layout import (
     VNI,
 )
 from ingest.packets.network_layer import MAPPED
-from ingest.packets.source import PacketOptions
+from ingest.packets.options import PacketOptions
 from ingest.packets.tunnel_columns import spell_tunnels, vlan_lists
 from ingest.packets.window import Window
 from whowas.arrays import Flags, Words

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from ingest.files import Input, open_input
 from ingest.packets import flow_table as t
 from ingest.packets.capture import Block, Capture, unsupported_links
 from ingest.packets.conversation import END_CAPTURE, END_FIN, END_RST
-from ingest.packets.decode import OPENED, OPENED_BY_DEFAULT, layer_tables
+from ingest.packets.decode import layer_tables
 from ingest.packets.file_order import NEVER, in_time_order
 from ingest.packets.fold import OUT_MARGIN, fold
 from ingest.packets.layout import LINK_TYPE, NOTED, REFUSED
@@ -22,13 +21,14 @@ from ingest.packets.link_types import link_reason
 from ingest.packets.names_seen import NamesSeen
 from ingest.packets.observations import Joined, Observations, Sights, picked
 from ingest.packets.observing import WATCHES
+from ingest.packets.options import PacketOptions
 from ingest.packets.points import several_points
 from ingest.packets.to_batch import to_batch
 from ingest.packets.waiting_fragments import count_overdue
 from ingest.packets.window import Window
 from ingest.progress import Progress
 from whowas.arrays import Words
-from whowas.errors import ConfigError, InputError
+from whowas.errors import InputError
 from whowas.side_threads import ahead
 from whowas.stages import FileReport, Position, Report, Unreadable
 
@@ -36,55 +36,8 @@ PROGRESS_SECONDS = 0.2
 LINGER_SECONDS = 10.0
 LATENESS_SECONDS = 10.0
 FRAGMENT_SECONDS = 30.0
-COUNTS = ("once", "every")
 Finished = tuple[Words, Words, list[str], list[str], Sights | None] | Any
 """Conversations that are over, as `to_batch` takes them, or the batch of them."""
-
-
-@dataclass(frozen=True)
-class PacketOptions:
-    """How captures are read.
-
-    idle_timeout_seconds: silence that ends a conversation. active_timeout_seconds: a longer one is cut into
-    rows; 0 = never. Both by the packets' times. max_conversations: open at once; beyond that rows are written
-    out early (table_full). batch_rows: rows of a batch at most. continuous: the files are one capture that
-    was rotated, so that a conversation may go on in the next file. tunnels: what is opened, words of decode.OPENED.
-    count: a conversation that several points of observation saw gives one row (once), or one of each (every).
-    observe: which names are looked for in first payloads, words of observing.WATCHES.
-    """
-
-    vxlan_ports: tuple[int, ...] = (4789, 8472)
-    geneve_ports: tuple[int, ...] = (6081,)
-    idle_timeout_seconds: float = 120.0
-    active_timeout_seconds: float = 1800.0
-    max_conversations: int = 1 << 20
-    batch_rows: int = 1 << 15
-    continuous: bool = False
-    tunnels: tuple[str, ...] = OPENED_BY_DEFAULT
-    count: str = "once"
-    observe: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for port in (*self.vxlan_ports, *self.geneve_ports):
-            if not 0 < port < 1 << 16:
-                raise ConfigError(f"cannot use tunnel port {port}: not a UDP port; say a number from 1 to 65535")
-        unknown = [word for word in self.tunnels if word not in OPENED]
-        if unknown:
-            raise ConfigError(f"cannot open tunnels of kind '{unknown[0]}': not known; say some of {', '.join(OPENED)}")
-        if self.count not in COUNTS:
-            raise ConfigError(f"cannot count '{self.count}': unknown word; say one of {', '.join(COUNTS)}")
-        strange = [word for word in self.observe if word not in WATCHES]
-        if strange:
-            raise ConfigError(f"cannot observe '{strange[0]}': not known; say some of {', '.join(WATCHES)}")
-        shared = set(self.vxlan_ports) & set(self.geneve_ports)
-        if shared:
-            raise ConfigError(f"cannot use port {min(shared)} for two kinds of tunnel; give it to one of them")
-        if not 0 < self.idle_timeout_seconds < 10**9 or not 0 <= self.active_timeout_seconds < 10**9:
-            raise ConfigError(
-                "cannot use such timeouts: idle must be above 0, active 0 or above, both below 10^9 seconds"
-            )
-        if not 1 <= self.max_conversations <= 1 << 27 or self.batch_rows < 1:
-            raise ConfigError("cannot use such bounds: max_conversations must be 1 to 2^27, batch_rows at least 1")
 
 
 def _spans(options: PacketOptions) -> Words:

@@ -17,7 +17,7 @@ from detect.policy.timeline import Timeline
 from detect.policy.trial import Trial
 from detect.policy.verdicts import PASSES, Verdict
 from detect.views.remediation import POLICY, QUARANTINE
-from whowas.policy.simulating import CUT, READ, UNSURE, Change, batches, pair_of
+from whowas.policy.simulating import CUT, READ, UNSURE, Change, batches, heaviest, pair_of
 from whowas.query.parquet_files import find, sql_text, without_damaged
 
 STAYS = "stays"
@@ -35,8 +35,7 @@ class Quarantined:
 
     def of(self, what: str) -> list[Change]:
         """Return what becomes so, that of most flows first."""
-        found = [one for one in self.changes.values() if one.what == what]
-        return sorted(found, key=lambda one: (-one.flows, one.pair.source, one.pair.target, one.pair.port or 0))
+        return heaviest(self.changes.values(), what)
 
     def count(self, what: str) -> int:
         """How many flows become so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -70,6 +70,12 @@ class Change:
         }  # fmt: skip
 
 
+def heaviest(changes: Iterable[Change], what: str) -> list[Change]:
+    """Return the changes of one kind, those of most flows first."""
+    found = [one for one in changes if one.what == what]
+    return sorted(found, key=lambda one: (-one.flows, one.pair.source, one.pair.target, one.pair.port or 0))
+
+
 @dataclass
 class Simulated:
     """What a trial would have done. judged: flows with a verdict; unjudged: with an end that nobody could name."""
@@ -82,8 +88,7 @@ class Simulated:
 
     def of(self, what: str) -> list[Change]:
         """Return the changes of one kind, those of most flows first."""
-        found = [one for one in self.changes.values() if one.what == what]
-        return sorted(found, key=lambda one: (-one.flows, one.pair.source, one.pair.target, one.pair.port or 0))
+        return heaviest(self.changes.values(), what)
 
     def to_json(self) -> dict[str, Any]:
         """With stable keys."""
